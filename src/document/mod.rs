@@ -1,0 +1,1 @@
+//! Engines for documents: bytes in; records, packages and findings out. Pure: no path, socket, connection or clock.

@@ -1,0 +1,12 @@
+//! Entrepot: a self-hosted appliance for recurring document exchange.
+//!
+//! `src/README.md` is the map: both journeys of a message, the state words, the invariants, and the decisions with
+//! their reasons. This crate is a library only so that the binary, the benchmarks and the fuzz targets share it; its
+//! public face is the binary, its configuration file and its HTTP.
+
+pub mod auth;
+pub mod clock;
+pub mod document;
+pub mod edge;
+pub mod model;
+pub mod recurrence;

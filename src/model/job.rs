@@ -1,0 +1,54 @@
+//! Recurring data jobs: a project, its recurrence, and the applications that may use it.
+
+use std::sync::Arc;
+
+use super::id::{ActivityId, ApplicationId};
+use super::project::Project;
+use crate::recurrence::Schedule;
+
+/// A recurring data job.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its name, unique.
+    pub name: String,
+    /// The client's address for it, unique.
+    pub activity_id: ActivityId,
+    /// What it runs.
+    pub project: Arc<Project>,
+    /// Who may enqueue to it or dequeue from it.
+    pub applications: Vec<ApplicationId>,
+    /// A disabled job neither runs nor accepts.
+    pub enabled: bool,
+    /// When it runs.
+    pub recurrence: Recurrence,
+    /// When its queue is sampled; `None` for never.
+    pub monitoring_recurrence: Option<Schedule>,
+    /// Process its messages one after the other, in the order they came.
+    pub in_order: bool,
+    /// The legal entity of its messages.
+    pub company: Company,
+    /// An export of no rows makes no message.
+    pub prevent_upload_when_zero_records: bool,
+}
+
+/// When a job runs.
+#[derive(Clone, Debug)]
+pub enum Recurrence {
+    /// As soon as there is a message (import).
+    OnArrival,
+    /// By schedule.
+    Schedule(Schedule),
+    /// Only when told to, by command or API.
+    OnDemand,
+}
+
+/// Where a message's legal entity comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// None is kept.
+    None,
+    /// Always this one.
+    Fixed(String),
+    /// The `company` of the request.
+    FromMessage,
+}

@@ -1,0 +1,96 @@
+//! Projects: a named set of entities with formats and mappings, and a direction.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::entity::Entity;
+use super::format::Format;
+use super::mapping::Mapping;
+
+/// Which way a project moves rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Documents become rows.
+    Import,
+    /// Rows become documents.
+    Export,
+}
+
+impl Direction {
+    /// The word used in the configuration file and the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Direction::Import => "import",
+            Direction::Export => "export",
+        }
+    }
+}
+
+/// A data project.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Project {
+    /// Its name, unique.
+    pub name: String,
+    /// Import or export.
+    pub direction: Direction,
+    /// Its entities, ordered by unit, level and sequence. Never empty.
+    pub entities: Vec<ProjectEntity>,
+}
+
+impl Project {
+    /// The project's entity that a client calls `label`.
+    pub fn entity(&self, label: &str) -> Option<&ProjectEntity> {
+        self.entities.iter().find(|entity| entity.entity.is_called(label))
+    }
+}
+
+/// An entity within a project.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProjectEntity {
+    /// The entity itself.
+    pub entity: Arc<Entity>,
+    /// How its documents are written.
+    pub format: Format,
+    /// Import: source columns to fields.
+    pub mapping: Vec<Mapping>,
+    /// Execution unit, as in D365.
+    pub unit: u32,
+    /// Level within the unit.
+    pub level: u32,
+    /// Sequence within the level.
+    pub sequence: u32,
+    /// Export: rows for which every condition holds.
+    pub filter: Vec<Condition>,
+    /// Export: positions in the entity's `fields`, in the order of the document's columns.
+    pub fields: Vec<usize>,
+}
+
+/// One condition of an export's filter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// Position in the entity's `fields`.
+    pub field: usize,
+    /// The comparison.
+    pub test: Test,
+}
+
+/// A comparison with values already checked against the field's type and in the spelling the table keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// Equal to the value.
+    Equals(String),
+    /// Present and not equal to the value.
+    NotEquals(String),
+    /// One of the values.
+    OneOf(Vec<String>),
+    /// Greater than or equal.
+    AtLeast(String),
+    /// Less than or equal.
+    AtMost(String),
+    /// Text that begins with the value.
+    StartsWith(String),
+    /// Without a value (true) or with one (false).
+    Blank(bool),
+}
