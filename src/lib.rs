@@ -6,7 +6,12 @@
 
 pub mod auth;
 pub mod clock;
+pub mod config;
 pub mod document;
 pub mod edge;
+pub mod inbound;
 pub mod model;
+pub mod outbound;
 pub mod recurrence;
+pub mod store;
+pub mod ui;

@@ -1,0 +1,140 @@
+//! The configuration: one TOML file (DESIGN §3). `Written` is what the file says; [`Config`] is what it means, checked and resolved.
+//!
+//! Nothing outside this module reads the file; everything else is handed a `Config`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::entity::Entity;
+use crate::model::id::{ActivityId, ApplicationId};
+use crate::model::job::Job;
+use crate::model::project::Project;
+
+/// The whole configuration, resolved.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from, absolute; `None` when there is none.
+    pub file: Option<PathBuf>,
+    /// `[server]`
+    pub server: Server,
+    /// `[queue]`
+    pub queue: Queue,
+    /// `[[user]]`
+    pub users: Vec<User>,
+    /// `[[application]]`
+    pub applications: Vec<Application>,
+    /// `[[issuer]]`
+    pub issuers: Vec<Issuer>,
+    /// `[[database]]`; the managed one, `entities`, is always the first.
+    pub databases: Vec<Database>,
+    /// `[[entity]]`
+    pub entities: Vec<Arc<Entity>>,
+    /// `[[project]]`
+    pub projects: Vec<Arc<Project>>,
+    /// `[[job]]`
+    pub jobs: Vec<Arc<Job>>,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// Plain HTTP; loopback unless the file says otherwise. Default 127.0.0.1:8420.
+    pub listen: SocketAddr,
+    /// Base of every URL that is handed out, and the token issuer; without a trailing slash. Default `http://` and `listen`.
+    pub public_url: String,
+    /// Where everything is kept, absolute.
+    pub data_dir: PathBuf,
+    /// Threads that load and export documents. Default: the number of cores, at least 2.
+    pub workers: usize,
+    /// How long running transfers may take at a stop. Default 30 s.
+    pub stop_grace: Duration,
+}
+
+/// `[queue]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Queue {
+    /// A dequeued message comes back after this, until acked. Default 30 min.
+    pub lease: Duration,
+    /// Payloads of finished messages are kept this long. Default 7 days.
+    pub retention: Duration,
+    /// Messages themselves (without payload), findings and samples are kept this long. Default 90 days.
+    pub history: Duration,
+    /// The largest body accepted, in bytes. Default 2 GiB.
+    pub max_body: u64,
+    /// Findings kept of one execution; all are counted. Default 10,000.
+    pub findings_max: u64,
+}
+
+/// Who may sign in to the UI.
+#[derive(Clone, Debug, PartialEq)]
+pub struct User {
+    /// The name to sign in with.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// PHC string, `$argon2id$…`.
+    pub password_hash: String,
+}
+
+/// What a person may do: a viewer looks, an operator also acts on messages and jobs, an admin also manages users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Viewer,
+    Operator,
+    Admin,
+}
+
+/// An OAuth client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Application {
+    /// Its client id.
+    pub id: ApplicationId,
+    /// For people.
+    pub name: String,
+    /// SHA-256 of its secret; `None` when only outside issuers speak for it.
+    pub secret_hash: Option<[u8; 32]>,
+    /// A disabled application gets no token and its tokens stop working.
+    pub enabled: bool,
+}
+
+/// Another issuer whose tokens are accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Issuer {
+    /// The `iss` claim.
+    pub issuer: String,
+    /// Accepted `aud` claims, with or without a trailing slash.
+    pub audience: Vec<String>,
+    /// Its keys, a JWKS file, absolute.
+    pub jwks: PathBuf,
+}
+
+/// Where entities may live.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Database {
+    /// Its name; `entities` is the managed one.
+    pub name: String,
+    /// The SQLite file, absolute.
+    pub path: PathBuf,
+    /// Managed: the appliance creates tables and adds columns. Otherwise tables are used as they are found.
+    pub managed: bool,
+}
+
+impl Config {
+    /// The job with this activity id.
+    pub fn job(&self, id: ActivityId) -> Option<&Arc<Job>> {
+        self.jobs.iter().find(|job| job.activity_id == id)
+    }
+
+    /// The application with this client id.
+    pub fn application(&self, id: ApplicationId) -> Option<&Application> {
+        self.applications.iter().find(|application| application.id == id)
+    }
+
+    /// The entity with this name or alias.
+    pub fn entity(&self, label: &str) -> Option<&Arc<Entity>> {
+        self.entities.iter().find(|entity| entity.is_called(label))
+    }
+}

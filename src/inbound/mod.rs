@@ -1,0 +1,1 @@
+//! The journey in: one file per step, in order.

@@ -1,0 +1,1 @@
+//! The journey out: one file per step, in order.

@@ -1,0 +1,1 @@
+//! The pages: views in, HTML out. No HTTP and no SQL here.
