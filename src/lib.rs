@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod document;
 pub mod edge;
+pub mod files;
 pub mod inbound;
 pub mod model;
 pub mod outbound;

@@ -9,10 +9,18 @@ use super::time::Timestamp;
 /// Where the bytes of a payload are. `files.rs` alone turns this into a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PayloadPlace {
-    /// Inside a shared segment: its number, the offset of the payload's first byte, CRC-32 of its bytes.
-    Segment { segment: u64, offset: u64, checksum: u32 },
-    /// In a file of its own in the spool, by name.
-    File { name: String },
+    /// Inside a shared segment.
+    Segment {
+        /// The segment's number.
+        segment: u64,
+        /// Offset of the payload's first byte.
+        offset: u64,
+    },
+    /// In a file of its own in the spool.
+    File {
+        /// Its name.
+        name: String,
+    },
     /// No longer kept: retention has passed.
     Pruned,
 }
@@ -20,30 +28,49 @@ pub enum PayloadPlace {
 /// A message as the queue keeps it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
+    /// Its identity; the `CorrelationId` of the wire.
     pub id: MessageId,
+    /// The job it belongs to.
     pub activity_id: ActivityId,
+    /// In or out.
     pub direction: Direction,
+    /// Where it is on its journey.
     pub state: MessageState,
-    /// The entity's label, as the client or the project named it.
+    /// The entity's name, as the configuration spells it.
     pub entity: String,
+    /// The legal entity, when the job keeps one.
     pub company: Option<String>,
     /// The client's name for it (`x-ms-dyn-externalidentifier`).
     pub external_id: Option<String>,
+    /// The application that sent it.
     pub application_id: Option<ApplicationId>,
+    /// Bytes of the payload.
     pub size: u64,
     /// SHA-256 of the payload, lower-case hex.
     pub sha256: String,
+    /// Where the payload is.
     pub place: PayloadPlace,
+    /// CRC-32 of the payload, checked whenever it is read.
+    pub checksum: u32,
+    /// When it was stored.
     pub received_at: Timestamp,
+    /// When its latest try began (import) or it was first dequeued (export).
     pub started_at: Option<Timestamp>,
+    /// When it reached a final state.
     pub finished_at: Option<Timestamp>,
     /// Tries so far (import), dequeues so far (export).
     pub attempts: u32,
+    /// Deferred until then.
     pub next_try_at: Option<Timestamp>,
+    /// Dequeued: comes back then unless acked.
     pub lease_until: Option<Timestamp>,
+    /// Proof of the latest dequeue.
     pub pop_receipt: Option<PopReceipt>,
+    /// When it was last handed out.
     pub last_dequeued_at: Option<Timestamp>,
+    /// The execution that processed or made it.
     pub execution_id: Option<ExecutionId>,
+    /// Rows by outcome; an export counts its rows as `read`.
     pub counts: RowCounts,
     /// Findings in all, of which the store may keep fewer.
     pub findings: u64,
@@ -51,4 +78,8 @@ pub struct Message {
     pub reason: Option<String>,
     /// The message that this one repeats.
     pub replay_of: Option<MessageId>,
+    /// The message that repeats this one.
+    pub replayed_by: Option<MessageId>,
+    /// The spool file with its refused rows.
+    pub refused_file: Option<String>,
 }

@@ -4,15 +4,15 @@
 //!  import                                                     export
 //!
 //!  enqueue ──▶ QUEUED ◀──────────────┐ defer (next try)       export run ──▶ ENQUEUED ◀────────┐ lease over,
-//!                │ claim             │ lease over                              │ dequeue        │ release
+//!                │ claim             │ restart                                 │ dequeue        │ release
 //!                ▼                   │                                         ▼                │
 //!            PROCESSING ─────────────┘                                     DEQUEUED ────────────┤
 //!                │ report                                                      │ download       │
 //!    ┌───────────┼──────────────────┬───────────────┐                          ▼                │
 //!    ▼           ▼                  ▼               ▼                      DOWNLOADED ──────────┘
-//!  PROCESSED  PROCESSED_WITH_    REFUSED          FAILED                       │ ack (also from DEQUEUED)
-//!             ERRORS             (findings:       (our fault, tries            ▼
-//!    │           │                nothing loaded)   used up)                 ACKED
+//!  PROCESSED  PROCESSED_WITH_    REFUSED          FAILED                       │ ack with the latest pop receipt
+//!             ERRORS             (findings:       (not the document's          ▼ (also from DEQUEUED, and from
+//!    │           │                nothing loaded)   fault, tries used up)    ACKED    ENQUEUED when only the lease is over)
 //!    └───────────┴────── replay ────┴───────────────┘
 //!                          │  (a new message with the same payload)
 //!  QUEUED ── cancel ──▶ CANCELLED                             ENQUEUED, DEQUEUED, DOWNLOADED ── cancel ──▶ CANCELLED
@@ -113,7 +113,7 @@ impl MessageState {
             (self, next),
             (Queued, Processing | Cancelled)
                 | (Processing, Queued | Processed | ProcessedWithErrors | Refused | Failed)
-                | (Enqueued, Dequeued | Cancelled)
+                | (Enqueued, Dequeued | Acked | Cancelled)
                 | (Dequeued, Downloaded | Acked | Enqueued | Dequeued | Cancelled)
                 | (Downloaded, Downloaded | Acked | Enqueued | Dequeued | Cancelled)
                 | (Acked, Enqueued)

@@ -1,0 +1,514 @@
+//! The spool: the only place that writes, reads and removes payload files.
+//!
+//! Order of durability, on the way in:
+//!   1. small payload (up to [`SMALL_MAX`]): appended to the current segment; large: written to `incoming/`, synced, renamed to `large/`,
+//!      directory synced;
+//!   2. the row is inserted; the segment's sync and the row's commit run at the same time (`store/writer.rs`), and the client is answered
+//!      when both are done;
+//!   3. after a crash a row whose segment bytes fail their checksum was never answered, and is dropped (`store/recovery.rs`).
+//!
+//! On the way out: the row first (it says "pruned"), then the file. So there may be files without rows, which a sweep removes, but never an
+//! answered row without its file.
+//!
+//! Layout below `spool/`: `segments/0000000001` (append-only, many small payloads), `large/<message id>`, `refused/<execution id>.<ext>`
+//! (refused rows to be mended), `incoming/` (not yet promised; emptied at start).
+//!
+//! A record in a segment: `ENT1`, CRC-32 of the payload, its length in 8 bytes, the message id in 16 bytes (all little-endian), then the
+//! payload. The row knows the offset of the payload; the header lets `doctor` read a segment without rows.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::model::id::MessageId;
+use crate::model::message::PayloadPlace;
+
+/// Payloads up to this size share segments; larger ones have a file of their own (PERFORMANCE §0.1).
+pub const SMALL_MAX: usize = 256 * 1024;
+/// A segment is closed when it would grow beyond this.
+pub const SEGMENT_MAX: u64 = 64 * 1024 * 1024;
+/// Disk is reserved for a segment in steps of this size, so that a sync seldom has to write the file's size.
+const SEGMENT_STEP: u64 = 4 * 1024 * 1024;
+const HEADER: usize = 32;
+const MAGIC: &[u8; 4] = b"ENT1";
+
+/// The payload files of one data directory.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    dir: PathBuf,
+}
+
+/// What is known of a payload once all its bytes have passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digested {
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256, lower-case hex.
+    pub sha256: String,
+    /// CRC-32.
+    pub checksum: u32,
+}
+
+/// Hashes and counts what passes.
+#[derive(Default)]
+pub struct Digester {
+    size: u64,
+    sha256: Sha256,
+    checksum: crc32fast::Hasher,
+}
+
+impl Digester {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        self.sha256.update(bytes);
+        self.checksum.update(bytes);
+    }
+
+    /// The result.
+    pub fn finish(self) -> Digested {
+        Digested { size: self.size, sha256: hex(&self.sha256.finalize()), checksum: self.checksum.finalize() }
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)] as char, DIGITS[usize::from(byte & 15)] as char]).collect()
+}
+
+/// Digest of a whole payload in memory.
+pub fn digest(bytes: &[u8]) -> Digested {
+    let mut digester = Digester::default();
+    digester.update(bytes);
+    digester.finish()
+}
+
+impl Spool {
+    /// Opens the spool below a data directory: makes its folders, empties `incoming/`.
+    pub fn open(data_dir: &Path) -> io::Result<Self> {
+        let dir = data_dir.join("spool");
+        for folder in ["segments", "large", "refused", "incoming"] {
+            fs::create_dir_all(dir.join(folder))?;
+        }
+        for entry in fs::read_dir(dir.join("incoming"))? {
+            fs::remove_file(entry?.path())?;
+        }
+        Ok(Spool { dir })
+    }
+
+    /// Free bytes of the disk that holds the spool; `None` where that cannot be told.
+    pub fn free_bytes(&self) -> Option<u64> {
+        #[cfg(unix)]
+        {
+            let stat = rustix::fs::statvfs(&self.dir).ok()?;
+            Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+        }
+        #[cfg(not(unix))]
+        None
+    }
+
+    /// Begins a payload of unknown size: kept in memory while it is small, then in a file.
+    pub fn receive(&self, id: MessageId) -> Receiving {
+        Receiving { spool: self.clone(), id, digester: Digester::default(), small: Vec::new(), large: None }
+    }
+
+    /// A new file in `incoming/` for something that becomes a large payload: an export's package.
+    pub fn create_incoming(&self, name: &str) -> io::Result<(File, PathBuf)> {
+        let path = self.dir.join("incoming").join(name);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        Ok((file, path))
+    }
+
+    /// Makes a finished file of `incoming/` a large payload: synced, renamed, directory synced.
+    pub fn promote(&self, file: &File, path: &Path, id: MessageId) -> io::Result<PayloadPlace> {
+        file.sync_all()?;
+        let name = id.to_string();
+        fs::rename(path, self.dir.join("large").join(&name))?;
+        sync_directory(&self.dir.join("large"))?;
+        Ok(PayloadPlace::File { name })
+    }
+
+    /// Makes a finished file of `incoming/` the refused rows of an execution; returns its name.
+    pub fn promote_refused(&self, file: &File, path: &Path, execution: &str, extension: &str) -> io::Result<String> {
+        file.sync_all()?;
+        let name = format!("{execution}.{extension}");
+        fs::rename(path, self.dir.join("refused").join(&name))?;
+        sync_directory(&self.dir.join("refused"))?;
+        Ok(name)
+    }
+
+    /// Opens an execution's refused rows, with their size.
+    pub fn open_refused(&self, name: &str) -> io::Result<(File, u64)> {
+        let file = File::open(self.dir.join("refused").join(plain(name)?))?;
+        let size = file.metadata()?.len();
+        Ok((file, size))
+    }
+
+    /// Removes an execution's refused rows; that they are gone already is no error.
+    pub fn remove_refused(&self, name: &str) -> io::Result<()> {
+        gone(fs::remove_file(self.dir.join("refused").join(plain(name)?)))
+    }
+
+    /// Opens a payload. Reading to its end checks its CRC-32: a damaged payload is an error of kind `InvalidData`, never silently short.
+    pub fn open_payload(&self, place: &PayloadPlace, size: u64, checksum: u32) -> io::Result<PayloadReader> {
+        let file = match place {
+            PayloadPlace::Segment { segment, offset } => {
+                let mut file = File::open(self.segment_path(*segment))?;
+                file.seek(SeekFrom::Start(*offset))?;
+                file
+            }
+            PayloadPlace::File { name } => File::open(self.dir.join("large").join(plain(name)?))?,
+            PayloadPlace::Pruned => return Err(io::Error::new(io::ErrorKind::NotFound, "the payload is no longer kept: its retention has passed")),
+        };
+        Ok(PayloadReader { file, left: size, expected: checksum, checksum: crc32fast::Hasher::new() })
+    }
+
+    /// Whether the payload is there and whole, without keeping it.
+    pub fn verify(&self, place: &PayloadPlace, size: u64, checksum: u32) -> io::Result<()> {
+        io::copy(&mut self.open_payload(place, size, checksum)?, &mut io::sink()).map(|_| ())
+    }
+
+    /// Removes a large payload; that it is gone already is no error.
+    pub fn remove_large(&self, name: &str) -> io::Result<()> {
+        gone(fs::remove_file(self.dir.join("large").join(plain(name)?)))
+    }
+
+    /// Removes a segment that no message needs.
+    pub fn remove_segment(&self, segment: u64) -> io::Result<()> {
+        gone(fs::remove_file(self.segment_path(segment)))
+    }
+
+    /// The numbers of the segments that exist.
+    pub fn segments(&self) -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(self.dir.join("segments"))? {
+            numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Names in `large/`, for the sweep.
+    pub fn large_names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.dir.join("large"))? {
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn segment_path(&self, segment: u64) -> PathBuf {
+        self.dir.join("segments").join(format!("{segment:010}"))
+    }
+}
+
+/// A name from the store is one path component, whatever it says.
+fn plain(name: &str) -> io::Result<&str> {
+    let ok = !name.is_empty() && !name.starts_with('.') && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    ok.then_some(name).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("\"{name}\" is not the name of a spool file")))
+}
+
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Syncs a directory, where the system can.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(path)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+/// A payload on its way in. Dropped before [`Receiving::finish`], it leaves nothing behind.
+pub struct Receiving {
+    spool: Spool,
+    id: MessageId,
+    digester: Digester,
+    small: Vec<u8>,
+    large: Option<(File, PathBuf)>,
+}
+
+/// A payload that has arrived whole.
+pub enum Received {
+    /// In memory, for the next segment append.
+    Small(Vec<u8>),
+    /// On disk, synced.
+    Large(PayloadPlace),
+}
+
+impl Receiving {
+    /// Takes the next bytes. Errors are the disk's.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.digester.update(bytes);
+        if self.large.is_none() {
+            if self.small.len() + bytes.len() <= SMALL_MAX {
+                self.small.extend_from_slice(bytes);
+                return Ok(());
+            }
+            let (mut file, path) = self.spool.create_incoming(&format!("{}.part", self.id))?;
+            let written = file.write_all(&self.small);
+            self.large = Some((file, path));
+            written?;
+            self.small = Vec::new();
+        }
+        let (file, _) = self.large.as_mut().expect("a large payload has its file");
+        file.write_all(bytes)
+    }
+
+    /// Bytes so far.
+    pub fn size(&self) -> u64 {
+        self.digester.size
+    }
+
+    /// All bytes are here: a large payload is synced and gets its name.
+    pub fn finish(mut self) -> io::Result<(Received, Digested)> {
+        let digested = std::mem::take(&mut self.digester).finish();
+        let received = match &self.large {
+            None => Received::Small(std::mem::take(&mut self.small)),
+            Some((file, path)) => {
+                let place = self.spool.promote(file, path, self.id)?;
+                self.large = None;
+                Received::Large(place)
+            }
+        };
+        Ok((received, digested))
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        if let Some((_, path)) = &self.large {
+            // Nothing was promised: what can not be removed now is removed at the next start.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Reads a payload and checks it on the way.
+pub struct PayloadReader {
+    file: File,
+    left: u64,
+    expected: u32,
+    checksum: crc32fast::Hasher,
+}
+
+impl Read for PayloadReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 || buffer.is_empty() {
+            return Ok(0);
+        }
+        let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = self.file.read(&mut buffer[..want])?;
+        if count == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the payload file is shorter than its row says"));
+        }
+        self.checksum.update(&buffer[..count]);
+        self.left -= count as u64;
+        if self.left == 0 && self.checksum.clone().finalize() != self.expected {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the payload file is damaged: its checksum differs"));
+        }
+        Ok(count)
+    }
+}
+
+/// Appends small payloads. Owned by the store's writer thread, which alone decides when to sync.
+pub struct SegmentWriter {
+    spool: Spool,
+    /// The number that the next new segment gets.
+    next: u64,
+    current: Option<Segment>,
+}
+
+struct Segment {
+    number: u64,
+    file: File,
+    end: u64,
+    reserved: u64,
+    synced: u64,
+}
+
+impl SegmentWriter {
+    /// Always begins a new segment, above every number in use: what a crash left at a segment's end is never written over.
+    pub fn new(spool: Spool, known_max: u64) -> io::Result<Self> {
+        let next = spool.segments()?.last().copied().unwrap_or(0).max(known_max) + 1;
+        Ok(SegmentWriter { spool, next, current: None })
+    }
+
+    /// Appends a payload; not durable until [`SegmentWriter::file_to_sync`] has been synced.
+    pub fn append(&mut self, id: MessageId, bytes: &[u8], checksum: u32) -> io::Result<PayloadPlace> {
+        let needed = (HEADER + bytes.len()) as u64;
+        if self.current.as_ref().is_some_and(|segment| segment.end + needed > SEGMENT_MAX) {
+            self.close();
+        }
+        if self.current.is_none() {
+            let number = self.next;
+            let path = self.spool.segment_path(number);
+            let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+            sync_directory(&self.spool.dir.join("segments"))?;
+            self.next += 1;
+            self.current = Some(Segment { number, file, end: 0, reserved: 0, synced: 0 });
+        }
+        let segment = self.current.as_mut().expect("a segment was just opened");
+        if segment.end + needed > segment.reserved {
+            let reserved = (segment.end + needed).div_ceil(SEGMENT_STEP) * SEGMENT_STEP;
+            reserve(&segment.file, segment.reserved, reserved)?;
+            segment.reserved = reserved;
+        }
+        let mut record = Vec::with_capacity(HEADER + bytes.len());
+        record.extend_from_slice(MAGIC);
+        record.extend_from_slice(&checksum.to_le_bytes());
+        record.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        record.extend_from_slice(id.0.as_bytes());
+        record.extend_from_slice(bytes);
+        segment.file.write_all(&record)?;
+        let offset = segment.end + HEADER as u64;
+        segment.end += record.len() as u64;
+        Ok(PayloadPlace::Segment { segment: segment.number, offset })
+    }
+
+    /// The file that must be synced before what was appended may be promised; `None` when nothing is pending.
+    pub fn file_to_sync(&self) -> io::Result<Option<File>> {
+        match &self.current {
+            Some(segment) if segment.end > segment.synced => segment.file.try_clone().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The current segment and how far it is known to be on disk.
+    pub fn synced(&self) -> Option<(u64, u64)> {
+        self.current.as_ref().map(|segment| (segment.number, segment.synced))
+    }
+
+    /// A sync of all that was appended has succeeded.
+    pub fn mark_synced(&mut self) {
+        if let Some(segment) = &mut self.current {
+            segment.synced = segment.end;
+        }
+    }
+
+    /// Closes the current segment: also after a failed write or sync, whose effect on the file is unknown.
+    pub fn close(&mut self) {
+        if let Some(segment) = self.current.take() {
+            // Gives back what was reserved; harmless if it fails.
+            let _ = segment.file.set_len(segment.end);
+        }
+    }
+}
+
+impl Drop for SegmentWriter {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Reserves disk so that a full disk shows here, before anything is promised.
+fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), from, to - from) {
+        Ok(()) => return Ok(()),
+        Err(rustix::io::Errno::NOSPC) => return Err(io::Error::from(io::ErrorKind::StorageFull)),
+        // A file system without it: the appends themselves take the space.
+        Err(_) => {}
+    }
+    let _ = (file, from, to);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn spool() -> (tempfile::TempDir, Spool) {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path()).unwrap();
+        (dir, spool)
+    }
+
+    fn read(spool: &Spool, place: &PayloadPlace, digested: &Digested) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        spool.open_payload(place, digested.size, digested.checksum)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    #[test]
+    fn small_payloads_share_a_segment_and_read_back() {
+        let (_dir, spool) = spool();
+        let mut writer = SegmentWriter::new(spool.clone(), 0).unwrap();
+        let payloads: Vec<Vec<u8>> = (0..20).map(|i| vec![i as u8; 1000 * i]).collect();
+        let places: Vec<_> = payloads.iter().map(|p| writer.append(MessageId(Uuid::now_v7()), p, digest(p).checksum).unwrap()).collect();
+        for (payload, place) in payloads.iter().zip(&places) {
+            assert_eq!(&read(&spool, place, &digest(payload)).unwrap(), payload);
+        }
+        drop(writer);
+        assert_eq!(spool.segments().unwrap(), [1]);
+        assert_eq!(&read(&spool, &places[7], &digest(&payloads[7])).unwrap(), &payloads[7], "closing keeps what was written");
+    }
+
+    #[test]
+    fn a_full_segment_is_followed_by_the_next_and_numbers_are_never_used_again() {
+        let (_dir, spool) = spool();
+        let mut writer = SegmentWriter::new(spool.clone(), 4).unwrap();
+        let payload = vec![7u8; SMALL_MAX];
+        let count = SEGMENT_MAX as usize / SMALL_MAX + 1;
+        let checksum = digest(&payload).checksum;
+        let places: Vec<_> = (0..count).map(|_| writer.append(MessageId(Uuid::now_v7()), &payload, checksum).unwrap()).collect();
+        assert!(matches!(places[0], PayloadPlace::Segment { segment: 5, .. }));
+        assert!(matches!(places[count - 1], PayloadPlace::Segment { segment: 6, .. }));
+        drop(writer);
+        spool.remove_segment(6).unwrap();
+        let mut writer = SegmentWriter::new(spool, 6).unwrap();
+        assert!(matches!(writer.append(MessageId(Uuid::now_v7()), b"x", digest(b"x").checksum), Ok(PayloadPlace::Segment { segment: 7, .. })));
+    }
+
+    #[test]
+    fn a_large_payload_gets_its_own_file_and_an_abandoned_one_leaves_nothing() {
+        let (dir, spool) = spool();
+        let id = MessageId(Uuid::now_v7());
+        let bytes: Vec<u8> = (0..3 * SMALL_MAX).map(|i| i as u8).collect();
+        let mut receiving = spool.receive(id);
+        bytes.chunks(100_000).for_each(|chunk| receiving.write(chunk).unwrap());
+        let (received, digested) = receiving.finish().unwrap();
+        let Received::Large(place) = received else { panic!("expected a file of its own") };
+        assert_eq!(read(&spool, &place, &digested).unwrap(), bytes);
+
+        let mut abandoned = spool.receive(MessageId(Uuid::now_v7()));
+        abandoned.write(&bytes).unwrap();
+        assert_eq!(fs::read_dir(dir.path().join("spool/incoming")).unwrap().count(), 1);
+        drop(abandoned);
+        assert_eq!(fs::read_dir(dir.path().join("spool/incoming")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_damaged_or_short_payload_is_an_error_and_never_silently_short() {
+        let (dir, spool) = spool();
+        let mut writer = SegmentWriter::new(spool.clone(), 0).unwrap();
+        let place = writer.append(MessageId(Uuid::now_v7()), b"hello", digest(b"hello").checksum).unwrap();
+        drop(writer);
+        let path = dir.path().join("spool/segments/0000000001");
+        let mut bytes = fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(read(&spool, &place, &digest(b"hello")).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        fs::write(&path, &bytes[..last]).unwrap();
+        assert_eq!(read(&spool, &place, &digest(b"hello")).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn names_from_the_store_can_not_leave_the_spool() {
+        let (_dir, spool) = spool();
+        for name in ["../queue.db", "", ".", "..", "a/b", "/etc/passwd", ".hidden"] {
+            assert!(spool.remove_large(name).is_err(), "{name}");
+            assert!(spool.open_refused(name).is_err(), "{name}");
+        }
+    }
+}
