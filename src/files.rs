@@ -161,7 +161,9 @@ impl Spool {
                 file
             }
             PayloadPlace::File { name } => File::open(self.dir.join("large").join(plain(name)?))?,
-            PayloadPlace::Pruned => return Err(io::Error::new(io::ErrorKind::NotFound, "the payload is no longer kept: its retention has passed")),
+            PayloadPlace::Pruned => {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "the payload is no longer kept: its retention has passed"));
+            }
         };
         Ok(PayloadReader { file, left: size, expected: checksum, checksum: crc32fast::Hasher::new() })
     }
@@ -207,7 +209,8 @@ impl Spool {
 
 /// A name from the store is one path component, whatever it says.
 fn plain(name: &str) -> io::Result<&str> {
-    let ok = !name.is_empty() && !name.starts_with('.') && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    let ok =
+        !name.is_empty() && !name.starts_with('.') && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
     ok.then_some(name).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("\"{name}\" is not the name of a spool file")))
 }
 
@@ -466,7 +469,10 @@ mod tests {
         drop(writer);
         spool.remove_segment(6).unwrap();
         let mut writer = SegmentWriter::new(spool, 6).unwrap();
-        assert!(matches!(writer.append(MessageId(Uuid::now_v7()), b"x", digest(b"x").checksum), Ok(PayloadPlace::Segment { segment: 7, .. })));
+        assert!(matches!(
+            writer.append(MessageId(Uuid::now_v7()), b"x", digest(b"x").checksum),
+            Ok(PayloadPlace::Segment { segment: 7, .. })
+        ));
     }
 
     #[test]

@@ -101,7 +101,8 @@ mod tests {
     #[test]
     fn every_spelling_of_an_activity_id_is_the_same_id() {
         let plain: ActivityId = "6d31e09f-0249-459f-94f0-aad9c2c47b64".parse().unwrap();
-        for text in ["{6D31E09F-0249-459F-94F0-AAD9C2C47B64}", "6D31E09F-0249-459F-94F0-AAD9C2C47B64", " 6d31e09f0249459f94f0aad9c2c47b64 "] {
+        for text in ["{6D31E09F-0249-459F-94F0-AAD9C2C47B64}", "6D31E09F-0249-459F-94F0-AAD9C2C47B64", " 6d31e09f0249459f94f0aad9c2c47b64 "]
+        {
             assert_eq!(text.parse::<ActivityId>(), Ok(plain), "{text}");
         }
         for text in ["", "{}", "{6d31e09f-0249-459f-94f0-aad9c2c47b64", "6d31e09f", "urn:uuid:6d31e09f-0249-459f-94f0-aad9c2c47b64", "é"] {

@@ -26,7 +26,17 @@ pub struct Mapping {
 impl Mapping {
     /// A plain line: this column into this field.
     pub fn plain(source: Source, field: usize) -> Self {
-        Mapping { source, field, trim: false, upper: false, lower: false, values: Vec::new(), ignore_blank: false, date_formats: Vec::new(), time_zone: None }
+        Mapping {
+            source,
+            field,
+            trim: false,
+            upper: false,
+            lower: false,
+            values: Vec::new(),
+            ignore_blank: false,
+            date_formats: Vec::new(),
+            time_zone: None,
+        }
     }
 }
 

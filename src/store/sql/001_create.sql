@@ -196,22 +196,3 @@ CREATE TABLE segment (
   live   INTEGER NOT NULL,
   synced INTEGER NOT NULL
 );
-
--- People made by the sign-in link, their sessions, and links not yet used. Tokens are kept as SHA-256 only.
-CREATE TABLE user (
-  name          TEXT PRIMARY KEY COLLATE NOCASE,
-  role          TEXT NOT NULL,
-  password_hash TEXT NOT NULL,
-  created_at    INTEGER NOT NULL
-);
-CREATE TABLE session (
-  token_hash TEXT PRIMARY KEY,
-  user       TEXT NOT NULL,
-  csrf       TEXT NOT NULL,
-  created_at INTEGER NOT NULL,
-  used_at    INTEGER NOT NULL
-);
-CREATE TABLE sign_in_link (
-  token_hash TEXT PRIMARY KEY,
-  created_at INTEGER NOT NULL
-);

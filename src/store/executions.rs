@@ -1,0 +1,200 @@
+//! Executions and their findings.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::StoreError;
+use crate::model::execution::RowCounts;
+use crate::model::finding::Finding;
+use crate::model::id::{ActivityId, ExecutionId, MessageId};
+use crate::model::time::Timestamp;
+
+/// An execution as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Execution {
+    /// Its id.
+    pub id: ExecutionId,
+    /// The job that ran.
+    pub activity_id: ActivityId,
+    /// The project's name.
+    pub project: String,
+    /// The message it processed or made.
+    pub message_id: Option<MessageId>,
+    /// A message state's name, `executing`, or `empty` for an export without rows.
+    pub outcome: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Rows by outcome.
+    pub counts: RowCounts,
+    /// Findings in all.
+    pub findings: u64,
+    /// How long the message waited, in ms.
+    pub wait_ms: Option<u64>,
+    /// Decode, parse, map, validate, in ms.
+    pub parse_ms: Option<u64>,
+    /// Upsert and commit, in ms.
+    pub load_ms: Option<u64>,
+    /// Why it failed.
+    pub reason: Option<String>,
+}
+
+/// An execution begins. The same id again (a restarted message) begins anew.
+pub fn begin(
+    connection: &Connection,
+    id: &ExecutionId,
+    activity: ActivityId,
+    project: &str,
+    message: Option<MessageId>,
+    wait_ms: u64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO execution (id, activity_id, project, message_id, outcome, started_at, wait_ms) VALUES (?1, ?2, ?3, ?4, 'executing', ?5, ?6)",
+        )
+        .and_then(|mut statement| statement.execute(params![id.0, activity.to_string(), project, message.map(|id| id.to_string()), now.0, wait_ms]))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("begin the execution"))
+}
+
+/// How an execution ended.
+#[derive(Clone, Debug, Default)]
+pub struct Ending {
+    /// A message state's name, or `empty`.
+    pub outcome: &'static str,
+    /// Rows by outcome.
+    pub counts: RowCounts,
+    /// Findings in all.
+    pub findings: u64,
+    /// See [`Execution`].
+    pub parse_ms: u64,
+    /// See [`Execution`].
+    pub load_ms: u64,
+    /// From begin to end, in ms.
+    pub busy_ms: u64,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// The message an export made.
+    pub message_id: Option<MessageId>,
+}
+
+/// An execution ends; the job's counters move with it.
+pub fn end(connection: &Connection, id: &ExecutionId, activity: ActivityId, ending: &Ending, now: Timestamp) -> Result<(), StoreError> {
+    let failed = StoreError::sqlite("end the execution");
+    let counts = &ending.counts;
+    connection
+        .prepare_cached(
+            "UPDATE execution SET outcome = ?2, finished_at = ?3, rows_read = ?4, rows_inserted = ?5, rows_updated = ?6, rows_unchanged = ?7,
+             rows_refused = ?8, findings = ?9, parse_ms = ?10, load_ms = ?11, reason = ?12, message_id = coalesce(message_id, ?13) WHERE id = ?1",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                id.0,
+                ending.outcome,
+                now.0,
+                counts.read,
+                counts.inserted,
+                counts.updated,
+                counts.unchanged,
+                counts.refused,
+                ending.findings,
+                ending.parse_ms,
+                ending.load_ms,
+                ending.reason,
+                ending.message_id.map(|id| id.to_string()),
+            ])
+        })
+        .map_err(&failed)?;
+    let loaded = counts.inserted + counts.updated + counts.unchanged;
+    connection
+        .prepare_cached("UPDATE job SET busy_ms = busy_ms + ?2, rows_loaded = rows_loaded + ?3, rows_refused = rows_refused + ?4 WHERE activity_id = ?1")
+        .and_then(|mut statement| statement.execute(params![activity.to_string(), ending.busy_ms, loaded, counts.refused]))
+        .map(|_| ())
+        .map_err(&failed)
+}
+
+/// Keeps findings of an execution, numbered from `first`.
+pub fn keep_findings(connection: &Connection, id: &ExecutionId, first: u64, findings: &[Finding]) -> Result<(), StoreError> {
+    let failed = StoreError::sqlite("keep findings");
+    let mut statement = connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO finding (execution_id, ordinal, rule, entity, line, row, column_name, field, value, message, hint)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )
+        .map_err(&failed)?;
+    for (ordinal, finding) in (first..).zip(findings) {
+        statement
+            .execute(params![
+                id.0,
+                ordinal,
+                finding.rule.name(),
+                finding.entity,
+                finding.line,
+                finding.row,
+                finding.column,
+                finding.field,
+                finding.value,
+                finding.message,
+                finding.hint
+            ])
+            .map_err(&failed)?;
+    }
+    Ok(())
+}
+
+/// Findings of an execution with their ordinals, in order, from `first` on, at most `limit`.
+pub fn findings(connection: &Connection, id: &str, first: u64, limit: u32) -> Result<Vec<(u64, Finding)>, rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "SELECT ordinal, rule, entity, line, row, column_name, field, value, message, hint FROM finding
+             WHERE execution_id = ?1 AND ordinal >= ?2 ORDER BY ordinal LIMIT ?3",
+        )?
+        .query_map(params![id, first, limit], |row| {
+            let rule: String = row.get(1)?;
+            Ok((
+                row.get(0)?,
+                Finding {
+                    // A rule of a later version is shown as a load finding; its message says what it is.
+                    rule: serde_json::from_value(serde_json::Value::String(rule)).unwrap_or(crate::model::finding::Rule::Load),
+                    entity: row.get(2)?,
+                    line: row.get(3)?,
+                    row: row.get(4)?,
+                    column: row.get(5)?,
+                    field: row.get(6)?,
+                    value: row.get(7)?,
+                    message: row.get(8)?,
+                    hint: row.get(9)?,
+                },
+            ))
+        })?
+        .collect()
+}
+
+/// One execution.
+pub fn find(connection: &Connection, id: &str) -> Result<Option<Execution>, rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "SELECT id, activity_id, project, message_id, outcome, started_at, finished_at, rows_read, rows_inserted, rows_updated, rows_unchanged,
+             rows_refused, findings, wait_ms, parse_ms, load_ms, reason FROM execution WHERE id = ?1",
+        )?
+        .query_row([id], |row| {
+            let activity: String = row.get(1)?;
+            Ok(Execution {
+                id: ExecutionId(row.get(0)?),
+                activity_id: activity.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
+                project: row.get(2)?,
+                message_id: row.get::<_, Option<String>>(3)?.and_then(|id| id.parse().ok()),
+                outcome: row.get(4)?,
+                started_at: Timestamp(row.get(5)?),
+                finished_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+                counts: RowCounts { read: row.get(7)?, inserted: row.get(8)?, updated: row.get(9)?, unchanged: row.get(10)?, refused: row.get(11)? },
+                findings: row.get(12)?,
+                wait_ms: row.get(13)?,
+                parse_ms: row.get(14)?,
+                load_ms: row.get(15)?,
+                reason: row.get(16)?,
+            })
+        })
+        .optional()
+}

@@ -1,0 +1,151 @@
+//! What the queue knows of jobs: counters, paused or not, how far the schedule is served, load samples.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+
+use super::StoreError;
+use crate::model::id::ActivityId;
+use crate::model::state::{MESSAGE_STATES, MessageState};
+use crate::model::time::Timestamp;
+
+/// A job's row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRecord {
+    /// Its activity id.
+    pub activity_id: ActivityId,
+    /// Whether a person paused it.
+    pub paused: bool,
+    /// Runs by schedule so far.
+    pub runs: u64,
+    /// The schedule is served up to this instant.
+    pub scheduled_to: Option<Timestamp>,
+    /// When it last ran.
+    pub last_run_at: Option<Timestamp>,
+    /// Messages ever stored.
+    pub arrived: u64,
+    /// Messages that ever reached a final state.
+    pub finished: u64,
+    /// Rows ever loaded or found unchanged.
+    pub rows_loaded: u64,
+    /// Rows ever refused.
+    pub rows_refused: u64,
+    /// Messages by state, in the order of the journey.
+    pub states: Vec<(MessageState, u64)>,
+}
+
+/// Makes a configured job known, under its present name.
+pub fn register(connection: &Connection, activity: ActivityId, name: &str, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .execute(
+            "INSERT INTO job (activity_id, name, scheduled_to) VALUES (?1, ?2, ?3) ON CONFLICT (activity_id) DO UPDATE SET name = ?2",
+            params![activity.to_string(), name, now.0],
+        )
+        .map(|_| ())
+        .map_err(StoreError::sqlite("register the job"))
+}
+
+/// Pauses or resumes a job.
+pub fn set_paused(connection: &Connection, activity: ActivityId, paused: bool) -> Result<(), StoreError> {
+    connection
+        .execute("UPDATE job SET paused = ?2 WHERE activity_id = ?1", params![activity.to_string(), paused])
+        .map(|_| ())
+        .map_err(StoreError::sqlite("pause or resume the job"))
+}
+
+/// The schedule is served up to `to`; when it fired, the run counts.
+pub fn mark_scheduled(connection: &Connection, activity: ActivityId, to: Timestamp, fired: bool) -> Result<(), StoreError> {
+    connection
+        .execute(
+            "UPDATE job SET scheduled_to = ?2, runs = runs + ?3, last_run_at = CASE WHEN ?3 THEN ?2 ELSE last_run_at END WHERE activity_id = ?1",
+            params![activity.to_string(), to.0, fired],
+        )
+        .map(|_| ())
+        .map_err(StoreError::sqlite("mark the schedule"))
+}
+
+/// One job's row.
+pub fn find(connection: &Connection, activity: ActivityId) -> Result<Option<JobRecord>, rusqlite::Error> {
+    let states: Vec<&str> = MESSAGE_STATES.iter().map(|state| state.name()).collect();
+    connection
+        .prepare_cached(&format!(
+            "SELECT paused, runs, scheduled_to, last_run_at, arrived, finished, rows_loaded, rows_refused, {} FROM job WHERE activity_id = ?1",
+            states.join(", ")
+        ))?
+        .query_row([activity.to_string()], |row| {
+            let mut counts = Vec::with_capacity(states.len());
+            for (index, state) in MESSAGE_STATES.into_iter().enumerate() {
+                counts.push((state, row.get(8 + index)?));
+            }
+            Ok(JobRecord {
+                activity_id: activity,
+                paused: row.get(0)?,
+                runs: row.get(1)?,
+                scheduled_to: row.get::<_, Option<i64>>(2)?.map(Timestamp),
+                last_run_at: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+                arrived: row.get(4)?,
+                finished: row.get(5)?,
+                rows_loaded: row.get(6)?,
+                rows_refused: row.get(7)?,
+                states: counts,
+            })
+        })
+        .optional()
+}
+
+/// The load of a job's queue at one tick of its monitoring recurrence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LoadSample {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// Messages waiting or in work.
+    pub depth: u64,
+    /// Age of the oldest waiting message.
+    pub oldest_age_seconds: u64,
+    /// Messages that came since the sample before.
+    pub arrivals: u64,
+    /// Messages that reached a final state since the sample before.
+    pub processed: u64,
+    /// Time spent on executions since the sample before.
+    pub duration_ms: u64,
+}
+
+/// Takes a sample; the differences are to the sample before, the first one's to the job's beginning.
+pub fn sample_load(connection: &Connection, activity: ActivityId, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .execute(
+            "INSERT OR IGNORE INTO load_sample
+             SELECT activity_id, ?2, queued + processing + enqueued + dequeued + downloaded,
+               coalesce((SELECT max(0, ?2 - received_at) / 1000 FROM message
+                         WHERE activity_id = ?1 AND state IN ('queued', 'enqueued') ORDER BY id LIMIT 1), 0),
+               arrived - coalesce(before_arrived, 0), finished - coalesce(before_finished, 0), busy_ms - coalesce(before_busy, 0),
+               arrived, finished, busy_ms
+             FROM job LEFT JOIN (
+               SELECT arrived_total before_arrived, finished_total before_finished, busy_ms_total before_busy
+               FROM load_sample WHERE activity_id = ?1 ORDER BY at DESC LIMIT 1)
+             WHERE activity_id = ?1",
+            params![activity.to_string(), now.0],
+        )
+        .map(|_| ())
+        .map_err(StoreError::sqlite("sample the load"))
+}
+
+/// Samples of a job, oldest first: the newest `limit` of them.
+pub fn load_samples(connection: &Connection, activity: ActivityId, limit: u32) -> Result<Vec<LoadSample>, rusqlite::Error> {
+    let mut samples: Vec<LoadSample> = connection
+        .prepare_cached(
+            "SELECT at, depth, oldest_age_seconds, arrivals, processed, duration_ms FROM load_sample WHERE activity_id = ?1 ORDER BY at DESC LIMIT ?2",
+        )?
+        .query_map(params![activity.to_string(), limit], |row| {
+            Ok(LoadSample {
+                at: Timestamp(row.get(0)?),
+                depth: row.get(1)?,
+                oldest_age_seconds: row.get(2)?,
+                arrivals: row.get(3)?,
+                processed: row.get(4)?,
+                duration_ms: row.get(5)?,
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    samples.reverse();
+    Ok(samples)
+}

@@ -1,0 +1,552 @@
+//! Messages: every move of the state machine of `model/state.rs`, each as one statement whose WHERE names the state it leaves.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Batch, Cause, StoreError};
+use crate::model::execution::RowCounts;
+use crate::model::id::{ActivityId, ApplicationId, ExecutionId, MessageId, PopReceipt};
+use crate::model::message::{Message, PayloadPlace};
+use crate::model::project::Direction;
+use crate::model::state::MessageState;
+use crate::model::time::Timestamp;
+
+/// A message about to be stored.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// Its id; UUIDv7.
+    pub id: MessageId,
+    /// Its job.
+    pub activity_id: ActivityId,
+    /// In or out; decides the first state.
+    pub direction: Direction,
+    /// The entity's name as configured.
+    pub entity: String,
+    /// The legal entity, when the job keeps one.
+    pub company: Option<String>,
+    /// The client's name for it.
+    pub external_id: Option<String>,
+    /// The application that sends it.
+    pub application_id: Option<ApplicationId>,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256, lower-case hex.
+    pub sha256: String,
+    /// CRC-32.
+    pub checksum: u32,
+    /// Now.
+    pub received_at: Timestamp,
+    /// An export's execution.
+    pub execution_id: Option<ExecutionId>,
+    /// An export's rows.
+    pub counts: RowCounts,
+    /// The message that this one repeats on a person's wish.
+    pub replay_of: Option<MessageId>,
+}
+
+/// The payload of a message about to be stored.
+pub enum Payload {
+    /// Goes into the current segment.
+    Small(Vec<u8>),
+    /// Is on disk already, synced.
+    Stored(PayloadPlace),
+}
+
+/// What became of an enqueue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enqueued {
+    /// A new message.
+    New(MessageId),
+    /// The same bytes under the same external identifier are here already, as this message; nothing was stored.
+    Repeat(MessageId),
+}
+
+/// Stores a message, unless the same bytes with the same external identifier came within the retention (DESIGN §6.2).
+pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat_since: Timestamp) -> Result<Enqueued, StoreError> {
+    if let (Some(external_id), None) = (&new.external_id, new.replay_of) {
+        let found = batch
+            .connection
+            .prepare_cached(
+                "SELECT id FROM message WHERE activity_id = ?1 AND external_id = ?2 AND sha256 = ?3 AND entity = ?4 AND company IS ?5
+                 AND received_at >= ?6 AND replay_of IS NULL AND direction = 'import' ORDER BY id DESC LIMIT 1",
+            )
+            .and_then(|mut statement| {
+                statement
+                    .query_row(
+                        params![new.activity_id.to_string(), external_id, new.sha256, new.entity, new.company, repeat_since.0],
+                        |row| row.get::<_, String>(0),
+                    )
+                    .optional()
+            })
+            .map_err(StoreError::sqlite("look for a repeat"))?;
+        if let Some(id) = found {
+            let id = parse_id(&id)?;
+            record(
+                batch.connection,
+                id,
+                new.received_at,
+                "repeat received",
+                Some("same external identifier, same bytes: no second message"),
+            )?;
+            return Ok(Enqueued::Repeat(id));
+        }
+    }
+    let place = match payload {
+        Payload::Small(bytes) => batch.append(new.id, &bytes, new.checksum)?,
+        Payload::Stored(place) => place,
+    };
+    let (segment, offset, file) = match &place {
+        PayloadPlace::Segment { segment, offset } => (Some(*segment), Some(*offset), None),
+        PayloadPlace::File { name } => (None, None, Some(name.as_str())),
+        PayloadPlace::Pruned => (None, None, None),
+    };
+    let state = match new.direction {
+        Direction::Import => MessageState::Queued,
+        Direction::Export => MessageState::Enqueued,
+    };
+    batch
+        .connection
+        .prepare_cached(
+            "INSERT INTO message (id, activity_id, direction, state, entity, company, external_id, application_id, size, sha256, checksum,
+             segment, segment_offset, file, received_at, execution_id, rows_read, replay_of)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                new.id.to_string(),
+                new.activity_id.to_string(),
+                new.direction.name(),
+                state.name(),
+                new.entity,
+                new.company,
+                new.external_id,
+                new.application_id.map(|id| id.to_string()),
+                new.size,
+                new.sha256,
+                new.checksum,
+                segment,
+                offset,
+                file,
+                new.received_at.0,
+                new.execution_id.as_ref().map(|id| id.0.as_str()),
+                new.counts.read,
+                new.replay_of.map(|id| id.to_string()),
+            ])
+        })
+        .map_err(StoreError::sqlite("insert the message"))?;
+    Ok(Enqueued::New(new.id))
+}
+
+/// Notes an event on a message's timeline.
+pub fn record(connection: &Connection, id: MessageId, at: Timestamp, event: &str, detail: Option<&str>) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO event (message_id, at, event, detail) VALUES (?1, ?2, ?3, ?4)")
+        .and_then(|mut statement| statement.execute(params![id.to_string(), at.0, event, detail]))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("note an event"))
+}
+
+/// A queued message that is due, for a worker to choose from.
+pub struct Due {
+    /// Its id.
+    pub id: MessageId,
+    /// Its entity, on which at most one message is in work at a time.
+    pub entity: String,
+    /// Whether it is due now; when not, an earlier try failed and the next is later.
+    pub due: bool,
+    /// Tries so far.
+    pub attempts: u32,
+}
+
+/// The oldest queued messages of a job, at most `limit`.
+pub fn queue_head(connection: &Connection, activity: ActivityId, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
+    connection
+        .prepare_cached(
+            "SELECT id, entity, next_try_at IS NULL OR next_try_at <= ?2, attempts FROM message
+             WHERE activity_id = ?1 AND state IN ('queued', 'enqueued') AND state = 'queued' ORDER BY id LIMIT ?3",
+        )
+        .and_then(|mut statement| {
+            let rows = statement.query_map(params![activity.to_string(), now.0, limit], |row| {
+                Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?;
+            rows.collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(StoreError::sqlite("read the queue"))?
+        .into_iter()
+        .map(|(id, entity, due, attempts)| Ok(Due { id: parse_id(&id)?, entity, due, attempts }))
+        .collect()
+}
+
+/// Claims a queued message for a worker; `None` when somebody was faster or it is not due.
+pub fn claim(connection: &Connection, id: MessageId, execution: &ExecutionId, now: Timestamp) -> Result<Option<Message>, StoreError> {
+    connection
+        .prepare_cached(&format!(
+            "UPDATE message SET state = 'processing', started_at = ?2, attempts = attempts + 1, next_try_at = NULL, reason = NULL, execution_id = ?3
+             WHERE id = ?1 AND state = 'queued' AND (next_try_at IS NULL OR next_try_at <= ?2) RETURNING {COLUMNS}"
+        ))
+        .and_then(|mut statement| statement.query_row(params![id.to_string(), now.0, execution.0], read_message).optional())
+        .map_err(StoreError::sqlite("claim the message"))?
+        .transpose()
+}
+
+/// A failure that may pass: back to the queue, with the next try.
+pub fn defer(connection: &Connection, id: MessageId, next_try: Timestamp, reason: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let moved = connection
+        .prepare_cached("UPDATE message SET state = 'queued', next_try_at = ?2, reason = ?3 WHERE id = ?1 AND state = 'processing'")
+        .and_then(|mut statement| statement.execute(params![id.to_string(), next_try.0, reason]))
+        .map_err(StoreError::sqlite("defer the message"))?;
+    record(connection, id, now, "deferred", Some(reason))?;
+    Ok(moved == 1)
+}
+
+/// Gives a message back untouched, because the appliance stops: the try does not count.
+pub fn give_back(connection: &Connection, id: MessageId, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .execute("UPDATE message SET state = 'queued', attempts = attempts - 1 WHERE id = ?1 AND state = 'processing'", [id.to_string()])
+        .map_err(StoreError::sqlite("give the message back"))?;
+    record(connection, id, now, "given back", Some("the appliance stopped"))
+}
+
+/// The end of an import: its final state, counts, and why.
+pub fn report(
+    connection: &Connection,
+    id: MessageId,
+    state: MessageState,
+    counts: &RowCounts,
+    findings: u64,
+    reason: Option<&str>,
+    refused_file: Option<&str>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if !MessageState::Processing.can_become(state) || !state.is_final() {
+        return Err(StoreError { operation: "report the message", cause: Cause::Damaged(format!("processing can not end as {state}")) });
+    }
+    let moved = connection
+        .prepare_cached(
+            "UPDATE message SET state = ?2, finished_at = ?3, rows_read = ?4, rows_inserted = ?5, rows_updated = ?6, rows_unchanged = ?7,
+             rows_refused = ?8, findings = ?9, reason = ?10, refused_file = ?11 WHERE id = ?1 AND state = 'processing'",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                id.to_string(),
+                state.name(),
+                now.0,
+                counts.read,
+                counts.inserted,
+                counts.updated,
+                counts.unchanged,
+                counts.refused,
+                findings,
+                reason,
+                refused_file
+            ])
+        })
+        .map_err(StoreError::sqlite("report the message"))?;
+    record(connection, id, now, state.name(), reason)?;
+    Ok(moved == 1)
+}
+
+/// Hands out the oldest waiting message of an export job under a lease, with a new pop receipt.
+pub fn dequeue(
+    connection: &Connection,
+    activity: ActivityId,
+    receipt: &PopReceipt,
+    lease_until: Timestamp,
+    now: Timestamp,
+) -> Result<Option<(Message, Option<Timestamp>)>, StoreError> {
+    let failed = StoreError::sqlite("dequeue");
+    let head: Option<(String, Option<i64>)> = connection
+        .prepare_cached(
+            "SELECT id, last_dequeued_at FROM message WHERE activity_id = ?1 AND state IN ('queued', 'enqueued') AND state = 'enqueued'
+             AND (file IS NOT NULL OR segment IS NOT NULL) ORDER BY id LIMIT 1",
+        )
+        .and_then(|mut statement| statement.query_row([activity.to_string()], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .map_err(&failed)?;
+    let Some((id, before)) = head else { return Ok(None) };
+    let message = connection
+        .prepare_cached(&format!(
+            "UPDATE message SET state = 'dequeued', pop_receipt = ?2, lease_until = ?3, last_dequeued_at = ?4, attempts = attempts + 1,
+             started_at = coalesce(started_at, ?4) WHERE id = ?1 AND state = 'enqueued' RETURNING {COLUMNS}"
+        ))
+        .and_then(|mut statement| statement.query_row(params![id, receipt.0, lease_until.0, now.0], read_message))
+        .map_err(&failed)??;
+    record(connection, message.id, now, "dequeued", None)?;
+    Ok(Some((message, before.map(Timestamp))))
+}
+
+/// What became of an ack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acked {
+    /// It is final now.
+    Now,
+    /// The same receipt was acked before: fine (CONTRACT §1.5).
+    Before,
+    /// Another dequeue holds it, or it was taken out of the queue.
+    NotLatest,
+    /// This job has no such message.
+    Unknown,
+}
+
+/// Confirms a message: id, pop receipt and state in one WHERE, so that a late client can not remove what another now holds.
+pub fn ack(
+    connection: &Connection,
+    activity: ActivityId,
+    id: MessageId,
+    receipt: &PopReceipt,
+    now: Timestamp,
+) -> Result<Acked, StoreError> {
+    let failed = StoreError::sqlite("ack");
+    let moved = connection
+        .prepare_cached(
+            "UPDATE message SET state = 'acked', finished_at = ?4, lease_until = NULL
+             WHERE id = ?1 AND activity_id = ?2 AND pop_receipt = ?3 AND state IN ('dequeued', 'downloaded', 'enqueued')",
+        )
+        .and_then(|mut statement| statement.execute(params![id.to_string(), activity.to_string(), receipt.0, now.0]))
+        .map_err(&failed)?;
+    if moved == 1 {
+        record(connection, id, now, "acked", None)?;
+        return Ok(Acked::Now);
+    }
+    let found: Option<(String, Option<String>)> = connection
+        .query_row(
+            "SELECT state, pop_receipt FROM message WHERE id = ?1 AND activity_id = ?2",
+            [id.to_string(), activity.to_string()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()
+        .map_err(&failed)?;
+    Ok(match found {
+        None => Acked::Unknown,
+        Some((state, Some(held))) if state == "acked" && held == receipt.0 => Acked::Before,
+        Some(_) => Acked::NotLatest,
+    })
+}
+
+/// Its document was fetched; says nothing of other states.
+pub fn mark_downloaded(connection: &Connection, id: MessageId, now: Timestamp) -> Result<(), StoreError> {
+    let moved = connection
+        .prepare_cached("UPDATE message SET state = 'downloaded' WHERE id = ?1 AND state = 'dequeued'")
+        .and_then(|mut statement| statement.execute([id.to_string()]))
+        .map_err(StoreError::sqlite("mark the message downloaded"))?;
+    if moved == 1 { record(connection, id, now, "downloaded", None) } else { Ok(()) }
+}
+
+/// Messages whose lease is over go back to the head of their queues; returns them.
+pub fn return_leases(connection: &Connection, now: Timestamp) -> Result<Vec<MessageId>, StoreError> {
+    let ids = connection
+        .prepare_cached("UPDATE message SET state = 'enqueued', lease_until = NULL WHERE lease_until <= ?1 AND state IN ('dequeued', 'downloaded') RETURNING id")
+        .and_then(|mut statement| statement.query_map([now.0], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>())
+        .map_err(StoreError::sqlite("return leases"))?;
+    let ids = ids.iter().map(|id| parse_id(id)).collect::<Result<Vec<_>, _>>()?;
+    for id in &ids {
+        record(connection, *id, now, "lease over", Some("not acked in time: offered again"))?;
+    }
+    Ok(ids)
+}
+
+/// A person takes a message out of the queue; `false` when its state does not allow it.
+pub fn cancel(connection: &Connection, id: MessageId, by: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let moved = connection
+        .execute(
+            "UPDATE message SET state = 'cancelled', finished_at = ?2, lease_until = NULL, next_try_at = NULL, reason = ?3
+             WHERE id = ?1 AND state IN ('queued', 'enqueued', 'dequeued', 'downloaded')",
+            params![id.to_string(), now.0, format!("cancelled by {by}")],
+        )
+        .map_err(StoreError::sqlite("cancel the message"))?;
+    if moved == 1 {
+        record(connection, id, now, "cancelled", Some(by))?;
+    }
+    Ok(moved == 1)
+}
+
+/// A person offers an export message again at once; `false` when its state or its pruned payload does not allow it. Earlier pop receipts end.
+pub fn release(connection: &Connection, id: MessageId, by: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let moved = connection
+        .execute(
+            "UPDATE message SET state = 'enqueued', finished_at = NULL, lease_until = NULL, pop_receipt = NULL
+             WHERE id = ?1 AND state IN ('dequeued', 'downloaded', 'acked') AND (file IS NOT NULL OR segment IS NOT NULL)",
+            [id.to_string()],
+        )
+        .map_err(StoreError::sqlite("release the message"))?;
+    if moved == 1 {
+        record(connection, id, now, "released", Some(by))?;
+    }
+    Ok(moved == 1)
+}
+
+/// Notes on a message that another repeats it.
+pub fn mark_replayed(connection: &Connection, id: MessageId, by: MessageId, who: &str, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .execute("UPDATE message SET replayed_by = ?2 WHERE id = ?1", [id.to_string(), by.to_string()])
+        .map_err(StoreError::sqlite("mark the message replayed"))?;
+    record(connection, id, now, "replayed", Some(who))
+}
+
+/// When the next lease ends or the next deferred message is due, whichever is first.
+pub fn next_due(connection: &Connection) -> Result<Option<Timestamp>, rusqlite::Error> {
+    let lease: Option<i64> = connection
+        .prepare_cached("SELECT lease_until FROM message WHERE lease_until IS NOT NULL ORDER BY lease_until LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let retry: Option<i64> = connection
+        .prepare_cached("SELECT next_try_at FROM message WHERE next_try_at IS NOT NULL ORDER BY next_try_at LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok([lease, retry].into_iter().flatten().min().map(Timestamp))
+}
+
+/// One message by id.
+pub fn find(connection: &Connection, id: MessageId) -> Result<Option<Message>, rusqlite::Error> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE id = ?1"))?
+        .query_row([id.to_string()], read_message)
+        .optional()
+        .map(|found| found.and_then(Result::ok))
+}
+
+/// The message whose execution this is.
+pub fn of_execution(connection: &Connection, execution: &str) -> Result<Option<MessageId>, rusqlite::Error> {
+    let id: Option<Option<String>> =
+        connection.query_row("SELECT message_id FROM execution WHERE id = ?1", [execution], |row| row.get(0)).optional()?;
+    Ok(id.flatten().and_then(|id| id.parse().ok()))
+}
+
+/// Which messages a grid shows.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Of one job only.
+    pub activity_id: Option<ActivityId>,
+    /// In one state only.
+    pub state: Option<MessageState>,
+    /// That need a person: not replayed, in a state that needs attention.
+    pub attention: bool,
+    /// Older than this one (keyset paging).
+    pub before: Option<MessageId>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// Messages, newest first.
+pub fn list(connection: &Connection, selection: &Selection) -> Result<Vec<Message>, rusqlite::Error> {
+    let mut sql = format!("SELECT {COLUMNS} FROM message WHERE 1");
+    let mut values: Vec<String> = Vec::new();
+    let mut condition = |text: &str, value: String| {
+        values.push(value);
+        sql.push_str(&text.replace('?', &format!("?{}", values.len())));
+    };
+    if let Some(activity) = selection.activity_id {
+        condition(" AND activity_id = ?", activity.to_string());
+    }
+    if let Some(state) = selection.state {
+        condition(" AND state = ?", state.name().to_owned());
+    }
+    if let Some(before) = selection.before {
+        condition(" AND id < ?", before.to_string());
+    }
+    if selection.attention {
+        sql.push_str(" AND state IN ('processed_with_errors', 'refused', 'failed') AND replayed_by IS NULL");
+    }
+    sql.push_str(&format!(" ORDER BY id DESC LIMIT {}", selection.limit));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(rusqlite::params_from_iter(values), read_message)?;
+    rows.filter_map(|row| match row {
+        Ok(Ok(message)) => Some(Ok(message)),
+        Ok(Err(damaged)) => {
+            log::error!("{damaged}");
+            None
+        }
+        Err(error) => Some(Err(error)),
+    })
+    .collect()
+}
+
+/// An event of a message's timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What, as a past verb.
+    pub event: String,
+    /// More, for people.
+    pub detail: Option<String>,
+}
+
+/// A message's timeline, oldest first, at most 500 events.
+pub fn timeline(connection: &Connection, id: MessageId) -> Result<Vec<Event>, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT at, event, detail FROM event WHERE message_id = ?1 ORDER BY rowid LIMIT 500")?
+        .query_map([id.to_string()], |row| Ok(Event { at: Timestamp(row.get(0)?), event: row.get(1)?, detail: row.get(2)? }))?
+        .collect()
+}
+
+const COLUMNS: &str = "id, activity_id, direction, state, entity, company, external_id, application_id, size, sha256, checksum, segment, \
+     segment_offset, file, received_at, started_at, finished_at, attempts, next_try_at, lease_until, pop_receipt, last_dequeued_at, \
+     execution_id, rows_read, rows_inserted, rows_updated, rows_unchanged, rows_refused, findings, reason, replay_of, replayed_by, refused_file";
+
+pub(super) fn parse_id(text: &str) -> Result<MessageId, StoreError> {
+    text.parse().map_err(|_| StoreError {
+        operation: "read a message",
+        cause: Cause::Damaged(format!("message id \"{text}\" in queue.db is no GUID")),
+    })
+}
+
+/// The inner error is a row that no version of ours wrote.
+fn read_message(row: &Row<'_>) -> rusqlite::Result<Result<Message, StoreError>> {
+    let id: String = row.get(0)?;
+    let activity_id: String = row.get(1)?;
+    let direction: String = row.get(2)?;
+    let state: String = row.get(3)?;
+    let application_id: Option<String> = row.get(7)?;
+    let segment: Option<u64> = row.get(11)?;
+    let offset: Option<u64> = row.get(12)?;
+    let file: Option<String> = row.get(13)?;
+    let time = |index: usize| -> rusqlite::Result<Option<Timestamp>> { Ok(row.get::<_, Option<i64>>(index)?.map(Timestamp)) };
+    let guid =
+        |index: usize| -> rusqlite::Result<Option<MessageId>> { Ok(row.get::<_, Option<String>>(index)?.and_then(|id| id.parse().ok())) };
+    let damaged = |what: String| StoreError { operation: "read a message", cause: Cause::Damaged(what) };
+    let (Ok(parsed_id), Ok(activity_id)) = (id.parse(), activity_id.parse()) else {
+        return Ok(Err(damaged(format!("message {id} in queue.db has an id that is no GUID"))));
+    };
+    let state = match state.parse() {
+        Ok(state) => state,
+        Err(reason) => return Ok(Err(damaged(format!("message {id} in queue.db: {reason}")))),
+    };
+    Ok(Ok(Message {
+        id: parsed_id,
+        activity_id,
+        direction: if direction == "export" { Direction::Export } else { Direction::Import },
+        state,
+        entity: row.get(4)?,
+        company: row.get(5)?,
+        external_id: row.get(6)?,
+        application_id: application_id.and_then(|id| id.parse().ok()),
+        size: row.get(8)?,
+        sha256: row.get(9)?,
+        checksum: row.get(10)?,
+        place: match (segment, offset, file) {
+            (Some(segment), Some(offset), _) => PayloadPlace::Segment { segment, offset },
+            (_, _, Some(name)) => PayloadPlace::File { name },
+            _ => PayloadPlace::Pruned,
+        },
+        received_at: Timestamp(row.get(14)?),
+        started_at: time(15)?,
+        finished_at: time(16)?,
+        attempts: row.get(17)?,
+        next_try_at: time(18)?,
+        lease_until: time(19)?,
+        pop_receipt: row.get::<_, Option<String>>(20)?.map(PopReceipt),
+        last_dequeued_at: time(21)?,
+        execution_id: row.get::<_, Option<String>>(22)?.map(ExecutionId),
+        counts: RowCounts {
+            read: row.get(23)?,
+            inserted: row.get(24)?,
+            updated: row.get(25)?,
+            unchanged: row.get(26)?,
+            refused: row.get(27)?,
+        },
+        findings: row.get(28)?,
+        reason: row.get(29)?,
+        replay_of: guid(30)?,
+        replayed_by: guid(31)?,
+        refused_file: row.get(32)?,
+    }))
+}

@@ -1,0 +1,72 @@
+//! Opens `queue.db`: open, prepare, create or upgrade, finish. A newer file is refused, a damaged one is named and never deleted.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Cause, StoreError};
+
+/// `PRAGMA user_version` of the newest schema this binary knows.
+const VERSION: i64 = 1;
+/// `PRAGMA application_id`: "ENTQ", so that `file` and people can tell what it is.
+const APPLICATION_ID: i64 = 0x454E_5451;
+const CREATE: &str = include_str!("sql/001_create.sql");
+
+/// Opens the queue for its one writer, creating it when it does not exist.
+pub fn open_queue(path: &Path) -> Result<Connection, StoreError> {
+    let failed = StoreError::sqlite("open queue.db");
+    let mut connection = Connection::open(path).map_err(&failed)?;
+    connection.busy_timeout(Duration::from_secs(10)).map_err(&failed)?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&failed)?;
+    if version > VERSION {
+        let what = format!(
+            "{} was written by a newer version of entrepot (schema {version}, this one knows {VERSION}): install that version again",
+            path.display()
+        );
+        return Err(StoreError { operation: "open queue.db", cause: Cause::Damaged(what) });
+    }
+    // WAL: readers never wait for the writer. FULL: a commit is on disk before the client is answered. No automatic checkpoint: it would
+    // put two more syncs on the path of an enqueue; the writer's checkpoint thread does it. The cache is small because the working set is.
+    for (pragma, value) in
+        [("journal_mode", "WAL"), ("synchronous", "FULL"), ("wal_autocheckpoint", "0"), ("cache_size", "-4096"), ("foreign_keys", "ON")]
+    {
+        connection.pragma_update(None, pragma, value).map_err(&failed)?;
+    }
+    connection.set_prepared_statement_cache_capacity(64);
+    if version == 0 {
+        let transaction = connection.transaction().map_err(&failed)?;
+        transaction.execute_batch(CREATE).map_err(&failed)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(&failed)?;
+        transaction.pragma_update(None, "user_version", VERSION).map_err(&failed)?;
+        transaction.commit().map_err(&failed)?;
+    }
+    Ok(connection)
+}
+
+/// Opens the queue for reading only.
+pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let failed = StoreError::sqlite("open queue.db for reading");
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(&failed)?;
+    connection.busy_timeout(Duration::from_secs(10)).map_err(&failed)?;
+    connection.pragma_update(None, "query_only", "ON").map_err(&failed)?;
+    connection.pragma_update(None, "cache_size", "-1024").map_err(&failed)?;
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_of_a_newer_version_is_refused_with_a_word() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("queue.db");
+        drop(open_queue(&path).unwrap());
+        drop(open_queue(&path).unwrap());
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", VERSION + 1).unwrap();
+        let error = open_queue(&path).unwrap_err().to_string();
+        assert!(error.contains("newer version") && error.contains("queue.db"), "{error}");
+    }
+}

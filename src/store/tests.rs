@@ -1,0 +1,230 @@
+//! The queue through its public face: promises, moves, group commit, recovery.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::messages::{self, Acked, Enqueued, NewMessage, Payload};
+use super::{Cause, Store, StoreError, jobs};
+use crate::files::digest;
+use crate::model::execution::RowCounts;
+use crate::model::id::{ActivityId, ExecutionId, MessageId, PopReceipt};
+use crate::model::project::Direction;
+use crate::model::state::MessageState;
+use crate::model::time::Timestamp;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+fn job(store: &Store) -> ActivityId {
+    let activity = ActivityId(Uuid::new_v4());
+    store.write("register", move |batch| jobs::register(batch.connection, activity, "a job", NOW)).unwrap();
+    activity
+}
+
+fn message(activity: ActivityId, direction: Direction, bytes: &[u8], external_id: Option<&str>) -> (NewMessage, Payload) {
+    let digested = digest(bytes);
+    let new = NewMessage {
+        id: MessageId(Uuid::now_v7()),
+        activity_id: activity,
+        direction,
+        entity: "Customer groups".into(),
+        company: None,
+        external_id: external_id.map(str::to_owned),
+        application_id: None,
+        size: digested.size,
+        sha256: digested.sha256,
+        checksum: digested.checksum,
+        received_at: NOW,
+        execution_id: None,
+        counts: RowCounts::default(),
+        replay_of: None,
+    };
+    (new, Payload::Small(bytes.to_vec()))
+}
+
+fn enqueue(store: &Store, activity: ActivityId, direction: Direction, bytes: &[u8], external_id: Option<&str>) -> Enqueued {
+    let (new, payload) = message(activity, direction, bytes, external_id);
+    store.write("enqueue", move |batch| messages::enqueue(batch, &new, payload, Timestamp(0))).unwrap()
+}
+
+fn id_of(enqueued: Enqueued) -> MessageId {
+    match enqueued {
+        Enqueued::New(id) | Enqueued::Repeat(id) => id,
+    }
+}
+
+fn state_of(store: &Store, id: MessageId) -> MessageState {
+    store.read("find", |connection| messages::find(connection, id)).unwrap().unwrap().state
+}
+
+fn counts(store: &Store, activity: ActivityId) -> Vec<(MessageState, u64)> {
+    let record = store.read("job", |connection| jobs::find(connection, activity)).unwrap().unwrap();
+    record.states.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+#[test]
+fn the_same_bytes_with_the_same_external_identifier_are_one_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let activity = job(&store);
+    let first = enqueue(&store, activity, Direction::Import, b"one", Some("a.csv"));
+    assert_eq!(enqueue(&store, activity, Direction::Import, b"one", Some("a.csv")), Enqueued::Repeat(id_of(first)));
+    assert!(matches!(enqueue(&store, activity, Direction::Import, b"two", Some("a.csv")), Enqueued::New(_)), "other bytes");
+    assert!(matches!(enqueue(&store, activity, Direction::Import, b"one", Some("b.csv")), Enqueued::New(_)), "another identifier");
+    assert!(matches!(enqueue(&store, activity, Direction::Import, b"one", None), Enqueued::New(_)), "no identifier");
+    assert_eq!(counts(&store, activity), [(MessageState::Queued, 4)]);
+}
+
+#[test]
+fn an_acked_message_never_returns_and_only_the_latest_receipt_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let activity = job(&store);
+    let id = id_of(enqueue(&store, activity, Direction::Export, b"package", None));
+    let take = |receipt: &str, at: i64| {
+        let receipt = PopReceipt(receipt.into());
+        store
+            .write("dequeue", move |batch| messages::dequeue(batch.connection, activity, &receipt, Timestamp(at + 1000), Timestamp(at)))
+            .unwrap()
+    };
+    let ack = |receipt: &str| {
+        let receipt = PopReceipt(receipt.into());
+        store.write("ack", move |batch| messages::ack(batch.connection, activity, id, &receipt, NOW)).unwrap()
+    };
+    assert_eq!(take("r1", 0).unwrap().0.id, id);
+    assert!(take("r2", 0).is_none(), "a dequeued message is hidden");
+    assert!(store.write("leases", |batch| messages::return_leases(batch.connection, Timestamp(999))).unwrap().is_empty());
+    assert_eq!(store.write("leases", |batch| messages::return_leases(batch.connection, Timestamp(1000))).unwrap(), [id]);
+    let (_, before) = take("r3", 2000).unwrap();
+    assert_eq!(before, Some(Timestamp(0)), "the time of the dequeue before is told");
+    assert_eq!(ack("r1"), Acked::NotLatest, "a late client can not remove what another holds");
+    assert_eq!(ack("r3"), Acked::Now);
+    assert_eq!(ack("r3"), Acked::Before);
+    assert!(store.write("leases", |batch| messages::return_leases(batch.connection, Timestamp(i64::MAX))).unwrap().is_empty());
+    assert!(take("r4", 9000).is_none());
+    assert_eq!(counts(&store, activity), [(MessageState::Acked, 1)]);
+}
+
+#[test]
+fn a_step_that_fails_takes_nothing_of_its_round_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let activity = job(&store);
+    let (sender, receiver) = mpsc::channel();
+    for number in 0..50 {
+        let (new, payload) = message(activity, Direction::Import, format!("payload {number}").as_bytes(), None);
+        let sender = sender.clone();
+        store.write_then(
+            "enqueue",
+            move |batch| {
+                let enqueued = messages::enqueue(batch, &new, payload, NOW)?;
+                match number % 3 {
+                    0 => Err(StoreError { operation: "test", cause: Cause::Damaged("on purpose".into()) }),
+                    1 if number == 25 => panic!("on purpose"),
+                    _ => Ok(enqueued),
+                }
+            },
+            move |result| sender.send((number, result.is_ok())).unwrap(),
+        );
+    }
+    drop(sender);
+    let kept = receiver
+        .iter()
+        .inspect(|(number, ok)| assert_eq!(*ok, number % 3 != 0 && *number != 25, "step {number}"))
+        .filter(|(_, ok)| *ok)
+        .count();
+    assert_eq!(counts(&store, activity), [(MessageState::Queued, kept as u64)]);
+}
+
+#[test]
+fn concurrent_enqueues_share_commits_and_all_read_back_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let activity = job(&store);
+    let before = store.commits();
+    let answered = Arc::new(AtomicUsize::new(0));
+    let (sender, receiver) = mpsc::channel();
+    for number in 0..500u32 {
+        let (new, payload) = message(activity, Direction::Import, &number.to_le_bytes(), None);
+        let (sender, answered) = (sender.clone(), answered.clone());
+        let id = new.id;
+        store.write_then(
+            "enqueue",
+            move |batch| messages::enqueue(batch, &new, payload, NOW),
+            move |result| {
+                result.unwrap();
+                answered.fetch_add(1, Ordering::SeqCst);
+                sender.send((number, id)).unwrap();
+            },
+        );
+    }
+    drop(sender);
+    let ids: Vec<_> = receiver.iter().collect();
+    assert_eq!(answered.load(Ordering::SeqCst), 500);
+    let after = store.commits();
+    assert!(after.rounds - before.rounds < 500, "{after:?}");
+    store.close();
+
+    let store = Store::open(dir.path()).unwrap();
+    for (number, id) in ids {
+        let message = store.read("find", |connection| messages::find(connection, id)).unwrap().unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut store.spool().open_payload(&message.place, message.size, message.checksum).unwrap(), &mut bytes)
+            .unwrap();
+        assert_eq!(bytes, number.to_le_bytes());
+    }
+}
+
+#[test]
+fn a_row_whose_payload_did_not_reach_the_disk_is_dropped_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let activity = job(&store);
+    let safe = id_of(enqueue(&store, activity, Direction::Import, b"synced before", None));
+    let lost = id_of(enqueue(&store, activity, Direction::Import, b"never synced", None));
+    store.close();
+    // What a power cut leaves when the commit was faster than the segment's sync: the row, and zeros where the payload should be.
+    let path = dir.path().join("spool/segments/0000000001");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(12).position(|window| window == b"never synced").unwrap();
+    bytes[at..at + 12].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(state_of(&store, safe), MessageState::Queued);
+    assert!(store.read("find", |connection| messages::find(connection, lost)).unwrap().is_none());
+    assert_eq!(counts(&store, activity), [(MessageState::Queued, 1)]);
+}
+
+#[test]
+fn a_message_in_work_at_a_crash_is_queued_again_and_its_moves_are_one_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let activity = job(&store);
+    let id = id_of(enqueue(&store, activity, Direction::Import, b"x", None));
+    let claim = |store: &Store| {
+        store
+            .write("claim", move |batch| messages::claim(batch.connection, id, &ExecutionId("e".into()), NOW))
+            .unwrap()
+            .map(|message| message.attempts)
+    };
+    assert_eq!(claim(&store), Some(1));
+    assert_eq!(claim(&store), None, "a claimed message is nobody else's");
+    store.close();
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(claim(&store), Some(2));
+    let later = NOW.plus(Duration::from_secs(5));
+    assert!(store.write("defer", move |batch| messages::defer(batch.connection, id, later, "busy", NOW)).unwrap());
+    assert_eq!(claim(&store), None, "not before its next try");
+    assert_eq!(store.read("due", messages::next_due).unwrap(), Some(later));
+    let report = |store: &Store, state| {
+        store.write("report", move |batch| messages::report(batch.connection, id, state, &RowCounts::default(), 0, None, None, NOW))
+    };
+    assert!(!report(&store, MessageState::Processed).unwrap(), "only a message in work is reported");
+    assert!(report(&store, MessageState::Acked).is_err());
+    assert_eq!(store.write("cancel", move |batch| messages::cancel(batch.connection, id, "test", NOW)).unwrap(), true);
+    assert_eq!(store.write("cancel", move |batch| messages::cancel(batch.connection, id, "test", NOW)).unwrap(), false);
+    assert_eq!(state_of(&store, id), MessageState::Cancelled);
+}
