@@ -1,1 +1,3 @@
 //! Engines for documents: bytes in; records, packages and findings out. Pure: no path, socket, connection or clock.
+
+pub mod csv;

@@ -1,0 +1,538 @@
+//! Takes delimited text apart, record by record, in constant memory.
+//!
+//! Our own splitter, because delimiters and record ends of several characters, literal nulls, the exact bytes of each record (for the file of
+//! refused rows) and line numbers must all hold; a test holds it against the `csv` crate where both speak the same dialect.
+//!
+//! Decisions: a qualifier is one only at the start of a field, anywhere else it is data. Text between a closing qualifier and the next
+//! delimiter is kept as data (`"a"b` is `ab`), as spreadsheets do. A field whose qualifier is never closed ends with the document, and the
+//! record says so. A wholly empty line is no record. A byte order mark is no data; one of UTF-16 or UTF-8 wins over the stated encoding.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use encoding_rs::{Decoder, Encoding, UTF_8};
+
+use crate::model::format::CsvFormat;
+
+/// A longer record is refused.
+pub const RECORD_SIZE_MAX: usize = 16 * 1024 * 1024;
+/// A record of more fields is refused.
+pub const FIELDS_MAX: usize = 4096;
+const BLOCK: usize = 128 * 1024;
+
+/// One record.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// The line it begins on, from 1.
+    pub line: u64,
+    /// Its exact text, without the record end.
+    pub raw: Vec<u8>,
+    /// The values of its fields, one after the other.
+    text: Vec<u8>,
+    fields: Vec<(Range<usize>, bool)>,
+    /// What is wrong with it as a record.
+    pub fault: Option<Fault>,
+}
+
+/// What can be wrong with a record before its values are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A qualifier is never closed.
+    Unterminated,
+    /// Bytes that are no text in the encoding.
+    Encoding,
+    /// Larger than [`RECORD_SIZE_MAX`].
+    Size,
+    /// More fields than [`FIELDS_MAX`].
+    Fields,
+}
+
+impl Record {
+    /// How many fields.
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there is no field at all.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The value of a field, and whether it was qualified. UTF-8, unless the record has the fault [`Fault::Encoding`].
+    pub fn field(&self, index: usize) -> Option<(&[u8], bool)> {
+        self.fields.get(index).map(|(range, qualified)| (&self.text[range.clone()], *qualified))
+    }
+
+    /// All values as text.
+    pub fn texts(&self) -> impl Iterator<Item = String> + '_ {
+        (0..self.len()).filter_map(|index| self.field(index)).map(|(bytes, _)| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    fn clear(&mut self, line: u64) {
+        self.line = line;
+        self.raw.clear();
+        self.text.clear();
+        self.fields.clear();
+        self.fault = None;
+    }
+}
+
+/// Reads records from a byte stream.
+pub struct Reader<R> {
+    source: Decoding<R>,
+    buffer: Vec<u8>,
+    start: usize,
+    end_of_input: bool,
+    line: u64,
+    delimiter: Vec<u8>,
+    record_end: Option<Vec<u8>>,
+    qualifier: Option<u8>,
+    escape: Option<u8>,
+}
+
+impl<R: Read> Reader<R> {
+    /// A reader of this dialect. Qualifier and escape are single bytes: the configuration refuses others.
+    pub fn new(source: R, format: &CsvFormat) -> Reader<R> {
+        let byte = |c: Option<char>| c.and_then(|c| u8::try_from(c).ok()).filter(u8::is_ascii);
+        Reader {
+            source: Decoding::new(source, format.encoding),
+            buffer: Vec::with_capacity(2 * BLOCK),
+            start: 0,
+            end_of_input: false,
+            line: 1,
+            delimiter: format.delimiter.as_bytes().to_vec(),
+            record_end: format.record_end.as_ref().map(|end| end.as_bytes().to_vec()),
+            qualifier: byte(format.qualifier),
+            escape: byte(format.escape),
+        }
+    }
+
+    /// The next record into `record`; `false` at the end. Errors are the source's.
+    pub fn next_into(&mut self, record: &mut Record) -> io::Result<bool> {
+        loop {
+            if self.start == self.buffer.len() && !self.fill()? {
+                return Ok(false);
+            }
+            record.clear(self.line);
+            if self.record(record)? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Splits the record at `start`, reading on while its end is not in the buffer. `false` when it was an empty line.
+    fn record(&mut self, record: &mut Record) -> io::Result<bool> {
+        let mut known = 0;
+        let (length, consumed) = loop {
+            match self.scan(record, known) {
+                Scan::Whole { length, consumed } => break (length, consumed),
+                Scan::More if self.buffer.len() - self.start > RECORD_SIZE_MAX => {
+                    let consumed = self.skip_line()?;
+                    record.fault = Some(Fault::Size);
+                    record.fields.clear();
+                    record.text.clear();
+                    break (0, consumed);
+                }
+                Scan::More => {
+                    known = self.buffer.len() - self.start;
+                    self.fill()?;
+                }
+            }
+        };
+        let whole = &self.buffer[self.start..self.start + consumed];
+        self.line += lines(whole);
+        record.raw.extend_from_slice(&self.buffer[self.start..self.start + length]);
+        self.start += consumed;
+        let empty_line = length == 0 && record.fault.is_none();
+        if record.fault.is_none() && std::str::from_utf8(&record.raw).is_err() {
+            record.fault = Some(Fault::Encoding);
+        }
+        Ok(!empty_line)
+    }
+
+    /// A record too large to keep: the rest of its line is passed over.
+    fn skip_line(&mut self) -> io::Result<usize> {
+        loop {
+            if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.start..]) {
+                return Ok(at + 1);
+            }
+            self.line += lines(&self.buffer[self.start..]);
+            self.start = self.buffer.len();
+            if !self.fill()? {
+                return Ok(0);
+            }
+        }
+    }
+
+    /// Looks for a whole record in the buffer. `known` bytes were looked at before without success: only a hint that more is needed.
+    fn scan(&self, record: &mut Record, known: usize) -> Scan {
+        record.text.clear();
+        record.fields.clear();
+        record.fault = None;
+        let bytes = &self.buffer[self.start..];
+        if bytes.len() == known && !self.end_of_input {
+            return Scan::More;
+        }
+        let mut at = 0;
+        loop {
+            if record.fields.len() == FIELDS_MAX {
+                record.fault = Some(Fault::Fields);
+            }
+            let begin = record.text.len();
+            let mut qualified = false;
+            if let Some(qualifier) = self.qualifier.filter(|qualifier| bytes.get(at) == Some(qualifier)) {
+                qualified = true;
+                at += 1;
+                loop {
+                    let rest = &bytes[at..];
+                    let found = match self.escape {
+                        Some(escape) => memchr::memchr2(qualifier, escape, rest),
+                        None => memchr::memchr(qualifier, rest),
+                    };
+                    let Some(offset) = found else {
+                        if !self.end_of_input {
+                            return Scan::More;
+                        }
+                        record.text.extend_from_slice(rest);
+                        record.fields.push((begin..record.text.len(), true));
+                        record.fault = Some(Fault::Unterminated);
+                        return Scan::Whole { length: bytes.len(), consumed: bytes.len() };
+                    };
+                    record.text.extend_from_slice(&rest[..offset]);
+                    at += offset;
+                    let escaped = self.escape == Some(bytes[at]) && self.escape != Some(qualifier);
+                    match bytes.get(at + 1) {
+                        None if !self.end_of_input => return Scan::More,
+                        Some(next) if escaped || *next == qualifier => {
+                            // An escape stands for what follows it; a doubled qualifier for one.
+                            record.text.push(*next);
+                            at += 2;
+                        }
+                        _ if escaped => {
+                            record.text.push(bytes[at]);
+                            at += 1;
+                        }
+                        _ => {
+                            at += 1;
+                            break;
+                        }
+                    }
+                }
+            }
+            let Some((offset, stop)) = self.find_stop(&bytes[at..]) else { return Scan::More };
+            record.text.extend_from_slice(&bytes[at..at + offset]);
+            at += offset;
+            if record.fault != Some(Fault::Fields) {
+                record.fields.push((begin..record.text.len(), qualified));
+            }
+            match stop {
+                Stop::Delimiter => at += self.delimiter.len(),
+                Stop::End(length) => return Scan::Whole { length: at, consumed: at + length },
+            }
+        }
+    }
+
+    /// The next delimiter or record end; `None` when only more bytes can tell.
+    fn find_stop(&self, bytes: &[u8]) -> Option<(usize, Stop)> {
+        let first = self.delimiter[0];
+        let mut from = 0;
+        loop {
+            let rest = &bytes[from..];
+            let found = match &self.record_end {
+                None => memchr::memchr3(first, b'\n', b'\r', rest),
+                Some(end) => memchr::memchr2(first, end[0], rest),
+            };
+            let Some(offset) = found else {
+                return self.end_of_input.then_some((bytes.len(), Stop::End(0)));
+            };
+            let at = from + offset;
+            let tail = &bytes[at..];
+            if tail.starts_with(&self.delimiter) {
+                return Some((at, Stop::Delimiter));
+            }
+            match &self.record_end {
+                Some(end) if tail.starts_with(end) => return Some((at, Stop::End(end.len()))),
+                None if tail[0] == b'\n' => return Some((at, Stop::End(1))),
+                None if tail[0] == b'\r' => match tail.get(1) {
+                    Some(b'\n') => return Some((at, Stop::End(2))),
+                    None if !self.end_of_input => return None,
+                    _ => return Some((at, Stop::End(1))),
+                },
+                _ => {}
+            }
+            // The first byte of a longer delimiter or record end, cut by the buffer's end.
+            let longest = self.delimiter.len().max(self.record_end.as_ref().map_or(1, Vec::len));
+            if tail.len() < longest && !self.end_of_input {
+                return None;
+            }
+            from = at + 1;
+        }
+    }
+
+    /// Reads more; `false` at the end of the input.
+    fn fill(&mut self) -> io::Result<bool> {
+        if self.end_of_input {
+            return Ok(false);
+        }
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        let before = self.buffer.len();
+        while self.buffer.len() == before && !self.end_of_input {
+            self.end_of_input = !self.source.read_into(&mut self.buffer)?;
+        }
+        Ok(self.buffer.len() > before)
+    }
+}
+
+fn lines(bytes: &[u8]) -> u64 {
+    let feeds = memchr::memchr_iter(b'\n', bytes).count();
+    let returns = memchr::memchr_iter(b'\r', bytes).filter(|at| bytes.get(at + 1) != Some(&b'\n')).count();
+    (feeds + returns) as u64
+}
+
+enum Scan {
+    Whole { length: usize, consumed: usize },
+    More,
+}
+
+enum Stop {
+    Delimiter,
+    End(usize),
+}
+
+/// Bytes of any encoding to UTF-8. UTF-8 itself passes as it is and is checked record by record.
+struct Decoding<R> {
+    source: R,
+    encoding: &'static Encoding,
+    decoder: Option<Decoder>,
+    begun: bool,
+    pending: Vec<u8>,
+}
+
+/// What a decoder puts in place of bytes it can not read: text that no valid UTF-8 check accepts, so that the record is refused.
+const UNDECODABLE: u8 = 0xFF;
+
+impl<R: Read> Decoding<R> {
+    fn new(source: R, encoding: &'static Encoding) -> Self {
+        Decoding { source, encoding, decoder: None, begun: false, pending: Vec::new() }
+    }
+
+    /// Appends more text; `false` at the end of the input.
+    fn read_into(&mut self, text: &mut Vec<u8>) -> io::Result<bool> {
+        if !self.begun {
+            self.begin()?;
+        }
+        let mut block = std::mem::take(&mut self.pending);
+        if block.is_empty() {
+            block.resize(BLOCK, 0);
+            let count = read_some(&mut self.source, &mut block)?;
+            block.truncate(count);
+        }
+        let last = block.is_empty();
+        let Some(decoder) = &mut self.decoder else {
+            text.extend_from_slice(&block);
+            return Ok(!last);
+        };
+        let mut input = block.as_slice();
+        let mut output = vec![0u8; BLOCK];
+        loop {
+            let (result, read, written) = decoder.decode_to_utf8_without_replacement(input, &mut output, last);
+            text.extend_from_slice(&output[..written]);
+            input = &input[read..];
+            match result {
+                encoding_rs::DecoderResult::InputEmpty => return Ok(!last),
+                encoding_rs::DecoderResult::OutputFull => {}
+                encoding_rs::DecoderResult::Malformed(..) => text.push(UNDECODABLE),
+            }
+        }
+    }
+
+    /// Looks at the first bytes: a byte order mark wins over the stated encoding.
+    fn begin(&mut self) -> io::Result<()> {
+        self.begun = true;
+        let mut first = vec![0u8; BLOCK];
+        let mut count = 0;
+        while count < 3 {
+            match read_some(&mut self.source, &mut first[count..])? {
+                0 => break,
+                more => count += more,
+            }
+        }
+        first.truncate(count);
+        let encoding = match Encoding::for_bom(&first) {
+            Some((encoding, length)) => {
+                first.drain(..length);
+                encoding
+            }
+            None => self.encoding,
+        };
+        if encoding != UTF_8 {
+            self.decoder = Some(encoding.new_decoder_without_bom_handling());
+        }
+        self.pending = first;
+        Ok(())
+    }
+}
+
+fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match source.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// Encodes text for a document; `Err` is the first character that the encoding does not have.
+pub fn encode(text: &str, encoding: &'static Encoding, into: &mut Vec<u8>) -> Result<(), char> {
+    if encoding == UTF_8 {
+        into.extend_from_slice(text.as_bytes());
+        return Ok(());
+    }
+    if encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE {
+        let little = encoding == encoding_rs::UTF_16LE;
+        into.extend(text.encode_utf16().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }));
+        return Ok(());
+    }
+    let mut encoder = encoding.new_encoder();
+    let mut output = vec![0u8; text.len() * 4 + 16];
+    let (result, _, written) = encoder.encode_from_utf8_without_replacement(text, &mut output, true);
+    match result {
+        encoding_rs::EncoderResult::Unmappable(character) => Err(character),
+        _ => {
+            into.extend_from_slice(&output[..written]);
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Gives its bytes in pieces of one size, so that every buffer boundary is met.
+    struct Pieces<'a>(&'a [u8], usize);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(self.0.len()).min(buffer.len());
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    fn all(bytes: &[u8], format: &CsvFormat, piece: usize) -> Vec<Record> {
+        let mut reader = Reader::new(Pieces(bytes, piece), format);
+        let mut records = Vec::new();
+        let mut record = Record::default();
+        while reader.next_into(&mut record).unwrap() {
+            records.push(record.clone());
+        }
+        records
+    }
+
+    fn texts(bytes: &[u8], format: &CsvFormat) -> Vec<Vec<String>> {
+        let records = all(bytes, format, 1);
+        assert_eq!(records, all(bytes, format, usize::MAX), "the size of pieces makes no difference");
+        records.iter().map(|record| record.texts().collect()).collect()
+    }
+
+    #[test]
+    fn quotes_delimiters_and_line_ends_mean_what_they_mean_in_rfc_4180() {
+        let csv = CsvFormat::default();
+        assert_eq!(texts(b"a,b\r\nc,d\r\n", &csv), [["a", "b"], ["c", "d"]]);
+        assert_eq!(texts(b"a,b\nc,d", &csv), [["a", "b"], ["c", "d"]]);
+        assert_eq!(texts(b"a,b\rc,d\r", &csv), [["a", "b"], ["c", "d"]]);
+        assert_eq!(texts(b"\"a,\"\"x\"\"\",\"two\r\nlines\"\r\n", &csv), [["a,\"x\"", "two\r\nlines"]]);
+        assert_eq!(texts(b"a\"b,\"c\"d\n", &csv), [["a\"b", "cd"]], "a quote inside an unqualified value is data");
+        assert_eq!(texts(b"\n\na,\n\n,\n", &csv), [["a", ""], ["", ""]], "a wholly empty line is no record");
+        assert_eq!(texts(b"\"\"\n", &csv), [[""]]);
+        assert_eq!(texts(b"", &csv), Vec::<Vec<String>>::new());
+    }
+
+    #[test]
+    fn other_dialects_are_read_as_the_configuration_says() {
+        let plus =
+            CsvFormat { delimiter: "+|".into(), record_end: Some("&|\n".into()), qualifier: None, header: false, ..Default::default() };
+        assert_eq!(texts(b"1+|a\nb+|\"x\"&|\n2+|+&+|&&|\n", &plus), [["1", "a\nb", "\"x\""], ["2", "+&", "&"]]);
+        let tab = CsvFormat { delimiter: "\t".into(), qualifier: None, ..Default::default() };
+        assert_eq!(texts(b"a\t\"b\tc\n", &tab), [["a", "\"b", "c"]]);
+        let escaped = CsvFormat { escape: Some('\\'), ..Default::default() };
+        assert_eq!(texts(br#""a\"b","c\\",d\n"#, &escaped), [["a\"b", "c\\", "d\\n"]]);
+    }
+
+    #[test]
+    fn each_record_knows_its_line_and_its_exact_text() {
+        let records = all(b"h1,h2\r\n\r\n\"a\nb\",1\r\nc,2", &CsvFormat::default(), 3);
+        assert_eq!(records.iter().map(|record| record.line).collect::<Vec<_>>(), [1, 3, 5]);
+        assert_eq!(records[1].raw, b"\"a\nb\",1");
+        assert_eq!(records[2].raw, b"c,2");
+    }
+
+    #[test]
+    fn a_qualifier_that_is_never_closed_is_a_fault_of_its_record() {
+        let records = all(b"a\n\"b\nc\n", &CsvFormat::default(), 2);
+        assert_eq!(records[1].fault, Some(Fault::Unterminated));
+        assert_eq!(records[1].line, 2);
+    }
+
+    #[test]
+    fn a_byte_order_mark_wins_over_the_stated_encoding() {
+        let utf16: Vec<u8> = "a;é\n1;€\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let format = CsvFormat { delimiter: ";".into(), encoding: encoding_rs::WINDOWS_1252, ..Default::default() };
+        assert_eq!(texts(&[&[0xFF, 0xFE][..], &utf16].concat(), &format), [["a", "é"], ["1", "€"]]);
+        assert_eq!(texts("\u{feff}a;é\n".as_bytes(), &format), [["a", "é"]]);
+        assert_eq!(texts(b"a;\xE9\x80\n", &format), [["a", "é€"]]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_a_fault_of_their_record_alone() {
+        let records = all(b"good\nb\xE9d\ngood\n", &CsvFormat::default(), 4);
+        assert_eq!(records.iter().map(|record| record.fault).collect::<Vec<_>>(), [None, Some(Fault::Encoding), None]);
+        let utf16 = CsvFormat { encoding: encoding_rs::UTF_16LE, ..Default::default() };
+        let mut bytes: Vec<u8> = "ok\nb".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        bytes.extend([0x00, 0xD8, b'x', 0, b'\n', 0]);
+        assert_eq!(all(&bytes, &utf16, 3).iter().map(|record| record.fault).collect::<Vec<_>>(), [None, Some(Fault::Encoding)]);
+    }
+
+    #[test]
+    fn records_beyond_the_bounds_are_faults_and_the_next_is_read() {
+        let wide = [",".repeat(FIELDS_MAX + 5), "\na,b\n".into()].concat();
+        let records = all(wide.as_bytes(), &CsvFormat::default(), usize::MAX);
+        assert_eq!(records[0].fault, Some(Fault::Fields));
+        assert_eq!(records[1].texts().collect::<Vec<_>>(), ["a", "b"]);
+        let mut long = vec![b'x'; RECORD_SIZE_MAX + 3 * BLOCK];
+        long.extend(b"\na,b\n");
+        let records = all(&long, &CsvFormat::default(), usize::MAX);
+        assert_eq!(records[0].fault, Some(Fault::Size));
+        assert_eq!(records[1].texts().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(records[1].line, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_an_independent_reader(records in proptest::collection::vec(proptest::collection::vec("[a-z\",\r\n;é ]{0,6}", 1..5), 1..8), piece in 1usize..20) {
+            let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+            records.iter().for_each(|record| writer.write_record(record).unwrap());
+            let bytes = writer.into_inner().unwrap();
+            let ours: Vec<Vec<String>> = all(&bytes, &CsvFormat::default(), piece).iter().map(|record| record.texts().collect()).collect();
+            prop_assert_eq!(ours, records);
+        }
+
+        #[test]
+        fn hostile_bytes_never_panic_and_pieces_make_no_difference(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b','), Just(b'\n'), Just(b'\r'), Just(b'|'), Just(b'\\')], 0..300), piece in 1usize..9) {
+            for format in [
+                CsvFormat::default(),
+                CsvFormat { delimiter: ",|".into(), record_end: Some("|\n".into()), ..Default::default() },
+                CsvFormat { escape: Some('\\'), encoding: encoding_rs::SHIFT_JIS, ..Default::default() },
+                CsvFormat { encoding: encoding_rs::UTF_16BE, ..Default::default() },
+            ] {
+                prop_assert_eq!(all(&bytes, &format, piece), all(&bytes, &format, usize::MAX));
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Writes delimited text so that [`super::read`] reads back what was written.
+
+use crate::model::format::CsvFormat;
+
+use super::read::encode;
+
+/// Appends records of one dialect to a buffer, in the dialect's encoding.
+pub struct Writer {
+    format: CsvFormat,
+    line: String,
+}
+
+/// A value that the encoding cannot say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmappable {
+    /// The character.
+    pub character: char,
+    /// The encoding's name.
+    pub encoding: &'static str,
+}
+
+impl Writer {
+    /// A writer of this dialect.
+    pub fn new(format: &CsvFormat) -> Writer {
+        Writer { format: format.clone(), line: String::new() }
+    }
+
+    /// What a document begins with: a byte order mark for UTF-16, nothing for others.
+    pub fn begin(&self, into: &mut Vec<u8>) {
+        if self.format.encoding == encoding_rs::UTF_16LE {
+            into.extend([0xFF, 0xFE]);
+        } else if self.format.encoding == encoding_rs::UTF_16BE {
+            into.extend([0xFE, 0xFF]);
+        }
+    }
+
+    /// Appends a record; `None` is no value.
+    pub fn record<'a>(&mut self, values: impl IntoIterator<Item = Option<&'a str>>, into: &mut Vec<u8>) -> Result<(), Unmappable> {
+        self.line.clear();
+        let mut first = true;
+        for value in values {
+            if !first {
+                self.line.push_str(&self.format.delimiter);
+            }
+            first = false;
+            match value {
+                None => self.line.push_str(self.format.nulls.first().map_or("", String::as_str)),
+                Some(value) => push_value(&self.format, &mut self.line, value),
+            }
+        }
+        // A record of one empty value would be an empty line, which is no record.
+        if self.line.is_empty() {
+            if let Some(qualifier) = self.format.qualifier {
+                self.line.extend([qualifier, qualifier]);
+            }
+        }
+        self.line.push_str(self.format.record_end.as_deref().unwrap_or("\r\n"));
+        encode(&self.line, self.format.encoding, into).map_err(|character| Unmappable { character, encoding: self.format.encoding.name() })
+    }
+}
+
+fn push_value(format: &CsvFormat, line: &mut String, value: &str) {
+    let Some(qualifier) = format.qualifier else {
+        line.push_str(value);
+        return;
+    };
+    let needed = value.contains(&format.delimiter)
+        || value.contains([qualifier, '\r', '\n'])
+        || format.record_end.as_ref().is_some_and(|end| value.contains(end.as_str()))
+        || format.escape.is_some_and(|escape| value.contains(escape))
+        || format.nulls.iter().any(|null| null == value)
+        || value.starts_with(' ')
+        || value.ends_with(' ')
+        // The first character of a longer delimiter at the end would join with the delimiter that follows.
+        || (format.delimiter.len() > 1 && value.ends_with(|last| format.delimiter.starts_with(last)));
+    if !needed {
+        line.push_str(value);
+        return;
+    }
+    line.push(qualifier);
+    for character in value.chars() {
+        if character == qualifier || Some(character) == format.escape {
+            line.push(if character == qualifier { qualifier } else { character });
+        }
+        line.push(character);
+    }
+    line.push(qualifier);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::{Reader, Record};
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(
+            records in proptest::collection::vec(proptest::collection::vec(proptest::option::of("[a-z\",|\r\nNUL+\\\\é ]{0,6}"), 1..4), 1..6), dialect in 0usize..4
+        ) {
+            let format = [
+                CsvFormat { nulls: vec!["NULL".into()], ..Default::default() },
+                CsvFormat { delimiter: "+|".into(), nulls: vec!["NULL".into()], ..Default::default() },
+                CsvFormat { encoding: encoding_rs::UTF_16LE, nulls: vec!["NULL".into()], ..Default::default() },
+                CsvFormat { escape: Some('\\'), nulls: vec!["NULL".into()], ..Default::default() },
+            ][dialect].clone();
+            let mut bytes = Vec::new();
+            let mut writer = Writer::new(&format);
+            writer.begin(&mut bytes);
+            for record in &records {
+                writer.record(record.iter().map(Option::as_deref), &mut bytes).unwrap();
+            }
+            let mut reader = Reader::new(bytes.as_slice(), &format);
+            let (mut record, mut read) = (Record::default(), Vec::new());
+            while reader.next_into(&mut record).unwrap() {
+                let fields = (0..record.len()).map(|index| record.field(index).unwrap());
+                read.push(fields.map(|(text, qualified)| (qualified || text != b"NULL").then(|| String::from_utf8(text.to_vec()).unwrap())).collect::<Vec<_>>());
+            }
+            prop_assert_eq!(read, records);
+        }
+    }
+
+    #[test]
+    fn a_character_that_the_encoding_lacks_is_told() {
+        let format = CsvFormat { encoding: encoding_rs::WINDOWS_1252, ..Default::default() };
+        let mut bytes = Vec::new();
+        assert!(Writer::new(&format).record([Some("é€")], &mut bytes).is_ok());
+        assert_eq!(Writer::new(&format).record([Some("日")], &mut bytes).unwrap_err().character, '日');
+    }
+}
