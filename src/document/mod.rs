@@ -1,3 +1,4 @@
 //! Engines for documents: bytes in; records, packages and findings out. Pure: no path, socket, connection or clock.
 
 pub mod csv;
+pub mod value;

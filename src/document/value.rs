@@ -1,0 +1,427 @@
+//! Values: text of a document to the spelling that the table keeps (see [`FieldKind`]), or what is wrong with it.
+//!
+//! Numbers are exact: digits are moved, never turned into floating point. Dates of the ISO forms are read without a calendar library; other
+//! forms through the mapping's strftime patterns.
+
+use chrono::{LocalResult, NaiveDate, NaiveDateTime, TimeZone};
+use chrono_tz::Tz;
+
+use crate::model::entity::{Decimal, Field, FieldKind};
+use crate::model::finding::Rule;
+
+/// How values are written in a document.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// `.` or `,`.
+    pub decimal_separator: u8,
+    /// strftime patterns, tried in order before the ISO forms.
+    pub date_formats: Vec<String>,
+    /// Of datetimes without an offset; UTC when `None`.
+    pub time_zone: Option<Tz>,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Reading { decimal_separator: b'.', date_formats: Vec::new(), time_zone: None }
+    }
+}
+
+/// A value as the table keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// TEXT.
+    Text(String),
+    /// INTEGER.
+    Integer(i64),
+}
+
+impl Stored {
+    /// As text, for messages and look-ups.
+    pub fn text(&self) -> String {
+        match self {
+            Stored::Text(text) => text.clone(),
+            Stored::Integer(integer) => integer.to_string(),
+        }
+    }
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The rule it breaks.
+    pub rule: Rule,
+    /// What is wrong: lower case, no full stop.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+fn wrong(rule: Rule, message: impl Into<String>, hint: impl Into<String>) -> Wrong {
+    Wrong { rule, message: message.into(), hint: hint.into() }
+}
+
+/// Reads a value of a field. The text is not blank: whether it may be is not decided here.
+pub fn parse(field: &Field, text: &str, reading: &Reading) -> Result<Stored, Wrong> {
+    match &field.kind {
+        FieldKind::String { length } => string(text, *length),
+        FieldKind::Integer => {
+            let value = integer(text.trim())?;
+            within(field, Decimal { units: i128::from(value), scale: 0 })?;
+            Ok(Stored::Integer(value))
+        }
+        FieldKind::Decimal { precision, scale } => {
+            let value = decimal(text.trim(), *precision, *scale, reading.decimal_separator)?;
+            within(field, value)?;
+            Ok(Stored::Text(decimal_text(value)))
+        }
+        FieldKind::Date => date(text.trim(), reading).map(Stored::Text),
+        FieldKind::DateTime => datetime(text.trim(), reading).map(Stored::Text),
+        FieldKind::Boolean => boolean(text.trim()).map(|value| Stored::Integer(i64::from(value))),
+        FieldKind::Enum { values } => enumeration(text.trim(), values).map(Stored::Text),
+        FieldKind::Guid => crate::model::id::parse_guid(text)
+            .map(|guid| Stored::Text(guid.hyphenated().to_string()))
+            .map_err(|error| wrong(Rule::Type, error.to_string(), "write it with hyphens, with or without braces")),
+    }
+}
+
+fn string(text: &str, length: Option<u32>) -> Result<Stored, Wrong> {
+    if let Some(length) = length {
+        // As many bytes are at least as many characters: only long texts are counted.
+        if text.len() > length as usize {
+            let count = text.chars().count();
+            if count > length as usize {
+                return Err(wrong(
+                    Rule::Length,
+                    format!("{count} characters, at most {length} fit"),
+                    "shorten it, or give the field a greater length",
+                ));
+            }
+        }
+    }
+    Ok(Stored::Text(text.to_owned()))
+}
+
+fn integer(text: &str) -> Result<i64, Wrong> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong(Rule::Type, "expected a whole number", "write digits only, without separators"));
+    }
+    text.parse().map_err(|_| wrong(Rule::Range, "too large for a whole number of 64 bits", "use a decimal field"))
+}
+
+fn decimal(text: &str, precision: u8, scale: u8, separator: u8) -> Result<Decimal, Wrong> {
+    let shape = || {
+        let separator = char::from(separator);
+        wrong(
+            Rule::Type,
+            format!("expected a decimal number with \"{separator}\""),
+            "remove grouping and signs of currency, or set decimal_separator in the format",
+        )
+    };
+    let (negative, digits) = match text.as_bytes() {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let point = memchr::memchr(separator, digits);
+    let (whole, part) = match point {
+        Some(at) => (&digits[..at], &digits[at + 1..]),
+        None => (digits, &digits[..0]),
+    };
+    if (whole.is_empty() && part.is_empty()) || !whole.iter().chain(part).all(u8::is_ascii_digit) {
+        return Err(shape());
+    }
+    let kept = part.len().min(usize::from(scale));
+    if part[kept..].iter().any(|digit| *digit != b'0') {
+        return Err(wrong(
+            Rule::Range,
+            format!("{} digits after the point, at most {scale} fit", part.len()),
+            "round it, or give the field a greater scale",
+        ));
+    }
+    let significant = whole.iter().skip_while(|digit| **digit == b'0').count();
+    if significant + usize::from(scale) > usize::from(precision) {
+        let most = precision - scale;
+        return Err(wrong(
+            Rule::Range,
+            format!("{significant} digits before the point, at most {most} fit"),
+            "give the field a greater precision",
+        ));
+    }
+    let mut units: i128 = 0;
+    for digit in whole.iter().chain(&part[..kept]) {
+        units = units * 10 + i128::from(digit - b'0');
+    }
+    for _ in kept..usize::from(scale) {
+        units *= 10;
+    }
+    Ok(Decimal { units: if negative { -units } else { units }, scale })
+}
+
+/// A decimal with exactly its scale of digits after the point, as tables keep it.
+pub fn decimal_text(value: Decimal) -> String {
+    let digits = value.units.unsigned_abs().to_string();
+    let scale = usize::from(value.scale);
+    let sign = if value.units < 0 { "-" } else { "" };
+    if scale == 0 {
+        return format!("{sign}{digits}");
+    }
+    let digits = format!("{digits:0>width$}", width = scale + 1);
+    let (whole, part) = digits.split_at(digits.len() - scale);
+    format!("{sign}{whole}.{part}")
+}
+
+/// Reads a plain decimal, for bounds and filters: any scale up to 28.
+pub fn parse_decimal(text: &str) -> Option<Decimal> {
+    let part = text.split_once('.').map_or(0, |(_, part)| part.len());
+    let scale = u8::try_from(part).ok().filter(|scale| *scale <= 28)?;
+    decimal(text, 38, scale, b'.').ok()
+}
+
+/// Compares two decimals exactly.
+pub fn compare(one: Decimal, other: Decimal) -> std::cmp::Ordering {
+    let scale = one.scale.max(other.scale);
+    let lift = |value: Decimal| 10i128.checked_pow(u32::from(scale - value.scale)).and_then(|factor| value.units.checked_mul(factor));
+    match (lift(one), lift(other)) {
+        (Some(one), Some(other)) => one.cmp(&other),
+        // Beyond 38 digits only the size of the whole part is left to tell.
+        _ => (one.units / 10i128.pow(u32::from(one.scale.min(38)))).cmp(&(other.units / 10i128.pow(u32::from(other.scale.min(38))))),
+    }
+}
+
+fn within(field: &Field, value: Decimal) -> Result<(), Wrong> {
+    if let Some(minimum) = field.minimum.filter(|minimum| compare(value, *minimum).is_lt()) {
+        return Err(wrong(Rule::Range, format!("less than the minimum {}", decimal_text(minimum)), "correct the value"));
+    }
+    if let Some(maximum) = field.maximum.filter(|maximum| compare(value, *maximum).is_gt()) {
+        return Err(wrong(Rule::Range, format!("more than the maximum {}", decimal_text(maximum)), "correct the value"));
+    }
+    Ok(())
+}
+
+fn boolean(text: &str) -> Result<bool, Wrong> {
+    let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    match () {
+        () if is(&["yes", "true", "1", "y"]) => Ok(true),
+        () if is(&["no", "false", "0", "n"]) => Ok(false),
+        () => Err(wrong(Rule::Type, "expected Yes or No", "write Yes, No, true, false, 1 or 0, or convert it with values in the mapping")),
+    }
+}
+
+fn enumeration(text: &str, values: &[(String, i64)]) -> Result<String, Wrong> {
+    let number = text.parse::<i64>().ok();
+    let found =
+        values.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).or_else(|| values.iter().find(|(_, value)| Some(*value) == number));
+    found.map(|(name, _)| name.clone()).ok_or_else(|| {
+        let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).take(20).collect();
+        wrong(Rule::Enum, format!("not one of {}", names.join(", ")), "correct the value, or convert it with values in the mapping")
+    })
+}
+
+/// `count` digits at the head of the bytes.
+fn digits(bytes: &[u8], count: usize) -> Option<(u32, &[u8])> {
+    let (head, rest) = bytes.split_at_checked(count)?;
+    head.iter().all(u8::is_ascii_digit).then(|| (head.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0')), rest))
+}
+
+fn byte<'a>(bytes: &'a [u8], expected: &[u8]) -> Option<&'a [u8]> {
+    let (first, rest) = bytes.split_first()?;
+    expected.contains(first).then_some(rest)
+}
+
+fn iso_date(bytes: &[u8]) -> Option<(NaiveDate, &[u8])> {
+    let (year, rest) = digits(bytes, 4)?;
+    let (month, rest) = digits(byte(rest, b"-")?, 2)?;
+    let (day, rest) = digits(byte(rest, b"-")?, 2)?;
+    Some((NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?, rest))
+}
+
+/// Date, time, and the offset in seconds when there is one.
+fn iso_datetime(bytes: &[u8]) -> Option<(NaiveDateTime, Option<i32>)> {
+    let (date, rest) = iso_date(bytes)?;
+    if rest.is_empty() {
+        return Some((date.and_hms_opt(0, 0, 0)?, None));
+    }
+    let (hour, rest) = digits(byte(rest, b"T t")?, 2)?;
+    let (minute, mut rest) = digits(byte(rest, b":")?, 2)?;
+    let (mut second, mut milli) = (0, 0);
+    if let Some(after) = byte(rest, b":") {
+        (second, rest) = digits(after, 2)?;
+        if let Some(after) = byte(rest, b".,") {
+            let count = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if count == 0 || count > 9 {
+                return None;
+            }
+            let (fraction, after) = digits(after, count)?;
+            milli = (u64::from(fraction) * 1000 / 10u64.pow(u32::try_from(count).ok()?)) as u32;
+            rest = after;
+        }
+    }
+    let offset = match rest {
+        [] => None,
+        b"Z" | b"z" => Some(0),
+        [sign @ (b'+' | b'-'), rest @ ..] => {
+            let (hours, rest) = digits(rest, 2)?;
+            let minutes =
+                if rest.is_empty() { 0 } else { digits(byte(rest, b":").unwrap_or(rest), 2).filter(|(_, rest)| rest.is_empty())?.0 };
+            let seconds = i32::try_from(hours * 3600 + minutes * 60).ok().filter(|seconds| *seconds <= 18 * 3600)?;
+            Some(if *sign == b'-' { -seconds } else { seconds })
+        }
+        _ => return None,
+    };
+    Some((date.and_hms_milli_opt(hour, minute, second, milli)?, offset))
+}
+
+fn by_patterns(text: &str, reading: &Reading) -> Option<NaiveDateTime> {
+    reading.date_formats.iter().find_map(|pattern| {
+        NaiveDateTime::parse_from_str(text, pattern)
+            .ok()
+            .or_else(|| NaiveDate::parse_from_str(text, pattern).ok().and_then(|date| date.and_hms_opt(0, 0, 0)))
+    })
+}
+
+fn date(text: &str, reading: &Reading) -> Result<String, Wrong> {
+    let shape = || {
+        let hint = if reading.date_formats.is_empty() {
+            "write YYYY-MM-DD, or say how with date_formats in the mapping".into()
+        } else {
+            format!("written as {}", reading.date_formats.join(" or "))
+        };
+        wrong(Rule::Type, "expected a day that exists", hint)
+    };
+    let (at, _) = by_patterns(text, reading).map(|at| (at, None)).or_else(|| iso_datetime(text.as_bytes())).ok_or_else(shape)?;
+    if at.time() != chrono::NaiveTime::MIN {
+        return Err(wrong(Rule::Type, "expected a day, found a time of day too", "use a datetime field"));
+    }
+    Ok(at.format("%Y-%m-%d").to_string())
+}
+
+fn datetime(text: &str, reading: &Reading) -> Result<String, Wrong> {
+    let shape = || {
+        let hint = if reading.date_formats.is_empty() {
+            "write YYYY-MM-DDThh:mm:ssZ, or say how with date_formats in the mapping".into()
+        } else {
+            format!("written as {}", reading.date_formats.join(" or "))
+        };
+        wrong(Rule::Type, "expected a date and time that exist", hint)
+    };
+    let (at, offset) = by_patterns(text, reading).map(|at| (at, None)).or_else(|| iso_datetime(text.as_bytes())).ok_or_else(shape)?;
+    let utc = match (offset, reading.time_zone) {
+        (Some(seconds), _) => at - chrono::Duration::seconds(i64::from(seconds)),
+        (None, None) => at,
+        (None, Some(zone)) => match zone.from_local_datetime(&at) {
+            LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => at.naive_utc(),
+            LocalResult::None => {
+                return Err(wrong(
+                    Rule::Type,
+                    format!("this time does not exist in {zone}: the clocks skipped it"),
+                    "correct the value, or write it with an offset",
+                ));
+            }
+        },
+    };
+    let milli = utc.and_utc().timestamp_subsec_millis();
+    Ok(if milli == 0 { utc.format("%Y-%m-%dT%H:%M:%SZ").to_string() } else { utc.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn field(kind: FieldKind) -> Field {
+        Field { name: "F".into(), kind, required: false, references: None, minimum: None, maximum: None }
+    }
+
+    fn read(kind: FieldKind, text: &str) -> Result<String, Rule> {
+        parse(&field(kind), text, &Reading::default()).map(|stored| stored.text()).map_err(|wrong| wrong.rule)
+    }
+
+    #[test]
+    fn each_type_reads_what_it_should_and_refuses_the_rest() {
+        let decimal = || FieldKind::Decimal { precision: 18, scale: 2 };
+        let colours = || FieldKind::Enum { values: vec![("No".into(), 0), ("Yes".into(), 1), ("On hold".into(), 5)] };
+        let table: Vec<(FieldKind, &str, Result<&str, Rule>)> = vec![
+            (FieldKind::Integer, "42", Ok("42")),
+            (FieldKind::Integer, " -007 ", Ok("-7")),
+            (FieldKind::Integer, "+1", Ok("1")),
+            (FieldKind::Integer, "12,5", Err(Rule::Type)),
+            (FieldKind::Integer, "1.0", Err(Rule::Type)),
+            (FieldKind::Integer, "-", Err(Rule::Type)),
+            (FieldKind::Integer, "9223372036854775808", Err(Rule::Range)),
+            (decimal(), "12.5", Ok("12.50")),
+            (decimal(), ".0000", Ok("0.00")),
+            (decimal(), "-.5", Ok("-0.50")),
+            (decimal(), "5.", Ok("5.00")),
+            (decimal(), "0012.5000", Ok("12.50")),
+            (decimal(), "12.505", Err(Rule::Range)),
+            (decimal(), "1,000.50", Err(Rule::Type)),
+            (decimal(), "1e5", Err(Rule::Type)),
+            (decimal(), ".", Err(Rule::Type)),
+            (decimal(), "1234567890123456.78", Ok("1234567890123456.78")),
+            (decimal(), "12345678901234567.8", Err(Rule::Range)),
+            (FieldKind::Date, "2026-02-28", Ok("2026-02-28")),
+            (FieldKind::Date, "2026-02-29", Err(Rule::Type)),
+            (FieldKind::Date, "2011-01-31 00:00:00", Ok("2011-01-31")),
+            (FieldKind::Date, "2011-01-31 10:00:00", Err(Rule::Type)),
+            (FieldKind::Date, "31-01-2011", Err(Rule::Type)),
+            (FieldKind::DateTime, "2025-02-07 10:01:36.827", Ok("2025-02-07T10:01:36.827Z")),
+            (FieldKind::DateTime, "2026-01-15T14:30:00Z", Ok("2026-01-15T14:30:00Z")),
+            (FieldKind::DateTime, "2026-01-15T14:30:00+02:00", Ok("2026-01-15T12:30:00Z")),
+            (FieldKind::DateTime, "2026-01-15T00:30-0100", Ok("2026-01-15T01:30:00Z")),
+            (FieldKind::DateTime, "2026-01-15", Ok("2026-01-15T00:00:00Z")),
+            (FieldKind::DateTime, "2026-01-15T25:00:00", Err(Rule::Type)),
+            (FieldKind::DateTime, "2026-01-15T14:30:00+99:00", Err(Rule::Type)),
+            (FieldKind::Boolean, "YES", Ok("1")),
+            (FieldKind::Boolean, "false", Ok("0")),
+            (FieldKind::Boolean, "maybe", Err(Rule::Type)),
+            (colours(), "on HOLD", Ok("On hold")),
+            (colours(), "5", Ok("On hold")),
+            (colours(), "2", Err(Rule::Enum)),
+            (FieldKind::Guid, "{6D31E09F-0249-459F-94F0-AAD9C2C47B64}", Ok("6d31e09f-0249-459f-94f0-aad9c2c47b64")),
+            (FieldKind::Guid, "x", Err(Rule::Type)),
+            (FieldKind::String { length: Some(3) }, "añb", Ok("añb")),
+            (FieldKind::String { length: Some(3) }, "abcd", Err(Rule::Length)),
+            (FieldKind::String { length: None }, " C  ", Ok(" C  ")),
+        ];
+        for (kind, text, expected) in table {
+            assert_eq!(read(kind.clone(), text), expected.map(str::to_owned), "{kind:?} {text}");
+        }
+    }
+
+    #[test]
+    fn patterns_zones_separators_and_bounds_are_those_of_the_configuration() {
+        let reading = Reading {
+            decimal_separator: b',',
+            date_formats: vec!["%m/%d/%Y %H:%M".into(), "%d.%m.%Y".into()],
+            time_zone: Some(chrono_tz::Europe::Amsterdam),
+        };
+        let at = |kind, text| parse(&field(kind), text, &reading).map(|stored| stored.text());
+        assert_eq!(at(FieldKind::DateTime, "8/25/2020 13:03").unwrap(), "2020-08-25T11:03:00Z");
+        assert_eq!(at(FieldKind::Date, "31.12.2154").unwrap(), "2154-12-31");
+        assert_eq!(at(FieldKind::Decimal { precision: 5, scale: 2 }, "1,5").unwrap(), "1.50");
+        assert!(at(FieldKind::DateTime, "2026-03-29T02:30:00").unwrap_err().message.contains("skipped"));
+        let bounded =
+            Field { minimum: parse_decimal("0"), maximum: parse_decimal("99.5"), ..field(FieldKind::Decimal { precision: 9, scale: 3 }) };
+        for (text, ok) in [("0", true), ("-0.001", false), ("99.500", true), ("99.501", false)] {
+            assert_eq!(parse(&bounded, text, &Reading::default()).is_ok(), ok, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_decimal_keeps_every_digit(units in -999_999_999_999_999_999i128..=999_999_999_999_999_999, scale in 0u8..18) {
+            let value = Decimal { units, scale };
+            let text = decimal_text(value);
+            prop_assert_eq!(read(FieldKind::Decimal { precision: 38, scale }, &text), Ok(text.clone()));
+            prop_assert_eq!(parse_decimal(&text), Some(value));
+        }
+
+        #[test]
+        fn hostile_text_never_panics(text in "[-0-9.,:TZ+ a-z{}]{0,40}|\\PC{0,40}") {
+            for kind in [FieldKind::Integer, FieldKind::Decimal { precision: 18, scale: 6 }, FieldKind::Date, FieldKind::DateTime, FieldKind::Boolean, FieldKind::Guid, FieldKind::String { length: Some(5) }] {
+                let _ = read(kind, &text);
+            }
+        }
+    }
+}
