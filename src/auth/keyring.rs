@@ -6,7 +6,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use jwt_simple::prelude::{ECDSAP256KeyPairLike, ES256KeyPair, ES256PublicKey};
+use jwt_simple::prelude::{ES256KeyPair, ES256PublicKey};
 use serde_json::{Value, json};
 
 use crate::files::sync_directory;

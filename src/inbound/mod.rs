@@ -1,1 +1,5 @@
-//! The journey in: one file per step, in order.
+//! The journey in. `receive` → (queue) → `process`, which takes one message through `import`: decode, parse, map, validate (`plan`), load,
+//! report.
+
+pub mod import;
+pub mod plan;

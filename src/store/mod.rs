@@ -12,6 +12,7 @@ use rusqlite::Connection;
 
 use crate::files::{SegmentWriter, Spool};
 
+pub mod entities;
 pub mod executions;
 pub mod jobs;
 pub mod messages;
