@@ -2,6 +2,14 @@
 //!
 //! Nothing outside this module reads the file; everything else is handed a `Config`.
 
+pub mod parse;
+pub mod problem;
+mod section;
+pub mod starter;
+
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,8 +29,6 @@ pub struct Config {
     pub server: Server,
     /// `[queue]`
     pub queue: Queue,
-    /// `[[user]]`
-    pub users: Vec<User>,
     /// `[[application]]`
     pub applications: Vec<Application>,
     /// `[[issuer]]`
@@ -65,26 +71,8 @@ pub struct Queue {
     pub max_body: u64,
     /// Findings kept of one execution; all are counted. Default 10,000.
     pub findings_max: u64,
-}
-
-/// Who may sign in to the UI.
-#[derive(Clone, Debug, PartialEq)]
-pub struct User {
-    /// The name to sign in with.
-    pub name: String,
-    /// What they may do.
-    pub role: Role,
-    /// PHC string, `$argon2id$…`.
-    pub password_hash: String,
-}
-
-/// What a person may do: a viewer looks, an operator also acts on messages and jobs, an admin also manages users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    Viewer,
-    Operator,
-    Admin,
+    /// Enqueues are refused while the disk has less free space than this. Default 256 MiB.
+    pub free_min: u64,
 }
 
 /// An OAuth client.

@@ -1,0 +1,337 @@
+//! Reads one table of the file, key by key, noting every problem with its place. What is not asked for is an unknown key.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
+
+use toml_edit::{Item, TableLike, Value};
+
+use super::problem::{Problem, suggest};
+
+/// Collects problems of a whole file.
+#[derive(Clone)]
+pub(super) struct Report {
+    text: Rc<str>,
+    problems: Rc<RefCell<Vec<Problem>>>,
+}
+
+impl Report {
+    pub fn new(text: &str) -> Report {
+        Report { text: text.into(), problems: Rc::default() }
+    }
+
+    pub fn add(&self, span: Option<Range<usize>>, key: &str, message: impl Into<String>, hint: impl Into<String>, warning: bool) {
+        let (line, column) = self.place(span);
+        self.problems.borrow_mut().push(Problem { line, column, key: key.to_owned(), message: message.into(), hint: hint.into(), warning });
+    }
+
+    fn place(&self, span: Option<Range<usize>>) -> (usize, usize) {
+        let Some(before) = span.and_then(|span| self.text.get(..span.start)) else { return (0, 0) };
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
+    }
+
+    pub fn take(self) -> Vec<Problem> {
+        let mut problems = self.problems.take();
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems
+    }
+}
+
+/// One table, in the order in which its keys are asked for.
+pub(super) struct Section<'a> {
+    pub path: String,
+    pub span: Option<Range<usize>>,
+    table: &'a dyn TableLike,
+    report: Report,
+    asked: RefCell<Vec<&'static str>>,
+}
+
+/// A value and where it stands.
+pub(super) type Found<T> = Option<(T, Option<Range<usize>>)>;
+
+impl<'a> Section<'a> {
+    pub fn new(table: &'a dyn TableLike, span: Option<Range<usize>>, path: impl Into<String>, report: &Report) -> Section<'a> {
+        Section { path: path.into(), span, table, report: report.clone(), asked: RefCell::default() }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
+    pub fn key(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    pub fn problem(&self, name: &str, message: impl Into<String>, hint: impl Into<String>) {
+        self.report.add(self.span_of(name), &self.key(name), message, hint, false);
+    }
+
+    pub fn warning(&self, name: &str, message: impl Into<String>, hint: impl Into<String>) {
+        self.report.add(self.span_of(name), &self.key(name), message, hint, true);
+    }
+
+    fn span_of(&self, name: &str) -> Option<Range<usize>> {
+        self.table.get(name).and_then(Item::span).or_else(|| self.span.clone())
+    }
+
+    pub fn item(&self, name: &'static str) -> Option<&'a Item> {
+        self.asked.borrow_mut().push(name);
+        self.table.get(name).filter(|item| !item.is_none())
+    }
+
+    fn expected(&self, name: &str, item: &Item, what: &str) {
+        self.problem(name, format!("found {}, expected {what}", item.type_name()), "");
+    }
+
+    /// Text, with `${NAME}` taken from the environment and `$$` for a dollar.
+    pub fn text(&self, name: &'static str) -> Option<String> {
+        let item = self.item(name)?;
+        match item.as_str() {
+            Some(text) => self.expand(name, text),
+            None => {
+                self.expected(name, item, "text in quotes");
+                None
+            }
+        }
+    }
+
+    fn expand(&self, name: &str, text: &str) -> Option<String> {
+        let (mut out, mut rest) = (String::new(), text);
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            let tail = &rest[at + 1..];
+            if let Some(after) = tail.strip_prefix('$') {
+                out.push('$');
+                rest = after;
+            } else if let Some((variable, after)) = tail.strip_prefix('{').and_then(|tail| tail.split_once('}')) {
+                match std::env::var(variable) {
+                    Ok(value) => out.push_str(&value),
+                    Err(_) => {
+                        self.problem(
+                            name,
+                            format!("the environment has no variable {variable}"),
+                            "set it where the appliance is started, or write $$ for a plain dollar",
+                        );
+                        return None;
+                    }
+                }
+                rest = after;
+            } else {
+                out.push('$');
+                rest = tail;
+            }
+        }
+        out.push_str(rest);
+        Some(out)
+    }
+
+    /// Text that must be there, is not blank, is short, and has no control characters.
+    pub fn name(&self, name: &'static str) -> Option<String> {
+        if !self.has(name) {
+            self.asked.borrow_mut().push(name);
+            self.report.add(self.span.clone(), &self.key(name), "it is missing", format!("add {name} = \"…\""), false);
+            return None;
+        }
+        let text = self.text(name)?;
+        if text.trim().is_empty() || text.chars().count() > 200 || text.chars().any(char::is_control) {
+            self.problem(name, "a name has 1 to 200 characters and no control characters", "");
+            return None;
+        }
+        Some(text)
+    }
+
+    pub fn boolean(&self, name: &'static str, default: bool) -> bool {
+        match self.item(name) {
+            None => default,
+            Some(item) => item.as_bool().unwrap_or_else(|| {
+                self.expected(name, item, "true or false");
+                default
+            }),
+        }
+    }
+
+    pub fn integer(&self, name: &'static str, bounds: std::ops::RangeInclusive<i64>) -> Option<i64> {
+        let item = self.item(name)?;
+        match item.as_integer() {
+            Some(value) if bounds.contains(&value) => Some(value),
+            Some(value) => {
+                self.problem(name, format!("{value} is out of bounds"), format!("choose {} to {}", bounds.start(), bounds.end()));
+                None
+            }
+            None => {
+                self.expected(name, item, "a whole number");
+                None
+            }
+        }
+    }
+
+    pub fn texts(&self, name: &'static str) -> Option<Vec<String>> {
+        let item = self.item(name)?;
+        let texts = item
+            .as_array()
+            .map(|array| array.iter().map(|value| value.as_str().and_then(|text| self.expand(name, text))).collect::<Option<Vec<_>>>());
+        match texts {
+            Some(Some(texts)) => Some(texts),
+            _ => {
+                self.expected(name, item, "a list of texts, [\"…\", \"…\"]");
+                None
+            }
+        }
+    }
+
+    /// A duration: `30m`, `1h30m`, `7d`, `500ms`.
+    pub fn duration(&self, name: &'static str, default: Duration, bounds: std::ops::RangeInclusive<Duration>) -> Duration {
+        let Some(text) = self.text(name) else { return default };
+        match parse_duration(&text) {
+            Some(value) if bounds.contains(&value) => value,
+            Some(_) => {
+                self.problem(name, format!("\"{text}\" is out of bounds"), format!("choose {:?} to {:?}", bounds.start(), bounds.end()));
+                default
+            }
+            None => {
+                self.problem(name, format!("\"{text}\" is no duration"), "write a number and a unit, as in 30s, 30m, 1h30m, 7d");
+                default
+            }
+        }
+    }
+
+    /// A size: `2GiB`, `64KiB`, `10MB`, or bytes.
+    pub fn size(&self, name: &'static str, default: u64, bounds: std::ops::RangeInclusive<u64>) -> u64 {
+        let value = match self.item(name) {
+            None => return default,
+            Some(item) if item.is_integer() => item.as_integer().and_then(|value| u64::try_from(value).ok()),
+            Some(_) => self.text(name).and_then(|text| parse_size(&text)),
+        };
+        match value {
+            Some(value) if bounds.contains(&value) => value,
+            Some(value) => {
+                self.problem(
+                    name,
+                    format!("{value} bytes is out of bounds"),
+                    format!("choose {} to {} bytes", bounds.start(), bounds.end()),
+                );
+                default
+            }
+            None => {
+                self.problem(name, "this is no size", "write 2GiB, 64KiB, 10MB, or a number of bytes");
+                default
+            }
+        }
+    }
+
+    pub fn section(&self, name: &'static str) -> Option<Section<'a>> {
+        let item = self.item(name)?;
+        match item.as_table_like() {
+            Some(table) => Some(Section::new(table, item.span().or_else(|| self.span.clone()), self.key(name), &self.report)),
+            None => {
+                self.expected(name, item, "a table");
+                None
+            }
+        }
+    }
+
+    /// A list of tables, `[[name]]` or `name = [{…}]`.
+    pub fn sections(&self, name: &'static str) -> Vec<Section<'a>> {
+        let Some(item) = self.item(name) else { return Vec::new() };
+        let path = |at: usize, table: &dyn TableLike| match table.get("name").and_then(Item::as_str) {
+            Some(called) => format!("{} \"{called}\"", self.key(name)),
+            None => format!("{}[{}]", self.key(name), at + 1),
+        };
+        match item {
+            Item::ArrayOfTables(tables) => {
+                tables.iter().enumerate().map(|(at, table)| Section::new(table, table.span(), path(at, table), &self.report)).collect()
+            }
+            Item::Value(Value::Array(array)) if array.iter().all(Value::is_inline_table) => array
+                .iter()
+                .filter_map(Value::as_inline_table)
+                .enumerate()
+                .map(|(at, table)| Section::new(table, table.span(), path(at, table), &self.report))
+                .collect(),
+            _ => {
+                self.expected(name, item, "a list of tables");
+                Vec::new()
+            }
+        }
+    }
+
+    /// A key of DESIGN §3 that this version does not have yet: never passed over in silence.
+    pub fn later(&self, name: &'static str) {
+        if self.item(name).is_some() {
+            self.problem(name, "this is not available in this version", "take it out");
+        }
+    }
+
+    /// Entries of a table whose keys are the user's own, as texts.
+    pub fn pairs(&self, name: &'static str) -> Vec<(String, String)> {
+        let Some(section) = self.section(name) else { return Vec::new() };
+        section
+            .table
+            .iter()
+            .filter_map(|(key, item)| match item.as_str() {
+                Some(value) => Some((key.to_owned(), value.to_owned())),
+                None => {
+                    self.problem(name, format!("\"{key}\" is {}, expected text", item.type_name()), "");
+                    None
+                }
+            })
+            .collect()
+    }
+
+    pub fn keys(&self) -> Vec<(&'a str, &'a Item)> {
+        self.table.iter().collect()
+    }
+
+    /// Complains about every key that nobody asked for.
+    pub fn finish(self) {
+        let asked = self.asked.borrow();
+        for (key, item) in self.table.iter() {
+            if !asked.contains(&key) {
+                let span = self.table.get_key_value(key).and_then(|(key, _)| key.span()).or_else(|| item.span());
+                self.report.add(span, &self.key(key), "unknown key", suggest(key, asked.iter().copied()), false);
+            }
+        }
+    }
+}
+
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+    let (mut total, mut rest) = (Duration::ZERO, text.trim());
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: u64 = rest.get(..digits)?.parse().ok()?;
+        let tail = &rest[digits..];
+        let unit = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let one = match &tail[..unit] {
+            "ms" => Duration::from_millis(1),
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_secs(60),
+            "h" => Duration::from_secs(3600),
+            "d" => Duration::from_secs(86_400),
+            _ => return None,
+        };
+        total = total.checked_add(one.checked_mul(u32::try_from(number).ok()?)?)?;
+        rest = tail[unit..].trim_start();
+    }
+    Some(total)
+}
+
+pub(super) fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: u64 = text.get(..digits)?.parse().ok()?;
+    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}

@@ -1,0 +1,117 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::parse::parse;
+use super::problem::nearest;
+use super::{Config, starter};
+use crate::auth::secret;
+use crate::model::id::ApplicationId;
+use crate::model::job::Recurrence;
+
+fn starter_text() -> String {
+    let id: ApplicationId = "7f4c1b0e-2a57-4d7c-9f0a-5f1b6a0c9b11".parse().unwrap();
+    starter::text(id, &secret::hash_text("x"), "C:\\data \"dir\"", "127.0.0.1:8420")
+}
+
+fn read(text: &str) -> Result<Config, String> {
+    parse(text, Path::new("/base"), None).map(|checked| checked.config).map_err(|problems| problems.to_string())
+}
+
+#[test]
+fn the_starter_file_works_as_it_is() {
+    let config = read(&starter_text()).unwrap();
+    assert_eq!(config.jobs.len(), 2);
+    assert!(matches!(config.jobs[0].recurrence, Recurrence::OnArrival));
+    assert_eq!(config.server.public_url, "http://127.0.0.1:8420");
+    assert_eq!(config.jobs[0].applications, [config.applications[0].id]);
+    assert_eq!(config.projects[0].entity("custcustomergroupentity").unwrap().mapping.len(), 5);
+    assert_eq!(config.databases[0].path, config.server.data_dir.join("entities.db"));
+}
+
+#[test]
+fn an_empty_file_is_a_configuration_of_nothing() {
+    let config = read("").unwrap();
+    assert!(config.jobs.is_empty() && config.server.listen.ip().is_loopback());
+}
+
+/// Each change breaks the starter in one place; the report names the place and the remedy.
+#[test]
+fn each_mistake_is_told_with_its_place_and_what_to_do() {
+    let table: &[(&str, &str, &str)] = &[
+        ("lease     = \"30m\"", "leese     = \"30m\"", "unknown key\n  hint: did you mean \"lease\"?"),
+        ("\"30m\"", "\"soon\"", "queue.lease: \"soon\" is no duration"),
+        ("\"30m\"", "\"1ms\"", "out of bounds"),
+        ("\"2GiB\"", "\"lots\"", "queue.max_body: this is no size"),
+        ("[server]", "[server", "this is no TOML"),
+        ("\"127.0.0.1:8420\"", "\"localhost\"", "server.listen: \"localhost\" is no address and port"),
+        ("type = \"integer\"", "type = \"integr\"", "did you mean \"integer\"?"),
+        ("references = \"Terms of payment\"", "references = \"Terms of paymant\"", "did you mean \"Terms of payment\"?"),
+        ("key     = [\"CUSTOMERGROUPID\"]", "key     = [\"CUSTOMERGROUP\"]", "did you mean \"CUSTOMERGROUPID\"?"),
+        ("key     = [\"CUSTOMERGROUPID\"]", "key     = []", "an entity has a key"),
+        ("field = \"CREDITLIMIT\"", "field = \"CREDITLIMITS\"", "did you mean \"CREDITLIMIT\"?"),
+        ("field = \"CREDITLIMIT\"", "field = \"DESCRIPTION\"", "\"DESCRIPTION\" is mapped twice"),
+        ("{ source = \"Group\",", "{ source = \"Group\", value = \"x\",", "only one of source, value and number_sequence"),
+        (
+            "{ source = \"Group\",  field = \"CUSTOMERGROUPID\", trim = true, upper = true },",
+            "",
+            "the required field \"CUSTOMERGROUPID\" is not mapped",
+        ),
+        ("equals = \"No\"", "equals = \"Maybe\"", "\"Maybe\": not one of No, Yes"),
+        ("equals = \"No\"", "", "exactly one of equals"),
+        ("type = \"csv\", delimiter", "type = \"excel\", delimiter", "the format \"excel\" is not available in this version"),
+        ("direction = \"import\"", "direction = \"inport\"", "\"inport\" is no direction"),
+        ("project      = \"Customer groups in\"", "project      = \"Customer groups inn\"", "did you mean \"Customer groups in\"?"),
+        ("applications = [\"Web shop\"]", "applications = [\"Web ship\"]", "did you mean \"Web shop\"?"),
+        (starter::EXPORT_JOB, starter::IMPORT_JOB, "has this activity id too"),
+        (starter::EXPORT_JOB, "C03BB937", "not a GUID"),
+        ("0 6 * * 1-5", "0 6 31 2 *", "can never fire"),
+        ("Europe/Amsterdam", "Europe/Amsterdm", "did you mean \"Europe/Amsterdam\"?"),
+        ("recurrence   = { cron", "recurrence   = { crn", "did you mean \"cron\"?"),
+        ("table   = \"customer_groups\"", "table   = \"payment_terms\"", "another entity has the table"),
+        ("table   = \"customer_groups\"", "table   = \"sqlite_x\"", "cannot be a name in a table"),
+        ("\"sha256:", "\"md5:", "this is no hash of a secret"),
+        (
+            "name        = \"Web shop\"",
+            "name        = \"${NO_SUCH_VARIABLE_HERE}\"",
+            "the environment has no variable NO_SUCH_VARIABLE_HERE",
+        ),
+        ("prevent_upload_when_zero_records = true", "accepts = \"package\"", "packages are not accepted in this version"),
+    ];
+    for (good, bad, expected) in table {
+        let text = starter_text();
+        assert!(text.contains(good), "{good}");
+        let report = read(&text.replacen(good, bad, 1)).expect_err(bad);
+        assert!(report.contains(expected), "{bad}:\n{report}");
+        let place = report.split(": error").next().unwrap();
+        assert!(!place.ends_with(":0:0"), "{bad} has no place: {report}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_together_in_the_order_of_the_file() {
+    let report = read("[server]\nlisten = 1\n\n[queue]\nlease = \"x\"\nbogus = 2\n").unwrap_err();
+    let lines: Vec<&str> = report.lines().filter(|line| line.contains("error")).collect();
+    assert_eq!(lines.len(), 3, "{report}");
+    for (line, place) in lines.iter().zip([":2:", ":5:", ":6:1:"]) {
+        assert!(line.contains(place), "{line}");
+    }
+}
+
+#[test]
+fn the_nearest_word_is_one_or_two_mistakes_away_and_no_more() {
+    assert_eq!(nearest("lesae", ["lease", "retention"]), Some("lease"));
+    assert_eq!(nearest("colour", ["lease", "retention"]), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn hostile_text_is_refused_or_read_but_never_panics(at in 0usize..4000, cut in 0usize..30, with in "[-\\[\\]{}=\"a-z0-9.,# \n]{0,12}") {
+        let text = starter_text();
+        let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+        let end = (at..=(at + cut).min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap();
+        let _ = read(&format!("{}{with}{}", &text[..at], &text[end..]));
+    }
+}
