@@ -1,4 +1,5 @@
 //! Engines for documents: bytes in; records, packages and findings out. Pure: no path, socket, connection or clock.
 
 pub mod csv;
+pub mod package;
 pub mod value;
