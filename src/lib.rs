@@ -4,15 +4,16 @@
 //! their reasons. This crate is a library only so that the binary, the benchmarks and the fuzz targets share it; its
 //! public face is the binary, its configuration file and its HTTP.
 
+pub mod appliance;
 pub mod auth;
+pub mod background;
 pub mod clock;
 pub mod config;
 pub mod document;
-pub mod edge;
 pub mod files;
+pub mod http;
 pub mod inbound;
 pub mod model;
 pub mod outbound;
 pub mod recurrence;
 pub mod store;
-pub mod ui;

@@ -2,6 +2,7 @@
 //! message; clients dequeue, download and ack it (`http/connector.rs`).
 
 pub mod export;
+pub mod run;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,272 @@
+//! Builds all parts, starts and stops them in a stated order.
+//!
+//! Start: lock, keys, store (which recovers), jobs known to the store, workers, scheduler, HTTP. Stop: no new requests, scheduler, workers (an
+//! import under way is taken back and queued), store (commits what waits, checkpoints), lock.
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use crate::auth::keyring::{self, Keyring};
+use crate::auth::token::TOKEN_LIFETIME;
+use crate::auth::verify::{Outside, Verifier};
+use crate::background::dispatch::Dispatch;
+use crate::background::{scheduler, worker};
+use crate::clock::{Bell, Clock};
+use crate::config::{Config, parse};
+use crate::model::id::MessageId;
+use crate::model::project::Direction;
+use crate::model::time::Timestamp;
+use crate::store::entities::Entities;
+use crate::store::{Store, jobs};
+
+/// The configuration in force and what is made from it. Replaced as a whole when the file changes.
+pub struct Live {
+    /// The configuration.
+    pub config: Config,
+    /// Checks tokens.
+    pub verifier: Verifier,
+    /// The entity databases.
+    pub entities: Entities,
+}
+
+/// A running appliance.
+pub struct Appliance {
+    /// Tells the time.
+    pub clock: Clock,
+    /// The queue.
+    pub store: Store,
+    /// What is to be done.
+    pub dispatch: Dispatch,
+    /// Wakes the scheduler.
+    pub bell: Bell,
+    /// How far the scheduler has come.
+    pub scheduled: Progress,
+    /// The signing keys.
+    pub keyring: Keyring,
+    /// What operators (the shell) authenticate with.
+    pub operator_token: String,
+    ids: Mutex<uuid::ContextV7>,
+    live: RwLock<Arc<Live>>,
+    seen: Mutex<Option<Seen>>,
+    stop: AtomicBool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    _lock: File,
+}
+
+#[derive(PartialEq)]
+struct Seen(std::time::SystemTime, u64);
+
+/// How far the scheduler's view of the clock has come, so that a test can wait for it.
+#[derive(Default)]
+pub struct Progress {
+    at: Mutex<Timestamp>,
+    changed: Condvar,
+}
+
+impl Progress {
+    /// The scheduler has served everything up to `at`.
+    pub fn reached(&self, at: Timestamp) {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        self.changed.notify_all();
+    }
+
+    /// Waits until it has.
+    pub fn wait_for(&self, at: Timestamp) {
+        let mut reached = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        while *reached < at {
+            reached = self.changed.wait(reached).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Why an appliance does not start.
+#[derive(Debug)]
+pub struct StartError(pub String);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Appliance {
+    /// Starts everything but HTTP.
+    pub fn start(config: Config, clock: Clock) -> Result<Arc<Appliance>, StartError> {
+        let data_dir = config.server.data_dir.clone();
+        let say = |what: &str, error: &dyn fmt::Display| StartError(format!("{what} {}: {error}", data_dir.display()));
+        keyring::make_private_directory(&data_dir).map_err(|error| say("cannot make the data directory", &error))?;
+        let lock = lock(&data_dir)?;
+        let now = clock.now();
+        let lifetime = i64::try_from(TOKEN_LIFETIME.as_millis()).unwrap_or(i64::MAX);
+        let keyring = Keyring::open(&data_dir, now, lifetime).map_err(|error| StartError(error.to_string()))?;
+        let store = Store::open(&data_dir).map_err(|error| say("cannot open the queue in", &error))?;
+        let seen = config.file.as_deref().and_then(look);
+        let live = Arc::new(Live { verifier: verifier(&config, &keyring)?, entities: Entities::new(&config.databases), config });
+        let appliance = Arc::new(Appliance {
+            bell: Bell::new(&clock),
+            clock,
+            store,
+            dispatch: Dispatch::default(),
+            scheduled: Progress::default(),
+            keyring,
+            operator_token: crate::auth::secret::generate(),
+            ids: Mutex::new(uuid::ContextV7::new()),
+            live: RwLock::new(live.clone()),
+            seen: Mutex::new(seen),
+            stop: AtomicBool::new(false),
+            threads: Mutex::default(),
+            _lock: lock,
+        });
+        appliance.adopt(&live).map_err(|error| say("cannot register the jobs in", &error))?;
+        let mut threads = Vec::new();
+        for number in 0..live.config.server.workers {
+            let appliance = appliance.clone();
+            threads.push(spawn(&format!("worker-{number}"), move || worker::work(&appliance))?);
+        }
+        let scheduling = appliance.clone();
+        threads.push(spawn("scheduler", move || scheduler::run(&scheduling))?);
+        *appliance.threads.lock().unwrap_or_else(PoisonError::into_inner) = threads;
+        Ok(appliance)
+    }
+
+    /// The configuration in force.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a stop was asked for.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    /// For long work to look at.
+    pub fn stop_flag(&self) -> &AtomicBool {
+        &self.stop
+    }
+
+    /// A new message id: above every one made before it, even within a millisecond.
+    pub fn message_id(&self, now: Timestamp) -> MessageId {
+        let seconds = u64::try_from(now.seconds()).unwrap_or_default();
+        let nanos = u32::try_from(now.0.rem_euclid(1000)).unwrap_or_default() * 1_000_000;
+        let context = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        MessageId(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(&*context, seconds, nanos)))
+    }
+
+    /// Applies the configuration file when it changed; a bad one is refused as a whole and told once.
+    pub fn reload_if_changed(&self) {
+        let live = self.live();
+        let Some(file) = live.config.file.as_deref() else { return };
+        let Some(found) = look(file) else { return };
+        {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.as_ref() == Some(&found) {
+                return;
+            }
+            *seen = Some(found);
+        }
+        let refused =
+            |reason: &str| log::error!("configuration refused file={} reason=\"the running one stays\"\n{reason}", file.display());
+        let config = match parse::load(file) {
+            Ok(checked) => checked.config,
+            Err(problems) => return refused(&problems.to_string()),
+        };
+        if config.server != live.config.server {
+            return refused("a change of [server] needs a restart");
+        }
+        let made = match verifier(&config, &self.keyring) {
+            Ok(verifier) => Arc::new(Live { verifier, entities: Entities::new(&config.databases), config }),
+            Err(error) => return refused(&error.to_string()),
+        };
+        match self.adopt(&made) {
+            Ok(()) => {
+                *self.live.write().unwrap_or_else(PoisonError::into_inner) = made;
+                log::info!("configuration applied file={}", file.display());
+            }
+            Err(error) => refused(&error.to_string()),
+        }
+    }
+
+    /// Makes the store know the jobs, and workers look at their queues.
+    fn adopt(&self, live: &Live) -> Result<(), crate::store::StoreError> {
+        let now = self.clock.now();
+        let known: Vec<_> = live.config.jobs.iter().map(|job| (job.activity_id, job.name.clone())).collect();
+        self.store.write("register the jobs", move |batch| {
+            known.iter().try_for_each(|(activity, name)| jobs::register(batch.connection, *activity, name, now))
+        })?;
+        live.config
+            .jobs
+            .iter()
+            .filter(|job| job.project.direction == Direction::Import)
+            .for_each(|job| self.dispatch.want(job.activity_id));
+        Ok(())
+    }
+
+    /// Waits until everything that is due now is done: for tests that move the clock.
+    pub fn settle(&self) {
+        self.bell.ring();
+        self.scheduled.wait_for(self.clock.now());
+        self.dispatch.settle();
+    }
+
+    /// Stops everything that [`Appliance::start`] started.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.bell.ring();
+        self.dispatch.stop();
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let _ = thread.join();
+        }
+        self.store.close();
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .map_err(|error| StartError(format!("cannot start the thread {name}: {error}")))
+}
+
+fn verifier(config: &Config, keyring: &Keyring) -> Result<Verifier, StartError> {
+    let mut outside = Vec::new();
+    for issuer in &config.issuers {
+        let say = |error: &dyn fmt::Display| StartError(format!("cannot use the keys in {}: {error}", issuer.jwks.display()));
+        let jwks = std::fs::read_to_string(&issuer.jwks).map_err(|error| say(&error))?;
+        outside.push(Outside::new(&issuer.issuer, &issuer.audience, &jwks).map_err(|error| say(&error))?);
+    }
+    Ok(Verifier::new(keyring, &audiences(config), outside))
+}
+
+/// What tokens may be for: the public URL, and the address itself.
+pub fn audiences(config: &Config) -> Vec<String> {
+    vec![config.server.public_url.clone(), format!("http://{}", config.server.listen)]
+}
+
+fn look(file: &Path) -> Option<Seen> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some(Seen(metadata.modified().ok()?, metadata.len()))
+}
+
+/// Two processes never serve one data directory.
+fn lock(data_dir: &Path) -> Result<File, StartError> {
+    let path = data_dir.join("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| StartError(format!("cannot open {}: {error}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(StartError(format!("another entrepot serves {}\n  hint: stop it, or choose another data_dir", data_dir.display())))
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(StartError(format!("cannot lock {}: {error}", path.display()))),
+    }
+}

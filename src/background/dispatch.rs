@@ -1,0 +1,164 @@
+//! What a worker does next. Different entities run in parallel, one entity in order, a job never overlaps itself where it must not.
+//!
+//! Nothing here is durable: what is wanted after a restart is read from the store again (`Dispatch::want_all`).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::model::id::{ActivityId, MessageId};
+
+/// Work for one worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Candidate {
+    /// Look at this job's queue; messages up to the bound may be taken, or only those that were tried before.
+    Import {
+        /// The job.
+        activity: ActivityId,
+        /// The newest message of the run that is open; `None` when only deferred ones may be taken.
+        up_to: Option<MessageId>,
+    },
+    /// Run this export.
+    Export {
+        /// The job.
+        activity: ActivityId,
+    },
+}
+
+#[derive(Default)]
+struct State {
+    wanted: BTreeSet<ActivityId>,
+    /// Runs that are open: messages up to this one.
+    open: BTreeMap<ActivityId, MessageId>,
+    exports: BTreeSet<ActivityId>,
+    /// Exports that are running; one asked for meanwhile waits.
+    exporting: BTreeSet<ActivityId>,
+    busy_entities: BTreeSet<String>,
+    busy_jobs: HashMap<ActivityId, u32>,
+    /// Jobs that could not go on because an entity or the job itself was busy.
+    blocked: BTreeSet<ActivityId>,
+    looking: u32,
+    stopping: bool,
+}
+
+/// The shared picture of what is to be done.
+#[derive(Default)]
+pub struct Dispatch {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Dispatch {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A message came, or may be due again.
+    pub fn want(&self, activity: ActivityId) {
+        if self.state().wanted.insert(activity) {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Opens a run: messages up to `up_to` may be processed.
+    pub fn open_run(&self, activity: ActivityId, up_to: MessageId) {
+        let mut state = self.state();
+        state.open.insert(activity, up_to);
+        state.wanted.insert(activity);
+        self.changed.notify_all();
+    }
+
+    /// Asks for an export run; asked twice before it starts, it runs once.
+    pub fn want_export(&self, activity: ActivityId) {
+        self.state().exports.insert(activity);
+        self.changed.notify_all();
+    }
+
+    /// Waits for something to look at; `None` when the appliance stops.
+    pub fn next(&self) -> Option<Candidate> {
+        let mut state = self.state();
+        loop {
+            if state.stopping {
+                return None;
+            }
+            let ready = state.exports.iter().find(|activity| !state.exporting.contains(activity)).copied();
+            if let Some(activity) = ready {
+                state.exports.remove(&activity);
+                state.exporting.insert(activity);
+                return Some(Candidate::Export { activity });
+            }
+            if let Some(activity) = state.wanted.pop_first() {
+                state.looking += 1;
+                let up_to = state.open.get(&activity).copied();
+                return Some(Candidate::Import { activity, up_to });
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Reserves an entity for a message of a job; `false` when it, or an in-order job, is busy: the job is looked at again afterwards.
+    pub fn reserve(&self, activity: ActivityId, entity: &str, in_order: bool) -> bool {
+        let mut state = self.state();
+        if state.busy_entities.contains(entity) || (in_order && state.busy_jobs.contains_key(&activity)) {
+            state.blocked.insert(activity);
+            return false;
+        }
+        state.busy_entities.insert(entity.to_owned());
+        *state.busy_jobs.entry(activity).or_default() += 1;
+        true
+    }
+
+    /// The look at a job's queue is over. `more` asks for another; `drained` closes its run.
+    pub fn looked(&self, activity: ActivityId, more: bool, drained: Option<MessageId>) {
+        let mut state = self.state();
+        state.looking -= 1;
+        if more {
+            state.wanted.insert(activity);
+        }
+        // Unless another run was opened meanwhile.
+        if drained.is_some() && state.open.get(&activity).copied() == drained {
+            state.open.remove(&activity);
+        }
+        self.changed.notify_all();
+    }
+
+    /// A message is done: its entity is free, and who waited for it looks again.
+    pub fn release(&self, activity: ActivityId, entity: &str) {
+        let mut state = self.state();
+        state.busy_entities.remove(entity);
+        if let Some(count) = state.busy_jobs.get_mut(&activity) {
+            *count -= 1;
+            if *count == 0 {
+                state.busy_jobs.remove(&activity);
+            }
+        }
+        let blocked = std::mem::take(&mut state.blocked);
+        state.wanted.extend(blocked);
+        self.changed.notify_all();
+    }
+
+    /// An export run is over.
+    pub fn exported(&self, activity: ActivityId) {
+        self.state().exporting.remove(&activity);
+        self.changed.notify_all();
+    }
+
+    /// Waits until nothing is wanted and nothing is in work.
+    pub fn settle(&self) {
+        let mut state = self.state();
+        while !(state.stopping
+            || state.wanted.is_empty()
+                && state.exports.is_empty()
+                && state.exporting.is_empty()
+                && state.busy_entities.is_empty()
+                && state.looking == 0)
+        {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends all waits.
+    pub fn stop(&self) {
+        self.state().stopping = true;
+        self.changed.notify_all();
+    }
+}

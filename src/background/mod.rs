@@ -1,0 +1,5 @@
+//! One file per thread role: `scheduler` says when, `dispatch` says what next, `worker` does it.
+
+pub mod dispatch;
+pub mod scheduler;
+pub mod worker;

@@ -1,0 +1,95 @@
+//! The scheduler: one thread that sleeps until something is due: a recurrence, a lease that ends, a next try, a monitoring tick, the
+//! configuration file. After a stop, what was missed is one run, then the schedule.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::appliance::Appliance;
+use crate::model::id::ActivityId;
+use crate::model::job::{Job, Recurrence};
+use crate::model::project::Direction;
+use crate::model::time::Timestamp;
+use crate::store::{StoreError, jobs, messages};
+
+/// How often the configuration file is looked at.
+const CONFIGURATION_LOOK: Duration = Duration::from_secs(2);
+
+/// Runs until the appliance stops.
+pub fn run(appliance: &Arc<Appliance>) {
+    let mut sampled: HashMap<ActivityId, Timestamp> = HashMap::new();
+    while !appliance.is_stopping() {
+        let now = appliance.clock.now();
+        appliance.reload_if_changed();
+        let mut next = now.plus(CONFIGURATION_LOOK);
+        match tick(appliance, now, &mut sampled) {
+            Ok(Some(due)) => next = next.min(due),
+            Ok(None) => {}
+            Err(error) => log::error!("schedule not served reason=\"{error}\"; tried again in {CONFIGURATION_LOOK:?}"),
+        }
+        appliance.scheduled.reached(now);
+        appliance.bell.wait(&appliance.clock, Some(next));
+    }
+    appliance.scheduled.reached(Timestamp(i64::MAX));
+}
+
+/// Serves all that is due; returns when the next is.
+fn tick(appliance: &Arc<Appliance>, now: Timestamp, sampled: &mut HashMap<ActivityId, Timestamp>) -> Result<Option<Timestamp>, StoreError> {
+    let live = appliance.live();
+    let mut next: Option<Timestamp> = None;
+    let mut sooner = |at: Option<Timestamp>| next = next.into_iter().chain(at).min();
+    for job in &live.config.jobs {
+        if let Recurrence::Schedule(schedule) = &job.recurrence {
+            let activity = job.activity_id;
+            let Some(record) = appliance.store.read("read the job", |connection| jobs::find(connection, activity))? else { continue };
+            let served = record.scheduled_to.unwrap_or(now);
+            let used_up = schedule.count().is_some_and(|count| record.runs >= count);
+            if used_up || !job.enabled {
+                continue;
+            }
+            if schedule.missed(served, now) {
+                let fires = !record.paused;
+                appliance.store.write("mark the schedule", move |batch| jobs::mark_scheduled(batch.connection, activity, now, fires))?;
+                if fires {
+                    log::info!("job fired job=\"{}\" schedule=\"{schedule}\"", job.name);
+                    start(appliance, job, now);
+                }
+            }
+            sooner(schedule.next(now));
+        }
+    }
+    for job in &live.config.jobs {
+        let Some(schedule) = &job.monitoring_recurrence else { continue };
+        let activity = job.activity_id;
+        let last = *sampled.entry(activity).or_insert(now);
+        if schedule.missed(last, now) {
+            appliance.store.write("sample the load", move |batch| jobs::sample_load(batch.connection, activity, now))?;
+            sampled.insert(activity, now);
+        }
+        sooner(schedule.next(now));
+    }
+    let due = appliance.store.read("read what is due", messages::next_due)?;
+    if due.is_some_and(|due| due <= now) {
+        let returned = appliance.store.write("return leases", move |batch| messages::return_leases(batch.connection, now))?;
+        for message in returned {
+            log::warn!("lease over message={message}; not acked in time, offered again");
+        }
+        live.config
+            .jobs
+            .iter()
+            .filter(|job| job.project.direction == Direction::Import)
+            .for_each(|job| appliance.dispatch.want(job.activity_id));
+        // What is due stays due until a worker has taken it: look again soon, not at once.
+        sooner(Some(now.plus(Duration::from_millis(500))));
+    }
+    sooner(due.filter(|due| *due > now));
+    Ok(next)
+}
+
+/// Starts a run of a job: an export runs, an import takes what is queued up to now.
+pub fn start(appliance: &Arc<Appliance>, job: &Job, now: Timestamp) {
+    match job.project.direction {
+        Direction::Export => appliance.dispatch.want_export(job.activity_id),
+        Direction::Import => appliance.dispatch.open_run(job.activity_id, appliance.message_id(now)),
+    }
+}

@@ -1,0 +1,95 @@
+//! A worker: takes the next message that may be taken, or the next export, and does it.
+
+use std::sync::Arc;
+
+use crate::appliance::Appliance;
+use crate::background::dispatch::Candidate;
+use crate::inbound::process;
+use crate::model::id::{ActivityId, ExecutionId, MessageId};
+use crate::model::job::{Job, Recurrence};
+use crate::outbound;
+use crate::store::{jobs, messages};
+
+/// Messages looked at to find one whose entity is free.
+const HEAD: u32 = 20;
+
+/// Works until the appliance stops.
+pub fn work(appliance: &Arc<Appliance>) {
+    while let Some(candidate) = appliance.dispatch.next() {
+        match candidate {
+            Candidate::Export { activity } => {
+                if let Some(job) = appliance.live().config.job(activity).cloned() {
+                    outbound::run::run(appliance, &job);
+                }
+                appliance.dispatch.exported(activity);
+            }
+            Candidate::Import { activity, up_to } => import(appliance, activity, up_to),
+        }
+    }
+}
+
+fn import(appliance: &Arc<Appliance>, activity: ActivityId, up_to: Option<MessageId>) {
+    let job = appliance.live().config.job(activity).cloned();
+    let Some(job) = job.filter(|job| job.enabled) else { return appliance.dispatch.looked(activity, false, up_to) };
+    match take(appliance, &job, up_to) {
+        Ok(Taken::Message(message, entity)) => {
+            appliance.dispatch.looked(activity, true, None);
+            process::process(appliance, &job, *message);
+            appliance.dispatch.release(activity, &entity);
+        }
+        Ok(Taken::Busy) => appliance.dispatch.looked(activity, false, None),
+        Ok(Taken::Nothing) => appliance.dispatch.looked(activity, false, up_to),
+        Err(error) => {
+            log::error!(
+                "queue not read job=\"{}\" reason=\"{error}\"; it is read again when a message comes or the schedule fires",
+                job.name
+            );
+            appliance.dispatch.looked(activity, false, None);
+        }
+    }
+}
+
+enum Taken {
+    Message(Box<crate::model::message::Message>, String),
+    Busy,
+    Nothing,
+}
+
+fn take(appliance: &Arc<Appliance>, job: &Job, up_to: Option<MessageId>) -> Result<Taken, crate::store::StoreError> {
+    let (activity, now) = (job.activity_id, appliance.clock.now());
+    let record = appliance.store.read("read the job", |connection| jobs::find(connection, activity))?;
+    if record.is_some_and(|record| record.paused) {
+        return Ok(Taken::Nothing);
+    }
+    let head = appliance.store.read("read the queue", |connection| Ok(messages::queue_head(connection, activity, now, HEAD)))??;
+    let open = |id: MessageId, attempts: u32| {
+        matches!(job.recurrence, Recurrence::OnArrival) || attempts > 0 || up_to.is_some_and(|up_to| id <= up_to)
+    };
+    let mut busy = false;
+    for due in head {
+        if !due.due || !open(due.id, due.attempts) {
+            if job.in_order {
+                break;
+            }
+            continue;
+        }
+        if !appliance.dispatch.reserve(activity, &due.entity, job.in_order) {
+            busy = true;
+            if job.in_order {
+                break;
+            }
+            continue;
+        }
+        let execution = ExecutionId(uuid::Uuid::now_v7().to_string());
+        let claimed = appliance.store.write("claim the message", move |batch| messages::claim(batch.connection, due.id, &execution, now));
+        match claimed {
+            Ok(Some(message)) => return Ok(Taken::Message(Box::new(message), due.entity)),
+            Ok(None) => appliance.dispatch.release(activity, &due.entity),
+            Err(error) => {
+                appliance.dispatch.release(activity, &due.entity);
+                return Err(error);
+            }
+        }
+    }
+    Ok(if busy { Taken::Busy } else { Taken::Nothing })
+}

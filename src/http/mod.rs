@@ -1,0 +1,13 @@
+//! The wire. Only `listener` knows tiny_http; the others take a [`Call`] and give an [`Answer`].
+
+pub mod actions;
+pub mod answer;
+pub mod connector;
+pub mod listener;
+pub mod operator;
+pub mod route;
+pub mod tokens;
+pub mod wire;
+
+pub use answer::Answer;
+pub use listener::Call;

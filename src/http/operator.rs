@@ -1,0 +1,321 @@
+//! What the shell asks: `/api/v1`, for operators with the token that stands in the data directory; and `/readyz`, `/metrics`.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+
+use super::answer::Body;
+use super::connector::failed;
+use super::{Answer, Call};
+use crate::appliance::Appliance;
+use crate::background::scheduler;
+use crate::model::id::{MessageId, parse_guid};
+use crate::model::job::{Job, Recurrence};
+use crate::model::message::{Message, PayloadPlace};
+use crate::model::project::Direction;
+use crate::model::state::MessageState;
+use crate::model::time::Timestamp;
+use crate::store::messages::{self, NewMessage, Payload, Selection};
+use crate::store::{StoreError, executions, jobs};
+
+/// Messages of one page.
+const PAGE_MAX: u32 = 500;
+/// Load samples of one answer.
+const SAMPLES_MAX: u32 = 1440;
+
+/// Answers below `/api/v1`; the segments are in lower case.
+pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
+    let given = call.header("Authorization").and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
+    let right: bool = given.as_bytes().ct_eq(appliance.operator_token.as_bytes()).into();
+    if !right {
+        let refusal = Answer::refuse(
+            401,
+            "this is for operators",
+            "use the entrepot command on this machine: it reads the token in data_dir/running.json",
+        );
+        return call.answer(refusal.with("WWW-Authenticate", "Bearer realm=\"entrepot operator\""));
+    }
+    let answer = match (call.method.as_str(), path) {
+        ("GET", ["jobs"]) => list_jobs(appliance),
+        ("GET", ["jobs", id]) => find_job(appliance, id).and_then(|job| show_job(appliance, &job)),
+        ("POST", ["jobs", id, action @ ("run" | "pause" | "resume")]) => {
+            find_job(appliance, id).and_then(|job| act_on_job(appliance, &job, action))
+        }
+        ("GET", ["messages"]) => selection(appliance, &call).and_then(|selection| list_messages(appliance, &selection)),
+        ("GET", ["messages", id]) => find_message(appliance, id).and_then(|message| show_message(appliance, &message)),
+        ("GET", ["messages", id, "findings"]) => find_message(appliance, id).and_then(|message| findings(appliance, &message, &call)),
+        ("GET", ["messages", id, "document"]) => find_message(appliance, id).and_then(|message| document(appliance, &message)),
+        ("GET", ["messages", id, "refused"]) => find_message(appliance, id).and_then(|message| refused(appliance, &message)),
+        ("POST", ["messages", id, action @ ("replay" | "cancel" | "release")]) => {
+            find_message(appliance, id).and_then(|message| act_on_message(appliance, &message, action))
+        }
+        _ => Err(Answer::refuse(404, "the operator API has nothing there", "it has jobs and messages")),
+    };
+    call.answer(answer.unwrap_or_else(|refusal| refusal));
+}
+
+type Answered = Result<Answer, Answer>;
+
+fn stored<T>(result: Result<T, StoreError>) -> Result<T, Answer> {
+    result.map_err(|error| failed(&error))
+}
+
+fn find_job(appliance: &Appliance, id: &str) -> Result<Arc<Job>, Answer> {
+    let live = appliance.live();
+    let found =
+        live.config.jobs.iter().find(|job| parse_guid(id).is_ok_and(|id| id == job.activity_id.0) || job.name.eq_ignore_ascii_case(id));
+    found.cloned().ok_or_else(|| Answer::refuse(404, &format!("there is no job {id}"), "entrepot job list shows them"))
+}
+
+fn find_message(appliance: &Appliance, id: &str) -> Result<Message, Answer> {
+    let id = parse_guid(id)
+        .map(MessageId)
+        .map_err(|error| Answer::refuse(400, &format!("the message id is {error}"), "entrepot message list shows them"))?;
+    stored(appliance.store.read("find the message", |connection| messages::find(connection, id)))?
+        .ok_or_else(|| Answer::refuse(404, &format!("there is no message {id}"), "entrepot message list shows them"))
+}
+
+fn job_json(appliance: &Appliance, job: &Job) -> Result<Value, Answer> {
+    let record = stored(appliance.store.read("read the job", |connection| jobs::find(connection, job.activity_id)))?;
+    let (recurrence, next) = match &job.recurrence {
+        Recurrence::OnArrival => ("on arrival".to_owned(), Vec::new()),
+        Recurrence::OnDemand => ("on demand".to_owned(), Vec::new()),
+        Recurrence::Schedule(schedule) => (format!("{schedule} {}", schedule.zone()), schedule.next_n(appliance.clock.now(), 5)),
+    };
+    let states: serde_json::Map<String, Value> =
+        record.iter().flat_map(|record| &record.states).map(|(state, count)| (state.name().into(), json!(count))).collect();
+    Ok(json!({
+        "activity_id": job.activity_id, "name": job.name, "project": job.project.name, "direction": job.project.direction, "enabled": job.enabled,
+        "paused": record.as_ref().is_some_and(|record| record.paused), "recurrence": recurrence, "next_runs": next,
+        "last_run_at": record.as_ref().and_then(|record| record.last_run_at), "states": states,
+        "arrived": record.as_ref().map_or(0, |record| record.arrived), "finished": record.as_ref().map_or(0, |record| record.finished),
+        "rows_loaded": record.as_ref().map_or(0, |record| record.rows_loaded), "rows_refused": record.as_ref().map_or(0, |record| record.rows_refused),
+    }))
+}
+
+fn list_jobs(appliance: &Appliance) -> Answered {
+    let list = appliance.live().config.jobs.iter().map(|job| job_json(appliance, job)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Answer::json(200, &json!({ "jobs": list })))
+}
+
+fn show_job(appliance: &Appliance, job: &Job) -> Answered {
+    let mut value = job_json(appliance, job)?;
+    value["load"] =
+        json!(stored(appliance.store.read("read the load", |connection| jobs::load_samples(connection, job.activity_id, SAMPLES_MAX)))?);
+    Ok(Answer::json(200, &value))
+}
+
+fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str) -> Answered {
+    if action == "run" {
+        if !job.enabled {
+            return Err(Answer::refuse(409, &format!("the job {} is disabled", job.name), "set enabled = true in the configuration"));
+        }
+        log::info!("job run job=\"{}\" by=operator", job.name);
+        scheduler::start(appliance, job, appliance.clock.now());
+    } else {
+        let (activity, paused) = (job.activity_id, action == "pause");
+        stored(appliance.store.write("pause or resume the job", move |batch| jobs::set_paused(batch.connection, activity, paused)))?;
+        log::info!("job {action}d job=\"{}\" by=operator", job.name);
+        appliance.dispatch.want(activity);
+        appliance.bell.ring();
+    }
+    Ok(Answer::json(200, &job_json(appliance, job)?))
+}
+
+fn message_json(appliance: &Appliance, message: &Message) -> Value {
+    let live = appliance.live();
+    json!({
+        "id": message.id, "activity_id": message.activity_id, "job": live.config.job(message.activity_id).map(|job| job.name.clone()),
+        "direction": message.direction, "state": message.state, "entity": message.entity, "company": message.company,
+        "external_id": message.external_id, "application_id": message.application_id, "size": message.size, "sha256": message.sha256,
+        "received_at": message.received_at, "started_at": message.started_at, "finished_at": message.finished_at, "attempts": message.attempts,
+        "next_try_at": message.next_try_at, "lease_until": message.lease_until, "execution_id": message.execution_id, "rows": message.counts,
+        "findings": message.findings, "reason": message.reason, "replay_of": message.replay_of, "replayed_by": message.replayed_by,
+        "payload_kept": message.place != PayloadPlace::Pruned, "refused_rows_kept": message.refused_file.is_some(),
+    })
+}
+
+fn selection(appliance: &Appliance, call: &Call) -> Result<Selection, Answer> {
+    let bad = |detail: &str| Answer::refuse(400, detail, "correct the query");
+    let mut selection = Selection { limit: 50, ..Selection::default() };
+    if let Some(job) = call.query("job") {
+        selection.activity_id = Some(find_job(appliance, job)?.activity_id);
+    }
+    if let Some(state) = call.query("state") {
+        selection.state = Some(state.parse::<MessageState>().map_err(|reason| bad(&reason))?);
+    }
+    if let Some(before) = call.query("before") {
+        selection.before = Some(before.parse().map_err(|_| bad("before is no message id"))?);
+    }
+    if let Some(limit) = call.query("limit") {
+        selection.limit = limit.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)).ok_or_else(|| bad("limit is 1 to 500"))?;
+    }
+    selection.attention = call.query("attention").is_some();
+    Ok(selection)
+}
+
+fn list_messages(appliance: &Appliance, selection: &Selection) -> Answered {
+    let list = stored(appliance.store.read("list messages", |connection| messages::list(connection, selection)))?;
+    let full = list.len() == selection.limit as usize;
+    let next = list.last().filter(|_| full).map(|message| message.id);
+    let list: Vec<Value> = list.iter().map(|message| message_json(appliance, message)).collect();
+    Ok(Answer::json(200, &json!({ "messages": list, "next": next })))
+}
+
+fn show_message(appliance: &Appliance, message: &Message) -> Answered {
+    let mut value = message_json(appliance, message);
+    let timeline = stored(appliance.store.read("read the timeline", |connection| messages::timeline(connection, message.id)))?;
+    let first = json!({ "at": message.received_at, "event": "received", "detail": null });
+    let events = timeline.iter().map(|event| json!({ "at": event.at, "event": event.event, "detail": event.detail }));
+    value["timeline"] = std::iter::once(first).chain(events).collect();
+    Ok(Answer::json(200, &value))
+}
+
+fn findings(appliance: &Appliance, message: &Message, call: &Call) -> Answered {
+    let from = call.query("from").and_then(|from| from.parse().ok()).unwrap_or(0);
+    let list = match &message.execution_id {
+        None => Vec::new(),
+        Some(execution) => {
+            stored(appliance.store.read("read findings", |connection| executions::findings(connection, &execution.0, from, PAGE_MAX)))?
+        }
+    };
+    let next = list.last().filter(|_| list.len() == PAGE_MAX as usize).map(|(ordinal, _)| ordinal + 1);
+    let list: Vec<Value> = list.iter().map(|(_, finding)| json!(finding)).collect();
+    Ok(Answer::json(200, &json!({ "findings": list, "total": message.findings, "next": next })))
+}
+
+fn download(name: &str, stream: Box<dyn std::io::Read + Send>, size: u64) -> Answer {
+    let mut answer = Answer::empty(200)
+        .with("Content-Type", "application/octet-stream")
+        .with("Content-Disposition", format!("attachment; filename=\"{name}\""));
+    answer.body = Body::Stream(stream, size);
+    answer
+}
+
+fn document(appliance: &Appliance, message: &Message) -> Answered {
+    let payload = appliance.store.spool().open_payload(&message.place, message.size, message.checksum);
+    let payload = payload.map_err(|error| Answer::refuse(404, &error.to_string(), "payloads are kept for queue.retention"))?;
+    let extension = if message.direction == Direction::Export { "zip" } else { "csv" };
+    Ok(download(&format!("{}.{extension}", message.id), Box::new(payload), message.size))
+}
+
+fn refused(appliance: &Appliance, message: &Message) -> Answered {
+    let name =
+        message.refused_file.as_ref().ok_or_else(|| Answer::refuse(404, "no row of this message was refused", "look at its findings"))?;
+    let (file, size) = appliance
+        .store
+        .spool()
+        .open_refused(name)
+        .map_err(|error| Answer::refuse(404, &error.to_string(), "refused rows are kept for queue.retention"))?;
+    Ok(download(name, Box::new(file), size))
+}
+
+fn act_on_message(appliance: &Arc<Appliance>, message: &Message, action: &str) -> Answered {
+    let (id, now) = (message.id, appliance.clock.now());
+    let refuse = || {
+        Answer::refuse(409, &format!("a message that is {} cannot be {action}ed", message.state), "entrepot message show tells its state")
+    };
+    let done = match action {
+        "replay" => return replay(appliance, message, now),
+        "cancel" => {
+            stored(appliance.store.write("cancel the message", move |batch| messages::cancel(batch.connection, id, "an operator", now)))?
+        }
+        _ => {
+            stored(appliance.store.write("release the message", move |batch| messages::release(batch.connection, id, "an operator", now)))?
+        }
+    };
+    if !done {
+        return Err(refuse());
+    }
+    let message = find_message(appliance, &id.to_string())?;
+    Ok(Answer::json(200, &message_json(appliance, &message)))
+}
+
+/// A new message with the same payload; the old one keeps its history and names the new one.
+fn replay(appliance: &Arc<Appliance>, message: &Message, now: Timestamp) -> Answered {
+    if message.direction != Direction::Import || !message.state.is_final() {
+        return Err(Answer::refuse(
+            409,
+            &format!("a message that is {} cannot be replayed", message.state),
+            "only an import that has ended can; an export is released",
+        ));
+    }
+    let gone = |error: std::io::Error| Answer::refuse(409, &format!("the payload cannot be read: {error}"), "send the document again");
+    let mut payload = appliance.store.spool().open_payload(&message.place, message.size, message.checksum).map_err(gone)?;
+    let new_id = appliance.message_id(now);
+    let mut receiving = appliance.store.spool().receive(new_id);
+    let mut buffer = vec![0u8; 256 * 1024];
+    loop {
+        match std::io::Read::read(&mut payload, &mut buffer).map_err(gone)? {
+            0 => break,
+            count => stored(receiving.write(&buffer[..count]).map_err(StoreError::file("copy the payload")))?,
+        }
+    }
+    let (received, _) = stored(receiving.finish().map_err(StoreError::file("copy the payload")))?;
+    let payload = match received {
+        crate::files::Received::Small(bytes) => Payload::Small(bytes),
+        crate::files::Received::Large(place) => Payload::Stored(place),
+    };
+    let old = message.clone();
+    let (id, activity) = (old.id, old.activity_id);
+    let new = NewMessage {
+        id: new_id,
+        activity_id: activity,
+        direction: Direction::Import,
+        entity: old.entity,
+        company: old.company,
+        external_id: old.external_id,
+        application_id: old.application_id,
+        size: old.size,
+        sha256: old.sha256,
+        checksum: old.checksum,
+        received_at: now,
+        execution_id: None,
+        counts: Default::default(),
+        replay_of: Some(id),
+    };
+    stored(appliance.store.write("replay the message", move |batch| {
+        messages::enqueue(batch, &new, payload, now)?;
+        messages::mark_replayed(batch.connection, id, new_id, "an operator", now)
+    }))?;
+    log::info!("message replayed message={id} as={new_id} by=operator");
+    appliance.dispatch.want(activity);
+    let message = find_message(appliance, &new_id.to_string())?;
+    Ok(Answer::json(200, &message_json(appliance, &message)))
+}
+
+/// Ready when the queue can be read.
+pub fn ready(appliance: &Arc<Appliance>, call: Call) {
+    let answer = match appliance.store.read("read the queue", messages::next_due) {
+        Ok(_) if !appliance.is_stopping() => Answer::text(200, "text/plain; charset=utf-8", "ready\n"),
+        Ok(_) => Answer::refuse(503, "the appliance is stopping", "wait for the next start"),
+        Err(error) => failed(&error),
+    };
+    call.answer(answer);
+}
+
+/// Prometheus text format 0.0.4.
+pub fn metrics(appliance: &Arc<Appliance>, call: Call) {
+    let mut text = String::from("# HELP entrepot_messages Messages of a job by state.\n# TYPE entrepot_messages gauge\n");
+    let mut totals = String::new();
+    for job in &appliance.live().config.jobs {
+        let Ok(Some(record)) = appliance.store.read("read the job", |connection| jobs::find(connection, job.activity_id)) else { continue };
+        let label = job.name.replace('\\', "\\\\").replace('"', "\\\"");
+        for (state, count) in &record.states {
+            let _ = writeln!(text, "entrepot_messages{{job=\"{label}\",state=\"{state}\"}} {count}");
+        }
+        for (name, value) in [
+            ("messages_arrived", record.arrived),
+            ("messages_finished", record.finished),
+            ("rows_loaded", record.rows_loaded),
+            ("rows_refused", record.rows_refused),
+        ] {
+            let _ = writeln!(totals, "entrepot_{name}_total{{job=\"{label}\"}} {value}");
+        }
+    }
+    let commits = appliance.store.commits();
+    let _ = write!(text, "{totals}entrepot_store_commits_total {}\nentrepot_store_steps_total {}\n", commits.rounds, commits.steps);
+    call.answer(Answer::text(200, "text/plain; version=0.0.4", text));
+}

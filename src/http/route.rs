@@ -1,0 +1,98 @@
+//! Which handler answers which address. Prefixes that D365 installations have are passed over: `/namespaces/AXSF`, `/en` (CONTRACT §1.0).
+
+use std::sync::Arc;
+
+use super::{Answer, Call, actions, connector, operator, tokens};
+use crate::appliance::Appliance;
+use crate::auth::verify::Caller;
+use crate::model::id::ActivityId;
+use crate::model::job::Job;
+
+/// Answers a call.
+pub fn route(appliance: &Arc<Appliance>, call: Call) {
+    let path: Vec<String> = call.path.clone();
+    let mut segments: Vec<&str> = path.iter().map(String::as_str).collect();
+    if segments.len() > 2 && segments[0].eq_ignore_ascii_case("namespaces") {
+        segments.drain(..2);
+    }
+    // A language before the connector's path.
+    if segments.len() > 2 && segments[1].eq_ignore_ascii_case("api") && segments[2].eq_ignore_ascii_case("connector") {
+        segments.remove(0);
+    }
+    let lower: Vec<String> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
+    let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+    let method = call.method.clone();
+    match (method.as_str(), lower.as_slice()) {
+        (_, ["api", "connector", verb, _]) => connector::route(appliance, call, verb, segments[3]),
+        (_, ["data", "datamanagementdefinitiongroups", action]) => match action.strip_prefix("microsoft.dynamics.dataentities.") {
+            Some(action) if method == "POST" => actions::route(appliance, call, action),
+            _ => call.answer(Answer::refuse(404, "this entity set is not served", "post to one of its actions")),
+        },
+        ("POST", [_, "oauth2", "token"]) => tokens::token(appliance, call, false),
+        ("POST", [_, "oauth2", "v2.0", "token"]) => tokens::token(appliance, call, true),
+        ("GET", ["common", "discovery", "instance"]) => tokens::instance(appliance, call),
+        ("GET", [_, "v2.0", ".well-known", "openid-configuration"]) => tokens::openid_configuration(appliance, call, true),
+        ("GET", [_, ".well-known", "openid-configuration"]) => tokens::openid_configuration(appliance, call, false),
+        ("GET", [_, "discovery", "v2.0", "keys"]) => call.answer(Answer::json(200, &appliance.keyring.jwks())),
+        ("GET" | "HEAD", ["healthz"]) => call.answer(Answer::text(200, "text/plain; charset=utf-8", "ok\n")),
+        ("GET" | "HEAD", ["readyz"]) => operator::ready(appliance, call),
+        ("GET", ["metrics"]) => operator::metrics(appliance, call),
+        (_, ["api", "v1", rest @ ..]) => operator::route(appliance, call, rest),
+        #[cfg(debug_assertions)]
+        ("POST", ["test", "clock", milliseconds]) if std::env::var_os("ENTREPOT_TEST_CLOCK").is_some() => {
+            let by = std::time::Duration::from_millis(milliseconds.parse().unwrap_or(0));
+            appliance.clock.advance(by);
+            appliance.settle();
+            call.answer(Answer::empty(204));
+        }
+        _ => {
+            let detail = format!("nothing is served at {} /{}", method, segments.join("/"));
+            call.answer(Answer::refuse(404, &detail, "clients use /api/connector/…, /data/… and the token endpoints"));
+        }
+    }
+}
+
+/// The application that calls, by its bearer token; the refusal otherwise (RFC 6750 §3).
+pub fn caller(appliance: &Appliance, call: &Call) -> Result<Caller, Answer> {
+    let unauthorized = |detail: &str, error: Option<&str>| {
+        let challenge = error.map_or_else(
+            || "Bearer realm=\"entrepot\"".to_owned(),
+            |error| format!("Bearer realm=\"entrepot\", error=\"{error}\", error_description=\"{}\"", detail.replace('"', "'")),
+        );
+        Answer::refuse(401, detail, "ask the token endpoint for a token and send it as Authorization: Bearer …")
+            .with("WWW-Authenticate", challenge)
+    };
+    let Some(header) = call.header("Authorization") else { return Err(unauthorized("no token was sent", None)) };
+    let token = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let Some(token) = token else {
+        return Err(unauthorized("the Authorization header is not Bearer and a token", Some("invalid_request")));
+    };
+    let live = appliance.live();
+    let caller = live.verifier.verify(token, appliance.clock.now()).map_err(|refusal| unauthorized(&refusal.0, Some("invalid_token")))?;
+    match live.config.application(caller.application) {
+        Some(application) if application.enabled => Ok(caller),
+        _ => Err(unauthorized("the token's application is unknown here or disabled", Some("invalid_token"))),
+    }
+}
+
+/// The job of an activity id, when the caller may use it.
+pub fn job(appliance: &Appliance, caller: &Caller, activity: &str) -> Result<Arc<Job>, Answer> {
+    let id: ActivityId =
+        activity.parse().map_err(|error| Answer::refuse(400, &format!("the activity id is {error}"), "copy it from the job"))?;
+    let live = appliance.live();
+    let job = live.config.job(id).ok_or_else(|| {
+        Answer::refuse(
+            404,
+            &format!("there is no job with the activity id {id}"),
+            "copy it from the job; an operator can list jobs with entrepot job list",
+        )
+    })?;
+    if !job.applications.contains(&caller.application) {
+        let detail = format!("application {} may not use the job {}", caller.application, job.name);
+        return Err(Answer::refuse(403, &detail, "an operator can name it in the job's applications"));
+    }
+    if !job.enabled {
+        return Err(Answer::refuse(403, &format!("the job {} is disabled", job.name), "an operator can set enabled = true"));
+    }
+    Ok(job.clone())
+}

@@ -1,0 +1,87 @@
+//! The one table from our states to the spellings of the wire (CONTRACT §2).
+
+use crate::model::state::MessageState;
+
+/// `GetMessageStatus` and the grid (CONTRACT §2.1). `PostProcessingFailed`, not `PostProcessingError`: a PowerShell client waits for it.
+pub fn message_status(state: MessageState) -> &'static str {
+    match state {
+        MessageState::Queued | MessageState::Enqueued => "Enqueued",
+        MessageState::Processing => "Processing",
+        MessageState::Processed => "Processed",
+        MessageState::ProcessedWithErrors => "ProcessedWithErrors",
+        MessageState::Refused | MessageState::Cancelled => "PreProcessingError",
+        MessageState::Failed => "PostProcessingFailed",
+        MessageState::Dequeued => "Dequeued",
+        MessageState::Downloaded => "Downloaded",
+        MessageState::Acked => "Acked",
+    }
+}
+
+/// `DataJobState` of jobstatus (CONTRACT §2.2). A name outside the vendor's list makes its client throw.
+pub fn data_job_state(state: MessageState) -> &'static str {
+    match state {
+        MessageState::Queued | MessageState::Enqueued => "Enqueued",
+        MessageState::Processing => "InProcess",
+        MessageState::Processed => "Processed",
+        MessageState::ProcessedWithErrors => "ProcessedWithErrors",
+        MessageState::Refused | MessageState::Cancelled => "PreProcessError",
+        MessageState::Failed => "PostProcessError",
+        MessageState::Dequeued => "Dequeued",
+        MessageState::Downloaded => "Downloaded",
+        MessageState::Acked => "Acked",
+    }
+}
+
+/// Entity execution states of jobstatus, for staging and target.
+pub fn entity_states(state: MessageState) -> (&'static str, &'static str) {
+    match state {
+        MessageState::Queued | MessageState::Enqueued | MessageState::Dequeued | MessageState::Downloaded => ("NotStarted", "NotStarted"),
+        MessageState::Processing => ("Executing", "NotStarted"),
+        MessageState::Processed | MessageState::Acked => ("Finished", "Finished"),
+        MessageState::ProcessedWithErrors => ("Error", "Finished"),
+        MessageState::Refused => ("Error", "NotRun"),
+        MessageState::Failed => ("Finished", "Error"),
+        MessageState::Cancelled => ("Canceled", "Canceled"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::state::MESSAGE_STATES;
+
+    #[test]
+    fn every_state_has_a_spelling_that_the_vendors_clients_know() {
+        const JOB: [&str; 9] = [
+            "Enqueued",
+            "Dequeued",
+            "Downloaded",
+            "Acked",
+            "InProcess",
+            "Processed",
+            "ProcessedWithErrors",
+            "PostProcessError",
+            "PreProcessError",
+        ];
+        const MESSAGE: [&str; 10] = [
+            "Enqueued",
+            "Dequeued",
+            "Downloaded",
+            "Acked",
+            "PreProcessing",
+            "Processing",
+            "Processed",
+            "ProcessedWithErrors",
+            "PreProcessingError",
+            "PostProcessingFailed",
+        ];
+        const ENTITY: [&str; 10] =
+            ["NotStarted", "Waiting", "Executing", "Error", "Finished", "Ready", "NotRun", "Cancelling", "Canceled", "Hold"];
+        for state in MESSAGE_STATES {
+            assert!(JOB.contains(&data_job_state(state)), "{state}");
+            assert!(MESSAGE.contains(&message_status(state)), "{state}");
+            let (staging, target) = entity_states(state);
+            assert!(ENTITY.contains(&staging) && ENTITY.contains(&target), "{state}");
+        }
+    }
+}

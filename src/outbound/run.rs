@@ -1,0 +1,97 @@
+//! One run of an export job: the package is written and synced, then the message and its execution are one commit.
+
+use std::sync::Arc;
+
+use super::export::{self, ExportError};
+use crate::appliance::Appliance;
+use crate::clock::Stopwatch;
+use crate::model::execution::RowCounts;
+use crate::model::id::{ExecutionId, MessageId};
+use crate::model::job::{Company, Job};
+use crate::model::project::Direction;
+use crate::model::time::Timestamp;
+use crate::store::executions::{self, Ending};
+use crate::store::messages::{self, NewMessage, Payload};
+
+/// Runs an export and reports it, whatever happens.
+pub fn run(appliance: &Arc<Appliance>, job: &Job) {
+    let watch = Stopwatch::start();
+    let execution = ExecutionId(uuid::Uuid::now_v7().to_string());
+    let now = appliance.clock.now();
+    let (activity, project, begun) = (job.activity_id, job.project.name.clone(), execution.clone());
+    let begin = appliance
+        .store
+        .write("begin the execution", move |batch| executions::begin(batch.connection, &begun, activity, &project, None, 0, now));
+    let result = begin.map_err(ExportError::Store).and_then(|()| make(appliance, job, &execution, now, &watch));
+    if let Err(error) = result {
+        log::error!("export failed job=\"{}\" execution={execution} reason=\"{error}\"; the next run tries again", job.name);
+        let ending = Ending { outcome: "failed", busy_ms: watch.elapsed_ms(), reason: Some(error.to_string()), ..Ending::default() };
+        let ended =
+            appliance.store.write("end the execution", move |batch| executions::end(batch.connection, &execution, activity, &ending, now));
+        if let Err(error) = ended {
+            log::error!("export not reported job=\"{}\" reason=\"{error}\"", job.name);
+        }
+    }
+}
+
+fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Timestamp, watch: &Stopwatch) -> Result<(), ExportError> {
+    let live = appliance.live();
+    let id: MessageId = appliance.message_id(now);
+    let spool = appliance.store.spool();
+    let (mut file, path) = spool.create_incoming(&format!("{id}.zip")).map_err(ExportError::WritePackage)?;
+    let report =
+        export::run(&job.project, &live.entities, &mut file, appliance.stop_flag()).inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+    let counts = RowCounts { read: report.rows, ..RowCounts::default() };
+    let empty = report.rows == 0 && job.prevent_upload_when_zero_records;
+    let mut ending = Ending {
+        outcome: if empty { "empty" } else { "enqueued" },
+        counts,
+        load_ms: report.elapsed_ms,
+        busy_ms: watch.elapsed_ms(),
+        ..Ending::default()
+    };
+    let (ended, activity) = (execution.clone(), job.activity_id);
+    if empty {
+        let _ = std::fs::remove_file(&path);
+        appliance.store.write("end the execution", move |batch| executions::end(batch.connection, &ended, activity, &ending, now))?;
+        log::info!(
+            "export reported job=\"{}\" execution={execution} rows=0 reason=\"no rows, and prevent_upload_when_zero_records is set\"",
+            job.name
+        );
+        return Ok(());
+    }
+    let place = spool.promote(&file, &path, id).map_err(ExportError::WritePackage)?;
+    let package = report.package;
+    let new = NewMessage {
+        id,
+        activity_id: activity,
+        direction: Direction::Export,
+        entity: job.project.entities[0].entity.name.clone(),
+        company: match &job.company {
+            Company::Fixed(company) => Some(company.clone()),
+            _ => None,
+        },
+        external_id: None,
+        application_id: None,
+        size: package.size,
+        sha256: package.sha256,
+        checksum: package.checksum,
+        received_at: now,
+        execution_id: Some(execution.clone()),
+        counts,
+        replay_of: None,
+    };
+    ending.message_id = Some(id);
+    let size = new.size;
+    appliance.store.write("enqueue the package", move |batch| {
+        messages::enqueue(batch, &new, Payload::Stored(place), Timestamp(i64::MAX))?;
+        executions::end(batch.connection, &ended, activity, &ending, now)
+    })?;
+    log::info!(
+        "export reported message={id} job=\"{}\" execution={execution} rows={} bytes={size} total_ms={}",
+        job.name,
+        counts.read,
+        watch.elapsed_ms()
+    );
+    Ok(())
+}

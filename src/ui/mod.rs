@@ -1,1 +1,0 @@
-//! The pages: views in, HTML out. No HTTP and no SQL here.
