@@ -7,12 +7,14 @@
 pub mod appliance;
 pub mod auth;
 pub mod background;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod document;
 pub mod files;
 pub mod http;
 pub mod inbound;
+pub mod log;
 pub mod model;
 pub mod outbound;
 pub mod recurrence;

@@ -48,9 +48,6 @@ pub(super) struct Section<'a> {
     asked: RefCell<Vec<&'static str>>,
 }
 
-/// A value and where it stands.
-pub(super) type Found<T> = Option<(T, Option<Range<usize>>)>;
-
 impl<'a> Section<'a> {
     pub fn new(table: &'a dyn TableLike, span: Option<Range<usize>>, path: impl Into<String>, report: &Report) -> Section<'a> {
         Section { path: path.into(), span, table, report: report.clone(), asked: RefCell::default() }

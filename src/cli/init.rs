@@ -1,0 +1,66 @@
+//! `entrepot init [DIR]`.
+
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::Failure;
+use crate::auth::keyring::write_private;
+use crate::auth::secret;
+use crate::config::starter;
+use crate::model::id::ApplicationId;
+
+#[derive(clap::Args)]
+pub struct Init {
+    /// Where to write entrepot.toml. Here, when left out.
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+}
+
+/// What a new file holds that is shown once.
+pub struct Made {
+    pub file: PathBuf,
+    pub application: ApplicationId,
+    pub secret: String,
+}
+
+/// Writes the starter file into a directory; an existing one is never overwritten.
+pub fn make(dir: &Path, data_dir: &str, listen: &str) -> Result<Made, Failure> {
+    let file = dir.join("entrepot.toml");
+    if file.exists() {
+        return Err(Failure::no(format!("{} exists already\n  hint: choose another directory, or edit that file", file.display())));
+    }
+    let (application, given) = (ApplicationId(Uuid::new_v4()), secret::generate());
+    let text = starter::text(application, &secret::hash_text(&given), data_dir, listen);
+    std::fs::create_dir_all(dir)
+        .and_then(|()| write_private(&file, text.as_bytes()))
+        .map_err(|error| Failure::no(format!("cannot write {}: {error}", file.display())))?;
+    Ok(Made { file, application, secret: given })
+}
+
+impl Init {
+    pub fn run(self) -> Result<(), Failure> {
+        let made = make(&self.dir, "data", "127.0.0.1:8420")?;
+        let file = made.file.display();
+        println!("wrote {file}");
+        println!("  application   {}", made.application);
+        println!("  secret        {}   (shown once, kept as a hash)", made.secret);
+        println!(
+            "\nnext: entrepot serve --config {file}\nthen:\n{}",
+            try_it("http://127.0.0.1:8420", &made.application.to_string(), &made.secret)
+        );
+        Ok(())
+    }
+}
+
+/// The curl lines of the first message, complete.
+pub fn try_it(base: &str, application: &str, secret: &str) -> String {
+    let (import, export) = (starter::IMPORT_JOB, starter::EXPORT_JOB);
+    format!(
+        r#"  TOKEN=$(curl -s {base}/any/oauth2/token -d grant_type=client_credentials -d client_id={application} -d client_secret={secret} | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  printf 'NAME,DESCRIPTION,NUMBEROFDAYS\nNet30,Net 30 days,30\n' | curl -s -H "Authorization: Bearer $TOKEN" --data-binary @- "{base}/api/connector/enqueue/{import}?entity=Terms%20of%20payment"
+  printf 'Group;Name;Terms;Credit\n10;Retail;Net30;5000\n' | curl -s -H "Authorization: Bearer $TOKEN" --data-binary @- "{base}/api/connector/enqueue/{import}?entity=Customer%20groups"
+  curl -s -H "Authorization: Bearer $TOKEN" "{base}/api/connector/dequeue/{export}"     # an export job runs on its schedule, or with: entrepot job run
+"#
+    )
+}

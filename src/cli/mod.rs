@@ -1,0 +1,133 @@
+//! The command line: one file per verb. Exit 0 done, 1 the answer is "no", 2 wrong use (DESIGN §2).
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod app;
+mod check;
+mod demo;
+mod init;
+mod operate;
+mod serve;
+
+use crate::log::LogFormat;
+
+/// A self-hosted appliance for recurring document exchange, wire-compatible with the recurring integrations of Dynamics 365.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 100)]
+struct Arguments {
+    /// How to write the log on stderr.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the appliance.
+    #[command(after_help = "Example: entrepot serve --config entrepot.toml")]
+    Serve(serve::Serve),
+    /// The main job on sample data, as a real client over real HTTP.
+    #[command(after_help = "Example: entrepot demo --once")]
+    Demo(demo::Demo),
+    /// Write a commented configuration file that works.
+    #[command(after_help = "Example: entrepot init /etc/entrepot")]
+    Init(init::Init),
+    /// Tell every problem of the configuration; with none, when each job runs next.
+    #[command(after_help = "Example: entrepot check --config entrepot.toml")]
+    Check(check::Check),
+    /// Applications: the programs that may call.
+    #[command(subcommand)]
+    App(app::App),
+    /// Recurring data jobs of the running appliance.
+    #[command(subcommand)]
+    Job(operate::JobVerb),
+    /// Messages of the running appliance.
+    #[command(subcommand)]
+    Message(operate::MessageVerb),
+    /// Exit 0 when the appliance is ready: for containers and services.
+    #[command(after_help = "Example: entrepot healthcheck --config entrepot.toml")]
+    Healthcheck(ConfigFile),
+}
+
+/// Which configuration.
+#[derive(clap::Args, Clone, Default)]
+struct ConfigFile {
+    /// The configuration file. Without: entrepot.toml here, then /etc/entrepot/entrepot.toml.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// The file to use; `None` when none is named and none is found.
+    fn find(&self) -> Option<PathBuf> {
+        self.config
+            .clone()
+            .or_else(|| ["entrepot.toml", "/etc/entrepot/entrepot.toml"].map(PathBuf::from).into_iter().find(|file| file.exists()))
+    }
+
+    fn load(&self) -> Result<crate::config::parse::Checked, Failure> {
+        let file = self.find().ok_or_else(|| {
+            Failure::usage("no configuration file was found\n  hint: make one with entrepot init, or name one with --config")
+        })?;
+        crate::config::parse::load(&file).map_err(|problems| Failure {
+            code: 1,
+            message: problems.to_string().trim_end().to_owned(),
+            plain: true,
+        })
+    }
+}
+
+/// Why a verb did not do what was asked.
+struct Failure {
+    code: u8,
+    message: String,
+    /// The message names its own places; no `error:` before it.
+    plain: bool,
+}
+
+impl Failure {
+    fn no(message: impl Into<String>) -> Failure {
+        Failure { code: 1, message: message.into(), plain: false }
+    }
+
+    fn usage(message: impl Into<String>) -> Failure {
+        Failure { code: 2, message: message.into(), plain: false }
+    }
+}
+
+/// Runs the verb of the command line.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let format = arguments.log_format;
+    let done = match arguments.verb {
+        Verb::Serve(serve) => {
+            crate::log::start(format, "info");
+            serve.run()
+        }
+        Verb::Demo(demo) => {
+            crate::log::start(format, "warn");
+            demo.run()
+        }
+        Verb::Init(init) => init.run(),
+        Verb::Check(check) => check.run(),
+        Verb::App(app) => app.run(),
+        Verb::Job(job) => job.run(),
+        Verb::Message(message) => message.run(),
+        Verb::Healthcheck(config) => operate::healthcheck(&config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if failure.plain {
+                eprintln!("{}", failure.message);
+            } else {
+                eprintln!("error: {}", failure.message);
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}

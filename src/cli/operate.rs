@@ -1,0 +1,320 @@
+//! `entrepot job …`, `entrepot message …`, `entrepot healthcheck`: ask the running appliance over its operator API.
+
+use serde_json::Value;
+
+use super::serve::RUNNING;
+use super::{ConfigFile, Failure};
+
+#[derive(clap::Subcommand)]
+pub enum JobVerb {
+    /// List jobs.
+    #[command(after_help = "Example: entrepot job list")]
+    List(Common),
+    /// One job, with its next runs and its load.
+    #[command(after_help = "Example: entrepot job show \"Customer groups from the web shop\"")]
+    Show(Named),
+    /// Run now.
+    #[command(after_help = "Example: entrepot job run \"Customer groups to the book-keeper\"")]
+    Run(Named),
+    /// Stop running it; messages are still accepted.
+    #[command(after_help = "Example: entrepot job pause \"Customer groups from the web shop\"")]
+    Pause(Named),
+    /// Run it again.
+    #[command(after_help = "Example: entrepot job resume \"Customer groups from the web shop\"")]
+    Resume(Named),
+}
+
+#[derive(clap::Subcommand)]
+pub enum MessageVerb {
+    /// List messages, newest first.
+    #[command(after_help = "Example: entrepot message list --attention")]
+    List {
+        #[command(flatten)]
+        common: Common,
+        /// Of one job, by name or activity id.
+        #[arg(long)]
+        job: Option<String>,
+        /// In one state.
+        #[arg(long)]
+        state: Option<String>,
+        /// Only those that a person should look at.
+        #[arg(long)]
+        attention: bool,
+        /// Older than this message.
+        #[arg(long)]
+        before: Option<String>,
+        /// At most this many, up to 500.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// One message, with its timeline and findings.
+    #[command(after_help = "Example: entrepot message show 0199…")]
+    Show(Named),
+    /// Process a message again: a new message with the same payload.
+    #[command(after_help = "Example: entrepot message replay 0199…")]
+    Replay(Named),
+    /// Take a message out of the queue.
+    #[command(after_help = "Example: entrepot message cancel 0199…")]
+    Cancel(Named),
+    /// Offer an export message again.
+    #[command(after_help = "Example: entrepot message release 0199…")]
+    Release(Named),
+}
+
+#[derive(clap::Args)]
+pub struct Common {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The data directory, when no configuration names it.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<std::path::PathBuf>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Named {
+    /// Name or id.
+    id: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// The operator API of the running appliance.
+struct Operator {
+    agent: ureq::Agent,
+    base: String,
+    token: String,
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(std::time::Duration::from_secs(30))).build().into()
+}
+
+impl Operator {
+    fn connect(common: &Common) -> Result<Operator, Failure> {
+        let data_dir = match &common.data_dir {
+            Some(dir) => dir.clone(),
+            None if common.config.find().is_some() => common.config.load()?.config.server.data_dir,
+            None => "entrepot-data".into(),
+        };
+        let path = data_dir.join(RUNNING);
+        let text = std::fs::read_to_string(&path).map_err(|_| {
+            Failure::no(format!(
+                "no appliance serves {}\n  hint: start it with entrepot serve, or name its configuration with --config",
+                data_dir.display()
+            ))
+        })?;
+        let running: Value =
+            serde_json::from_str(&text).map_err(|error| Failure::no(format!("cannot read {}: {error}", path.display())))?;
+        let member =
+            |name: &str| running[name].as_str().map(str::to_owned).ok_or_else(|| Failure::no(format!("{} has no {name}", path.display())));
+        Ok(Operator { agent: agent(), base: member("url")?, token: member("operator_token")? })
+    }
+
+    fn ask(&self, method: &str, path: &str) -> Result<Value, Failure> {
+        let url = format!("{}/api/v1/{path}", self.base);
+        let bearer = format!("Bearer {}", self.token);
+        let sent = match method {
+            "POST" => self.agent.post(&url).header("Authorization", &bearer).send_empty(),
+            _ => self.agent.get(&url).header("Authorization", &bearer).call(),
+        };
+        let mut response = sent
+            .map_err(|error| Failure::no(format!("cannot reach the appliance at {}: {error}\n  hint: is it still running?", self.base)))?;
+        let status = response.status().as_u16();
+        let value: Value =
+            response.body_mut().read_json().map_err(|error| Failure::no(format!("the appliance's answer cannot be read: {error}")))?;
+        if status == 200 {
+            return Ok(value);
+        }
+        Err(Failure::no(format!(
+            "{}\n  hint: {}",
+            value["detail"].as_str().unwrap_or("refused"),
+            value["hint"].as_str().unwrap_or_default()
+        )))
+    }
+}
+
+/// One path segment or query value.
+fn escape(text: &str) -> String {
+    text.bytes()
+        .map(
+            |byte| {
+                if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+            },
+        )
+        .collect()
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl JobVerb {
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            JobVerb::List(common) => {
+                let answer = Operator::connect(&common)?.ask("GET", "jobs")?;
+                if common.json {
+                    println!("{answer}");
+                    return Ok(());
+                }
+                for job in answer["jobs"].as_array().into_iter().flatten() {
+                    print_job(job);
+                }
+                Ok(())
+            }
+            JobVerb::Show(named) => act("GET", "jobs", &named, ""),
+            JobVerb::Run(named) => act("POST", "jobs", &named, "/run"),
+            JobVerb::Pause(named) => act("POST", "jobs", &named, "/pause"),
+            JobVerb::Resume(named) => act("POST", "jobs", &named, "/resume"),
+        }
+    }
+}
+
+fn act(method: &str, kind: &str, named: &Named, action: &str) -> Result<(), Failure> {
+    let operator = Operator::connect(&named.common)?;
+    let answer = operator.ask(method, &format!("{kind}/{}{action}", escape(&named.id)))?;
+    if named.common.json {
+        println!("{answer}");
+    } else if kind == "jobs" {
+        print_job(&answer);
+        for sample in answer["load"].as_array().into_iter().flatten().rev().take(10) {
+            println!(
+                "  load {}  depth {}  oldest {} s  arrivals {}  processed {}  busy {} ms",
+                text(&sample["at"]),
+                sample["depth"],
+                sample["oldest_age_seconds"],
+                sample["arrivals"],
+                sample["processed"],
+                sample["duration_ms"]
+            );
+        }
+    } else {
+        print_message(&operator, &answer)?;
+    }
+    Ok(())
+}
+
+fn print_job(job: &Value) {
+    let state = match (job["enabled"] == true, job["paused"] == true) {
+        (false, _) => "disabled",
+        (_, true) => "paused",
+        _ => "enabled",
+    };
+    println!("{}  {}  {} {}", text(&job["activity_id"]), text(&job["name"]), text(&job["direction"]), state);
+    println!(
+        "  runs {}{}",
+        text(&job["recurrence"]),
+        job["next_runs"].get(0).map_or_else(String::new, |next| format!(", next {}", text(next)))
+    );
+    let states: Vec<String> = job["states"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, count)| **count != 0)
+        .map(|(state, count)| format!("{state} {count}"))
+        .collect();
+    println!(
+        "  messages {}; rows loaded {}, refused {}",
+        if states.is_empty() { "none yet".into() } else { states.join(", ") },
+        job["rows_loaded"],
+        job["rows_refused"]
+    );
+}
+
+fn print_message(operator: &Operator, message: &Value) -> Result<(), Failure> {
+    let rows = &message["rows"];
+    println!("{}  {}  {}", text(&message["id"]), text(&message["state"]), text(&message["job"]));
+    println!("  entity {}, {} bytes, external id {}", text(&message["entity"]), message["size"], text(&message["external_id"]));
+    println!(
+        "  rows read {}: inserted {}, updated {}, unchanged {}, refused {}",
+        rows["read"], rows["inserted"], rows["updated"], rows["unchanged"], rows["refused"]
+    );
+    if let Some(reason) = message["reason"].as_str() {
+        println!("  {reason}");
+    }
+    for event in message["timeline"].as_array().into_iter().flatten() {
+        println!(
+            "  {}  {}{}",
+            text(&event["at"]),
+            text(&event["event"]),
+            event["detail"].as_str().map_or_else(String::new, |detail| format!(": {detail}"))
+        );
+    }
+    if message["findings"].as_u64().unwrap_or(0) > 0 {
+        let answer = operator.ask("GET", &format!("messages/{}/findings", text(&message["id"])))?;
+        for finding in answer["findings"].as_array().into_iter().flatten() {
+            println!(
+                "  line {}, row {}, column \"{}\": found \"{}\": {}\n    hint: {}",
+                finding["line"],
+                finding["row"],
+                text(&finding["column"]),
+                text(&finding["value"]),
+                text(&finding["message"]),
+                text(&finding["hint"])
+            );
+        }
+        if answer["next"].is_u64() {
+            println!("  and more: {} findings in all", answer["total"]);
+        }
+    }
+    Ok(())
+}
+
+impl MessageVerb {
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            MessageVerb::List { common, job, state, attention, before, limit } => {
+                let mut query = format!("messages?limit={limit}");
+                for (name, value) in [("job", job), ("state", state), ("before", before)] {
+                    if let Some(value) = value {
+                        query.push_str(&format!("&{name}={}", escape(&value)));
+                    }
+                }
+                if attention {
+                    query.push_str("&attention=1");
+                }
+                let answer = Operator::connect(&common)?.ask("GET", &query)?;
+                if common.json {
+                    println!("{answer}");
+                    return Ok(());
+                }
+                for message in answer["messages"].as_array().into_iter().flatten() {
+                    let rows = &message["rows"];
+                    println!(
+                        "{}  {}  {:<21}  {}  read {} refused {}  {}",
+                        text(&message["id"]),
+                        text(&message["received_at"]),
+                        text(&message["state"]),
+                        text(&message["entity"]),
+                        rows["read"],
+                        rows["refused"],
+                        text(&message["job"])
+                    );
+                }
+                if let Some(next) = answer["next"].as_str() {
+                    println!("older ones: --before {next}");
+                }
+                Ok(())
+            }
+            MessageVerb::Show(named) => act("GET", "messages", &named, ""),
+            MessageVerb::Replay(named) => act("POST", "messages", &named, "/replay"),
+            MessageVerb::Cancel(named) => act("POST", "messages", &named, "/cancel"),
+            MessageVerb::Release(named) => act("POST", "messages", &named, "/release"),
+        }
+    }
+}
+
+/// Exit 0 when the appliance of this configuration is ready.
+pub fn healthcheck(config: &ConfigFile) -> Result<(), Failure> {
+    let listen = config.load()?.config.server.listen;
+    let url = format!("http://{listen}/readyz");
+    let answer = agent().get(&url).call().map_err(|error| Failure::no(format!("{url}: {error}")))?;
+    if answer.status().as_u16() == 200 { Ok(()) } else { Err(Failure::no(format!("{url}: {}", answer.status()))) }
+}

@@ -1,0 +1,129 @@
+//! `entrepot serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+
+use serde_json::json;
+
+use super::{ConfigFile, Failure, init};
+use crate::appliance::Appliance;
+use crate::auth::keyring::write_private;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::listener::Listener;
+
+/// The file in the data directory that tells the shell where the appliance is.
+pub const RUNNING: &str = "running.json";
+
+#[derive(clap::Args)]
+pub struct Serve {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Where everything is kept, in place of the configuration's data_dir.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where to listen, in place of the configuration's.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+impl Serve {
+    pub fn run(self) -> Result<(), Failure> {
+        let config = self.configuration()?;
+        let running = Running::start(config, clock()?)?;
+        println!("entrepot {} serves {} at http://{}", env!("CARGO_PKG_VERSION"), running.data_dir.display(), running.listener.address);
+        if let Some(file) = &running.appliance.live().config.file {
+            println!("configuration {}; changes are applied as they are saved", file.display());
+        }
+        println!("go on with: entrepot job list, entrepot message list; stop with Ctrl-C");
+        let (sender, receiver) = mpsc::channel();
+        ctrlc::set_handler(move || drop(sender.send(()))).map_err(|error| Failure::no(format!("cannot handle signals: {error}")))?;
+        // Ends when a signal comes; the sender lives as long as the handler.
+        let _ = receiver.recv();
+        log::info!("stopping reason=signal");
+        running.stop();
+        log::info!("stopped");
+        Ok(())
+    }
+
+    fn configuration(&self) -> Result<Config, Failure> {
+        let mut file = self.config.clone();
+        if file.find().is_none() {
+            // Nothing is configured: the starter, kept in the data directory.
+            let data_dir = self.data_dir.clone().unwrap_or_else(|| PathBuf::from("entrepot-data"));
+            let kept = data_dir.join("entrepot.toml");
+            if !kept.exists() {
+                let listen = self.listen.map_or_else(|| "127.0.0.1:8420".to_owned(), |listen| listen.to_string());
+                let made = init::make(&data_dir, ".", &listen)?;
+                println!("no configuration was found; the starter is now {}", made.file.display());
+                println!("  application   {}\n  secret        {}   (shown once, kept as a hash)", made.application, made.secret);
+                println!("try it:\n{}", init::try_it(&format!("http://{listen}"), &made.application.to_string(), &made.secret));
+            }
+            file.config = Some(kept);
+        }
+        let checked = file.load()?;
+        for warning in &checked.warnings {
+            log::warn!("configuration key=\"{}\" {}; {}", warning.key, warning.message, warning.hint);
+        }
+        let mut config = checked.config;
+        if let Some(data_dir) = &self.data_dir {
+            config.server.data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone());
+            for database in config.databases.iter_mut().filter(|database| database.managed) {
+                database.path = config.server.data_dir.join("entities.db");
+            }
+        }
+        if let Some(listen) = self.listen {
+            if config.server.public_url == format!("http://{}", config.server.listen) {
+                config.server.public_url = format!("http://{listen}");
+            }
+            config.server.listen = listen;
+        }
+        Ok(config)
+    }
+}
+
+/// The machine's clock; in a debug build a test may set it.
+fn clock() -> Result<Clock, Failure> {
+    #[cfg(debug_assertions)]
+    if let Some(start) = std::env::var_os("ENTREPOT_TEST_CLOCK") {
+        let start = start
+            .to_str()
+            .and_then(|start| start.parse().ok())
+            .ok_or_else(|| Failure::usage("ENTREPOT_TEST_CLOCK is no number of milliseconds"))?;
+        return Ok(Clock::set(crate::model::time::Timestamp(start)));
+    }
+    Ok(Clock::system())
+}
+
+/// An appliance with its HTTP.
+pub struct Running {
+    pub appliance: Arc<Appliance>,
+    pub listener: Listener,
+    data_dir: PathBuf,
+}
+
+impl Running {
+    pub fn start(config: Config, clock: Clock) -> Result<Running, Failure> {
+        let data_dir = config.server.data_dir.clone();
+        let appliance = Appliance::start(config, clock).map_err(|error| Failure::no(error.to_string()))?;
+        let listener = match Listener::start(&appliance) {
+            Ok(listener) => listener,
+            Err(error) => {
+                appliance.stop();
+                return Err(Failure::no(error));
+            }
+        };
+        let running = json!({ "url": format!("http://{}", listener.address), "operator_token": appliance.operator_token, "process": std::process::id() });
+        write_private(&data_dir.join(RUNNING), running.to_string().as_bytes())
+            .map_err(|error| Failure::no(format!("cannot write {}: {error}", data_dir.join(RUNNING).display())))?;
+        Ok(Running { appliance, listener, data_dir })
+    }
+
+    /// Requests first, then everything else.
+    pub fn stop(self) {
+        self.listener.stop();
+        self.appliance.stop();
+        let _ = std::fs::remove_file(self.data_dir.join(RUNNING));
+    }
+}
