@@ -21,7 +21,7 @@ use crate::model::id::MessageId;
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
 use crate::store::entities::Entities;
-use crate::store::{Store, jobs};
+use crate::store::{Store, jobs, messages};
 
 /// The configuration in force and what is made from it. Replaced as a whole when the file changes.
 pub struct Live {
@@ -50,6 +50,7 @@ pub struct Appliance {
     /// What operators (the shell) authenticate with.
     pub operator_token: String,
     ids: Mutex<uuid::ContextV7>,
+    first_id_at: Timestamp,
     live: RwLock<Arc<Live>>,
     seen: Mutex<Option<Seen>>,
     stop: AtomicBool,
@@ -106,6 +107,11 @@ impl Appliance {
         let lifetime = i64::try_from(TOKEN_LIFETIME.as_millis()).unwrap_or(i64::MAX);
         let keyring = Keyring::open(&data_dir, now, lifetime).map_err(|error| StartError(error.to_string()))?;
         let store = Store::open(&data_dir).map_err(|error| say("cannot open the queue in", &error))?;
+        let newest = store.read("read the newest message", messages::newest).map_err(|error| say("cannot read the queue in", &error))?;
+        let newest_at = newest.and_then(|id| id.0.get_timestamp()).map(|at| at.to_unix());
+        let first_id_at = newest_at.map_or(Timestamp(0), |(seconds, nanos)| {
+            Timestamp(i64::try_from(seconds * 1000 + u64::from(nanos) / 1_000_000).unwrap_or(0) + 1)
+        });
         let seen = config.file.as_deref().and_then(look);
         let live = Arc::new(Live { verifier: verifier(&config, &keyring)?, entities: Entities::new(&config.databases), config });
         let appliance = Arc::new(Appliance {
@@ -117,6 +123,7 @@ impl Appliance {
             keyring,
             operator_token: crate::auth::secret::generate(),
             ids: Mutex::new(uuid::ContextV7::new()),
+            first_id_at,
             live: RwLock::new(live.clone()),
             seen: Mutex::new(seen),
             stop: AtomicBool::new(false),
@@ -152,6 +159,8 @@ impl Appliance {
 
     /// A new message id: above every one made before it, even within a millisecond.
     pub fn message_id(&self, now: Timestamp) -> MessageId {
+        // Also above those of an earlier run, when the clock was set back meanwhile.
+        let now = now.max(self.first_id_at);
         let seconds = u64::try_from(now.seconds()).unwrap_or_default();
         let nanos = u32::try_from(now.0.rem_euclid(1000)).unwrap_or_default() * 1_000_000;
         let context = self.ids.lock().unwrap_or_else(PoisonError::into_inner);

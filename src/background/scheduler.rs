@@ -52,7 +52,7 @@ fn tick(appliance: &Arc<Appliance>, now: Timestamp, sampled: &mut HashMap<Activi
                 appliance.store.write("mark the schedule", move |batch| jobs::mark_scheduled(batch.connection, activity, now, fires))?;
                 if fires {
                     log::info!("job fired job=\"{}\" schedule=\"{schedule}\"", job.name);
-                    start(appliance, job, now);
+                    start(appliance, job)?;
                 }
             }
             sooner(schedule.next(now));
@@ -86,10 +86,16 @@ fn tick(appliance: &Arc<Appliance>, now: Timestamp, sampled: &mut HashMap<Activi
     Ok(next)
 }
 
-/// Starts a run of a job: an export runs, an import takes what is queued up to now.
-pub fn start(appliance: &Arc<Appliance>, job: &Job, now: Timestamp) {
+/// Starts a run of a job: an export runs, an import takes what is queued now.
+pub fn start(appliance: &Arc<Appliance>, job: &Job) -> Result<(), StoreError> {
+    let activity = job.activity_id;
     match job.project.direction {
-        Direction::Export => appliance.dispatch.want_export(job.activity_id),
-        Direction::Import => appliance.dispatch.open_run(job.activity_id, appliance.message_id(now)),
+        Direction::Export => appliance.dispatch.want_export(activity),
+        Direction::Import => {
+            if let Some(newest) = appliance.store.read("read the queue", |connection| messages::newest_queued(connection, activity))? {
+                appliance.dispatch.open_run(activity, newest);
+            }
+        }
     }
+    Ok(())
 }

@@ -65,7 +65,7 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         ("applications = [\"Web shop\"]", "applications = [\"Web ship\"]", "did you mean \"Web shop\"?"),
         (starter::EXPORT_JOB, starter::IMPORT_JOB, "has this activity id too"),
         (starter::EXPORT_JOB, "C03BB937", "not a GUID"),
-        ("0 6 * * 1-5", "0 6 31 2 *", "can never fire"),
+        ("0 6 * * 1-5", "0 6 31 2 *", "never fires"),
         ("Europe/Amsterdam", "Europe/Amsterdm", "did you mean \"Europe/Amsterdam\"?"),
         ("recurrence   = { cron", "recurrence   = { crn", "did you mean \"cron\"?"),
         ("table   = \"customer_groups\"", "table   = \"payment_terms\"", "another entity has the table"),

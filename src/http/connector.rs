@@ -133,10 +133,10 @@ fn enqueue(appliance: &Arc<Appliance>, mut call: Call, caller: &Caller, job: &Ar
             match result {
                 Ok(Enqueued::New(id)) => {
                     log::info!("message received message={id} job=\"{}\" entity=\"{entity}\" bytes={size} peer={}", job.name, call.peer());
-                    call.answer(Answer::json(200, &json!(id)));
                     if at_once {
                         appliance.dispatch.want(activity);
                     }
+                    call.answer(Answer::json(200, &json!(id)));
                 }
                 Ok(Enqueued::Repeat(id)) => {
                     discard(&name);
@@ -163,6 +163,10 @@ fn too_large(most: u64) -> Answer {
 /// Everything that can be decided before the body is read.
 fn admit(appliance: &Arc<Appliance>, call: &Call, caller: &Caller, job: &Job) -> Result<NewMessage, Answer> {
     direction(job, Direction::Import)?;
+    if call.declared().is_none() {
+        // The decoder behind us calls a chunk that is cut short complete: better no such body than a short document taken for a whole one.
+        return Err(Answer::refuse(411, "the body has no Content-Length: nothing was stored", "send it with Content-Length, not chunked"));
+    }
     let queue = &appliance.live().config.queue;
     if call.declared().is_some_and(|declared| declared > queue.max_body) {
         return Err(too_large(queue.max_body));

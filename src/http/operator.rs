@@ -113,7 +113,7 @@ fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str) -> Answered {
             return Err(Answer::refuse(409, &format!("the job {} is disabled", job.name), "set enabled = true in the configuration"));
         }
         log::info!("job run job=\"{}\" by=operator", job.name);
-        scheduler::start(appliance, job, appliance.clock.now());
+        stored(scheduler::start(appliance, job))?;
     } else {
         let (activity, paused) = (job.activity_id, action == "pause");
         stored(appliance.store.write("pause or resume the job", move |batch| jobs::set_paused(batch.connection, activity, paused)))?;

@@ -176,6 +176,21 @@ pub fn queue_head(connection: &Connection, activity: ActivityId, now: Timestamp,
         .collect()
 }
 
+/// The newest message that waits in an import job's queue: up to it goes the run that starts now.
+pub fn newest_queued(connection: &Connection, activity: ActivityId) -> Result<Option<MessageId>, rusqlite::Error> {
+    let newest: Option<String> = connection
+        .prepare_cached("SELECT id FROM message WHERE activity_id = ?1 AND state IN ('queued', 'enqueued') AND state = 'queued' ORDER BY id DESC LIMIT 1")?
+        .query_row([activity.to_string()], |row| row.get(0))
+        .optional()?;
+    Ok(newest.and_then(|id| id.parse().ok()))
+}
+
+/// The newest message of all; ids made from now on are above it.
+pub fn newest(connection: &Connection) -> Result<Option<MessageId>, rusqlite::Error> {
+    let newest: Option<String> = connection.query_row("SELECT max(id) FROM message", [], |row| row.get(0))?;
+    Ok(newest.and_then(|id| id.parse().ok()))
+}
+
 /// Claims a queued message for a worker; `None` when somebody was faster or it is not due.
 pub fn claim(connection: &Connection, id: MessageId, execution: &ExecutionId, now: Timestamp) -> Result<Option<Message>, StoreError> {
     connection

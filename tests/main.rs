@@ -1,0 +1,9 @@
+//! The real binary over real HTTP. `tests/README.md` tells how to add a case.
+
+mod appliance;
+mod connector;
+mod durability;
+mod operator;
+mod real_files;
+mod schedule;
+mod tidy;

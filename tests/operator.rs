@@ -1,0 +1,103 @@
+//! The shell, as an operator uses it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::appliance::{Appliance, EXPORT, IMPORT, groups};
+
+fn entrepot(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_entrepot")).args(arguments).current_dir(dir).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[track_caller]
+fn done(dir: &Path, arguments: &[&str]) -> String {
+    let output = entrepot(dir, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+    text(&output)
+}
+
+#[test]
+fn messages_are_listed_shown_replayed_cancelled_and_released_from_the_shell() {
+    let mut app = Appliance::start(&groups(""));
+    let dir = app.dir.path().to_owned();
+    let id = app.enqueue(b"ID,NAME,AMOUNT\n1,a,x\n", Some("bad.csv"));
+    app.settle();
+    let list = done(&dir, &["message", "list", "--attention"]);
+    assert!(list.contains(&id) && list.contains("refused"), "{list}");
+    let shown = done(&dir, &["message", "show", &id]);
+    assert!(shown.contains("column \"AMOUNT\": found \"x\"") && shown.contains("hint:") && shown.contains("received"), "{shown}");
+    let replayed = done(&dir, &["message", "replay", &id, "--json"]);
+    let replayed: serde_json::Value = serde_json::from_str(&replayed).unwrap();
+    app.settle();
+    assert_eq!(app.message(&id)["replayed_by"], replayed["id"]);
+    let attention = done(&dir, &["message", "list", "--attention"]);
+    assert!(!attention.contains(&id), "who was replayed needs nobody any more: {attention}");
+    assert_eq!(entrepot(&dir, &["message", "cancel", &id]).status.code(), Some(1), "what has ended cannot be cancelled");
+
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.settle();
+    done(&dir, &["job", "run", "Groups out"]);
+    app.settle();
+    let taken = app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(200).json();
+    let message = taken["CorrelationId"].as_str().unwrap();
+    done(&dir, &["message", "release", message]);
+    app.post(&format!("/api/connector/ack/{EXPORT}"), taken.to_string().as_bytes()).expect(409);
+    done(&dir, &["message", "cancel", message]);
+    app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(204);
+    let jobs = done(&dir, &["job", "list"]);
+    assert!(jobs.contains(&IMPORT.to_lowercase()) && jobs.contains("rows loaded 1, refused 2"), "{jobs}");
+    assert!(done(&dir, &["job", "show", "groups out"]).contains("next 2026-11-25T05:00:00"));
+}
+
+#[test]
+fn init_makes_a_file_that_checks_and_the_shell_says_what_is_wrong_with_a_bad_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = done(dir.path(), &["init"]);
+    assert!(made.contains("secret") && made.contains("curl"), "{made}");
+    assert_eq!(entrepot(dir.path(), &["init"]).status.code(), Some(1), "an existing file is never overwritten");
+    let checked = done(dir.path(), &["check"]);
+    assert!(checked.contains("Customer groups to the book-keeper") && checked.contains(" CET") | checked.contains(" CEST"), "{checked}");
+    let added = done(dir.path(), &["app", "add", "Till"]);
+    assert!(added.contains("shown once"));
+    let file = dir.path().join("entrepot.toml");
+    let text_of = || std::fs::read_to_string(&file).unwrap();
+    assert!(text_of().contains("# An application is a program that may call"), "comments are kept");
+    done(dir.path(), &["app", "disable", "Till"]);
+    assert!(done(dir.path(), &["app", "list"]).contains("Till  (disabled)"));
+    std::fs::write(
+        &file,
+        text_of().replace("\"30m\"", "\"soon\"").replace("project      = \"Customer groups in\"", "project      = \"Customer groups ni\""),
+    )
+    .unwrap();
+    let output = entrepot(dir.path(), &["check"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = text(&output);
+    assert!(report.contains("\"soon\" is no duration") && report.contains("did you mean \"Customer groups in\"?"), "{report}");
+    assert_eq!(entrepot(dir.path(), &["chek"]).status.code(), Some(2));
+    assert_eq!(entrepot(dir.path(), &["job", "list", "--data-dir", "nowhere"]).status.code(), Some(1));
+}
+
+#[test]
+fn the_demo_holds_from_the_first_step_to_the_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = entrepot(dir.path(), &["demo", "--once"]);
+    assert!(output.status.success() && text(&output).contains("Every step held."), "{}", text(&output));
+}
+
+#[test]
+fn health_and_metrics_are_told() {
+    let mut app = Appliance::start(&groups(""));
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.settle();
+    let metrics = app.send("GET", "/metrics", &[], b"").expect(200).text();
+    assert!(
+        metrics.contains("entrepot_messages{job=\"Groups in\",state=\"processed\"} 1")
+            && metrics.contains("entrepot_rows_loaded_total{job=\"Groups in\"} 1"),
+        "{metrics}"
+    );
+    app.send("GET", "/readyz", &[], b"").expect(200);
+}

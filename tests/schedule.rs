@@ -1,0 +1,104 @@
+//! Recurrences, order, monitoring, and the configuration file while it runs.
+
+use std::time::Duration;
+
+use crate::appliance::{Appliance, EXPORT, IMPORT, groups};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_scheduled_import_waits_for_its_time_and_takes_what_came_before_it() {
+    let mut app = Appliance::start(&groups("recurrence = \"*/5 * * * *\""));
+    let first = app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.advance(4 * MINUTE);
+    assert_eq!(app.message(&first)["state"], "queued");
+    app.advance(MINUTE);
+    assert_eq!(app.message(&first)["state"], "processed");
+    let second = app.enqueue(b"ID,NAME,AMOUNT\n2,b,1\n", None);
+    app.settle();
+    assert_eq!(app.message(&second)["state"], "queued");
+    app.advance(5 * MINUTE);
+    assert_eq!(app.message(&second)["state"], "processed");
+}
+
+#[test]
+fn what_was_missed_while_it_was_stopped_is_one_run() {
+    let mut app = Appliance::start(&groups(""));
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.settle();
+    app.advance_while_stopped(3 * 24 * 60 * MINUTE);
+    app.settle();
+    let list = app.operator("GET", &format!("messages?job={EXPORT}")).expect(200).json();
+    assert_eq!(list["messages"].as_array().unwrap().len(), 1, "{list}");
+    app.advance(24 * 60 * MINUTE);
+    let list = app.operator("GET", &format!("messages?job={EXPORT}")).expect(200).json();
+    assert_eq!(list["messages"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_count_ends_a_recurrence() {
+    let mut app = Appliance::start(&groups("").replace("cron = \"0 6 * * *\"", "cron = \"* * * * *\", count = 2"));
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.settle();
+    for _ in 0..5 {
+        app.advance(MINUTE);
+    }
+    let list = app.operator("GET", &format!("messages?job={EXPORT}")).expect(200).json();
+    assert_eq!(list["messages"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn an_export_without_rows_makes_no_message_when_the_job_says_so() {
+    let mut app = Appliance::start(&groups(""));
+    app.operator("POST", &format!("jobs/{EXPORT}/run")).expect(200);
+    app.settle();
+    app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(204);
+}
+
+#[test]
+fn messages_of_one_entity_are_loaded_in_the_order_they_came() {
+    let mut app = Appliance::start(&groups("in_order = true"));
+    app.operator("POST", &format!("jobs/{IMPORT}/pause")).expect(200);
+    let ids: Vec<String> = (0..30).map(|number| app.enqueue(format!("ID,NAME,AMOUNT\n1,name {number},1\n").as_bytes(), None)).collect();
+    app.settle();
+    assert_eq!(app.message(&ids[0])["state"], "queued", "a paused job accepts and does not run");
+    app.operator("POST", &format!("jobs/{IMPORT}/resume")).expect(200);
+    app.settle();
+    assert_eq!(app.sql("SELECT NAME FROM customer_groups"), ["name 29"]);
+    assert!(ids.iter().all(|id| app.message(id)["state"] == "processed"));
+}
+
+#[test]
+fn the_monitoring_recurrence_notes_the_load_of_the_queue() {
+    let mut app = Appliance::start(&groups("recurrence = \"on demand\"\nmonitoring_recurrence = \"* * * * *\""));
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.enqueue(b"ID,NAME,AMOUNT\n2,a,1\n", None);
+    app.advance(MINUTE);
+    app.operator("POST", &format!("jobs/{IMPORT}/run")).expect(200);
+    app.settle();
+    app.advance(MINUTE);
+    let load = app.operator("GET", &format!("jobs/{IMPORT}")).expect(200).json()["load"].clone();
+    let samples: Vec<_> = load
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|sample| ["depth", "oldest_age_seconds", "arrivals", "processed"].map(|name| sample[name].as_u64().unwrap()))
+        .collect();
+    assert_eq!(samples, [[2, 60, 2, 0], [0, 0, 0, 2]]);
+}
+
+#[test]
+fn a_change_of_the_file_is_applied_and_a_bad_one_is_refused_as_a_whole() {
+    let mut app = Appliance::start(&groups(""));
+    app.rewrite_configuration(&groups("enabled = false"));
+    app.advance(Duration::from_secs(3));
+    app.post(&format!("/api/connector/enqueue/{IMPORT}"), b"x").expect(403);
+    app.rewrite_configuration(&groups("enabled = tru"));
+    app.advance(Duration::from_secs(3));
+    app.post(&format!("/api/connector/enqueue/{IMPORT}"), b"x").expect(403);
+    app.rewrite_configuration(&groups("enabled = true "));
+    app.advance(Duration::from_secs(3));
+    app.post(&format!("/api/connector/enqueue/{IMPORT}"), b"x").expect(200);
+    let log = std::fs::read_to_string(app.dir.path().join("log")).unwrap();
+    assert!(log.contains("configuration refused") && log.contains("entrepot.toml:"), "{log}");
+}
