@@ -71,7 +71,7 @@ fn a_load_that_was_committed_before_a_crash_is_reported_and_not_repeated() {
 
 #[test]
 fn a_kill_at_any_moment_of_an_import_loads_its_rows_exactly_once() {
-    let mut app = Appliance::start(&groups("").replace("key = [\"ID\"]", "key = [\"ID\"]"));
+    let mut app = Appliance::start(&groups(""));
     let document: String =
         std::iter::once("ID,NAME,AMOUNT\n".to_owned()).chain((0..60_000).map(|number| format!("{number},n{number},{number}\n"))).collect();
     for round in 0..4 {

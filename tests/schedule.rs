@@ -102,3 +102,30 @@ fn a_change_of_the_file_is_applied_and_a_bad_one_is_refused_as_a_whole() {
     let log = std::fs::read_to_string(app.dir.path().join("log")).unwrap();
     assert!(log.contains("configuration refused") && log.contains("entrepot.toml:"), "{log}");
 }
+
+#[test]
+fn payloads_go_after_the_retention_and_messages_after_the_history() {
+    let mut app = Appliance::start(&groups(""));
+    let day = 24 * 60 * MINUTE;
+    let small = app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n2,b,x\n", None);
+    let large: String =
+        std::iter::once("ID,NAME,AMOUNT\n".to_owned()).chain((0..20_000).map(|number| format!("{number},name of {number},1\n"))).collect();
+    let large = app.enqueue(large.as_bytes(), None);
+    app.settle();
+    app.advance(6 * day);
+    app.operator("GET", &format!("messages/{small}/document")).expect(200);
+    app.operator("GET", &format!("messages/{small}/refused")).expect(200);
+    app.advance(2 * day);
+    for id in [&small, &large] {
+        assert_eq!(app.message(id)["payload_kept"], false);
+        app.operator("GET", &format!("messages/{id}/document")).expect(404);
+    }
+    assert_eq!(std::fs::read_dir(app.dir.path().join("data/spool/refused")).unwrap().count(), 0);
+    assert!(!app.dir.path().join("data/spool/large").join(&large).exists());
+    assert_eq!(app.message(&small)["rows"]["refused"], 1, "what happened is still known");
+    app.advance(90 * day);
+    app.operator("GET", &format!("messages/{small}")).expect(404);
+    let jobs = app.operator("GET", &format!("jobs/{IMPORT}")).expect(200).json();
+    assert_eq!((&jobs["arrived"], &jobs["finished"], &jobs["states"]["processed"]), (&2.into(), &2.into(), &0.into()));
+    assert_eq!(app.sql("SELECT count(*) FROM customer_groups"), ["20000"], "rows stay");
+}

@@ -17,7 +17,7 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const BASE: &str = "https://exchange.example.com";
 const ID: &str = "7f4c1b0e-2a57-4d7c-9f0a-5f1b6a0c9b11";
 
-struct Ring(Keyring, tempfile::TempDir);
+struct Ring(Keyring, #[expect(dead_code, reason = "held so that the directory lives as long as the ring")] tempfile::TempDir);
 
 fn ring() -> Ring {
     let dir = tempfile::tempdir().unwrap();

@@ -10,14 +10,19 @@ use crate::model::id::ActivityId;
 use crate::model::job::{Job, Recurrence};
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
+use crate::store::retention::{self, Pruned};
 use crate::store::{StoreError, jobs, messages};
 
 /// How often the configuration file is looked at.
 const CONFIGURATION_LOOK: Duration = Duration::from_secs(2);
 
+/// How often what is no longer kept is removed.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
 /// Runs until the appliance stops.
 pub fn run(appliance: &Arc<Appliance>) {
     let mut sampled: HashMap<ActivityId, Timestamp> = HashMap::new();
+    let mut pruned_at: Option<Timestamp> = None;
     while !appliance.is_stopping() {
         let now = appliance.clock.now();
         appliance.reload_if_changed();
@@ -27,10 +32,32 @@ pub fn run(appliance: &Arc<Appliance>) {
             Ok(None) => {}
             Err(error) => log::error!("schedule not served reason=\"{error}\"; tried again in {CONFIGURATION_LOOK:?}"),
         }
+        if pruned_at.is_none_or(|at| now.since(at) >= PRUNE_EVERY) {
+            pruned_at = Some(now);
+            prune(appliance, now);
+        }
         appliance.scheduled.reached(now);
         appliance.bell.wait(&appliance.clock, Some(next));
     }
     appliance.scheduled.reached(Timestamp(i64::MAX));
+}
+
+/// Removes what is no longer kept.
+fn prune(appliance: &Arc<Appliance>, now: Timestamp) {
+    let live = appliance.live();
+    let queue = &live.config.queue;
+    match retention::prune(&appliance.store, now.minus(queue.retention), now.minus(queue.history), now) {
+        Ok(pruned) if pruned != Pruned::default() => {
+            log::info!("messages pruned payloads={} forgotten={}", pruned.payloads, pruned.messages)
+        }
+        Ok(_) => {}
+        Err(error) => log::error!("messages not pruned reason=\"{error}\"; tried again in {PRUNE_EVERY:?}"),
+    }
+    for database in &live.config.databases {
+        if let Err(error) = live.entities.forget_loaded(&database.name, now.minus(queue.history)) {
+            log::error!("loads not forgotten database=\"{}\" reason=\"{error}\"", database.name);
+        }
+    }
 }
 
 /// Serves all that is due; returns when the next is.

@@ -72,7 +72,11 @@ impl Demo {
         if !self.once && result.is_ok() {
             println!("\nThe appliance goes on. Look at it: entrepot message list --data-dir {}\nStop with Ctrl-C.", dir.display());
             let (sender, receiver) = mpsc::channel();
-            ctrlc::set_handler(move || drop(sender.send(()))).map_err(|error| failed("cannot handle signals", &error))?;
+            ctrlc::set_handler(move || {
+                // The receiver is gone only when the process ends anyway.
+                let _ = sender.send(());
+            })
+            .map_err(|error| failed("cannot handle signals", &error))?;
             let _ = receiver.recv();
         }
         running.stop();

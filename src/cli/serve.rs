@@ -38,7 +38,11 @@ impl Serve {
         }
         println!("go on with: entrepot job list, entrepot message list; stop with Ctrl-C");
         let (sender, receiver) = mpsc::channel();
-        ctrlc::set_handler(move || drop(sender.send(()))).map_err(|error| Failure::no(format!("cannot handle signals: {error}")))?;
+        ctrlc::set_handler(move || {
+            // The receiver is gone only when the process ends anyway.
+            let _ = sender.send(());
+        })
+        .map_err(|error| Failure::no(format!("cannot handle signals: {error}")))?;
         // Ends when a signal comes; the sender lives as long as the handler.
         let _ = receiver.recv();
         log::info!("stopping reason=signal");

@@ -664,10 +664,10 @@ fn read_mapping(section: &Section<'_>, entity: &Entity, format: &CsvFormat) -> V
             }
         };
         let sequence = line.text("number_sequence").map(|pattern| Source::NumberSequence { pattern, when_blank: blank });
-        if let Some(Source::NumberSequence { pattern, .. }) = &sequence {
-            if !pattern.contains('#') || pattern.trim_start_matches(|c| c != '#').trim_start_matches('#').contains('#') {
-                line.problem("number_sequence", "a pattern has one run of # for the number", "\"CG-#####\"");
-            }
+        if let Some(Source::NumberSequence { pattern, .. }) = &sequence
+            && (!pattern.contains('#') || pattern.trim_start_matches(|c| c != '#').trim_start_matches('#').contains('#'))
+        {
+            line.problem("number_sequence", "a pattern has one run of # for the number", "\"CG-#####\"");
         }
         let values = line.pairs("values");
         let ignore_blank = line.boolean("ignore_blank", false);

@@ -236,10 +236,10 @@ fn load(import: &Import<'_>, format: &CsvFormat, pieces: Receiver<Piece>, sink: 
     let mut upsert = import.database.upsert(entity, &columns)?;
     let mut references = Vec::new();
     for (target, (field, _)) in columns.iter().enumerate() {
-        if let Some(name) = &entity.fields[*field].references {
-            if let Some(referenced) = import.entities.iter().find(|entity| entity.is_called(name)) {
-                references.push((target, *field, referenced.name.clone(), import.database.reference(referenced)?));
-            }
+        if let Some(name) = &entity.fields[*field].references
+            && let Some(referenced) = import.entities.iter().find(|entity| entity.is_called(name))
+        {
+            references.push((target, *field, referenced.name.clone(), import.database.reference(referenced)?));
         }
     }
     let mut header = Vec::new();

@@ -2,6 +2,7 @@
 //!   1. findings and the file of refused rows, durable in queue.db and the spool;
 //!   2. the rows and the message id, one commit in the entity database;
 //!   3. the message's final state and its execution, one commit in queue.db.
+//!
 //! A crash after 2 is found by the message id in the entity database: the message is reported with the counts kept there.
 
 use std::fs::File;

@@ -51,12 +51,20 @@ pub struct Field {
 #[derive(Clone, Debug, PartialEq)]
 pub enum FieldKind {
     /// Text, kept as TEXT; `length` counts characters.
-    String { length: Option<u32> },
+    String {
+        /// At most this many characters.
+        length: Option<u32>,
+    },
     /// A 64-bit integer, kept as INTEGER.
     Integer,
     /// An exact decimal: at most `precision` digits, `scale` of them after the point. Kept as TEXT with exactly `scale` digits after the
     /// point (`"12.50"`), because a REAL would lose digits and a NUMERIC column would make a REAL of it.
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        /// Digits in all, at most 38.
+        precision: u8,
+        /// Digits after the point.
+        scale: u8,
+    },
     /// A day, kept as TEXT `YYYY-MM-DD`.
     Date,
     /// An instant, kept as TEXT in UTC: `YYYY-MM-DDTHH:MM:SSZ`, with `.fff` when there are milliseconds.
@@ -64,7 +72,10 @@ pub enum FieldKind {
     /// Kept as INTEGER 0 or 1. `Yes`, `No`, `true`, `false`, `1`, `0` are read, any case.
     Boolean,
     /// One of these names (with its number); kept as TEXT, the name. Name (any case) or number is read.
-    Enum { values: Vec<(String, i64)> },
+    Enum {
+        /// Name and number, in the order of the file.
+        values: Vec<(String, i64)>,
+    },
     /// A GUID, kept as TEXT, lower case with hyphens.
     Guid,
 }

@@ -51,5 +51,10 @@ pub enum Source {
     Value(String),
     /// The next number of a sequence: the run of `#` in the pattern is the number, zero-padded to its length. Used for every row, or only
     /// where the value mapped so far is blank.
-    NumberSequence { pattern: String, when_blank: bool },
+    NumberSequence {
+        /// `CG-#####`.
+        pattern: String,
+        /// Only where the value mapped so far is blank.
+        when_blank: bool,
+    },
 }

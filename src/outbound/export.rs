@@ -210,10 +210,8 @@ fn document(
             if let Err(error) = writer.record(values, &mut block) {
                 return ControlFlow::Break(unmappable(count, error));
             }
-            if block.len() >= BLOCK {
-                if stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty()))) {
-                    return ControlFlow::Break(ExportError::Stopped);
-                }
+            if block.len() >= BLOCK && (stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty())))) {
+                return ControlFlow::Break(ExportError::Stopped);
             }
             ControlFlow::Continue(())
         })?;

@@ -88,6 +88,27 @@ impl Entities {
         Ok(Writing { connection, wal: PathBuf::from(format!("{}-wal", database.path.display())), _guard: guard })
     }
 
+    /// Forgets loads before `before`, whose messages are forgotten too; waits for no load: what is busy is cleaned another time.
+    pub fn forget_loaded(&self, name: &str, before: Timestamp) -> Result<(), StoreError> {
+        let (database, lock) = self.database(name)?;
+        let Ok(_guard) = lock.try_lock() else { return Ok(()) };
+        if !database.path.exists() {
+            return Ok(());
+        }
+        let failed = StoreError::sqlite("forget loads");
+        let connection = Connection::open_with_flags(&database.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(&failed)?;
+        connection.busy_timeout(Duration::from_secs(1)).map_err(&failed)?;
+        let known = connection
+            .query_row("SELECT 1 FROM pragma_table_list('entrepot_loaded') WHERE schema = 'main'", [], |_| Ok(()))
+            .optional()
+            .map_err(&failed)?;
+        if known.is_some() {
+            connection.execute("DELETE FROM entrepot_loaded WHERE loaded_at < ?1", [before.0]).map_err(&failed)?;
+        }
+        Ok(())
+    }
+
     /// Opens a database for reading; `None` when there is none yet.
     pub fn reader(&self, name: &str) -> Result<Option<Connection>, StoreError> {
         let path = self.path(name)?;

@@ -222,6 +222,7 @@ pub fn give_back(connection: &Connection, id: MessageId, now: Timestamp) -> Resu
 }
 
 /// The end of an import: its final state, counts, and why.
+#[expect(clippy::too_many_arguments, reason = "a report has this many parts")]
 pub fn report(
     connection: &Connection,
     id: MessageId,

@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod messages;
 pub mod open;
 pub mod recovery;
+pub mod retention;
 pub mod select;
 pub mod writer;
 

@@ -49,6 +49,11 @@ struct Appended {
 }
 
 impl Batch<'_> {
+    /// The segment that payloads are appended to now.
+    pub fn current_segment(&self) -> Option<u64> {
+        self.segments.synced().map(|(number, _)| number)
+    }
+
     /// Appends a small payload to the current segment and counts it there.
     pub fn append(&mut self, id: MessageId, bytes: &[u8], checksum: u32) -> Result<PayloadPlace, StoreError> {
         let place = match self.segments.append(id, bytes, checksum) {
@@ -175,10 +180,10 @@ impl Writer {
         then: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
         let step = Box::new(Typed { operation, work: Some(work), result: None, then });
-        if let Err(refused) = self.orders.send(Order::Step(step)) {
-            if let Order::Step(step) = refused.0 {
-                step.finish(None);
-            }
+        if let Err(refused) = self.orders.send(Order::Step(step))
+            && let Order::Step(step) = refused.0
+        {
+            step.finish(None);
         }
     }
 

@@ -73,7 +73,6 @@ pub struct Appliance {
 
 pub struct Answer {
     pub status: u16,
-    pub reason: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -137,7 +136,6 @@ impl Appliance {
         let mut response = result.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         Answer {
             status: response.status().as_u16(),
-            reason: response.status().to_string(),
             headers: response
                 .headers()
                 .iter()

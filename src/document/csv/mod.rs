@@ -1,4 +1,4 @@
-//! Delimited text: [`read`] takes it apart record by record, [`write`] puts it together.
+//! Delimited text: [`read`] takes it apart record by record, [`mod@write`] puts it together.
 
 pub mod read;
 pub mod write;

@@ -49,10 +49,10 @@ impl Writer {
             }
         }
         // A record of one empty value would be an empty line, which is no record.
-        if self.line.is_empty() {
-            if let Some(qualifier) = self.format.qualifier {
-                self.line.extend([qualifier, qualifier]);
-            }
+        if self.line.is_empty()
+            && let Some(qualifier) = self.format.qualifier
+        {
+            self.line.extend([qualifier, qualifier]);
         }
         self.line.push_str(self.format.record_end.as_deref().unwrap_or("\r\n"));
         encode(&self.line, self.format.encoding, into).map_err(|character| Unmappable { character, encoding: self.format.encoding.name() })

@@ -1,0 +1,136 @@
+//! What is not kept for ever: payloads after `retention`, everything else of a message after `history`. The row first, then the file: there may
+//! be files without rows, never rows without their files.
+
+use rusqlite::params;
+
+use super::messages::record;
+use super::{Batch, Store, StoreError};
+use crate::model::id::MessageId;
+use crate::model::time::Timestamp;
+
+/// Messages of one commit, so that an enqueue never waits long behind a clean-up.
+const BLOCK: u32 = 200;
+
+/// What a clean-up did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Payloads removed.
+    pub payloads: u64,
+    /// Messages forgotten.
+    pub messages: u64,
+}
+
+/// Removes payloads of messages that ended before `payloads_before`, and forgets messages that ended before `history_before`, with their
+/// executions, findings and events; samples likewise.
+pub fn prune(store: &Store, payloads_before: Timestamp, history_before: Timestamp, now: Timestamp) -> Result<Pruned, StoreError> {
+    let mut pruned = Pruned::default();
+    loop {
+        let block = store.write("prune payloads", move |batch| prune_payloads(batch, payloads_before, now))?;
+        remove(store, &block);
+        pruned.payloads += block.messages;
+        if block.messages < u64::from(BLOCK) {
+            break;
+        }
+    }
+    loop {
+        let count = store.write("forget messages", move |batch| forget(batch, history_before))?;
+        pruned.messages += count;
+        if count < u64::from(BLOCK) {
+            break;
+        }
+    }
+    store.write("forget samples", move |batch| {
+        let failed = StoreError::sqlite("forget samples");
+        batch.connection.execute("DELETE FROM load_sample WHERE at < ?1", [history_before.0]).map_err(&failed)?;
+        // Exports without a message leave only their execution.
+        batch
+            .connection
+            .execute("DELETE FROM execution WHERE started_at < ?1 AND message_id IS NULL AND finished_at IS NOT NULL", [history_before.0])
+            .map(|_| ())
+            .map_err(&failed)
+    })?;
+    Ok(pruned)
+}
+
+#[derive(Default)]
+struct Block {
+    messages: u64,
+    files: Vec<String>,
+    refused: Vec<String>,
+    segments: Vec<u64>,
+}
+
+fn prune_payloads(batch: &mut Batch<'_>, before: Timestamp, now: Timestamp) -> Result<Block, StoreError> {
+    let failed = StoreError::sqlite("prune payloads");
+    let current = batch.current_segment();
+    let connection = batch.connection;
+    let found: Vec<(String, Option<u64>, Option<String>, Option<String>)> = connection
+        .prepare_cached(
+            "SELECT id, segment, file, refused_file FROM message
+             WHERE finished_at IS NOT NULL AND (file IS NOT NULL OR segment IS NOT NULL) AND finished_at < ?1 ORDER BY finished_at LIMIT ?2",
+        )
+        .and_then(|mut statement| statement.query_map(params![before.0, BLOCK], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?.collect())
+        .map_err(&failed)?;
+    let mut block = Block { messages: found.len() as u64, ..Block::default() };
+    for (id, segment, file, refused) in found {
+        connection
+            .prepare_cached("UPDATE message SET segment = NULL, segment_offset = NULL, file = NULL, refused_file = NULL WHERE id = ?1")
+            .and_then(|mut statement| statement.execute([&id]))
+            .map_err(&failed)?;
+        if let Some(segment) = segment {
+            connection
+                .prepare_cached("UPDATE segment SET live = live - 1 WHERE number = ?1")
+                .and_then(|mut statement| statement.execute([segment]))
+                .map_err(&failed)?;
+        }
+        if let Ok(id) = id.parse::<MessageId>() {
+            record(connection, id, now, "pruned", Some("the payload is no longer kept"))?;
+        }
+        block.files.extend(file);
+        block.refused.extend(refused);
+    }
+    block.segments = connection
+        .prepare_cached("SELECT number FROM segment WHERE live <= 0")
+        .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
+        .map_err(&failed)?;
+    // The newest row stays: it tells the number from which the next start goes on, and recovery where to look.
+    let newest: u64 = connection.query_row("SELECT coalesce(max(number), 0) FROM segment", [], |row| row.get(0)).map_err(&failed)?;
+    block.segments.retain(|number| Some(*number) != current && *number != newest);
+    for number in &block.segments {
+        connection.execute("DELETE FROM segment WHERE number = ?1", [number]).map_err(&failed)?;
+    }
+    Ok(block)
+}
+
+fn remove(store: &Store, block: &Block) {
+    let spool = store.spool();
+    let results = block
+        .files
+        .iter()
+        .map(|name| spool.remove_large(name))
+        .chain(block.refused.iter().map(|name| spool.remove_refused(name)))
+        .chain(block.segments.iter().map(|number| spool.remove_segment(*number)));
+    for error in results.filter_map(Result::err) {
+        log::warn!("spool file not removed reason=\"{error}\"; it takes space until it is removed by hand");
+    }
+}
+
+fn forget(batch: &mut Batch<'_>, before: Timestamp) -> Result<u64, StoreError> {
+    let failed = StoreError::sqlite("forget messages");
+    let connection = batch.connection;
+    let ids: Vec<String> = connection
+        .prepare_cached("SELECT id FROM message WHERE finished_at IS NOT NULL AND finished_at < ?1 AND file IS NULL AND segment IS NULL ORDER BY finished_at LIMIT ?2")
+        .and_then(|mut statement| statement.query_map(params![before.0, BLOCK], |row| row.get(0))?.collect())
+        .map_err(&failed)?;
+    for id in &ids {
+        for sql in [
+            "DELETE FROM finding WHERE execution_id IN (SELECT id FROM execution WHERE message_id = ?1)",
+            "DELETE FROM execution WHERE message_id = ?1",
+            "DELETE FROM event WHERE message_id = ?1",
+            "DELETE FROM message WHERE id = ?1",
+        ] {
+            connection.prepare_cached(sql).and_then(|mut statement| statement.execute([id])).map_err(&failed)?;
+        }
+    }
+    Ok(ids.len() as u64)
+}
