@@ -85,6 +85,7 @@ activity_id  = "{IMPORT_JOB}"
 project      = "Customer groups in"
 applications = ["Web shop"]
 recurrence   = "on arrival"              # or a cron text: "*/5 * * * *"
+in_order     = true                      # one message after the other, as they came: terms before the groups that refer to them
 monitoring_recurrence = "* * * * *"      # how often the load of its queue is noted
 
 [[job]]
