@@ -109,9 +109,10 @@ impl Appliance {
         let store = Store::open(&data_dir).map_err(|error| say("cannot open the queue in", &error))?;
         let newest = store.read("read the newest message", messages::newest).map_err(|error| say("cannot read the queue in", &error))?;
         let newest_at = newest.and_then(|id| id.0.get_timestamp()).map(|at| at.to_unix());
-        let first_id_at = newest_at.map_or(Timestamp(0), |(seconds, nanos)| {
+        let above = newest_at.map_or(Timestamp(0), |(seconds, nanos)| {
             Timestamp(i64::try_from(seconds * 1000 + u64::from(nanos) / 1_000_000).unwrap_or(0) + 1)
         });
+        let first_id_at = above.max(now);
         let seen = config.file.as_deref().and_then(look);
         let live = Arc::new(Live { verifier: verifier(&config, &keyring)?, entities: Entities::new(&config.databases), config });
         let appliance = Arc::new(Appliance {
@@ -155,6 +156,11 @@ impl Appliance {
     /// For long work to look at.
     pub fn stop_flag(&self) -> &AtomicBool {
         &self.stop
+    }
+
+    /// Message ids of this run are at or above this instant.
+    pub fn first_id_at(&self) -> Timestamp {
+        self.first_id_at
     }
 
     /// A new message id: above every one made before it, even within a millisecond.

@@ -118,3 +118,22 @@ fn a_stop_gives_back_what_is_in_work_and_ends_with_zero() {
     let message = app.message(&id);
     assert_eq!((&message["state"], &message["rows"]["inserted"]), (&"processed".into(), &200_000.into()), "{message}");
 }
+
+#[test]
+fn a_payload_file_without_a_row_is_swept_at_the_next_start_and_others_stay() {
+    let mut app = Appliance::start(&groups("recurrence = \"on demand\""));
+    let mut document = b"ID,NAME,AMOUNT\n".to_vec();
+    document.resize(400_000, b'x');
+    let kept = app.enqueue(&document, None);
+    let large = app.dir.path().join("data/spool/large");
+    // What a crash leaves between the rename of a large payload and the commit of its row.
+    let orphan = "01a20000-0000-7000-8000-000000000001";
+    std::fs::write(large.join(orphan), b"nobody's").unwrap();
+    std::fs::write(app.dir.path().join("data/spool/incoming/half.part"), b"half").unwrap();
+    app.advance(Duration::from_secs(1));
+    app.kill_and_restart();
+    app.settle();
+    let left: Vec<_> = std::fs::read_dir(&large).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(left, [kept]);
+    assert_eq!(std::fs::read_dir(app.dir.path().join("data/spool/incoming")).unwrap().count(), 0);
+}

@@ -23,6 +23,9 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 pub fn run(appliance: &Arc<Appliance>) {
     let mut sampled: HashMap<ActivityId, Timestamp> = HashMap::new();
     let mut pruned_at: Option<Timestamp> = None;
+    if let Err(error) = retention::sweep(&appliance.store, appliance.first_id_at()) {
+        log::warn!("spool not swept reason=\"{error}\"; tried again at the next start");
+    }
     while !appliance.is_stopping() {
         let now = appliance.clock.now();
         appliance.reload_if_changed();

@@ -61,7 +61,8 @@ fn take(appliance: &Arc<Appliance>, job: &Job, up_to: Option<MessageId>) -> Resu
     if record.is_some_and(|record| record.paused) {
         return Ok(Taken::Nothing);
     }
-    let head = appliance.store.read("read the queue", |connection| Ok(messages::queue_head(connection, activity, now, HEAD)))??;
+    let head =
+        appliance.store.read("read the queue", |connection| Ok(messages::queue_head(connection, activity, job.in_order, now, HEAD)))??;
     let open = |id: MessageId, attempts: u32| {
         matches!(job.recurrence, Recurrence::OnArrival) || attempts > 0 || up_to.is_some_and(|up_to| id <= up_to)
     };

@@ -145,7 +145,7 @@ pub fn record(connection: &Connection, id: MessageId, at: Timestamp, event: &str
         .map_err(StoreError::sqlite("note an event"))
 }
 
-/// A queued message that is due, for a worker to choose from.
+/// A queued message, for a worker to choose from.
 pub struct Due {
     /// Its id.
     pub id: MessageId,
@@ -157,17 +157,24 @@ pub struct Due {
     pub attempts: u32,
 }
 
-/// The oldest queued messages of a job, at most `limit`.
-pub fn queue_head(connection: &Connection, activity: ActivityId, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
+/// The oldest queued messages of a job, at most `limit`. Deferred ones that are not due are among them only when order matters, where they hold
+/// up those behind them.
+pub fn queue_head(
+    connection: &Connection,
+    activity: ActivityId,
+    in_order: bool,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Due>, StoreError> {
     connection
         .prepare_cached(
             "SELECT id, entity, next_try_at IS NULL OR next_try_at <= ?2, attempts FROM message
-             WHERE activity_id = ?1 AND state IN ('queued', 'enqueued') AND state = 'queued' ORDER BY id LIMIT ?3",
+             WHERE activity_id = ?1 AND state IN ('queued', 'enqueued') AND state = 'queued' AND (?4 OR next_try_at IS NULL OR next_try_at <= ?2)
+             ORDER BY id LIMIT ?3",
         )
         .and_then(|mut statement| {
-            let rows = statement.query_map(params![activity.to_string(), now.0, limit], |row| {
-                Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })?;
+            let rows = statement
+                .query_map(params![activity.to_string(), now.0, limit, in_order], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
             rows.collect::<Result<Vec<_>, _>>()
         })
         .map_err(StoreError::sqlite("read the queue"))?

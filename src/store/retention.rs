@@ -134,3 +134,28 @@ fn forget(batch: &mut Batch<'_>, before: Timestamp) -> Result<u64, StoreError> {
     }
     Ok(ids.len() as u64)
 }
+
+/// Removes large payloads that no row names: what a crash between the file and its row left. Only files of messages older than `started_at`, this
+/// start, are looked at: a younger one may have its row on the way.
+pub fn sweep(store: &Store, started_at: Timestamp) -> Result<u64, StoreError> {
+    let names = store.spool().large_names().map_err(StoreError::file("list the spool"))?;
+    let mut swept = 0;
+    for name in names {
+        let Some(id) = name.parse::<MessageId>().ok() else { continue };
+        let made = id.0.get_timestamp().map(|at| at.to_unix());
+        let before = made.is_some_and(|(seconds, nanos)| {
+            i64::try_from(seconds * 1000 + u64::from(nanos) / 1_000_000).is_ok_and(|made| made < started_at.0)
+        });
+        let named = || {
+            store.read("look for the payload's row", |connection| {
+                connection.query_row("SELECT count(*) FROM message WHERE file = ?1 AND id = ?1", [&name], |row| row.get::<_, u64>(0))
+            })
+        };
+        if before && named()? == 0 {
+            store.spool().remove_large(&name).map_err(StoreError::file("remove a spool file"))?;
+            log::info!("spool file removed file={name} reason=\"no message has it: a crash came before its row\"");
+            swept += 1;
+        }
+    }
+    Ok(swept)
+}

@@ -225,7 +225,7 @@ impl Appliance {
     /// SIGTERM, as systemd does; it must end by itself, with 0.
     #[cfg(unix)]
     pub fn restart(&mut self) {
-        Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
+        Command::new("sh").args(["-c", &format!("kill -TERM {}", self.process.id())]).status().unwrap();
         assert!(self.process.wait().unwrap().success());
         self.relaunch();
     }
