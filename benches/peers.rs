@@ -103,7 +103,7 @@ fn configuration(dir: &Path) -> Config {
         .collect();
     let text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://bench.test\"\ndata_dir = \"data\"\n[[application]]\nid = \"7f4c1b0e-2a57-4d7c-9f0a-5f1b6a0c9b11\"\nname = \"Bench\"\nsecret_hash = \"{}\"\n[[entity]]\nname = \"Lines\"\ntable = \"lines\"\nkey = [\"LineId\"]\nfields = [{}]\n[[project]]\nname = \"in\"\ndirection = \"import\"\n[[project.entity]]\nentity = \"Lines\"\n[[project]]\nname = \"out\"\ndirection = \"export\"\n[[project.entity]]\nentity = \"Lines\"\n[[job]]\nname = \"in\"\nactivity_id = \"6D31E09F-0249-459F-94F0-AAD9C2C47B64\"\nproject = \"in\"\napplications = [\"Bench\"]\nrecurrence = \"on demand\"\n",
-        entrepot::auth::secret::hash_text("bench"),
+        entrepot::auth::secret::hash_text(&entrepot::auth::secret::hash("bench")),
         fields.join(", ")
     );
     parse::parse(&text, dir, None).unwrap_or_else(|problems| panic!("{problems}")).config
@@ -253,16 +253,17 @@ fn enqueues(dir: &Path) {
     let listener = Listener::start(&appliance).unwrap();
     println!("\ndurable enqueue of 1 KiB; started in {:.0?}", start.elapsed());
     let now = Clock::system().now();
-    let token = entrepot::auth::token::issue(
+    let audience = "http://bench.test";
+    let issued = entrepot::auth::token::issue(
         &appliance.keyring,
-        "http://bench.test",
+        audience,
         config.applications[0].id,
-        "http://bench.test",
+        audience,
         entrepot::auth::token::Version::V1,
         now,
-    )
-    .unwrap();
-    let token: Arc<str> = token["access_token"].as_str().unwrap().into();
+        Duration::from_secs(3600),
+    );
+    let token: Arc<str> = issued.unwrap().access_token.as_str().into();
     for clients in [1, 8, 64] {
         let lone = lone_rate(dir);
         let (over, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));

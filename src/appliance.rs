@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use crate::auth::keyring::{self, Keyring};
-use crate::auth::token::TOKEN_LIFETIME;
-use crate::auth::verify::{Outside, Verifier};
+use crate::auth::issuer::OutsideIssuer;
+use crate::auth::keyring::Keyring;
+use crate::auth::verify::Verifier;
 use crate::background::dispatch::Dispatch;
 use crate::background::{scheduler, worker};
 use crate::clock::{Bell, Clock};
@@ -46,7 +46,7 @@ pub struct Appliance {
     /// How far the scheduler has come.
     pub scheduled: Progress,
     /// The signing keys.
-    pub keyring: Keyring,
+    pub keyring: Arc<Keyring>,
     /// What operators (the shell) authenticate with.
     pub operator_token: String,
     ids: Mutex<uuid::ContextV7>,
@@ -101,11 +101,11 @@ impl Appliance {
     pub fn start(config: Config, clock: Clock) -> Result<Arc<Appliance>, StartError> {
         let data_dir = config.server.data_dir.clone();
         let say = |what: &str, error: &dyn fmt::Display| StartError(format!("{what} {}: {error}", data_dir.display()));
-        keyring::make_private_directory(&data_dir).map_err(|error| say("cannot make the data directory", &error))?;
+        crate::files::make_private_directory(&data_dir).map_err(|error| say("cannot make the data directory", &error))?;
         let lock = lock(&data_dir)?;
+        let operator_token = crate::auth::secret::generate().map_err(|error| StartError(error.to_string()))?;
         let now = clock.now();
-        let lifetime = i64::try_from(TOKEN_LIFETIME.as_millis()).unwrap_or(i64::MAX);
-        let keyring = Keyring::open(&data_dir, now, lifetime).map_err(|error| StartError(error.to_string()))?;
+        let keyring = Arc::new(Keyring::open(&data_dir.join("keys"), now).map_err(|error| StartError(error.to_string()))?);
         let store = Store::open(&data_dir).map_err(|error| say("cannot open the queue in", &error))?;
         let newest = store.read("read the newest message", messages::newest).map_err(|error| say("cannot read the queue in", &error))?;
         let newest_at = newest.and_then(|id| id.0.get_timestamp()).map(|at| at.to_unix());
@@ -122,7 +122,7 @@ impl Appliance {
             dispatch: Dispatch::default(),
             scheduled: Progress::default(),
             keyring,
-            operator_token: crate::auth::secret::generate(),
+            operator_token,
             ids: Mutex::new(uuid::ContextV7::new()),
             first_id_at,
             live: RwLock::new(live.clone()),
@@ -248,14 +248,18 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .map_err(|error| StartError(format!("cannot start the thread {name}: {error}")))
 }
 
-fn verifier(config: &Config, keyring: &Keyring) -> Result<Verifier, StartError> {
+fn verifier(config: &Config, keyring: &Arc<Keyring>) -> Result<Verifier, StartError> {
     let mut outside = Vec::new();
     for issuer in &config.issuers {
         let say = |error: &dyn fmt::Display| StartError(format!("cannot use the keys in {}: {error}", issuer.jwks.display()));
         let jwks = std::fs::read_to_string(&issuer.jwks).map_err(|error| say(&error))?;
-        outside.push(Outside::new(&issuer.issuer, &issuer.audience, &jwks).map_err(|error| say(&error))?);
+        let made = OutsideIssuer::new(&issuer.issuer, &issuer.audience, &jwks).map_err(|error| say(&error))?;
+        for skipped in made.skipped() {
+            log::warn!("key not used issuer=\"{}\" reason=\"{skipped}\"", issuer.issuer);
+        }
+        outside.push(made);
     }
-    Ok(Verifier::new(keyring, &audiences(config), outside))
+    Verifier::new(keyring.clone(), &config.server.public_url, audiences(config), outside).map_err(|error| StartError(error.to_string()))
 }
 
 /// What tokens may be for: the public URL, and the address itself.

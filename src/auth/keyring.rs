@@ -1,170 +1,476 @@
-//! The keys that sign our access tokens: ES256, made at first start, kept below `keys/` of the data directory, readable by the owner alone.
-//! The newest signs; older ones verify until no token of theirs can still be valid.
+//! The keys that sign our access tokens: ES256, made at first start, rotated on demand, kept as files only the service may read.
+//!
+//! One file a key, `token-key-<created, ms>.pem` (PKCS#8). The newest signs. An older one verifies until the longest token that it
+//! can have signed is over, and is then removed. The state is nothing but the files: a key's successor tells when it was retired.
+//!
+//! Order of durability: write under a temporary name, sync, rename, sync the directory, and only then sign with the key. So a token
+//! never outlives its key by a crash. RSA is never used to sign (RUSTSEC-2023-0071).
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
-use jwt_simple::prelude::{ES256KeyPair, ES256PublicKey};
+use jwt_simple::algorithms::{ES256KeyPair, ES256PublicKey};
 use serde_json::{Value, json};
 
-use crate::files::sync_directory;
 use crate::model::time::Timestamp;
 
-/// A key of the ring.
-pub struct Key {
-    /// `kid` of tokens and of the JWKS.
-    pub id: String,
-    /// When it was made.
-    pub made_at: Timestamp,
+/// The longest life of a token. No token is issued for longer, and a retired key verifies for as long.
+pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// How far clocks may differ: times in a token are checked with this leeway.
+pub const LEEWAY: Duration = Duration::from_secs(60);
+
+/// Keys that are kept at one time; a rotation beyond is refused until old ones are over.
+pub const KEYS_MAX: usize = 32;
+
+/// The largest key file that is read, in bytes; ours have about 240.
+const KEY_FILE_BYTES_MAX: u64 = 16 * 1024;
+
+const FILE_PREFIX: &str = "token-key-";
+const FILE_SUFFIX: &str = ".pem";
+const TEMPORARY_SUFFIX: &str = ".pem.new";
+
+/// What did not work with the key files. The cause is in `source`.
+#[derive(Debug)]
+pub enum KeyringError {
+    /// The directory can not be made or its mode can not be set.
+    CreateDirectory(PathBuf, io::Error),
+    /// The directory can not be listed.
+    ReadDirectory(PathBuf, io::Error),
+    /// A key file can not be read.
+    ReadKey(PathBuf, io::Error),
+    /// A key file does not hold a key.
+    DamagedKey(PathBuf),
+    /// A new key can not be written.
+    WriteKey(PathBuf, io::Error),
+    /// A key that is over can not be removed.
+    RemoveKey(PathBuf, io::Error),
+    /// [`KEYS_MAX`] keys are in use.
+    TooManyKeys(PathBuf),
+}
+
+impl fmt::Display for KeyringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyringError::CreateDirectory(path, _) => write!(f, "cannot make the directory of the token keys, {}", path.display()),
+            KeyringError::ReadDirectory(path, _) => write!(f, "cannot list the token keys in {}", path.display()),
+            KeyringError::ReadKey(path, _) => write!(f, "cannot read the token key {}", path.display()),
+            KeyringError::DamagedKey(path) => write!(
+                f,
+                "the token key {} is damaged: expected a PEM file with an EC P-256 private key\n  hint: restore it from a backup, \
+                 or move it away; then a new key is made, and clients need a new token, which they fetch by themselves",
+                path.display()
+            ),
+            KeyringError::WriteKey(path, _) => write!(f, "cannot write the token key {}", path.display()),
+            KeyringError::RemoveKey(path, _) => write!(f, "cannot remove the token key {}, which is over", path.display()),
+            KeyringError::TooManyKeys(path) => write!(
+                f,
+                "there are already {KEYS_MAX} token keys in {}\n  hint: a retired key is removed a day after its retirement; \
+                 if a key leaked, forget the retired ones instead",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for KeyringError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            KeyringError::CreateDirectory(_, error)
+            | KeyringError::ReadDirectory(_, error)
+            | KeyringError::ReadKey(_, error)
+            | KeyringError::WriteKey(_, error)
+            | KeyringError::RemoveKey(_, error) => Some(error),
+            KeyringError::DamagedKey(_) | KeyringError::TooManyKeys(_) => None,
+        }
+    }
+}
+
+/// One key.
+struct Key {
+    created: Timestamp,
+    path: PathBuf,
+    kid: String,
     pair: ES256KeyPair,
+    public: ES256PublicKey,
+    /// The public key as a JWK, for the key set.
+    jwk: Value,
 }
 
 impl Key {
-    /// The signing half.
-    pub fn pair(&self) -> &ES256KeyPair {
-        &self.pair
-    }
-
-    /// The verifying half.
-    pub fn public(&self) -> ES256PublicKey {
-        self.pair.public_key()
+    fn new(created: Timestamp, path: PathBuf, pair: ES256KeyPair) -> Self {
+        // RFC 7638: the thumbprint names the key, whoever computes it.
+        let kid = pair.public_key().jwk_thumbprint();
+        let pair = pair.with_key_id(&kid);
+        let public = pair.public_key();
+        let jwk = serde_json::from_str(&public.to_jwk()).unwrap_or_default();
+        Key { created, path, kid, pair, public, jwk }
     }
 }
 
-/// All keys of a data directory, newest first. Never empty.
+/// All keys in use, oldest first; the last one signs. Never empty.
+struct Keys {
+    keys: Vec<Arc<Key>>,
+    generation: u64,
+}
+
+impl Keys {
+    /// Until when a key verifies; `None` for the one that signs.
+    fn over_at(&self, index: usize) -> Option<Timestamp> {
+        Some(self.keys.get(index + 1)?.created.plus(TOKEN_LIFETIME_MAX).plus(LEEWAY))
+    }
+
+    fn in_use(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.iter().enumerate().filter(move |(index, _)| self.over_at(*index).is_none_or(|over| now <= over)).map(|(_, key)| key)
+    }
+}
+
+/// The signing keys. Shared by the token endpoint and the verifier; a rotation is seen by both at once.
 pub struct Keyring {
-    keys: Vec<Key>,
+    directory: PathBuf,
+    keys: RwLock<Arc<Keys>>,
+    /// Held while files change, so that reading keys never waits for a disk.
+    changing: Mutex<()>,
 }
 
-/// A key file that cannot be read or written.
-#[derive(Debug)]
-pub struct KeyError {
-    path: PathBuf,
-    reason: String,
-}
-
-impl fmt::Display for KeyError {
+impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot use the signing key {}: {}\n  hint: restore it from a backup, or move it away and start again (tokens in use stop working)",
-            self.path.display(),
-            self.reason
-        )
+        f.debug_struct("Keyring").field("directory", &self.directory).field("current", &self.current_key_id()).finish_non_exhaustive()
     }
 }
-
-impl std::error::Error for KeyError {}
 
 impl Keyring {
-    /// Opens the ring below a data directory, making the first key when there is none, and removing keys that were followed by a newer one more
-    /// than `token_lifetime_ms` ago.
-    pub fn open(data_dir: &Path, now: Timestamp, token_lifetime_ms: i64) -> Result<Keyring, KeyError> {
-        let dir = data_dir.join("keys");
-        let failed = |path: &Path, reason: String| KeyError { path: path.to_owned(), reason };
-        make_private_directory(&dir).map_err(|error| failed(&dir, error.to_string()))?;
-        let mut keys = Vec::new();
-        for entry in fs::read_dir(&dir).map_err(|error| failed(&dir, error.to_string()))? {
-            let path = entry.map_err(|error| failed(&dir, error.to_string()))?.path();
-            let Some(made_at) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".pem")?.parse().ok())
-            else {
-                continue;
-            };
-            let pem = fs::read_to_string(&path).map_err(|error| failed(&path, error.to_string()))?;
-            let pair = ES256KeyPair::from_pem(&pem).map_err(|_| failed(&path, "it is not an ES256 private key in PEM".into()))?;
-            keys.push(key(pair, Timestamp(made_at)));
+    /// Opens the key directory, making it (mode 0700) and a first key (mode 0600) when there is none. Keys that are over are removed.
+    pub fn open(directory: &Path, now: Timestamp) -> Result<Self, KeyringError> {
+        make_directory(directory)?;
+        let mut keys = read_keys(directory)?;
+        if keys.is_empty() {
+            keys.push(Arc::new(make_key(directory, now)?));
         }
-        keys.sort_by_key(|key| std::cmp::Reverse(key.made_at));
-        let mut ring = Keyring { keys };
-        if ring.keys.is_empty() {
-            ring.add(&dir, now)?;
+        let keyring = Keyring {
+            directory: directory.to_path_buf(),
+            keys: RwLock::new(Arc::new(Keys { keys, generation: 0 })),
+            changing: Mutex::new(()),
+        };
+        keyring.remove_over(now)?;
+        Ok(keyring)
+    }
+
+    /// Makes a new key, which signs from now on. The one before verifies until the longest token is over. Keys that are over are removed.
+    pub fn rotate(&self, now: Timestamp) -> Result<(), KeyringError> {
+        {
+            let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            let keys = self.keys();
+            if keys.in_use(now).count() >= KEYS_MAX {
+                return Err(KeyringError::TooManyKeys(self.directory.clone()));
+            }
+            // A clock that was set back must not make the new key the older one.
+            let created = keys.keys.last().map_or(now, |last| now.max(Timestamp(last.created.0.saturating_add(1))));
+            let key = make_key(&self.directory, created)?;
+            let mut all = keys.keys.clone();
+            all.push(Arc::new(key));
+            self.replace(all);
         }
-        // A key stops signing when the next one is made; its last token dies one lifetime later.
-        let expired: Vec<Timestamp> =
-            ring.keys.windows(2).filter(|pair| pair[0].made_at.0 + token_lifetime_ms < now.0).map(|pair| pair[1].made_at).collect();
-        for made_at in expired {
-            let path = dir.join(format!("{}.pem", made_at.0));
-            fs::remove_file(&path).map_err(|error| failed(&path, error.to_string()))?;
-            ring.keys.retain(|key| key.made_at != made_at);
+        self.remove_over(now)
+    }
+
+    /// Removes every key but the one that signs: tokens signed by the others stop working at once. For a key that leaked, after
+    /// [`Keyring::rotate`].
+    pub fn forget_previous(&self) -> Result<(), KeyringError> {
+        self.retain(|keys, index| index + 1 == keys.keys.len())
+    }
+
+    /// Removes the keys that can have signed no token still valid. Called at opening and at rotation.
+    fn remove_over(&self, now: Timestamp) -> Result<(), KeyringError> {
+        self.retain(|keys, index| keys.over_at(index).is_none_or(|over| now <= over))
+    }
+
+    /// Keeps the keys for which `keep` holds. Memory first, then files: a key whose file can not be removed no longer verifies.
+    fn retain(&self, keep: impl Fn(&Keys, usize) -> bool) -> Result<(), KeyringError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.keys();
+        let (kept, removed): (Vec<_>, Vec<_>) = keys.keys.iter().cloned().enumerate().partition(|(index, _)| keep(&keys, *index));
+        if removed.is_empty() {
+            return Ok(());
         }
-        Ok(ring)
+        self.replace(kept.into_iter().map(|(_, key)| key).collect());
+        for (_, key) in removed {
+            fs::remove_file(&key.path).map_err(|error| KeyringError::RemoveKey(key.path.clone(), error))?;
+        }
+        sync_directory(&self.directory).map_err(|error| KeyringError::WriteKey(self.directory.clone(), error))
     }
 
-    /// Makes a new key, which signs from now on.
-    pub fn rotate(&mut self, data_dir: &Path, now: Timestamp) -> Result<(), KeyError> {
-        self.add(&data_dir.join("keys"), now)
-    }
-
-    fn add(&mut self, dir: &Path, now: Timestamp) -> Result<(), KeyError> {
-        // Two keys of one millisecond would share a name.
-        let made_at = self.keys.first().map_or(now, |newest| Timestamp(now.0.max(newest.made_at.0 + 1)));
-        let path = dir.join(format!("{}.pem", made_at.0));
-        let failed = |reason: String| KeyError { path: path.clone(), reason };
-        let pair = ES256KeyPair::generate();
-        let pem = pair.to_pem().map_err(|error| failed(error.to_string()))?;
-        write_private(&path, pem.as_bytes()).and_then(|()| sync_directory(dir)).map_err(|error| failed(error.to_string()))?;
-        self.keys.insert(0, key(pair, made_at));
-        Ok(())
-    }
-
-    /// The key that signs.
-    pub fn newest(&self) -> &Key {
-        &self.keys[0]
-    }
-
-    /// All keys that verify.
-    pub fn keys(&self) -> &[Key] {
-        &self.keys
-    }
-
-    /// The public keys as RFC 7517 says, for `jwks_uri`.
-    pub fn jwks(&self) -> Value {
-        let keys: Vec<Value> = self
-            .keys
-            .iter()
-            .filter_map(|key| {
-                let mut jwk: Value = serde_json::from_str(&key.public().to_jwk()).ok()?;
-                let object = jwk.as_object_mut()?;
-                object.insert("kid".into(), json!(key.id));
-                object.insert("use".into(), json!("sig"));
-                object.insert("alg".into(), json!("ES256"));
-                Some(jwk)
-            })
-            .collect();
+    /// The public keys as a JWK set (RFC 7517): `kty`, `crv`, `x`, `y`, `alg`, `use`, `kid` of each key that verifies at this time.
+    pub fn jwks(&self, now: Timestamp) -> Value {
+        let keys: Vec<Value> = self.keys().in_use(now).map(|key| key.jwk.clone()).collect();
         json!({ "keys": keys })
     }
-}
 
-fn key(pair: ES256KeyPair, made_at: Timestamp) -> Key {
-    let id = pair.public_key().jwk_thumbprint();
-    Key { pair: pair.with_key_id(&id), id, made_at }
-}
-
-/// Makes a directory that only its owner can enter.
-pub fn make_private_directory(dir: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(dir)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+    /// The id of the key that signs.
+    pub fn current_key_id(&self) -> String {
+        self.keys().keys.last().map(|key| key.kid.clone()).unwrap_or_default()
     }
+
+    /// Changes with every rotation and every removal: verdicts of an earlier generation are void.
+    pub fn generation(&self) -> u64 {
+        self.keys().generation
+    }
+
+    /// Lets the current key sign.
+    pub(super) fn sign_with<T>(&self, sign: impl FnOnce(&ES256KeyPair) -> T) -> T {
+        let keys = self.keys();
+        let key = keys.keys.last().expect("a keyring is never empty: open makes a key, and no removal takes the last");
+        sign(&key.pair)
+    }
+
+    /// The public key with this id, if it verifies at this time.
+    pub(super) fn public_key(&self, kid: &str, now: Timestamp) -> Option<ES256PublicKey> {
+        self.keys().in_use(now).find(|key| key.kid == kid).map(|key| key.public.clone())
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, keys: Vec<Arc<Key>>) {
+        let mut guard = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let generation = guard.generation + 1;
+        *guard = Arc::new(Keys { keys, generation });
+    }
+}
+
+fn make_directory(directory: &Path) -> Result<(), KeyringError> {
+    let error = |error| KeyringError::CreateDirectory(directory.to_path_buf(), error);
+    fs::create_dir_all(directory).map_err(error)?;
+    restrict(directory, 0o700).map_err(error)
+}
+
+/// Takes everybody else's rights away, where the system knows such rights; a restored backup may have given them.
+#[cfg(unix)]
+fn restrict(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let permissions = fs::metadata(path)?.permissions();
+    if permissions.mode() & 0o777 & !mode != 0 { fs::set_permissions(path, fs::Permissions::from_mode(mode)) } else { Ok(()) }
+}
+
+#[cfg(not(unix))]
+fn restrict(_path: &Path, _mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a file that only its owner can read: under another name, synced, then renamed.
-pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let part = path.with_extension("part");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
+fn read_keys(directory: &Path) -> Result<Vec<Arc<Key>>, KeyringError> {
+    let list_error = |error| KeyringError::ReadDirectory(directory.to_path_buf(), error);
+    let mut keys = Vec::new();
+    for entry in fs::read_dir(directory).map_err(list_error)? {
+        let path = entry.map_err(list_error)?.path();
+        let Some(stem) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(FILE_PREFIX)) else {
+            continue;
+        };
+        if stem.ends_with(TEMPORARY_SUFFIX) {
+            // Left by a stop before the rename; nothing was ever signed with it.
+            fs::remove_file(&path).map_err(|error| KeyringError::RemoveKey(path.clone(), error))?;
+            continue;
+        }
+        let Some(digits) = stem.strip_suffix(FILE_SUFFIX) else { continue };
+        let created = digits.parse().map(Timestamp).map_err(|_| KeyringError::DamagedKey(path.clone()))?;
+        keys.push(Arc::new(read_key(created, path)?));
     }
-    let mut file = options.open(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)
+    keys.sort_by_key(|key| key.created);
+    Ok(keys)
+}
+
+fn read_key(created: Timestamp, path: PathBuf) -> Result<Key, KeyringError> {
+    let mut text = String::new();
+    let read = restrict(&path, 0o600).and_then(|()| File::open(&path)?.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(KeyringError::DamagedKey(path)),
+        Err(error) => return Err(KeyringError::ReadKey(path, error)),
+        Ok(_) => {}
+    }
+    match ES256KeyPair::from_pem(&text) {
+        Ok(pair) => Ok(Key::new(created, path, pair)),
+        Err(_) => Err(KeyringError::DamagedKey(path)),
+    }
+}
+
+fn make_key(directory: &Path, created: Timestamp) -> Result<Key, KeyringError> {
+    let path = directory.join(format!("{FILE_PREFIX}{:015}{FILE_SUFFIX}", created.0.max(0)));
+    let temporary = directory.join(format!("{FILE_PREFIX}{:015}{TEMPORARY_SUFFIX}", created.0.max(0)));
+    let pair = ES256KeyPair::generate();
+    let write = || -> io::Result<()> {
+        let text = pair.to_pem().map_err(io::Error::other)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&temporary, &path)?;
+        sync_directory(directory)
+    };
+    write().map_err(|error| KeyringError::WriteKey(path.clone(), error))?;
+    Ok(Key::new(created, path, pair))
+}
+
+#[cfg(unix)]
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Windows has no such call; NTFS journals the rename.
+#[cfg(not(unix))]
+fn sync_directory(_directory: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_000_000_000);
+
+    fn key_files(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_first_start_makes_a_key_and_the_second_finds_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = scratch.path().join("data/keys");
+        let first = Keyring::open(&directory, NOW).unwrap();
+        let second = Keyring::open(&directory, NOW.plus(Duration::from_secs(1))).unwrap();
+        assert_eq!(first.current_key_id(), second.current_key_id());
+        assert_eq!(key_files(&directory), ["token-key-001795000000000.pem"]);
+        assert_eq!(first.jwks(NOW), second.jwks(NOW));
+    }
+
+    #[test]
+    fn the_key_set_has_public_members_only() {
+        let scratch = tempfile::tempdir().unwrap();
+        let keyring = Keyring::open(scratch.path(), NOW).unwrap();
+        let set = keyring.jwks(NOW);
+        let key = set["keys"][0].as_object().unwrap();
+        let mut names: Vec<&str> = key.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["alg", "crv", "kid", "kty", "use", "x", "y"]);
+        assert_eq!((&key["kty"], &key["crv"], &key["alg"], &key["use"]), (&json!("EC"), &json!("P-256"), &json!("ES256"), &json!("sig")));
+        assert_eq!(key["kid"], json!(keyring.current_key_id()));
+        assert_eq!(key["x"].as_str().unwrap().len(), 43);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_the_keys_even_after_a_careless_restore() {
+        use std::os::unix::fs::PermissionsExt;
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = scratch.path().join("keys");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        Keyring::open(&directory, NOW).unwrap();
+        let file = directory.join("token-key-001795000000000.pem");
+        assert_eq!((mode(&directory), mode(&file)), (0o700, 0o600));
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        Keyring::open(&directory, NOW).unwrap();
+        assert_eq!((mode(&directory), mode(&file)), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_retired_key_verifies_until_the_longest_token_is_over_and_is_then_removed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let keyring = Keyring::open(scratch.path(), NOW).unwrap();
+        let old = keyring.current_key_id();
+        let retired = NOW.plus(Duration::from_secs(5));
+        keyring.rotate(retired).unwrap();
+        let over = retired.plus(TOKEN_LIFETIME_MAX).plus(LEEWAY);
+        assert_ne!(keyring.current_key_id(), old);
+        assert!(keyring.public_key(&old, over).is_some());
+        assert_eq!(keyring.jwks(over)["keys"].as_array().unwrap().len(), 2);
+        assert!(keyring.public_key(&old, over.plus(Duration::from_millis(1))).is_none());
+        assert_eq!(keyring.jwks(over.plus(Duration::from_millis(1)))["keys"].as_array().unwrap().len(), 1);
+        assert_eq!(key_files(scratch.path()).len(), 2);
+
+        let current = keyring.current_key_id();
+        let reopened = Keyring::open(scratch.path(), over).unwrap();
+        assert!(reopened.public_key(&old, over).is_some());
+        let reopened = Keyring::open(scratch.path(), over.plus(Duration::from_secs(1))).unwrap();
+        assert_eq!(key_files(scratch.path()), ["token-key-001795000005000.pem"]);
+        assert_eq!(reopened.current_key_id(), current);
+    }
+
+    #[test]
+    fn the_newest_key_signs_even_after_the_clock_was_set_back() {
+        let scratch = tempfile::tempdir().unwrap();
+        let keyring = Keyring::open(scratch.path(), NOW).unwrap();
+        let old = keyring.current_key_id();
+        let earlier = NOW.minus(Duration::from_secs(3600));
+        keyring.rotate(earlier).unwrap();
+        let new = keyring.current_key_id();
+        assert_ne!(new, old);
+        assert_eq!(Keyring::open(scratch.path(), earlier).unwrap().current_key_id(), new);
+    }
+
+    #[test]
+    fn forgetting_previous_keys_leaves_only_the_one_that_signs() {
+        let scratch = tempfile::tempdir().unwrap();
+        let keyring = Keyring::open(scratch.path(), NOW).unwrap();
+        let (old, generation) = (keyring.current_key_id(), keyring.generation());
+        keyring.rotate(NOW.plus(Duration::from_secs(1))).unwrap();
+        keyring.forget_previous().unwrap();
+        assert!(keyring.generation() > generation);
+        assert!(keyring.public_key(&old, NOW).is_none());
+        assert!(keyring.public_key(&keyring.current_key_id(), NOW).is_some());
+        assert_eq!(key_files(scratch.path()).len(), 1);
+        keyring.forget_previous().unwrap();
+        assert_eq!(key_files(scratch.path()).len(), 1);
+    }
+
+    #[test]
+    fn a_rotation_beyond_the_bound_is_refused_until_old_keys_are_over() {
+        let scratch = tempfile::tempdir().unwrap();
+        let keyring = Keyring::open(scratch.path(), NOW).unwrap();
+        for _ in 1..KEYS_MAX {
+            keyring.rotate(NOW).unwrap();
+        }
+        assert!(matches!(keyring.rotate(NOW), Err(KeyringError::TooManyKeys(_))));
+        let later = NOW.plus(TOKEN_LIFETIME_MAX).plus(Duration::from_secs(120));
+        keyring.rotate(later).unwrap();
+        assert_eq!(key_files(scratch.path()).len(), 2);
+    }
+
+    #[test]
+    fn a_damaged_key_file_is_named_with_what_to_do() {
+        let pem = {
+            let scratch = tempfile::tempdir().unwrap();
+            Keyring::open(scratch.path(), NOW).unwrap();
+            fs::read_to_string(scratch.path().join("token-key-001795000000000.pem")).unwrap()
+        };
+        let rsa = super::super::test_keys::RSA_PRIVATE_KEY;
+        for content in [&b""[..], b"\xff\xfe\x00", &pem.as_bytes()[..100], rsa.as_bytes(), &[b'x'; 40_000]] {
+            let scratch = tempfile::tempdir().unwrap();
+            let path = scratch.path().join("token-key-001795000000000.pem");
+            fs::write(&path, content).unwrap();
+            let error = Keyring::open(scratch.path(), NOW).unwrap_err();
+            assert!(matches!(error, KeyringError::DamagedKey(_)), "{error}");
+            assert!(error.to_string().contains(path.to_str().unwrap()) && error.to_string().contains("hint: restore it"), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), content, "a damaged key is never overwritten");
+        }
+    }
+
+    #[test]
+    fn a_half_written_key_is_cleared_away_and_foreign_files_are_left() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(scratch.path().join("token-key-001795000000000.pem.new"), "half").unwrap();
+        fs::write(scratch.path().join("README"), "mine").unwrap();
+        Keyring::open(scratch.path(), NOW).unwrap();
+        assert_eq!(key_files(scratch.path()), ["README", "token-key-001795000000000.pem"]);
+    }
 }

@@ -1,159 +1,245 @@
-//! The token endpoint as a function of values: RFC 6749 §4.4 (client credentials), §5.1, §5.2, in both of Microsoft's shapes (CONTRACT §3).
+//! The token endpoint as a function: a form and a header in, a status and a JSON text out (RFC 6749 §4.4, CONTRACT §3).
+//!
+//! One grant, `client_credentials`; the secret in the body or by Basic. Both versions take `resource` and `scope`: msal uses whatever
+//! path the discovery document names, and ADAL sends `scope=openid` beside `resource`. Members that we do not know are ignored.
+//!
+//! An unknown client and a wrong secret get the same answer after the same work. The answer must not be kept by anyone on the way:
+//! `Cache-Control: no-store` and `Pragma: no-cache` are the caller's to send.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use super::audience::Audiences;
+use super::form::{parse_basic, parse_form};
+use super::issuer::quoted;
 use super::keyring::Keyring;
+use super::secret;
 use super::token::{self, Version};
-use super::{secret, verify};
-use crate::config::Application;
 use crate::model::id::ApplicationId;
 use crate::model::time::Timestamp;
 
-/// A form larger than this is refused.
-pub const FORM_MAX: usize = 64 * 1024;
-
-/// What the endpoint answers, always with `Cache-Control: no-store`.
-#[derive(Debug, PartialEq)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// The body.
-    pub json: Value,
-    /// Whether `WWW-Authenticate: Basic` goes with it (RFC 6749 §5.2).
-    pub challenge: bool,
-    /// The application, for the log.
-    pub application: Option<ApplicationId>,
+/// What the endpoint knows of an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// SHA-256 of its secret; `None` when only outside issuers speak for it.
+    pub secret_hash: Option<[u8; 32]>,
+    /// A disabled application gets no token.
+    pub enabled: bool,
 }
 
-/// A token request.
-pub struct Request<'a> {
-    /// The form, `application/x-www-form-urlencoded`.
+impl From<&crate::config::Application> for Client {
+    fn from(application: &crate::config::Application) -> Self {
+        Client { secret_hash: application.secret_hash, enabled: application.enabled }
+    }
+}
+
+/// What the endpoint works with: fixed for one configuration.
+pub struct TokenEndpoint<'a> {
+    /// Signs.
+    pub keyring: &'a Keyring,
+    /// Base of the `iss` claim, and the audience when the client names none: the public URL.
+    pub issuer_base: &'a str,
+    /// The audiences that a client may ask for.
+    pub audiences: &'a Audiences,
+    /// Finds an application.
+    pub client: &'a dyn Fn(ApplicationId) -> Option<Client>,
+    /// How long a token lives.
+    pub lifetime: Duration,
+}
+
+/// A request to the endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenRequest<'a> {
+    /// The body, a form.
     pub body: &'a [u8],
-    /// The `Authorization` header.
+    /// The `Authorization` header, if there is one.
     pub authorization: Option<&'a str>,
-    /// Which endpoint.
+    /// The tenant of the path, as the client wrote it. Any will do (CONTRACT §3); it comes back in the explanation of a refusal.
+    pub tenant: &'a str,
+    /// Which of the two paths.
     pub version: Version,
 }
 
-/// Answers a token request. `audiences` are what tokens may be for; the first is the default and the issuer's base.
-pub fn answer(request: &Request<'_>, keyring: &Keyring, audiences: &[String], applications: &[Application], now: Timestamp) -> Answer {
-    match grant(request, audiences, applications) {
-        Ok((application, audience)) => match token::issue(keyring, &audiences[0], application, &audience, request.version, now) {
-            Ok(json) => Answer { status: 200, json, challenge: false, application: Some(application) },
-            Err(reason) => refuse(500, "server_error", &format!("the token could not be signed: {reason}"), now),
-        },
-        Err(refusal) => refuse(refusal.0, refusal.1, &refusal.2, now),
-    }
+/// The answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// HTTP status: 200, 400, 401 or 500.
+    pub status: u16,
+    /// The body.
+    pub json: Value,
+    /// The header `WWW-Authenticate`, with a 401 (RFC 6749 §5.2).
+    pub www_authenticate: Option<String>,
+    /// The application that got a token: for the log. `None` with every refusal before the secret was seen to be right.
+    pub application: Option<ApplicationId>,
 }
 
-type Refusal = (u16, &'static str, String);
-
-fn refuse(status: u16, error: &str, description: &str, now: Timestamp) -> Answer {
-    let json = json!({ "error": error, "error_description": description, "error_codes": [], "timestamp": now.rfc3339() });
-    Answer { status, json, challenge: status == 401, application: None }
+/// A refusal on its way to an answer.
+struct Refused {
+    status: u16,
+    /// RFC 6749 §5.2, or `invalid_resource` as Entra ID calls it.
+    error: &'static str,
+    /// The number that programs written for Entra ID look for.
+    code: u32,
+    description: String,
 }
 
-fn grant(request: &Request<'_>, audiences: &[String], applications: &[Application]) -> Result<(ApplicationId, String), Refusal> {
-    let bad = |description: &str| (400, "invalid_request", description.to_owned());
-    if request.body.len() > FORM_MAX {
-        return Err(bad("the form is too large"));
-    }
-    let form = parse_form(request.body).ok_or_else(|| bad("the body is not a form, application/x-www-form-urlencoded"))?;
-    let one = |name: &str| {
-        let mut values = form.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        match (values.next(), values.next()) {
-            (_, Some(_)) => Err(bad(&format!("\"{name}\" stands twice"))),
-            (value, None) => Ok(value.filter(|value| !value.is_empty())),
+fn refuse<T>(status: u16, error: &'static str, code: u32, description: impl Into<String>) -> Result<T, Refused> {
+    Err(Refused { status, error, code, description: description.into() })
+}
+
+impl TokenEndpoint<'_> {
+    /// Answers a request.
+    pub fn answer(&self, request: &TokenRequest<'_>, now: Timestamp) -> Answer {
+        match self.grant(request, now) {
+            Ok((application, json)) => Answer { status: 200, json, www_authenticate: None, application: Some(application) },
+            Err(refused) => Answer {
+                status: refused.status,
+                json: json!({
+                    "error": refused.error,
+                    "error_description": format!("AADSTS{}: {}", refused.code, refused.description),
+                    "error_codes": [refused.code],
+                    "timestamp": now.to_utc().format("%Y-%m-%d %H:%M:%SZ").to_string(),
+                }),
+                www_authenticate: (refused.status == 401).then(|| "Basic realm=\"entrepot\"".to_owned()),
+                application: None,
+            },
         }
-    };
-    match one("grant_type")? {
-        Some("client_credentials") => {}
-        Some(other) => {
-            return Err((400, "unsupported_grant_type", format!("grant type \"{other}\" is not supported, use client_credentials")));
+    }
+
+    /// 1. read the form; 2. the grant; 3. who asks; 4. for what; 5. issue.
+    fn grant(&self, request: &TokenRequest<'_>, now: Timestamp) -> Result<(ApplicationId, Value), Refused> {
+        let form = parse_form(request.body).or_else(|error| refuse(400, "invalid_request", 900_144, error.to_string()))?;
+        check_grant(&form, request)?;
+        let application = self.authenticate(&form, request)?;
+        let audience = self.audience(&form, request.version)?;
+        match token::issue(self.keyring, self.issuer_base, application, &audience, request.version, now, self.lifetime) {
+            Ok(issued) => Ok((application, issued.to_json())),
+            // Ours, not the client's: it may try again.
+            Err(error) => refuse(500, "server_error", 90_033, error.to_string()),
         }
-        None => return Err(bad("\"grant_type\" is missing, use client_credentials")),
     }
-    let basic = request
-        .authorization
-        .map(|header| parse_basic(header).ok_or_else(|| bad("the Authorization header is not Basic with client id and secret")))
-        .transpose()?;
-    let (id, given) = match (basic, one("client_id")?, one("client_secret")?) {
-        (Some((id, given)), form_id, None) if form_id.is_none_or(|form_id| form_id == id) => (id, given),
-        (Some(_), _, _) => return Err(bad("client credentials both in the Authorization header and in the body")),
-        (None, Some(id), Some(given)) => (id.to_owned(), given.to_owned()),
-        (None, None, _) => return Err(bad("\"client_id\" is missing")),
-        (None, Some(_), None) => return Err(bad("\"client_secret\" is missing")),
-    };
-    // An unknown client costs the same comparison as a wrong secret, and gets the same answer.
-    let application = id.parse::<ApplicationId>().ok().and_then(|id| applications.iter().find(|application| application.id == id));
-    let expected = application.filter(|application| application.enabled).and_then(|application| application.secret_hash);
-    let matches = secret::matches(&given, &expected.unwrap_or([0; 32]));
-    let application = match (application, expected, matches) {
-        (Some(application), Some(_), true) => application.id,
-        _ => return Err((401, "invalid_client", "the client id is unknown or disabled, or its secret is wrong; an operator can list applications in the configuration and make a new secret".into())),
-    };
-    let audience = match request.version {
-        Version::V1 => one("resource")?.map(str::to_owned),
-        Version::V2 => match one("scope")? {
-            None => None,
-            Some(scope) => {
-                let audience = scope.split_ascii_whitespace().find_map(|part| part.strip_suffix("/.default"));
-                Some(
-                    audience
-                        .ok_or_else(|| {
-                            (400, "invalid_scope", format!("scope \"{scope}\" is not understood, use {}/.default", audiences[0]))
-                        })?
-                        .to_owned(),
-                )
-            }
-        },
-    };
-    let audience = audience.unwrap_or_else(|| audiences[0].clone());
-    if !audiences.iter().any(|known| verify::same_audience(known, &audience)) {
-        let error = if request.version == Version::V1 { "invalid_resource" } else { "invalid_scope" };
-        return Err((400, error, format!("this appliance is not \"{audience}\", ask for {}", audiences[0])));
+
+    fn authenticate(&self, form: &BTreeMap<String, String>, request: &TokenRequest<'_>) -> Result<ApplicationId, Refused> {
+        let (id, presented) = credentials(form, request.authorization)?;
+        let application: Option<ApplicationId> = id.parse().ok();
+        let client = application.and_then(|id| (self.client)(id));
+        // The same work whether the client exists or not.
+        let right = secret::verify(&presented, client.as_ref().and_then(|client| client.secret_hash.as_ref()));
+        match (application, client) {
+            (Some(application), Some(client)) if right && client.enabled => Ok(application),
+            (Some(application), Some(_)) if right => refuse(
+                400,
+                "unauthorized_client",
+                7_000_112,
+                format!("application {application} is disabled; ask the operator to enable it"),
+            ),
+            _ => refuse(
+                401,
+                "invalid_client",
+                7_000_215,
+                "there is no application with this client id, or the client secret is not its secret; the client id is the GUID of an \
+                 [[application]], the secret is the one shown by `entrepot app add` or `entrepot app rotate`, not its hash",
+            ),
+        }
     }
-    Ok((application, audience))
+
+    /// The audience that the token is for: what `resource` (version 1) or `scope` (version 2) names, else what the other names, else
+    /// our own.
+    fn audience(&self, form: &BTreeMap<String, String>, version: Version) -> Result<String, Refused> {
+        let resource = form.get("resource").map(String::as_str);
+        let scope = form.get("scope").map(String::as_str).filter(|scope| scope.split_ascii_whitespace().any(|one| !is_openid(one)));
+        let asked = match (version, resource, scope) {
+            (Version::V1, Some(resource), _) | (Version::V2, Some(resource), None) => resource.to_owned(),
+            (_, _, Some(scope)) => audience_of_scope(scope, self.issuer_base)?,
+            (_, None, None) => return Ok(self.issuer_base.trim_end_matches('/').to_owned()),
+        };
+        if self.audiences.contains(&asked) {
+            return Ok(asked);
+        }
+        let member = match version {
+            Version::V1 => format!("resource={}", self.issuer_base),
+            Version::V2 => format!("scope={}/.default", self.issuer_base),
+        };
+        refuse(400, "invalid_resource", 500_011, format!("{} is not this server; ask for {member}", quoted(&asked)))
+    }
 }
 
-/// Decodes a form into pairs; `None` when it is not one.
-pub fn parse_form(body: &[u8]) -> Option<Vec<(String, String)>> {
-    let text = std::str::from_utf8(body).ok()?;
-    text.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((decode(key)?, decode(value)?))
-        })
-        .collect()
+/// Scopes of OpenID Connect, which libraries add by themselves and which mean nothing here.
+fn is_openid(scope: &str) -> bool {
+    ["openid", "profile", "offline_access", "email"].contains(&scope)
 }
 
-/// Percent-decoding with `+` for a blank; `None` for a broken escape or bytes that are not UTF-8.
-pub fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let (high, low) = (char::from(rest.next()?).to_digit(16)?, char::from(rest.next()?).to_digit(16)?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            other => other,
-        });
+/// `<audience>/.default`, the only scope there is. An audience that ends in a slash has two, as with Entra ID.
+fn audience_of_scope(scope: &str, issuer_base: &str) -> Result<String, Refused> {
+    let mut scopes = scope.split_ascii_whitespace().filter(|one| !is_openid(one));
+    match (scopes.next().and_then(|one| one.strip_suffix("/.default")), scopes.next()) {
+        (Some(audience), None) => Ok(audience.to_owned()),
+        _ => refuse(
+            400,
+            "invalid_scope",
+            1_002_012,
+            format!("the scope {} is not known; ask for scope={issuer_base}/.default", quoted(scope)),
+        ),
     }
-    String::from_utf8(bytes).ok()
 }
 
-/// RFC 6749 §2.3.1: form-encoded id and secret, joined by a colon, in base64.
-fn parse_basic(header: &str) -> Option<(String, String)> {
-    let (scheme, encoded) = header.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
+fn check_grant(form: &BTreeMap<String, String>, request: &TokenRequest<'_>) -> Result<(), Refused> {
+    match form.get("grant_type").map(String::as_str) {
+        Some("client_credentials") => Ok(()),
+        Some(other) => refuse(
+            400,
+            "unsupported_grant_type",
+            70_003,
+            format!(
+                "the grant {} is not supported here (tenant {}), only client_credentials; let the program sign in as an application with \
+                 client id and secret, not as a user",
+                quoted(other),
+                quoted(request.tenant)
+            ),
+        ),
+        None => refuse(
+            400,
+            "invalid_request",
+            900_144,
+            "the form has no grant_type; send grant_type=client_credentials as application/x-www-form-urlencoded",
+        ),
     }
-    let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (id, given) = text.split_once(':')?;
-    Some((decode(id)?, decode(given)?))
 }
+
+/// Client id and secret, from the body or by Basic. Both is fine as long as they agree (RFC 6749 §2.3 wants one; clients do both).
+fn credentials(form: &BTreeMap<String, String>, authorization: Option<&str>) -> Result<(String, String), Refused> {
+    let basic = match authorization.and_then(parse_basic) {
+        Some(Ok(pair)) => Some(pair),
+        Some(Err(bad)) => return refuse(401, "invalid_client", 7_000_216, bad.to_string()),
+        None => None,
+    };
+    let (body_id, body_secret) = (form.get("client_id"), form.get("client_secret"));
+    if let Some((id, secret)) = basic {
+        if body_id.is_some_and(|body| !same_client(body, &id)) || body_secret.is_some_and(|body| !secret::same(body, &secret)) {
+            return refuse(
+                400,
+                "invalid_request",
+                900_144,
+                "the form and the Authorization header name different clients or secrets; send them in one place only",
+            );
+        }
+        return Ok((id, secret));
+    }
+    match (body_id, body_secret) {
+        (Some(id), Some(secret)) => Ok((id.clone(), secret.clone())),
+        (None, _) => refuse(400, "invalid_request", 900_144, "no client_id; send it in the form, or with the secret by Basic"),
+        (Some(_), None) if form.contains_key("client_assertion") => {
+            refuse(401, "invalid_client", 7_000_218, "client_assertion (a certificate) is not supported; send client_secret")
+        }
+        (Some(_), None) => refuse(401, "invalid_client", 7_000_218, "no client_secret; send it in the form, or by Basic"),
+    }
+}
+
+fn same_client(left: &str, right: &str) -> bool {
+    left == right || matches!((left.parse::<ApplicationId>(), right.parse::<ApplicationId>()), (Ok(left), Ok(right)) if left == right)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,217 +1,344 @@
-//! Checks access tokens: signature, algorithm, issuer, audience, times, application. Ours and those of configured outside issuers.
+//! Turns an access token into the application that calls, or into a refusal that says why.
 //!
-//! A verdict is cached by the token's SHA-256 until the token expires, because checking a signature costs more than storing a message.
+//! Checked in this order: size and form, algorithm, issuer, key, signature, times, audience, application. Nothing that a token says
+//! is believed before its signature, except which issuer and key to try. Whether the application may use a job is `permit.rs`.
+//!
+//! A verifier belongs to one configuration: when that or a key set changes, build a new one. Rotations of our own keys need nothing:
+//! the verifier shares the keyring, and its remembered verdicts are void with every change of keys.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::Arc;
 
-use jwt_simple::prelude::{
-    ECDSAP256PublicKeyLike, ES256PublicKey, JWTClaims, RS256PublicKey, RS384PublicKey, RS512PublicKey, RSAPublicKeyLike, Token,
-    UnixTimeStamp, VerificationOptions,
-};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde_json::Number;
 
-use super::keyring::Keyring;
-use super::token::{self, AppClaims};
+use super::audience::Audiences;
+use super::issuer::{Algorithm, Checked, IssuerError, OutsideIssuer, check_own, quoted};
+use super::keyring::{Keyring, LEEWAY};
+use super::token::{Version, issuer};
+use super::verdict::{Verdicts, token_hash};
 use crate::model::id::ApplicationId;
 use crate::model::time::Timestamp;
 
-/// A longer token is refused unread.
-pub const TOKEN_MAX: usize = 16 * 1024;
-/// Clocks of clients may differ this much.
-pub const LEEWAY_SECONDS: u64 = 60;
-/// Verdicts kept.
-const CACHE_MAX: usize = 4096;
-/// Keys without a matching `kid` that are tried.
-const KEYS_TRIED_MAX: usize = 8;
+/// The largest token that is looked at, in bytes. Entra's have one to three thousand.
+pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
-/// Who calls.
+/// Who calls, proven by a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The application the token was issued to.
+    /// The application.
     pub application: ApplicationId,
-    /// The token's last second, as counted since 1970.
-    pub expires: i64,
+    /// Who vouches for it: the token's `iss`.
+    pub issuer: Arc<str>,
+    /// When the token is over.
+    pub expires_at: Timestamp,
 }
 
-/// Why a token is not accepted: for the body and `error_description` (RFC 6750 §3).
+/// Why a request is not let in. Always 401, with [`Refusal::www_authenticate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal(pub String);
-
-/// Another issuer whose tokens are accepted.
-pub struct Outside {
-    issuer: String,
-    audiences: Vec<String>,
-    keys: Vec<OutsideKey>,
+pub struct Refusal {
+    /// For the log and the body: what was wrong and what to do. Never holds the token.
+    pub reason: String,
+    /// The error code of RFC 6750 §3.1; `None` when there was no token at all, as §3 asks.
+    pub code: Option<&'static str>,
+    /// The token was good once. A client that keeps its token too long, not a stranger.
+    pub expired: bool,
 }
 
-struct OutsideKey {
-    id: Option<String>,
-    algorithm: &'static str,
-    verify: Box<dyn Fn(&str, VerificationOptions) -> Option<JWTClaims<AppClaims>> + Send + Sync>,
-}
+impl Refusal {
+    fn invalid(reason: impl Into<String>) -> Self {
+        Refusal { reason: reason.into(), code: Some("invalid_token"), expired: false }
+    }
 
-impl Outside {
-    /// Reads an issuer's JWKS (RFC 7517): RSA and P-256 keys; others are passed over.
-    pub fn new(issuer: &str, audiences: &[String], jwks: &str) -> Result<Outside, String> {
-        let jwks: Value = serde_json::from_str(jwks).map_err(|error| format!("it is not JSON: {error}"))?;
-        let list = jwks.get("keys").and_then(Value::as_array).ok_or("it has no list named \"keys\"")?;
-        let keys: Vec<OutsideKey> = list.iter().flat_map(outside_keys).collect();
-        if keys.is_empty() {
-            return Err("it holds no RSA or P-256 key for signatures".into());
-        }
-        Ok(Outside { issuer: issuer.to_owned(), audiences: audiences.to_vec(), keys })
+    /// The value of the header `WWW-Authenticate` (RFC 6750 §3).
+    pub fn www_authenticate(&self) -> String {
+        challenge(self.code.map(|code| (code, self.reason.as_str())))
     }
 }
 
-fn outside_keys(jwk: &Value) -> Vec<OutsideKey> {
-    if jwk.get("use").and_then(Value::as_str).is_some_and(|purpose| purpose != "sig") {
-        return Vec::new();
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
     }
-    let id = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
-    let named = jwk.get("alg").and_then(Value::as_str);
-    let allowed = |algorithm: &str| named.is_none_or(|named| named == algorithm);
-    let mut keys = Vec::new();
-    // Only what makes the key: others' members (x5c and the like) are no concern of the reader.
-    let pick = |names: &[&str]| {
-        Value::Object(names.iter().filter_map(|name| Some((name.to_string(), jwk.get(*name)?.clone()))).collect()).to_string()
+}
+
+impl std::error::Error for Refusal {}
+
+/// A Bearer challenge, with error code and description. Characters that RFC 6750 §3 does not allow in a description are replaced,
+/// and it is cut at 300, so that no text from outside can break out of the header.
+pub(super) fn challenge(error: Option<(&str, &str)>) -> String {
+    let mut value = String::from("Bearer realm=\"entrepot\"");
+    if let Some((code, description)) = error {
+        let description: String = description
+            .chars()
+            .take(300)
+            .map(|character| match character {
+                '"' | '\\' => '\'',
+                ' '..='~' => character,
+                _ => '?',
+            })
+            .collect();
+        value.push_str(&format!(", error=\"{code}\", error_description=\"{description}\""));
+    }
+    value
+}
+
+/// The token of an `Authorization` header: `Bearer`, in any case, blanks, and the token.
+pub fn bearer(authorization: Option<&str>) -> Result<&str, Refusal> {
+    let Some(header) = authorization.map(str::trim).filter(|header| !header.is_empty()) else {
+        return Err(Refusal {
+            reason: "no access token; fetch one from /<tenant>/oauth2/token and send it as \"Authorization: Bearer <token>\"".into(),
+            code: None,
+            expired: false,
+        });
     };
-    macro_rules! add {
-        ($algorithm:literal, $key:ty, $jwk:expr) => {
-            if allowed($algorithm) {
-                if let Ok(key) = <$key>::from_jwk(&$jwk) {
-                    let verify = move |token: &str, options| key.verify_token::<AppClaims>(token, Some(options)).ok();
-                    keys.push(OutsideKey { id: id.clone(), algorithm: $algorithm, verify: Box::new(verify) });
-                }
-            }
-        };
+    let (scheme, token) = header.split_once([' ', '\t']).unwrap_or((header, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        let reason = "the Authorization header is not of the scheme Bearer; send \"Authorization: Bearer <token>\"";
+        return Err(Refusal { reason: reason.into(), code: Some("invalid_request"), expired: false });
     }
-    match jwk.get("kty").and_then(Value::as_str) {
-        Some("EC") => add!("ES256", ES256PublicKey, pick(&["kty", "crv", "x", "y"])),
-        Some("RSA") => {
-            let rsa = pick(&["kty", "n", "e"]);
-            add!("RS256", RS256PublicKey, rsa);
-            add!("RS384", RS384PublicKey, rsa);
-            add!("RS512", RS512PublicKey, rsa);
+    Ok(token.trim_start())
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn as_slice(&self) -> &[String] {
+        match self {
+            OneOrMany::One(one) => std::slice::from_ref(one),
+            OneOrMany::Many(many) => many,
         }
-        _ => {}
     }
-    keys
 }
 
-/// Whether two audiences are the same: with or without a trailing slash, scheme and host in any case.
-pub fn same_audience(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
+#[derive(Deserialize)]
+struct Claims {
+    iss: Option<String>,
+    aud: Option<OneOrMany>,
+    exp: Option<Number>,
+    nbf: Option<Number>,
+    iat: Option<Number>,
+    appid: Option<String>,
+    azp: Option<String>,
+    client_id: Option<String>,
 }
 
-/// Checks tokens of one configuration; a new configuration makes a new one.
+/// Checks tokens. `Send` and `Sync`; shared by all threads.
 pub struct Verifier {
-    issuer: String,
-    audiences: Vec<String>,
-    own: Vec<(String, ES256PublicKey)>,
-    outside: Vec<Outside>,
-    cache: Mutex<HashMap<[u8; 32], Caller>>,
+    keyring: Arc<Keyring>,
+    own_issuers: [Arc<str>; 2],
+    audiences: Audiences,
+    outside: Vec<(Arc<str>, OutsideIssuer)>,
+    verdicts: Verdicts,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("own_issuers", &self.own_issuers).field("outside", &self.outside).finish_non_exhaustive()
+    }
+}
+
+/// Issuers are compared with or without trailing slash: people forget it, and the keys belong to the configured issuer either way.
+fn same_issuer(left: &str, right: &str) -> bool {
+    left.strip_suffix('/').unwrap_or(left) == right.strip_suffix('/').unwrap_or(right)
 }
 
 impl Verifier {
-    /// `audiences` are our own, the first being the issuer's base.
-    pub fn new(keyring: &Keyring, audiences: &[String], outside: Vec<Outside>) -> Verifier {
-        Verifier {
-            issuer: token::issuer(&audiences[0]),
-            audiences: audiences.to_vec(),
-            own: keyring.keys().iter().map(|key| (key.id.clone(), key.public())).collect(),
-            outside,
-            cache: Mutex::new(HashMap::new()),
+    /// A verifier for our own tokens, signed by this keyring under this base URL, for these audiences (the public URL, and the
+    /// addresses that we listen at), and for tokens of outside issuers.
+    pub fn new<T: AsRef<str>>(
+        keyring: Arc<Keyring>,
+        issuer_base: &str,
+        audiences: impl IntoIterator<Item = T>,
+        outside: Vec<OutsideIssuer>,
+    ) -> Result<Self, IssuerError> {
+        let own_issuers: [Arc<str>; 2] = [issuer(issuer_base, Version::V1).into(), issuer(issuer_base, Version::V2).into()];
+        let mut named: Vec<(Arc<str>, OutsideIssuer)> = Vec::with_capacity(outside.len());
+        for one in outside {
+            let name: Arc<str> = one.issuer.as_str().into();
+            if own_issuers.iter().chain(named.iter().map(|(name, _)| name)).any(|known| same_issuer(known, &name)) {
+                return Err(IssuerError::Twice { issuer: one.issuer });
+            }
+            named.push((name, one));
         }
+        Ok(Verifier { keyring, own_issuers, audiences: Audiences::new(audiences), outside: named, verdicts: Verdicts::default() })
     }
 
-    /// Checks a token.
+    /// The caller that this token proves, at this time.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, Refusal> {
-        if token.len() > TOKEN_MAX {
-            return Err(Refusal("the token is too long".into()));
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(Refusal::invalid(format!("the access token is longer than {TOKEN_BYTES_MAX} bytes")));
         }
-        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let deadline = now.seconds() - LEEWAY_SECONDS as i64;
-        let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
-        if let Some(caller) = cached {
-            return if caller.expires > deadline { Ok(caller) } else { Err(expired()) };
+        let hash = token_hash(token);
+        // Read before the keys are: a change in between makes the verdict void, never wrong.
+        let generation = self.keyring.generation();
+        if let Some(caller) = self.verdicts.recall(&hash, generation, now) {
+            return Ok(caller);
         }
-        let caller = self.verify_uncached(token, now)?;
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= CACHE_MAX {
-            cache.retain(|_, caller| caller.expires > deadline);
-            if cache.len() >= CACHE_MAX {
-                cache.clear();
-            }
-        }
-        cache.insert(digest, caller.clone());
+        let caller = self.check(token, now)?;
+        self.verdicts.remember(hash, generation, now, caller.clone());
         Ok(caller)
     }
 
-    fn verify_uncached(&self, token: &str, now: Timestamp) -> Result<Caller, Refusal> {
-        let refuse = |reason: &str| Refusal(reason.to_owned());
-        let metadata = Token::decode_metadata(token).map_err(|_| refuse("this is no token of ours: it is not a JWT"))?;
-        let issuer = unverified_issuer(token).ok_or_else(|| refuse("the token names no issuer"))?;
-        let options = VerificationOptions {
-            artificial_time: Some(UnixTimeStamp::from_secs(now.seconds().unsigned_abs())),
-            time_tolerance: Some(jwt_simple::prelude::Duration::from_secs(LEEWAY_SECONDS)),
-            allowed_issuers: Some(HashSet::from([issuer.clone()])),
-            max_token_length: Some(TOKEN_MAX),
-            ..VerificationOptions::default()
-        };
-        let fits = |id: Option<&str>| metadata.key_id().is_none_or(|wanted| id.is_none_or(|id| id == wanted));
-        let (claims, audiences) = if issuer == self.issuer {
-            if metadata.algorithm() != "ES256" {
-                return Err(refuse("the token's algorithm is not ES256"));
-            }
-            let verified = self
-                .own
-                .iter()
-                .filter(|(id, _)| fits(Some(id)))
-                .find_map(|(_, key)| key.verify_token::<AppClaims>(token, Some(options.clone())).ok());
-            (verified, &self.audiences)
-        } else if let Some(outside) = self.outside.iter().find(|outside| outside.issuer == issuer) {
-            let keys = outside.keys.iter().filter(|key| key.algorithm == metadata.algorithm() && fits(key.id.as_deref()));
-            (keys.take(KEYS_TRIED_MAX).find_map(|key| (key.verify)(token, options.clone())), &outside.audiences)
+    fn check(&self, token: &str, now: Timestamp) -> Result<Caller, Refusal> {
+        let (header, claims) = read(token)?;
+        let algorithm = Algorithm::from_name(&header.alg)
+            .ok_or_else(|| Refusal::invalid(format!("the access token's algorithm {} is not accepted", quoted(&header.alg))))?;
+        let stated = claims.iss.as_deref().ok_or_else(|| Refusal::invalid("the access token names no issuer"))?;
+
+        let (issuer, audiences) = if let Some(own) = self.own_issuers.iter().find(|own| ***own == *stated) {
+            self.check_own_signature(token, algorithm, header.kid.as_deref(), now)?;
+            (own, &self.audiences)
+        } else if let Some((name, outside)) = self.outside.iter().find(|(name, _)| same_issuer(name, stated)) {
+            check_outside_signature(outside, token, algorithm, header.kid.as_deref())?;
+            (name, &outside.audiences)
         } else {
-            return Err(Refusal(format!("the token's issuer \"{}\" is not accepted here", issuer.chars().take(200).collect::<String>())));
+            return Err(Refusal::invalid(format!(
+                "the access token is of issuer {}, which is not accepted; fetch one here, or add an [[issuer]]",
+                quoted(stated)
+            )));
         };
-        let claims = claims.ok_or_else(|| match unverified_times(token) {
-            Some((_, Some(exp))) if exp <= now.seconds() - LEEWAY_SECONDS as i64 => expired(),
-            Some((Some(nbf), _)) if nbf > now.seconds() + LEEWAY_SECONDS as i64 => refuse("the token is not valid yet: check the clocks"),
-            _ => refuse("the token's signature is not ours, or it was made with a key that is no longer used: ask for a new one"),
-        })?;
-        let expires = claims.expires_at.ok_or_else(|| refuse("the token never expires"))?.as_secs();
-        let named: Vec<String> = claims.audiences.map(|audiences| audiences.into_set().into_iter().collect()).unwrap_or_default();
-        if !named.iter().any(|named| audiences.iter().any(|known| same_audience(known, named))) {
-            return Err(Refusal(format!("the token is for another service, ask for one whose resource is {}", self.audiences[0])));
+
+        let expires_at = check_times(&claims, now)?;
+        check_audience(&claims, audiences)?;
+        Ok(Caller { application: application(&claims)?, issuer: issuer.clone(), expires_at })
+    }
+
+    fn check_own_signature(&self, token: &str, algorithm: Algorithm, kid: Option<&str>, now: Timestamp) -> Result<(), Refusal> {
+        if algorithm != Algorithm::Es256 {
+            return Err(Refusal::invalid(format!("the access token's algorithm {} is not ours, ES256", algorithm.name())));
         }
-        let app = claims.custom;
-        let application = app.appid.or(app.azp).or(app.client_id).and_then(|id| id.parse().ok());
-        let application = application.ok_or_else(|| refuse("the token names no application (appid, azp)"))?;
-        Ok(Caller { application, expires: i64::try_from(expires).unwrap_or(i64::MAX) })
+        let Some(key) = kid.and_then(|kid| self.keyring.public_key(kid, now)) else {
+            return Err(Refusal::invalid("the access token was signed by a key that is no longer in use; fetch a new token"));
+        };
+        match check_own(&key, token) {
+            Checked::Good => Ok(()),
+            Checked::Bad => Err(bad_signature()),
+            Checked::Malformed(reason) => Err(malformed(&reason)),
+        }
     }
 }
 
-fn expired() -> Refusal {
-    Refusal("the token has expired: ask for a new one".into())
+fn bad_signature() -> Refusal {
+    Refusal::invalid("the access token's signature is wrong")
 }
 
-fn unverified_claims(token: &str) -> Option<Value> {
-    use base64::Engine;
-    let payload = token.split('.').nth(1)?;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    serde_json::from_slice(&bytes).ok()
+fn malformed(reason: &str) -> Refusal {
+    Refusal::invalid(format!("the access token can not be understood: {reason}"))
 }
 
-/// Only to choose the keys; the claim is checked again once the signature holds.
-fn unverified_issuer(token: &str) -> Option<String> {
-    Some(unverified_claims(token)?.get("iss")?.as_str()?.to_owned())
+/// Header and claims of a token, not yet to be believed.
+fn read(token: &str) -> Result<(Header, Claims), Refusal> {
+    let parts: Vec<&str> = token.splitn(4, '.').collect();
+    let [header, claims, _signature] = parts[..] else {
+        return Err(malformed("expected three parts with dots between them"));
+    };
+    let decode = |part: &str, name: &str| {
+        URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed(&format!("its {name} is not base64url without padding")))
+    };
+    let header: Header = serde_json::from_slice(&decode(header, "header")?).map_err(|_| malformed("its header is not that of a JWT"))?;
+    let claims: Claims =
+        serde_json::from_slice(&decode(claims, "claims part")?).map_err(|_| malformed("its claims are not those of an access token"))?;
+    Ok((header, claims))
 }
 
-/// Only to explain a refusal.
-fn unverified_times(token: &str) -> Option<(Option<i64>, Option<i64>)> {
-    let claims = unverified_claims(token)?;
-    Some((claims.get("nbf").and_then(Value::as_i64), claims.get("exp").and_then(Value::as_i64)))
+fn check_outside_signature(outside: &OutsideIssuer, token: &str, algorithm: Algorithm, kid: Option<&str>) -> Result<(), Refusal> {
+    let mut tried = false;
+    for key in outside.keys_for(algorithm, kid) {
+        tried = true;
+        match key.check(algorithm, token) {
+            Checked::Good => return Ok(()),
+            Checked::Bad => {}
+            Checked::Malformed(reason) => return Err(malformed(&reason)),
+        }
+    }
+    match kid {
+        _ if tried => Err(bad_signature()),
+        Some(kid) if outside.has_key(kid) => {
+            Err(Refusal::invalid(format!("the access token's algorithm {} does not fit its key {}", algorithm.name(), quoted(kid))))
+        }
+        Some(kid) => Err(Refusal::invalid(format!(
+            "the access token was signed by key {}, which is not in the key set of its issuer; \
+             renew the key set if the issuer has new keys",
+            quoted(kid)
+        ))),
+        None => Err(Refusal::invalid(format!("the key set of the access token's issuer has no key for {}", algorithm.name()))),
+    }
 }
+
+/// Whole seconds of a NumericDate, which may have a fraction (RFC 7519 §2). Absurd numbers saturate.
+fn seconds(date: &Number) -> i64 {
+    date.as_i64().unwrap_or_else(|| date.as_f64().map_or(0, |date| date.floor() as i64))
+}
+
+/// `exp` must be there and not be over; `nbf` and `iat` must not lie ahead; all with [`LEEWAY`]. Tells when the token is over.
+fn check_times(claims: &Claims, now: Timestamp) -> Result<Timestamp, Refusal> {
+    let leeway = i64::try_from(LEEWAY.as_secs()).unwrap_or(0);
+    let now = now.seconds();
+    let instant = |seconds: i64| Timestamp(seconds.saturating_mul(1000));
+    let Some(expires) = claims.exp.as_ref().map(seconds) else {
+        return Err(Refusal::invalid("the access token does not say when it is over (exp)"));
+    };
+    if now >= expires.saturating_add(leeway) {
+        let reason = format!("the access token was over at {}; fetch a new one", instant(expires));
+        return Err(Refusal { expired: true, ..Refusal::invalid(reason) });
+    }
+    for (name, date) in [("nbf", &claims.nbf), ("iat", &claims.iat)] {
+        if let Some(date) = date.as_ref().map(seconds)
+            && date > now.saturating_add(leeway)
+        {
+            return Err(Refusal::invalid(format!(
+                "the access token is not valid before {} ({name}), and it is {} here; compare the clocks",
+                instant(date),
+                instant(now)
+            )));
+        }
+    }
+    Ok(instant(expires))
+}
+
+fn check_audience(claims: &Claims, audiences: &Audiences) -> Result<(), Refusal> {
+    let stated = claims.aud.as_ref().map_or(&[][..], OneOrMany::as_slice);
+    if stated.iter().any(|audience| audiences.contains(audience)) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(match stated.first() {
+        None => "the access token names no audience".to_owned(),
+        Some(first) => {
+            format!(
+                "the access token is for {}, not for this server; ask for one with this server's URL as resource or scope",
+                quoted(first)
+            )
+        }
+    }))
+}
+
+/// The application: `appid` (version 1) or `azp` (version 2), else `client_id`, as other issuers call it.
+fn application(claims: &Claims) -> Result<ApplicationId, Refusal> {
+    let (name, text) = match (&claims.appid, &claims.azp, &claims.client_id) {
+        (Some(appid), Some(azp), _) if appid != azp => {
+            return Err(Refusal::invalid("the access token names two applications, in appid and azp"));
+        }
+        (Some(id), _, _) => ("appid", id),
+        (None, Some(id), _) => ("azp", id),
+        (None, None, Some(id)) => ("client_id", id),
+        (None, None, None) => return Err(Refusal::invalid("the access token names no application (appid, azp or client_id)")),
+    };
+    text.parse().map_err(|_| Refusal::invalid(format!("the access token's {name} {} is not a GUID", quoted(text))))
+}
+
+#[cfg(test)]
+mod tests;

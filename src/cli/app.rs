@@ -6,9 +6,9 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 use uuid::Uuid;
 
 use super::{ConfigFile, Failure};
-use crate::auth::keyring::write_private;
 use crate::auth::secret;
 use crate::config::parse;
+use crate::files::write_private;
 
 #[derive(clap::Subcommand)]
 pub enum App {
@@ -62,7 +62,7 @@ impl App {
                 Ok(())
             }
             App::Add { name, config } => {
-                let (id, given) = (Uuid::new_v4(), secret::generate());
+                let (id, given) = (Uuid::new_v4(), new_secret()?);
                 edit(&config, |document| {
                     let list = document.entry("application").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
                     let list = list
@@ -71,7 +71,7 @@ impl App {
                     let mut table = Table::new();
                     table["id"] = value(id.to_string());
                     table["name"] = value(&name);
-                    table["secret_hash"] = value(secret::hash_text(&given));
+                    table["secret_hash"] = value(secret::hash_text(&secret::hash(&given)));
                     list.push(table);
                     Ok(())
                 })?;
@@ -81,9 +81,9 @@ impl App {
                 Ok(())
             }
             App::Rotate { application, config } => {
-                let given = secret::generate();
+                let given = new_secret()?;
                 edit(&config, |document| {
-                    find(document, &application)?["secret_hash"] = value(secret::hash_text(&given));
+                    find(document, &application)?["secret_hash"] = value(secret::hash_text(&secret::hash(&given)));
                     Ok(())
                 })?;
                 println!("secret        {given}   (shown once, kept as a hash)");
@@ -93,6 +93,10 @@ impl App {
             App::Enable { application, config } => enable(&config, &application, true),
         }
     }
+}
+
+fn new_secret() -> Result<String, Failure> {
+    secret::generate().map_err(|error| Failure::no(error.to_string()))
 }
 
 fn enable(config: &ConfigFile, application: &str, enabled: bool) -> Result<(), Failure> {

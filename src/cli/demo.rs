@@ -47,11 +47,11 @@ impl Demo {
             (None, true) => free_port().map_err(|error| failed("cannot find a free port", &error))?,
             (None, false) => SocketAddr::from(([127, 0, 0, 1], 8420)),
         };
-        let (application, given) = (Uuid::new_v4(), secret::generate());
+        let (application, given) = (Uuid::new_v4(), secret::generate().map_err(|error| failed("cannot make a secret", &error))?);
         let text = format!(
             "[server]\nlisten = \"{listen}\"\ndata_dir = {}\n\n[[application]]\nid = \"{application}\"\nname = \"Demo client\"\nsecret_hash = \"{}\"\n\n{CONFIGURATION}",
             toml_edit::Value::from(dir.display().to_string()),
-            secret::hash_text(&given)
+            secret::hash_text(&secret::hash(&given))
         );
         let checked = parse::parse(&text, &dir, None).map_err(|problems| failed("the demo's configuration", &problems))?;
         std::fs::create_dir_all(&dir).map_err(|error| failed("cannot make a scratch directory", &error))?;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use super::Failure;
-use crate::auth::keyring::write_private;
 use crate::auth::secret;
 use crate::config::starter;
+use crate::files::write_private;
 use crate::model::id::ApplicationId;
 
 #[derive(clap::Args)]
@@ -30,8 +30,8 @@ pub fn make(dir: &Path, data_dir: &str, listen: &str) -> Result<Made, Failure> {
     if file.exists() {
         return Err(Failure::no(format!("{} exists already\n  hint: choose another directory, or edit that file", file.display())));
     }
-    let (application, given) = (ApplicationId(Uuid::new_v4()), secret::generate());
-    let text = starter::text(application, &secret::hash_text(&given), data_dir, listen);
+    let (application, given) = (ApplicationId(Uuid::new_v4()), secret::generate().map_err(|error| Failure::no(error.to_string()))?);
+    let text = starter::text(application, &secret::hash_text(&secret::hash(&given)), data_dir, listen);
     std::fs::create_dir_all(dir)
         .and_then(|()| write_private(&file, text.as_bytes()))
         .map_err(|error| Failure::no(format!("cannot write {}: {error}", file.display())))?;

@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::{ConfigFile, Failure, init};
 use crate::appliance::Appliance;
-use crate::auth::keyring::write_private;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::files::write_private;
 use crate::http::listener::Listener;
 
 /// The file in the data directory that tells the shell where the appliance is.

@@ -214,7 +214,7 @@ fn read_applications(root: &Section<'_>) -> Vec<Application> {
         let name = section.name("name");
         let enabled = section.boolean("enabled", true);
         let secret_hash = section.text("secret_hash").and_then(|text| {
-            let hash = secret::parse_hash(&text);
+            let hash = secret::parse_hash(&text).ok();
             if hash.is_none() {
                 section.problem(
                     "secret_hash",
@@ -249,7 +249,9 @@ fn read_issuers(root: &Section<'_>, base: &Path, public_url: &str) -> Vec<Issuer
         } else if let (Some(issuer), Some(jwks)) = (issuer, jwks) {
             let jwks = base.join(jwks);
             let read = std::fs::read_to_string(&jwks).map_err(|error| error.to_string());
-            if let Err(reason) = read.and_then(|text| crate::auth::verify::Outside::new(&issuer, &audience, &text).map(|_| ())) {
+            if let Err(reason) = read.and_then(|text| {
+                crate::auth::issuer::OutsideIssuer::new(&issuer, &audience, &text).map(|_| ()).map_err(|error| error.to_string())
+            }) {
                 section.problem("jwks", format!("{} cannot be used: {reason}", jwks.display()), "it must be a JWKS, as RFC 7517 says");
             }
             issuers.push(Issuer { issuer, audience, jwks });

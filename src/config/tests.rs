@@ -11,7 +11,7 @@ use crate::model::job::Recurrence;
 
 fn starter_text() -> String {
     let id: ApplicationId = "7f4c1b0e-2a57-4d7c-9f0a-5f1b6a0c9b11".parse().unwrap();
-    starter::text(id, &secret::hash_text("x"), "C:\\data \"dir\"", "127.0.0.1:8420")
+    starter::text(id, &secret::hash_text(&secret::hash("x")), "C:\\data \"dir\"", "127.0.0.1:8420")
 }
 
 fn read(text: &str) -> Result<Config, String> {

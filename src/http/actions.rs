@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::connector::{JSON_MAX, failed};
 use super::{Answer, Call, route, wire};
 use crate::appliance::Appliance;
-use crate::auth::verify::Caller;
+use crate::config::Application;
 use crate::model::id::{MessageId, parse_guid};
 use crate::model::message::Message;
 use crate::store::{executions, messages};
@@ -65,7 +65,7 @@ fn error(status: u16, action: &str, detail: &str) -> Answer {
     answer
 }
 
-fn message(appliance: &Appliance, caller: &Caller, id: Option<&str>, action: &str) -> Result<Message, Answer> {
+fn message(appliance: &Appliance, caller: &Application, id: Option<&str>, action: &str) -> Result<Message, Answer> {
     let id = id.ok_or_else(|| error(400, action, "the parameter messageId is missing"))?;
     let id =
         parse_guid(id.trim_matches(['"', ' '])).map(MessageId).map_err(|problem| error(400, action, &format!("messageId is {problem}")))?;
@@ -75,12 +75,12 @@ fn message(appliance: &Appliance, caller: &Caller, id: Option<&str>, action: &st
     let message = found.ok_or_else(unknown)?;
     // Somebody else's message is as unknown as none.
     let live = appliance.live();
-    let allowed = live.config.job(message.activity_id).is_some_and(|job| job.applications.contains(&caller.application));
+    let allowed = live.config.job(message.activity_id).is_some_and(|job| job.applications.contains(&caller.id));
     if allowed { Ok(message) } else { Err(unknown()) }
 }
 
 /// Findings as the JSON text that clients save; a message id, quoted or not, stands for its execution (CONTRACT §1.2).
-fn errors(appliance: &Appliance, caller: &Caller, execution: Option<&str>, action: &str) -> Result<String, Answer> {
+fn errors(appliance: &Appliance, caller: &Application, execution: Option<&str>, action: &str) -> Result<String, Answer> {
     let id = execution.ok_or_else(|| error(400, action, "the parameter executionId is missing"))?.trim_matches(['"', ' ']);
     let of_execution = appliance
         .store

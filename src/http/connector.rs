@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::answer::Body;
 use super::{Answer, Call, route, wire};
 use crate::appliance::Appliance;
-use crate::auth::verify::Caller;
+use crate::config::Application;
 use crate::files::Received;
 use crate::model::execution::RowCounts;
 use crate::model::id::{MessageId, PopReceipt, parse_guid};
@@ -73,7 +73,7 @@ pub fn failed(error: &StoreError) -> Answer {
     }
 }
 
-fn enqueue(appliance: &Arc<Appliance>, mut call: Call, caller: &Caller, job: &Arc<Job>) {
+fn enqueue(appliance: &Arc<Appliance>, mut call: Call, caller: &Application, job: &Arc<Job>) {
     let new = match admit(appliance, &call, caller, job) {
         Ok(new) => new,
         Err(refusal) => return call.answer(refusal),
@@ -161,7 +161,7 @@ fn too_large(most: u64) -> Answer {
 }
 
 /// Everything that can be decided before the body is read.
-fn admit(appliance: &Arc<Appliance>, call: &Call, caller: &Caller, job: &Job) -> Result<NewMessage, Answer> {
+fn admit(appliance: &Arc<Appliance>, call: &Call, caller: &Application, job: &Job) -> Result<NewMessage, Answer> {
     direction(job, Direction::Import)?;
     if call.declared().is_none() {
         // The decoder behind us calls a chunk that is cut short complete: better no such body than a short document taken for a whole one.
@@ -203,7 +203,7 @@ fn admit(appliance: &Arc<Appliance>, call: &Call, caller: &Caller, job: &Job) ->
         entity: entity.entity.name.clone(),
         company,
         external_id,
-        application_id: Some(caller.application),
+        application_id: Some(caller.id),
         size: 0,
         sha256: String::new(),
         checksum: 0,
@@ -218,7 +218,17 @@ fn dequeue(appliance: &Arc<Appliance>, call: Call, job: &Arc<Job>) {
     if let Err(refusal) = direction(job, Direction::Export) {
         return call.answer(refusal);
     }
-    let receipt = PopReceipt(crate::auth::secret::generate());
+    let receipt = match crate::auth::secret::generate() {
+        Ok(random) => PopReceipt(random),
+        Err(error) => {
+            log::error!("request failed reason=\"{error}\"");
+            return call.answer(Answer::refuse(
+                500,
+                "no pop receipt could be made: nothing was dequeued",
+                "an operator finds the reason in the log",
+            ));
+        }
+    };
     let now = appliance.clock.now();
     let live = appliance.live();
     let until = now.plus(live.config.queue.lease);

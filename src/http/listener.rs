@@ -13,9 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use super::answer::{Answer, Body};
-use super::route;
+use super::{address, route};
 use crate::appliance::Appliance;
-use crate::auth::oauth;
 
 /// Threads that handle requests.
 const HANDLERS: usize = 32;
@@ -48,9 +47,9 @@ impl Call {
         let path = path
             .split('/')
             .filter(|segment| !segment.is_empty())
-            .map(|segment| oauth::decode(&segment.replace('+', "%2B")))
+            .map(|segment| address::decode(&segment.replace('+', "%2B")))
             .collect::<Option<Vec<_>>>();
-        let (Some(path), Some(query)) = (path, oauth::parse_form(query.as_bytes())) else {
+        let (Some(path), Some(query)) = (path, address::pairs(query)) else {
             return Err((request, "the address has a broken percent escape"));
         };
         let declared = request.body_length().map(|length| length as u64);

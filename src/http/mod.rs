@@ -1,6 +1,7 @@
 //! The wire. Only `listener` knows tiny_http; the others take a [`Call`] and give an [`Answer`].
 
 pub mod actions;
+pub mod address;
 pub mod answer;
 pub mod connector;
 pub mod listener;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Answer, Call, actions, connector, operator, tokens};
 use crate::appliance::Appliance;
-use crate::auth::verify::Caller;
+use crate::auth::token::Version;
+use crate::auth::{permit, verify};
+use crate::config::Application;
 use crate::model::id::ActivityId;
 use crate::model::job::Job;
 
@@ -28,12 +30,14 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
             Some(action) if method == "POST" => actions::route(appliance, call, action),
             _ => call.answer(Answer::refuse(404, "this entity set is not served", "post to one of its actions")),
         },
-        ("POST", [_, "oauth2", "token"]) => tokens::token(appliance, call, false),
-        ("POST", [_, "oauth2", "v2.0", "token"]) => tokens::token(appliance, call, true),
+        ("POST", [_, "oauth2", "token"]) => tokens::token(appliance, call, Version::V1),
+        ("POST", [_, "oauth2", "v2.0", "token"]) => tokens::token(appliance, call, Version::V2),
         ("GET", ["common", "discovery", "instance"]) => tokens::instance(appliance, call),
-        ("GET", [_, "v2.0", ".well-known", "openid-configuration"]) => tokens::openid_configuration(appliance, call, true),
-        ("GET", [_, ".well-known", "openid-configuration"]) => tokens::openid_configuration(appliance, call, false),
-        ("GET", [_, "discovery", "v2.0", "keys"]) => call.answer(Answer::json(200, &appliance.keyring.jwks())),
+        ("GET", [_, "v2.0", ".well-known", "openid-configuration"]) => tokens::openid_configuration(appliance, call, Version::V2),
+        ("GET", [_, ".well-known", "openid-configuration"]) => tokens::openid_configuration(appliance, call, Version::V1),
+        ("GET", [_, "discovery", "keys"] | [_, "discovery", "v2.0", "keys"]) => {
+            call.answer(Answer::json(200, &appliance.keyring.jwks(appliance.clock.now())))
+        }
         ("GET" | "HEAD", ["healthz"]) => call.answer(Answer::text(200, "text/plain; charset=utf-8", "ok\n")),
         ("GET" | "HEAD", ["readyz"]) => operator::ready(appliance, call),
         ("GET", ["metrics"]) => operator::metrics(appliance, call),
@@ -53,30 +57,25 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
 }
 
 /// The application that calls, by its bearer token; the refusal otherwise (RFC 6750 §3).
-pub fn caller(appliance: &Appliance, call: &Call) -> Result<Caller, Answer> {
-    let unauthorized = |detail: &str, error: Option<&str>| {
-        let challenge = error.map_or_else(
-            || "Bearer realm=\"entrepot\"".to_owned(),
-            |error| format!("Bearer realm=\"entrepot\", error=\"{error}\", error_description=\"{}\"", detail.replace('"', "'")),
-        );
-        Answer::refuse(401, detail, "ask the token endpoint for a token and send it as Authorization: Bearer …")
-            .with("WWW-Authenticate", challenge)
-    };
-    let Some(header) = call.header("Authorization") else { return Err(unauthorized("no token was sent", None)) };
-    let token = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-    let Some(token) = token else {
-        return Err(unauthorized("the Authorization header is not Bearer and a token", Some("invalid_request")));
-    };
+pub fn caller(appliance: &Appliance, call: &Call) -> Result<Application, Answer> {
+    const HINT: &str = "ask the token endpoint for a token and send it as Authorization: Bearer …";
     let live = appliance.live();
-    let caller = live.verifier.verify(token, appliance.clock.now()).map_err(|refusal| unauthorized(&refusal.0, Some("invalid_token")))?;
-    match live.config.application(caller.application) {
-        Some(application) if application.enabled => Ok(caller),
-        _ => Err(unauthorized("the token's application is unknown here or disabled", Some("invalid_token"))),
+    let verified = verify::bearer(call.header("Authorization")).and_then(|token| live.verifier.verify(token, appliance.clock.now()));
+    let caller =
+        verified.map_err(|refusal| Answer::refuse(401, &refusal.reason, HINT).with("WWW-Authenticate", refusal.www_authenticate()))?;
+    permit::admit(&caller, live.config.application(caller.application)).cloned().map_err(|denied| denial(&denied))
+}
+
+fn denial(denied: &permit::Denied) -> Answer {
+    let answer = Answer::refuse(denied.status(), &denied.to_string(), "an operator can change that in the configuration");
+    match denied.www_authenticate() {
+        Some(challenge) => answer.with("WWW-Authenticate", challenge),
+        None => answer,
     }
 }
 
 /// The job of an activity id, when the caller may use it.
-pub fn job(appliance: &Appliance, caller: &Caller, activity: &str) -> Result<Arc<Job>, Answer> {
+pub fn job(appliance: &Appliance, caller: &Application, activity: &str) -> Result<Arc<Job>, Answer> {
     let id: ActivityId =
         activity.parse().map_err(|error| Answer::refuse(400, &format!("the activity id is {error}"), "copy it from the job"))?;
     let live = appliance.live();
@@ -87,10 +86,7 @@ pub fn job(appliance: &Appliance, caller: &Caller, activity: &str) -> Result<Arc
             "copy it from the job; an operator can list jobs with entrepot job list",
         )
     })?;
-    if !job.applications.contains(&caller.application) {
-        let detail = format!("application {} may not use the job {}", caller.application, job.name);
-        return Err(Answer::refuse(403, &detail, "an operator can name it in the job's applications"));
-    }
+    permit::permit(caller, &job.name, &job.applications).map_err(|denied| denial(&denied))?;
     if !job.enabled {
         return Err(Answer::refuse(403, &format!("the job {} is disabled", job.name), "an operator can set enabled = true"));
     }

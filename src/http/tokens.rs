@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use super::{Answer, Call};
 use crate::appliance::{Appliance, audiences};
-use crate::auth::discovery;
-use crate::auth::oauth::{self, FORM_MAX, Request};
-use crate::auth::token::Version;
+use crate::auth::audience::Audiences;
+use crate::auth::discovery::{self, Tenant};
+use crate::auth::oauth::{Client, TokenEndpoint, TokenRequest};
+use crate::auth::token::{TOKEN_LIFETIME, Version};
+
+/// A larger form is refused.
+const FORM_MAX: usize = 64 * 1024;
 
 /// `POST /<tenant>/oauth2/token` and its v2.0 form.
-pub fn token(appliance: &Arc<Appliance>, mut call: Call, v2: bool) {
+pub fn token(appliance: &Arc<Appliance>, mut call: Call, version: Version) {
     let body = match call.small_body(FORM_MAX) {
         Ok(Some(body)) => body,
         Ok(None) => {
@@ -22,15 +26,25 @@ pub fn token(appliance: &Arc<Appliance>, mut call: Call, v2: bool) {
         Err(_) => return call.answer(Answer::refuse(400, "the body ended early", "send it again")),
     };
     let live = appliance.live();
-    let request = Request { body: &body, authorization: call.header("Authorization"), version: if v2 { Version::V2 } else { Version::V1 } };
-    let given = oauth::answer(&request, &appliance.keyring, &audiences(&live.config), &live.config.applications, appliance.clock.now());
+    let client = |id| live.config.application(id).map(Client::from);
+    let audiences = Audiences::new(audiences(&live.config));
+    let endpoint = TokenEndpoint {
+        keyring: &appliance.keyring,
+        issuer_base: &live.config.server.public_url,
+        audiences: &audiences,
+        client: &client,
+        lifetime: TOKEN_LIFETIME,
+    };
+    let tenant = call.path.first().cloned().unwrap_or_default();
+    let request = TokenRequest { body: &body, authorization: call.header("Authorization"), tenant: &tenant, version };
+    let given = endpoint.answer(&request, appliance.clock.now());
     match given.application {
-        Some(application) => log::info!("token issued application={application} peer={}", call.peer()),
-        None => log::warn!("token refused peer={} error={}", call.peer(), given.json["error"]),
+        Some(application) if given.status == 200 => log::info!("token issued application={application} peer={}", call.peer()),
+        _ => log::warn!("token refused peer={} error={}", call.peer(), given.json["error"]),
     }
     let mut answer = Answer::json(given.status, &given.json).with("Cache-Control", "no-store").with("Pragma", "no-cache");
-    if given.challenge {
-        answer = answer.with("WWW-Authenticate", "Basic realm=\"entrepot\"");
+    if let Some(challenge) = given.www_authenticate {
+        answer = answer.with("WWW-Authenticate", challenge);
     }
     call.answer(answer);
 }
@@ -45,13 +59,15 @@ fn base(appliance: &Appliance, call: &Call) -> String {
 
 /// `GET /common/discovery/instance`.
 pub fn instance(appliance: &Arc<Appliance>, call: Call) {
-    let document = discovery::instance(&base(appliance, &call), call.query("api-version").unwrap_or_default());
+    let document = discovery::instance(&base(appliance, &call), call.query("authorization_endpoint"));
     call.answer(Answer::json(200, &document));
 }
 
 /// `GET /<tenant>/.well-known/openid-configuration` and its v2.0 form.
-pub fn openid_configuration(appliance: &Arc<Appliance>, call: Call, v2: bool) {
-    let tenant: String = call.path[0].chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).take(100).collect();
-    let document = discovery::openid_configuration(&base(appliance, &call), &tenant, v2);
-    call.answer(Answer::json(200, &document));
+pub fn openid_configuration(appliance: &Arc<Appliance>, call: Call, version: Version) {
+    let answer = match call.path.first().map(|segment| segment.parse::<Tenant>()) {
+        Some(Ok(tenant)) => Answer::json(200, &discovery::openid_configuration(&base(appliance, &call), &tenant, version)),
+        _ => Answer::refuse(400, "the address names no tenant: a GUID or a domain name is expected", "correct the address"),
+    };
+    call.answer(answer);
 }
