@@ -30,6 +30,9 @@ fn messages_are_listed_shown_replayed_cancelled_and_released_from_the_shell() {
     assert!(list.contains(&id) && list.contains("refused"), "{list}");
     let shown = done(&dir, &["message", "show", &id]);
     assert!(shown.contains("column \"AMOUNT\": found \"x\"") && shown.contains("hint:") && shown.contains("received"), "{shown}");
+    assert_eq!(done(&dir, &["message", "document", &id]), "ID,NAME,AMOUNT\n1,a,x\n");
+    let refused = done(&dir, &["message", "refused", &id]);
+    assert!(refused.starts_with("ID,NAME,AMOUNT,Entrepot line,Entrepot reason\r\n1,a,x,2,"), "{refused}");
     let replayed = done(&dir, &["message", "replay", &id, "--json"]);
     let replayed: serde_json::Value = serde_json::from_str(&replayed).unwrap();
     app.settle();

@@ -50,6 +50,12 @@ pub enum MessageVerb {
     /// One message, with its timeline and findings.
     #[command(after_help = "Example: entrepot message show 0199…")]
     Show(Named),
+    /// Its document, as it came or was made, on stdout.
+    #[command(after_help = "Example: entrepot message document 0199… > document.csv")]
+    Document(Named),
+    /// Its refused rows with the reasons beside them, on stdout: mend them and send them again.
+    #[command(after_help = "Example: entrepot message refused 0199… > mend.csv")]
+    Refused(Named),
     /// Process a message again: a new message with the same payload.
     #[command(after_help = "Example: entrepot message replay 0199…")]
     Replay(Named),
@@ -128,12 +134,26 @@ impl Operator {
         if status == 200 {
             return Ok(value);
         }
-        Err(Failure::no(format!(
-            "{}\n  hint: {}",
-            value["detail"].as_str().unwrap_or("refused"),
-            value["hint"].as_str().unwrap_or_default()
-        )))
+        Err(refusal(&value))
     }
+}
+
+fn refusal(value: &Value) -> Failure {
+    Failure::no(format!("{}\n  hint: {}", value["detail"].as_str().unwrap_or("refused"), value["hint"].as_str().unwrap_or_default()))
+}
+
+/// A file of a message, streamed to stdout.
+fn print_file(named: &Named, which: &str) -> Result<(), Failure> {
+    let operator = Operator::connect(&named.common)?;
+    let url = format!("{}/api/v1/messages/{}/{which}", operator.base, escape(&named.id));
+    let failed = |error: &dyn std::fmt::Display| Failure::no(format!("cannot fetch the {which} of {}: {error}", named.id));
+    let mut response =
+        operator.agent.get(&url).header("Authorization", &format!("Bearer {}", operator.token)).call().map_err(|error| failed(&error))?;
+    if response.status().as_u16() != 200 {
+        let value: Value = response.body_mut().read_json().map_err(|error| failed(&error))?;
+        return Err(refusal(&value));
+    }
+    std::io::copy(&mut response.body_mut().as_reader(), &mut std::io::stdout().lock()).map(|_| ()).map_err(|error| failed(&error))
 }
 
 /// One path segment or query value.
@@ -304,6 +324,8 @@ impl MessageVerb {
                 Ok(())
             }
             MessageVerb::Show(named) => act("GET", "messages", &named, ""),
+            MessageVerb::Document(named) => print_file(&named, "document"),
+            MessageVerb::Refused(named) => print_file(&named, "refused"),
             MessageVerb::Replay(named) => act("POST", "messages", &named, "/replay"),
             MessageVerb::Cancel(named) => act("POST", "messages", &named, "/cancel"),
             MessageVerb::Release(named) => act("POST", "messages", &named, "/release"),

@@ -320,6 +320,12 @@ impl Rounds {
     fn take_back(&mut self, messages: &[MessageId]) -> Result<(), String> {
         let transaction = self.connection.transaction().map_err(|error| error.to_string())?;
         for message in messages {
+            transaction
+                .execute(
+                    "UPDATE segment SET live = live - 1 WHERE number = (SELECT segment FROM message WHERE id = ?1)",
+                    [message.to_string()],
+                )
+                .map_err(|error| error.to_string())?;
             transaction.execute("DELETE FROM message WHERE id = ?1", [message.to_string()]).map_err(|error| error.to_string())?;
         }
         transaction.commit().map_err(|error| error.to_string())
