@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 
 use crate::auth::issuer::OutsideIssuer;
 use crate::auth::keyring::Keyring;
+use crate::auth::sign_in::SignInLink;
 use crate::auth::verify::Verifier;
 use crate::background::dispatch::Dispatch;
 use crate::background::{scheduler, worker};
@@ -21,7 +22,7 @@ use crate::model::id::MessageId;
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
 use crate::store::entities::Entities;
-use crate::store::{Store, jobs, messages};
+use crate::store::{Store, jobs, messages, people};
 
 /// The configuration in force and what is made from it. Replaced as a whole when the file changes.
 pub struct Live {
@@ -49,6 +50,8 @@ pub struct Appliance {
     pub keyring: Arc<Keyring>,
     /// What operators (the shell) authenticate with.
     pub operator_token: String,
+    /// The link with which the first person signs in.
+    pub sign_in_link: SignInLink,
     ids: Mutex<uuid::ContextV7>,
     first_id_at: Timestamp,
     live: RwLock<Arc<Live>>,
@@ -123,6 +126,7 @@ impl Appliance {
             scheduled: Progress::default(),
             keyring,
             operator_token,
+            sign_in_link: SignInLink::default(),
             ids: Mutex::new(uuid::ContextV7::new()),
             first_id_at,
             live: RwLock::new(live.clone()),
@@ -220,6 +224,18 @@ impl Appliance {
             .filter(|job| job.project.direction == Direction::Import)
             .for_each(|job| self.dispatch.want(job.activity_id));
         Ok(())
+    }
+
+    /// Whether anybody may sign in to the pages yet.
+    pub fn has_users(&self) -> bool {
+        // A queue that cannot be read is told elsewhere; no link is made then.
+        !self.live().config.users.is_empty() || self.store.read("read the users", people::users).is_ok_and(|users| !users.is_empty())
+    }
+
+    /// Makes a new sign-in link, in the place of an earlier one.
+    pub fn make_sign_in_link(&self) -> Result<String, StartError> {
+        let token = self.sign_in_link.make(self.clock.now()).map_err(|error| StartError(error.to_string()))?;
+        Ok(format!("{}/welcome/{token}", self.live().config.server.public_url))
     }
 
     /// Waits until everything that is due now is done: for tests that move the clock.

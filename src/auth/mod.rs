@@ -14,6 +14,7 @@ pub mod oauth;
 pub mod password;
 pub mod permit;
 pub mod secret;
+pub mod sign_in;
 pub mod token;
 pub mod verify;
 

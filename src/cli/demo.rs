@@ -70,7 +70,10 @@ impl Demo {
             Err(failure) => println!("This step did not hold: {}", failure.message),
         }
         if !self.once && result.is_ok() {
-            println!("\nThe appliance goes on. Look at it: entrepot message list --data-dir {}\nStop with Ctrl-C.", dir.display());
+            if let Some(link) = running.first_link()? {
+                println!("\nThe appliance goes on. Look at its pages: {link}");
+            }
+            println!("Or from the shell: entrepot message list --data-dir {}\nStop with Ctrl-C.", dir.display());
             let (sender, receiver) = mpsc::channel();
             ctrlc::set_handler(move || {
                 // The receiver is gone only when the process ends anyway.

@@ -11,6 +11,7 @@ mod demo;
 mod init;
 mod operate;
 mod serve;
+mod user;
 
 use crate::log::LogFormat;
 
@@ -48,6 +49,9 @@ enum Verb {
     /// Messages of the running appliance.
     #[command(subcommand)]
     Message(operate::MessageVerb),
+    /// People who sign in to the pages.
+    #[command(subcommand)]
+    User(user::UserVerb),
     /// Exit 0 when the appliance is ready: for containers and services.
     #[command(after_help = "Example: entrepot healthcheck --config entrepot.toml")]
     Healthcheck(ConfigFile),
@@ -117,6 +121,7 @@ pub fn main() -> ExitCode {
         Verb::App(app) => app.run(),
         Verb::Job(job) => job.run(),
         Verb::Message(message) => message.run(),
+        Verb::User(verb) => verb.run(),
         Verb::Healthcheck(config) => operate::healthcheck(&config),
     };
     match done {

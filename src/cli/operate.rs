@@ -76,7 +76,7 @@ pub struct Common {
     data_dir: Option<std::path::PathBuf>,
     /// For programs.
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 #[derive(clap::Args)]
@@ -88,7 +88,7 @@ pub struct Named {
 }
 
 /// The operator API of the running appliance.
-struct Operator {
+pub struct Operator {
     agent: ureq::Agent,
     base: String,
     token: String,
@@ -99,7 +99,7 @@ fn agent() -> ureq::Agent {
 }
 
 impl Operator {
-    fn connect(common: &Common) -> Result<Operator, Failure> {
+    pub fn connect(common: &Common) -> Result<Operator, Failure> {
         let data_dir = match &common.data_dir {
             Some(dir) => dir.clone(),
             None if common.config.find().is_some() => common.config.load()?.config.server.data_dir,
@@ -119,7 +119,7 @@ impl Operator {
         Ok(Operator { agent: agent(), base: member("url")?, token: member("operator_token")? })
     }
 
-    fn ask(&self, method: &str, path: &str) -> Result<Value, Failure> {
+    pub fn ask(&self, method: &str, path: &str) -> Result<Value, Failure> {
         let url = format!("{}/api/v1/{path}", self.base);
         let bearer = format!("Bearer {}", self.token);
         let sent = match method {
@@ -157,7 +157,7 @@ fn print_file(named: &Named, which: &str) -> Result<(), Failure> {
 }
 
 /// One path segment or query value.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.bytes()
         .map(
             |byte| {
@@ -167,7 +167,7 @@ fn escape(text: &str) -> String {
         .collect()
 }
 
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".into(),
         Value::String(text) => text.clone(),

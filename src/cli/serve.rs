@@ -36,6 +36,10 @@ impl Serve {
         if let Some(file) = &running.appliance.live().config.file {
             println!("configuration {}; changes are applied as they are saved", file.display());
         }
+        match running.first_link()? {
+            Some(link) => println!("sign in to the pages, once, with this link: {link}"),
+            None => println!("the pages are at {}/", running.appliance.live().config.server.public_url),
+        }
         println!("go on with: entrepot job list, entrepot message list; stop with Ctrl-C");
         let (sender, receiver) = mpsc::channel();
         ctrlc::set_handler(move || {
@@ -122,6 +126,14 @@ impl Running {
         write_private(&data_dir.join(RUNNING), running.to_string().as_bytes())
             .map_err(|error| Failure::no(format!("cannot write {}: {error}", data_dir.join(RUNNING).display())))?;
         Ok(Running { appliance, listener, data_dir })
+    }
+
+    /// The one-time link for the first person; `None` when somebody can sign in already.
+    pub fn first_link(&self) -> Result<Option<String>, Failure> {
+        if self.appliance.has_users() {
+            return Ok(None);
+        }
+        self.appliance.make_sign_in_link().map(Some).map_err(|error| Failure::no(error.to_string()))
     }
 
     /// Requests first, then everything else.

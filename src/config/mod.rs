@@ -6,6 +6,7 @@ pub mod parse;
 pub mod problem;
 mod section;
 pub mod starter;
+mod user;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use crate::model::entity::Entity;
 use crate::model::id::{ActivityId, ApplicationId};
 use crate::model::job::Job;
+use crate::model::person::User;
 use crate::model::project::Project;
 
 /// The whole configuration, resolved.
@@ -29,6 +31,8 @@ pub struct Config {
     pub server: Server,
     /// `[queue]`
     pub queue: Queue,
+    /// `[[user]]`; those made by the sign-in link are kept in the store.
+    pub users: Vec<User>,
     /// `[[application]]`
     pub applications: Vec<Application>,
     /// `[[issuer]]`
@@ -119,6 +123,11 @@ impl Config {
     /// The application with this client id.
     pub fn application(&self, id: ApplicationId) -> Option<&Application> {
         self.applications.iter().find(|application| application.id == id)
+    }
+
+    /// The user of this name, in any case.
+    pub fn user(&self, name: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.name.eq_ignore_ascii_case(name))
     }
 
     /// The entity with this name or alias.

@@ -91,10 +91,11 @@ fn read(root: &Section<'_>, base: &Path, file: Option<PathBuf>) -> Option<Config
     let entities = read_entities(root, &databases);
     let projects = read_projects(root, &entities);
     let jobs = read_jobs(root, &projects, &applications);
-    for name in ["user", "alert", "fault"] {
+    let users = super::user::read(root);
+    for name in ["alert", "fault"] {
         root.later(name);
     }
-    Some(Config { file, server, queue, applications, issuers, databases, entities, projects, jobs })
+    Some(Config { file, server, queue, users, applications, issuers, databases, entities, projects, jobs })
 }
 
 fn default_server(base: &Path) -> Server {

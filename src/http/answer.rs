@@ -30,6 +30,8 @@ fn phrase(status: u16) -> &'static str {
         200 => "OK",
         201 => "Created",
         204 => "No Content",
+        303 => "See Other",
+        304 => "Not Modified",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -37,6 +39,7 @@ fn phrase(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         409 => "Conflict",
         411 => "Length Required",
+        410 => "Gone",
         413 => "Payload Too Large",
         501 => "Not Implemented",
         503 => "Service Unavailable",
@@ -66,6 +69,11 @@ impl Answer {
         }
     }
 
+    /// See Other: where a form was taken, the browser goes on with a GET.
+    pub fn see_other(location: &str) -> Answer {
+        Answer::empty(303).with("Location", location)
+    }
+
     /// Nothing.
     pub fn empty(status: u16) -> Answer {
         Answer { status, reason: phrase(status).into(), headers: Vec::new(), body: Body::Bytes(Vec::new()) }
@@ -77,6 +85,12 @@ impl Answer {
         let mut answer = Answer::json(status, &value).with("Content-Type", "application/problem+json");
         answer.reason = detail.to_owned();
         answer
+    }
+
+    /// Adds a header beside one of the same name.
+    pub fn and(mut self, name: &'static str, value: impl Into<String>) -> Answer {
+        self.headers.push((name, value.into()));
+        self
     }
 
     /// Adds or replaces a header.
@@ -92,8 +106,8 @@ impl Answer {
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {}\r\n", clean(value)));
         }
-        // RFC 9110 §8.6: a 204 has no length.
-        if self.status != 204 {
+        // RFC 9110 §8.6: a 204 has no length, and a 304 that of another answer.
+        if !matches!(self.status, 204 | 304) {
             head.push_str(&format!("Content-Length: {length}\r\n"));
         }
         head.push_str("X-Content-Type-Options: nosniff\r\n\r\n");

@@ -6,6 +6,7 @@ pub mod answer;
 pub mod connector;
 pub mod listener;
 pub mod operator;
+mod pages;
 pub mod route;
 pub mod tokens;
 pub mod wire;

@@ -14,14 +14,17 @@ use crate::background::scheduler;
 use crate::model::id::{MessageId, parse_guid};
 use crate::model::job::{Job, Recurrence};
 use crate::model::message::{Message, PayloadPlace};
+use crate::model::person::User;
 use crate::model::project::Direction;
 use crate::model::state::MessageState;
 use crate::model::time::Timestamp;
 use crate::store::messages::{self, NewMessage, Payload, Selection};
-use crate::store::{StoreError, executions, jobs};
+use crate::store::{StoreError, executions, jobs, people};
 
 /// Messages of one page.
 const PAGE_MAX: u32 = 500;
+/// Who acts through the shell.
+const OPERATOR: &str = "an operator";
 /// Load samples of one answer.
 const SAMPLES_MAX: u32 = 1440;
 
@@ -41,35 +44,38 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
         ("GET", ["jobs"]) => list_jobs(appliance),
         ("GET", ["jobs", id]) => find_job(appliance, id).and_then(|job| show_job(appliance, &job)),
         ("POST", ["jobs", id, action @ ("run" | "pause" | "resume")]) => {
-            find_job(appliance, id).and_then(|job| act_on_job(appliance, &job, action))
+            find_job(appliance, id).and_then(|job| act_on_job(appliance, &job, action, OPERATOR))
         }
+        ("GET", ["users"]) => list_users(appliance),
+        ("POST", ["users", _, "remove"]) => remove_user(appliance, call.path.get(3).map_or("", String::as_str)),
+        ("POST", ["sign-in-link"]) => make_sign_in_link(appliance),
         ("GET", ["messages"]) => selection(appliance, &call).and_then(|selection| list_messages(appliance, &selection)),
         ("GET", ["messages", id]) => find_message(appliance, id).and_then(|message| show_message(appliance, &message)),
         ("GET", ["messages", id, "findings"]) => find_message(appliance, id).and_then(|message| findings(appliance, &message, &call)),
         ("GET", ["messages", id, "document"]) => find_message(appliance, id).and_then(|message| document(appliance, &message)),
         ("GET", ["messages", id, "refused"]) => find_message(appliance, id).and_then(|message| refused(appliance, &message)),
         ("POST", ["messages", id, action @ ("replay" | "cancel" | "release")]) => {
-            find_message(appliance, id).and_then(|message| act_on_message(appliance, &message, action))
+            find_message(appliance, id).and_then(|message| act_on_message(appliance, &message, action, OPERATOR))
         }
         _ => Err(Answer::refuse(404, "the operator API has nothing there", "it has jobs and messages")),
     };
     call.answer(answer.unwrap_or_else(|refusal| refusal));
 }
 
-type Answered = Result<Answer, Answer>;
+pub(super) type Answered = Result<Answer, Answer>;
 
-fn stored<T>(result: Result<T, StoreError>) -> Result<T, Answer> {
+pub(super) fn stored<T>(result: Result<T, StoreError>) -> Result<T, Answer> {
     result.map_err(|error| failed(&error))
 }
 
-fn find_job(appliance: &Appliance, id: &str) -> Result<Arc<Job>, Answer> {
+pub(super) fn find_job(appliance: &Appliance, id: &str) -> Result<Arc<Job>, Answer> {
     let live = appliance.live();
     let found =
         live.config.jobs.iter().find(|job| parse_guid(id).is_ok_and(|id| id == job.activity_id.0) || job.name.eq_ignore_ascii_case(id));
     found.cloned().ok_or_else(|| Answer::refuse(404, &format!("there is no job {id}"), "entrepot job list shows them"))
 }
 
-fn find_message(appliance: &Appliance, id: &str) -> Result<Message, Answer> {
+pub(super) fn find_message(appliance: &Appliance, id: &str) -> Result<Message, Answer> {
     let id = parse_guid(id)
         .map(MessageId)
         .map_err(|error| Answer::refuse(400, &format!("the message id is {error}"), "entrepot message list shows them"))?;
@@ -77,7 +83,7 @@ fn find_message(appliance: &Appliance, id: &str) -> Result<Message, Answer> {
         .ok_or_else(|| Answer::refuse(404, &format!("there is no message {id}"), "entrepot message list shows them"))
 }
 
-fn job_json(appliance: &Appliance, job: &Job) -> Result<Value, Answer> {
+pub(super) fn job_json(appliance: &Appliance, job: &Job) -> Result<Value, Answer> {
     let record = stored(appliance.store.read("read the job", |connection| jobs::find(connection, job.activity_id)))?;
     let (recurrence, next) = match &job.recurrence {
         Recurrence::OnArrival => ("on arrival".to_owned(), Vec::new()),
@@ -107,24 +113,24 @@ fn show_job(appliance: &Appliance, job: &Job) -> Answered {
     Ok(Answer::json(200, &value))
 }
 
-fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str) -> Answered {
+pub(super) fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str, by: &str) -> Answered {
     if action == "run" {
         if !job.enabled {
             return Err(Answer::refuse(409, &format!("the job {} is disabled", job.name), "set enabled = true in the configuration"));
         }
-        log::info!("job run job=\"{}\" by=operator", job.name);
+        log::info!("job run job=\"{}\" by=\"{by}\"", job.name);
         stored(scheduler::start(appliance, job))?;
     } else {
         let (activity, paused) = (job.activity_id, action == "pause");
         stored(appliance.store.write("pause or resume the job", move |batch| jobs::set_paused(batch.connection, activity, paused)))?;
-        log::info!("job {action}d job=\"{}\" by=operator", job.name);
+        log::info!("job {action}d job=\"{}\" by=\"{by}\"", job.name);
         appliance.dispatch.want(activity);
         appliance.bell.ring();
     }
     Ok(Answer::json(200, &job_json(appliance, job)?))
 }
 
-fn message_json(appliance: &Appliance, message: &Message) -> Value {
+pub(super) fn message_json(appliance: &Appliance, message: &Message) -> Value {
     let live = appliance.live();
     json!({
         "id": message.id, "activity_id": message.activity_id, "job": live.config.job(message.activity_id).map(|job| job.name.clone()),
@@ -137,22 +143,22 @@ fn message_json(appliance: &Appliance, message: &Message) -> Value {
     })
 }
 
-fn selection(appliance: &Appliance, call: &Call) -> Result<Selection, Answer> {
+pub(super) fn selection(appliance: &Appliance, call: &Call) -> Result<Selection, Answer> {
     let bad = |detail: &str| Answer::refuse(400, detail, "correct the query");
     let mut selection = Selection { limit: 50, ..Selection::default() };
-    if let Some(job) = call.query("job") {
+    if let Some(job) = call.query("job").filter(|given| !given.is_empty()) {
         selection.activity_id = Some(find_job(appliance, job)?.activity_id);
     }
-    if let Some(state) = call.query("state") {
+    if let Some(state) = call.query("state").filter(|given| !given.is_empty()) {
         selection.state = Some(state.parse::<MessageState>().map_err(|reason| bad(&reason))?);
     }
-    if let Some(before) = call.query("before") {
+    if let Some(before) = call.query("before").filter(|given| !given.is_empty()) {
         selection.before = Some(before.parse().map_err(|_| bad("before is no message id"))?);
     }
     if let Some(limit) = call.query("limit") {
         selection.limit = limit.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)).ok_or_else(|| bad("limit is 1 to 500"))?;
     }
-    selection.attention = call.query("attention").is_some();
+    selection.attention = call.query("attention").is_some_and(|given| !given.is_empty());
     Ok(selection)
 }
 
@@ -194,14 +200,14 @@ fn download(name: &str, stream: Box<dyn std::io::Read + Send>, size: u64) -> Ans
     answer
 }
 
-fn document(appliance: &Appliance, message: &Message) -> Answered {
+pub(super) fn document(appliance: &Appliance, message: &Message) -> Answered {
     let payload = appliance.store.spool().open_payload(&message.place, message.size, message.checksum);
     let payload = payload.map_err(|error| Answer::refuse(404, &error.to_string(), "payloads are kept for queue.retention"))?;
     let extension = if message.direction == Direction::Export { "zip" } else { "csv" };
     Ok(download(&format!("{}.{extension}", message.id), Box::new(payload), message.size))
 }
 
-fn refused(appliance: &Appliance, message: &Message) -> Answered {
+pub(super) fn refused(appliance: &Appliance, message: &Message) -> Answered {
     let name =
         message.refused_file.as_ref().ok_or_else(|| Answer::refuse(404, "no row of this message was refused", "look at its findings"))?;
     let (file, size) = appliance
@@ -212,18 +218,19 @@ fn refused(appliance: &Appliance, message: &Message) -> Answered {
     Ok(download(name, Box::new(file), size))
 }
 
-fn act_on_message(appliance: &Arc<Appliance>, message: &Message, action: &str) -> Answered {
+pub(super) fn act_on_message(appliance: &Arc<Appliance>, message: &Message, action: &str, by: &str) -> Answered {
     let (id, now) = (message.id, appliance.clock.now());
     let refuse = || {
         Answer::refuse(409, &format!("a message that is {} cannot be {action}ed", message.state), "entrepot message show tells its state")
     };
+    let who = by.to_owned();
     let done = match action {
-        "replay" => return replay(appliance, message, now),
+        "replay" => return replay(appliance, message, by, now),
         "cancel" => {
-            stored(appliance.store.write("cancel the message", move |batch| messages::cancel(batch.connection, id, "an operator", now)))?
+            stored(appliance.store.write("cancel the message", move |batch| messages::cancel(batch.connection, id, &who, now)))?
         }
         _ => {
-            stored(appliance.store.write("release the message", move |batch| messages::release(batch.connection, id, "an operator", now)))?
+            stored(appliance.store.write("release the message", move |batch| messages::release(batch.connection, id, &who, now)))?
         }
     };
     if !done {
@@ -234,7 +241,7 @@ fn act_on_message(appliance: &Arc<Appliance>, message: &Message, action: &str) -
 }
 
 /// A new message with the same payload; the old one keeps its history and names the new one.
-fn replay(appliance: &Arc<Appliance>, message: &Message, now: Timestamp) -> Answered {
+fn replay(appliance: &Arc<Appliance>, message: &Message, by: &str, now: Timestamp) -> Answered {
     if message.direction != Direction::Import || !message.state.is_final() {
         return Err(Answer::refuse(
             409,
@@ -276,14 +283,43 @@ fn replay(appliance: &Arc<Appliance>, message: &Message, now: Timestamp) -> Answ
         counts: Default::default(),
         replay_of: Some(id),
     };
+    let who = by.to_owned();
     stored(appliance.store.write("replay the message", move |batch| {
         messages::enqueue(batch, &new, payload, now)?;
-        messages::mark_replayed(batch.connection, id, new_id, "an operator", now)
+        messages::mark_replayed(batch.connection, id, new_id, &who, now)
     }))?;
-    log::info!("message replayed message={id} as={new_id} by=operator");
+    log::info!("message replayed message={id} as={new_id} by=\"{by}\"");
     appliance.dispatch.want(activity);
     let message = find_message(appliance, &new_id.to_string())?;
     Ok(Answer::json(200, &message_json(appliance, &message)))
+}
+
+fn list_users(appliance: &Appliance) -> Answered {
+    let live = appliance.live();
+    let made = stored(appliance.store.read("read the users", people::users))?;
+    let json = |user: &User, kept_in: &str| json!({ "name": user.name, "role": user.role, "kept_in": kept_in });
+    let configured = live.config.users.iter().map(|user| json(user, "configuration"));
+    // The configuration's user is the one that counts.
+    let made = made.iter().filter(|user| live.config.user(&user.name).is_none()).map(|user| json(user, "data directory"));
+    Ok(Answer::json(200, &json!({ "users": configured.chain(made).collect::<Vec<_>>() })))
+}
+
+fn remove_user(appliance: &Appliance, name: &str) -> Answered {
+    if appliance.live().config.user(name).is_some() {
+        return Err(Answer::refuse(409, &format!("{name} stands in the configuration"), "remove the [[user]] there"));
+    }
+    let removed = name.to_owned();
+    if !stored(appliance.store.write("remove the user", move |batch| people::remove_user(batch.connection, &removed)))? {
+        return Err(Answer::refuse(404, &format!("there is no user {name}"), "entrepot user list shows them"));
+    }
+    log::info!("user removed user=\"{}\" by=\"{OPERATOR}\"", name.escape_debug());
+    list_users(appliance)
+}
+
+fn make_sign_in_link(appliance: &Appliance) -> Answered {
+    let url = appliance.make_sign_in_link().map_err(|error| Answer::refuse(503, &error.to_string(), "try again"))?;
+    log::info!("sign-in link made by=\"{OPERATOR}\"");
+    Ok(Answer::json(200, &json!({ "url": url })))
 }
 
 /// Ready when the queue can be read.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Call, actions, connector, operator, tokens};
+use super::{Answer, Call, actions, connector, operator, pages, tokens};
 use crate::appliance::Appliance;
 use crate::auth::token::Version;
 use crate::auth::{permit, verify};
@@ -41,6 +41,15 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
         ("GET" | "HEAD", ["healthz"]) => call.answer(Answer::text(200, "text/plain; charset=utf-8", "ok\n")),
         ("GET" | "HEAD", ["readyz"]) => operator::ready(appliance, call),
         ("GET", ["metrics"]) => operator::metrics(appliance, call),
+        (
+            _,
+            []
+            | ["jobs", ..]
+            | ["messages", ..]
+            | ["assets", _]
+            | ["sign-in" | "sign-out" | "welcome" | "favicon.ico"]
+            | ["welcome", _],
+        ) => pages::route(appliance, call, &segments),
         (_, ["api", "v1", rest @ ..]) => operator::route(appliance, call, rest),
         #[cfg(debug_assertions)]
         ("POST", ["test", "clock", milliseconds]) if std::env::var_os("ENTREPOT_TEST_CLOCK").is_some() => {

@@ -17,6 +17,7 @@ pub mod executions;
 pub mod jobs;
 pub mod messages;
 pub mod open;
+pub mod people;
 pub mod recovery;
 pub mod retention;
 pub mod select;

@@ -8,10 +8,11 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Cause, StoreError};
 
 /// `PRAGMA user_version` of the newest schema this binary knows.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// `PRAGMA application_id`: "ENTQ", so that `file` and people can tell what it is.
 const APPLICATION_ID: i64 = 0x454E_5451;
-const CREATE: &str = include_str!("sql/001_create.sql");
+/// What brings a queue from each version to the next, beginning with none.
+const STEPS: [&str; 2] = [include_str!("sql/001_create.sql"), include_str!("sql/002_people.sql")];
 
 /// Opens the queue for its one writer, creating it when it does not exist.
 pub fn open_queue(path: &Path) -> Result<Connection, StoreError> {
@@ -34,9 +35,11 @@ pub fn open_queue(path: &Path) -> Result<Connection, StoreError> {
         connection.pragma_update(None, pragma, value).map_err(&failed)?;
     }
     connection.set_prepared_statement_cache_capacity(64);
-    if version == 0 {
+    if version < VERSION {
         let transaction = connection.transaction().map_err(&failed)?;
-        transaction.execute_batch(CREATE).map_err(&failed)?;
+        for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+            transaction.execute_batch(step).map_err(&failed)?;
+        }
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(&failed)?;
         transaction.pragma_update(None, "user_version", VERSION).map_err(&failed)?;
         transaction.commit().map_err(&failed)?;
@@ -58,6 +61,21 @@ pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_of_the_first_version_is_brought_to_the_newest_with_its_jobs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("queue.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(STEPS[0]).unwrap();
+        old.execute_batch("PRAGMA user_version = 1; INSERT INTO job (activity_id, name) VALUES ('a', 'kept')").unwrap();
+        drop(old);
+        let queue = open_queue(&path).unwrap();
+        let name: String = queue.query_row("SELECT name FROM job", [], |row| row.get(0)).unwrap();
+        assert_eq!(name, "kept");
+        assert_eq!(queue.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap(), VERSION);
+        assert!(crate::store::people::users(&queue).unwrap().is_empty());
+    }
 
     #[test]
     fn a_queue_of_a_newer_version_is_refused_with_a_word() {

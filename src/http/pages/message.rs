@@ -1,0 +1,196 @@
+//! `/messages` and `/messages/<id>`: the grid, and one message with its timeline and its findings beside their rows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Failed, encode, notice, page};
+use crate::appliance::Appliance;
+use crate::document::csv::read::{Reader, Record};
+use crate::http::operator::{self, stored};
+use crate::http::pages::session::Visitor;
+use crate::http::{Answer, Call};
+use crate::model::finding::Finding;
+use crate::model::format::{CsvFormat, Format};
+use crate::model::job::Job;
+use crate::model::message::{Message, PayloadPlace};
+use crate::model::project::Direction;
+use crate::model::state::{MESSAGE_STATES, MessageState};
+use crate::store::{executions, messages};
+
+/// Messages of one page of `/messages`.
+const LIST_ROWS: u32 = 50;
+/// Findings of one page.
+const FINDINGS_MAX: u32 = 50;
+/// Refused rows looked through for those of one page of findings; behind these, findings stand alone.
+const ROWS_SEARCHED_MAX: u64 = 200_000;
+/// Columns shown of a row; the concerned one always is.
+const COLUMNS_MAX: usize = 40;
+
+/// A page of messages, with what the template needs to filter and to go on.
+pub fn grid(appliance: &Appliance, call: &Call, job: Option<&Job>, rows: u32) -> Result<Value, Answer> {
+    let mut selection = operator::selection(appliance, call)?;
+    selection.limit = rows;
+    if let Some(job) = job {
+        selection.activity_id = Some(job.activity_id);
+    }
+    let list = stored(appliance.store.read("list messages", |connection| messages::list(connection, &selection)))?;
+    let mut kept: Vec<String> = Vec::new();
+    if let Some(state) = selection.state {
+        kept.push(format!("state={}", state.name()));
+    }
+    if selection.attention {
+        kept.push("attention=1".into());
+    }
+    if let (None, Some(activity)) = (job, selection.activity_id) {
+        kept.push(format!("job={activity}"));
+    }
+    let older = list.last().filter(|_| list.len() == rows as usize).map(|last| {
+        let mut query = kept.clone();
+        query.push(format!("before={}", last.id));
+        query.join("&")
+    });
+    let states: Vec<Value> = MESSAGE_STATES
+        .into_iter()
+        .filter(|state| job.is_none_or(|job| belongs(*state, job.project.direction)))
+        .map(|state| json!({ "name": state.name(), "chosen": selection.state == Some(state) }))
+        .collect();
+    Ok(json!({
+        "messages": list.iter().map(|message| operator::message_json(appliance, message)).collect::<Vec<_>>(),
+        "states": states, "state": selection.state, "attention": selection.attention, "job": selection.activity_id, "paged": selection.before.is_some(),
+        "newest": kept.join("&"), "older": older, "of_one_job": job.is_some(),
+    }))
+}
+
+/// Whether messages of this direction can be in this state.
+fn belongs(state: MessageState, direction: Direction) -> bool {
+    use MessageState::*;
+    match state {
+        Cancelled => true,
+        Enqueued | Dequeued | Downloaded | Acked => direction == Direction::Export,
+        Queued | Processing | Processed | ProcessedWithErrors | Refused | Failed => direction == Direction::Import,
+    }
+}
+
+pub fn list(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor) -> Result<Answer, Failed> {
+    let grid = grid(appliance, call, None, LIST_ROWS)?;
+    let jobs: Vec<Value> =
+        appliance.live().config.jobs.iter().map(|job| json!({ "activity_id": job.activity_id, "name": job.name })).collect();
+    page(200, "message_list.html", json!({ "user": visitor.context(), "grid": grid, "jobs": jobs, "here": "/messages" }))
+}
+
+pub fn show(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str) -> Result<Answer, Failed> {
+    let message = operator::find_message(appliance, id)?;
+    let from: u64 = call.query("from").and_then(|from| from.parse().ok()).unwrap_or(0);
+    let timeline = stored(appliance.store.read("read the timeline", |connection| messages::timeline(connection, message.id)))?;
+    let (mut execution, mut found) = (None, Vec::new());
+    if let Some(id) = &message.execution_id {
+        execution = stored(appliance.store.read("find the execution", |connection| executions::find(connection, &id.0)))?;
+        found = stored(appliance.store.read("read findings", |connection| executions::findings(connection, &id.0, from, FINDINGS_MAX)))?;
+    }
+    let more = found.last().filter(|_| found.len() == FINDINGS_MAX as usize).map(|(ordinal, _)| ordinal + 1);
+    let more = more.filter(|next| *next < message.findings);
+    let rows = rows(appliance, &message, &found);
+    let findings: Vec<Value> = found
+        .iter()
+        .map(|(ordinal, finding)| {
+            let mut value = json!(finding);
+            value["number"] = json!(ordinal + 1);
+            value["cells"] = rows.get(&finding.line).map_or(Value::Null, |row| row.cells(finding));
+            value
+        })
+        .collect();
+    let kept = message.place != PayloadPlace::Pruned;
+    let state = message.state;
+    let actions = json!({
+        "replay": message.direction == Direction::Import && state.is_final() && kept,
+        "release": matches!(state, MessageState::Dequeued | MessageState::Downloaded | MessageState::Acked) && kept,
+        "cancel": state.can_become(MessageState::Cancelled),
+    });
+    let application = message.application_id.map(|id| appliance.live().config.application(id).map_or(id.to_string(), |known| known.name.clone()));
+    let timeline: Vec<Value> =
+        timeline.iter().map(|event| json!({ "at": event.at, "event": event.event, "detail": event.detail })).collect();
+    let steps = execution.map(|execution| json!({ "wait_ms": execution.wait_ms, "parse_ms": execution.parse_ms, "load_ms": execution.load_ms }));
+    page(
+        200,
+        "message_show.html",
+        json!({
+            "user": visitor.context(), "notice": notice(call), "message": operator::message_json(appliance, &message), "application": application,
+            "timeline": timeline, "steps": steps, "findings": findings, "findings_next": more, "findings_from": from, "actions": actions,
+            "ended": state.is_final(), "here": format!("/messages/{}", encode(&message.id.to_string())),
+        }),
+    )
+}
+
+/// A refused record, as the document had it.
+struct Row {
+    columns: Arc<Vec<String>>,
+    values: Vec<String>,
+}
+
+impl Row {
+    /// Its cells for one finding, the concerned one marked.
+    fn cells(&self, finding: &Finding) -> Value {
+        let concerned = (0..self.values.len()).find(|index| {
+            let number = (index + 1).to_string();
+            self.columns.get(*index).is_some_and(|name| name.eq_ignore_ascii_case(&finding.column)) || number == finding.column
+        });
+        let shown = (0..self.values.len()).filter(|index| *index < COLUMNS_MAX || concerned == Some(*index));
+        let cells = shown.map(|index| {
+            let name = self.columns.get(index).cloned().unwrap_or_else(|| (index + 1).to_string());
+            json!({ "column": name, "value": cut(&self.values[index]), "concerned": concerned == Some(index) })
+        });
+        cells.collect()
+    }
+}
+
+/// At most 200 characters of a value.
+fn cut(value: &str) -> String {
+    match value.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
+/// The refused records of these findings by their line: from the file of refused rows, which keeps each with its line and the reasons behind it.
+fn rows(appliance: &Appliance, message: &Message, found: &[(u64, Finding)]) -> HashMap<u64, Row> {
+    let mut rows = HashMap::new();
+    let live = appliance.live();
+    let project_entity = live.config.job(message.activity_id).and_then(|job| job.project.entity(&message.entity));
+    let (Some(file), Some(of), Some(last)) = (&message.refused_file, project_entity, found.iter().map(|(_, finding)| finding.line).max()) else {
+        return rows;
+    };
+    // Findings are a help for people: without its row a finding still says what is wrong and where.
+    let Ok((file, _)) = appliance.store.spool().open_refused(file) else { return rows };
+    let Format::Csv(format) = &of.format;
+    // It was written without what was passed over.
+    let format = CsvFormat { skip_first: 0, skip_last: 0, ..format.clone() };
+    let mut reader = Reader::new(std::io::BufReader::new(file), &format);
+    let mut record = Record::default();
+    let mut columns = Arc::new(Vec::new());
+    if format.header {
+        if !matches!(reader.next_into(&mut record), Ok(true)) {
+            return rows;
+        }
+        let mut names: Vec<String> = record.texts().collect();
+        names.truncate(names.len().saturating_sub(2));
+        columns = Arc::new(names);
+    }
+    let wanted: std::collections::HashSet<u64> = found.iter().map(|(_, finding)| finding.line).collect();
+    for _ in 0..ROWS_SEARCHED_MAX {
+        if !matches!(reader.next_into(&mut record), Ok(true)) {
+            break;
+        }
+        let mut values: Vec<String> = record.texts().collect();
+        let Some(line) = values.len().checked_sub(2).and_then(|at| values[at].parse::<u64>().ok()) else { continue };
+        if wanted.contains(&line) {
+            values.truncate(values.len() - 2);
+            rows.insert(line, Row { columns: columns.clone(), values });
+        }
+        if line >= last {
+            break;
+        }
+    }
+    rows
+}
