@@ -226,12 +226,8 @@ pub(super) fn act_on_message(appliance: &Arc<Appliance>, message: &Message, acti
     let who = by.to_owned();
     let done = match action {
         "replay" => return replay(appliance, message, by, now),
-        "cancel" => {
-            stored(appliance.store.write("cancel the message", move |batch| messages::cancel(batch.connection, id, &who, now)))?
-        }
-        _ => {
-            stored(appliance.store.write("release the message", move |batch| messages::release(batch.connection, id, &who, now)))?
-        }
+        "cancel" => stored(appliance.store.write("cancel the message", move |batch| messages::cancel(batch.connection, id, &who, now)))?,
+        _ => stored(appliance.store.write("release the message", move |batch| messages::release(batch.connection, id, &who, now)))?,
     };
     if !done {
         return Err(refuse());

@@ -43,12 +43,7 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
         ("GET", ["metrics"]) => operator::metrics(appliance, call),
         (
             _,
-            []
-            | ["jobs", ..]
-            | ["messages", ..]
-            | ["assets", _]
-            | ["sign-in" | "sign-out" | "welcome" | "favicon.ico"]
-            | ["welcome", _],
+            [] | ["jobs", ..] | ["messages", ..] | ["assets", _] | ["sign-in" | "sign-out" | "welcome" | "favicon.ico"] | ["welcome", _],
         ) => pages::route(appliance, call, &segments),
         (_, ["api", "v1", rest @ ..]) => operator::route(appliance, call, rest),
         #[cfg(debug_assertions)]

@@ -95,5 +95,8 @@ pub fn touch_session(connection: &Connection, token_hash: &str, now: Timestamp) 
 
 /// Ends a session.
 pub fn close_session(connection: &Connection, token_hash: &str) -> Result<(), StoreError> {
-    connection.execute("DELETE FROM session WHERE token_hash = ?1", [token_hash]).map(|_| ()).map_err(StoreError::sqlite("close the session"))
+    connection
+        .execute("DELETE FROM session WHERE token_hash = ?1", [token_hash])
+        .map(|_| ())
+        .map_err(StoreError::sqlite("close the session"))
 }

@@ -66,6 +66,8 @@ pub struct Appliance {
     process: Child,
     agent: ureq::Agent,
     pub base: String,
+    /// What serve printed while it started.
+    pub printed: String,
     pub operator_token: String,
     pub token: String,
     now_ms: i64,
@@ -102,9 +104,15 @@ impl Appliance {
     pub fn start(configuration: &str) -> Appliance {
         let dir = tempfile::tempdir().unwrap();
         write_configuration(dir.path(), configuration);
-        let (process, base) = launch(dir.path(), START_MS);
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60))).build().into();
-        let mut appliance = Appliance { dir, process, agent, base, operator_token: String::new(), token: String::new(), now_ms: START_MS };
+        let (process, base, printed) = launch(dir.path(), START_MS);
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build()
+            .into();
+        let mut appliance =
+            Appliance { dir, process, agent, base, printed, operator_token: String::new(), token: String::new(), now_ms: START_MS };
         appliance.sign_in();
         appliance
     }
@@ -238,7 +246,7 @@ impl Appliance {
     }
 
     fn relaunch(&mut self) {
-        (self.process, self.base) = launch(self.dir.path(), self.now_ms);
+        (self.process, self.base, self.printed) = launch(self.dir.path(), self.now_ms);
         self.sign_in();
     }
 }
@@ -263,7 +271,7 @@ fn write_configuration(dir: &Path, configuration: &str) {
     std::fs::write(dir.join("entrepot.toml"), text).unwrap();
 }
 
-fn launch(dir: &Path, now_ms: i64) -> (Child, String) {
+fn launch(dir: &Path, now_ms: i64) -> (Child, String, String) {
     let mut process = Command::new(env!("CARGO_BIN_EXE_entrepot"))
         .args(["serve", "--config"])
         .arg(dir.join("entrepot.toml"))
@@ -281,7 +289,11 @@ fn launch(dir: &Path, now_ms: i64) -> (Child, String) {
         panic!("the appliance did not start: {line}{log}");
     };
     let base = base.to_owned();
+    let mut printed = line;
+    while !printed.contains("stop with Ctrl-C") {
+        assert_ne!(out.read_line(&mut printed).unwrap(), 0, "serve ended: {printed}");
+    }
     // Keeps the pipe open and empty.
     std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-    (process, base)
+    (process, base, printed)
 }

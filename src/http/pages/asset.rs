@@ -20,9 +20,10 @@ fn digests() -> &'static [String; 3] {
 }
 
 /// The address of an asset for a template.
-pub fn address(name: String) -> String {
+pub fn address(name: String) -> minijinja::Value {
     let digest = ASSETS.iter().position(|(known, _, _)| *known == name).map_or("", |index| digests()[index].as_str());
-    format!("/assets/{name}?v={digest}")
+    // Ours alone, so it needs no escaping.
+    minijinja::Value::from_safe_string(format!("/assets/{name}?v={digest}"))
 }
 
 /// `GET /assets/<name>`.

@@ -135,7 +135,14 @@ mod tests {
     use super::*;
 
     fn sample(minutes_ago: i64, depth: u64, arrivals: u64) -> LoadSample {
-        LoadSample { at: Timestamp(NOW - minutes_ago * 60_000), depth, oldest_age_seconds: 60, arrivals, processed: arrivals, duration_ms: 5 }
+        LoadSample {
+            at: Timestamp(NOW - minutes_ago * 60_000),
+            depth,
+            oldest_age_seconds: 60,
+            arrivals,
+            processed: arrivals,
+            duration_ms: 5,
+        }
     }
 
     const NOW: i64 = 1_795_521_600_000;
@@ -155,7 +162,10 @@ mod tests {
     fn without_samples_there_is_no_picture_and_an_empty_queue_is_a_flat_line() {
         assert!(load(&[], Timestamp(NOW)).is_null());
         let flat = load(&[sample(0, 0, 0)], Timestamp(NOW));
-        assert!(flat["depth"].as_str().unwrap().contains("L950.0 100.0") || flat["depth"].as_str().unwrap().contains("M950.0 100.0"), "{flat}");
+        assert!(
+            flat["depth"].as_str().unwrap().contains("L950.0 100.0") || flat["depth"].as_str().unwrap().contains("M950.0 100.0"),
+            "{flat}"
+        );
         assert!(!flat["depth"].as_str().unwrap().contains("NaN") && !flat["flow"].as_str().unwrap().contains("<rect"));
     }
 }

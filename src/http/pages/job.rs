@@ -79,7 +79,12 @@ fn endpoints(base: &str, job: &Job) -> Vec<Value> {
         let ack = format!("{base}/api/connector/ack/{id}");
         vec![
             line("Take the oldest message", "GET", dequeue.clone(), format!("curl {bearer} -o dequeued.json \"{dequeue}\"")),
-            line("Confirm it", "POST", ack.clone(), format!("curl {bearer} -H \"Content-Type: application/json\" -d @dequeued.json \"{ack}\"")),
+            line(
+                "Confirm it",
+                "POST",
+                ack.clone(),
+                format!("curl {bearer} -H \"Content-Type: application/json\" -d @dequeued.json \"{ack}\""),
+            ),
         ]
     }
 }

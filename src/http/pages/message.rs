@@ -108,10 +108,12 @@ pub fn show(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str
         "release": matches!(state, MessageState::Dequeued | MessageState::Downloaded | MessageState::Acked) && kept,
         "cancel": state.can_become(MessageState::Cancelled),
     });
-    let application = message.application_id.map(|id| appliance.live().config.application(id).map_or(id.to_string(), |known| known.name.clone()));
+    let application =
+        message.application_id.map(|id| appliance.live().config.application(id).map_or(id.to_string(), |known| known.name.clone()));
     let timeline: Vec<Value> =
         timeline.iter().map(|event| json!({ "at": event.at, "event": event.event, "detail": event.detail })).collect();
-    let steps = execution.map(|execution| json!({ "wait_ms": execution.wait_ms, "parse_ms": execution.parse_ms, "load_ms": execution.load_ms }));
+    let steps =
+        execution.map(|execution| json!({ "wait_ms": execution.wait_ms, "parse_ms": execution.parse_ms, "load_ms": execution.load_ms }));
     page(
         200,
         "message_show.html",
@@ -158,7 +160,8 @@ fn rows(appliance: &Appliance, message: &Message, found: &[(u64, Finding)]) -> H
     let mut rows = HashMap::new();
     let live = appliance.live();
     let project_entity = live.config.job(message.activity_id).and_then(|job| job.project.entity(&message.entity));
-    let (Some(file), Some(of), Some(last)) = (&message.refused_file, project_entity, found.iter().map(|(_, finding)| finding.line).max()) else {
+    let (Some(file), Some(of), Some(last)) = (&message.refused_file, project_entity, found.iter().map(|(_, finding)| finding.line).max())
+    else {
         return rows;
     };
     // Findings are a help for people: without its row a finding still says what is wrong and where.

@@ -11,9 +11,6 @@ mod session;
 mod template;
 mod workspace;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use serde_json::{Value, json};

@@ -116,7 +116,10 @@ pub fn signed_form(appliance: &Appliance, call: &mut Call, visitor: &Visitor) ->
 /// Where to go after the sign-in: only to pages of ours.
 fn next(given: Option<&str>) -> &str {
     let ours = |path: &&str| {
-        path.starts_with('/') && !path.starts_with("//") && path.len() < 512 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+        path.starts_with('/')
+            && !path.starts_with("//")
+            && path.len() < 512
+            && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
     };
     given.filter(ours).unwrap_or("/")
 }

@@ -37,7 +37,8 @@ pub fn show(appliance: &Arc<Appliance>, visitor: &Visitor) -> Result<Answer, Fai
     }
     let selection = Selection { attention: true, limit: COUNTED_MAX, ..Selection::default() };
     let attention = stored(appliance.store.read("list what needs attention", |connection| messages::list(connection, &selection)))?;
-    let shown: Vec<Value> = attention.iter().take(ATTENTION_MAX as usize).map(|message| operator::message_json(appliance, message)).collect();
+    let shown: Vec<Value> =
+        attention.iter().take(ATTENTION_MAX as usize).map(|message| operator::message_json(appliance, message)).collect();
     page(
         200,
         "workspace_show.html",
