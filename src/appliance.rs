@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use crate::auth::issuer::OutsideIssuer;
@@ -18,6 +18,8 @@ use crate::background::dispatch::Dispatch;
 use crate::background::{scheduler, worker};
 use crate::clock::{Bell, Clock};
 use crate::config::{Config, parse};
+use crate::edge::Edge;
+use crate::http::pace::Pace;
 use crate::model::id::MessageId;
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
@@ -52,6 +54,10 @@ pub struct Appliance {
     pub operator_token: String,
     /// The link with which the first person signs in.
     pub sign_in_link: SignInLink,
+    /// How often somebody may ask.
+    pub pace: Pace,
+    /// What stands between the network and the handlers, once it listens.
+    pub edge: OnceLock<Edge>,
     ids: Mutex<uuid::ContextV7>,
     first_id_at: Timestamp,
     live: RwLock<Arc<Live>>,
@@ -127,6 +133,8 @@ impl Appliance {
             keyring,
             operator_token,
             sign_in_link: SignInLink::default(),
+            pace: Pace::default(),
+            edge: OnceLock::new(),
             ids: Mutex::new(uuid::ContextV7::new()),
             first_id_at,
             live: RwLock::new(live.clone()),

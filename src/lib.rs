@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod document;
+pub mod edge;
 pub mod files;
 pub mod http;
 pub mod inbound;

@@ -17,6 +17,7 @@ fn sources(dir: &Path, found: &mut Vec<(String, String)>) {
 /// The part of a file before its tests, without comments.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let text = text.split("#[cfg(all(test, unix))]\nmod tests {").next().unwrap_or_default();
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
@@ -30,9 +31,14 @@ fn each_thing_stands_where_the_map_says() {
             &["clock.rs"],
             "clocks belong to clock.rs: take a Clock or a Timestamp",
         ),
-        (&["thread::sleep"], &[], "nothing sleeps: wait at a Bell"),
+        (
+            &["thread::sleep"],
+            // The pause after an error of the system's own, such as too many open files.
+            &["edge/acceptor.rs", "edge/relay.rs"],
+            "nothing sleeps: wait at a Bell",
+        ),
         (&["println!"], &["cli/"], "only the command line prints: use the log"),
-        (&["unsafe {", "unsafe fn"], &[], "no unsafe"),
+        (&["unsafe {", "unsafe fn"], &["edge/watch.rs"], "no unsafe, but the one that polling asks for, with its proof"),
         (&["dbg!(", "todo!(", "unimplemented!("], &[], "unfinished"),
         (
             &["fs::File", "OpenOptions", "fs::write"],
@@ -44,7 +50,7 @@ fn each_thing_stands_where_the_map_says() {
     sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut files);
     assert!(files.len() > 40);
     let mut complaints = Vec::new();
-    for (name, text) in files.iter().filter(|(name, _)| !name.ends_with("tests.rs")) {
+    for (name, text) in files.iter().filter(|(name, _)| !name.ends_with("tests.rs") && !name.contains("/tests/")) {
         let code = code(text);
         for (words, allowed, advice) in rules {
             if !allowed.iter().any(|place| name.starts_with(place)) {

@@ -2,6 +2,7 @@
 //!
 //! Nothing outside this module reads the file; everything else is handed a `Config`.
 
+mod limits;
 pub mod parse;
 pub mod problem;
 mod section;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::edge::{Settings, TlsSettings};
 use crate::model::entity::Entity;
 use crate::model::id::{ActivityId, ApplicationId};
 use crate::model::job::Job;
@@ -60,6 +62,10 @@ pub struct Server {
     pub workers: usize,
     /// How long running transfers may take at a stop. Default 30 s.
     pub stop_grace: Duration,
+    /// `[server.https]`, the second listener.
+    pub https: Option<TlsSettings>,
+    /// `[limits]`, and the trusted proxies.
+    pub limits: Settings,
 }
 
 /// `[queue]`

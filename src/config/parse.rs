@@ -13,9 +13,10 @@ use toml_edit::Item;
 
 use super::problem::{Problem, Problems, suggest};
 use super::section::{Report, Section};
-use super::{Application, Config, Database, Issuer, Queue, Server};
+use super::{Application, Config, Database, Issuer, Queue, Server, limits};
 use crate::auth::secret;
 use crate::document::value::{self, Reading};
+use crate::edge::Settings;
 use crate::model::entity::{Decimal, Entity, Field, FieldKind};
 use crate::model::format::{CsvFormat, Format};
 use crate::model::id::{ActivityId, ApplicationId, parse_guid};
@@ -83,7 +84,9 @@ pub fn parse(text: &str, base: &Path, file: Option<PathBuf>) -> Result<Checked, 
 }
 
 fn read(root: &Section<'_>, base: &Path, file: Option<PathBuf>) -> Option<Config> {
-    let server = root.section("server").map_or_else(|| default_server(base), |section| read_server(section, base));
+    let mut server = root.section("server").map_or_else(|| default_server(base), |section| read_server(section, base));
+    let trusted_proxies = std::mem::take(&mut server.limits.trusted_proxies);
+    server.limits = Settings { trusted_proxies, ..limits::read(root.section("limits")) };
     let queue = read_queue(root.section("queue"));
     let applications = read_applications(root);
     let issuers = read_issuers(root, base, &server.public_url);
@@ -106,6 +109,8 @@ fn default_server(base: &Path) -> Server {
         data_dir: base.join("data"),
         workers: default_workers(),
         stop_grace: Duration::from_secs(30),
+        https: None,
+        limits: limits::defaults(),
     }
 }
 
@@ -150,10 +155,11 @@ fn read_server(section: Section<'_>, base: &Path) -> Server {
         section.warning(
             "listen",
             "this address can be reached from outside, without encryption",
-            "put a reverse proxy with HTTPS in front, or listen on 127.0.0.1",
+            "add [server.https], put a reverse proxy with HTTPS in front, or listen on 127.0.0.1",
         );
     }
-    section.later("https");
+    server.limits.trusted_proxies = limits::read_proxies(&section);
+    server.https = section.section("https").and_then(|section| limits::read_https(section, base));
     section.finish();
     server
 }

@@ -17,7 +17,7 @@ const ZERO: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Answers an action; its name is in lower case.
 pub fn route(appliance: &Arc<Appliance>, mut call: Call, action: &str) {
-    let caller = match route::caller(appliance, &call) {
+    let caller = match route::caller(appliance, call.header("Authorization")) {
         Ok(caller) => caller,
         Err(refusal) => return call.answer(refusal),
     };

@@ -17,6 +17,12 @@ pub fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// The decoded segments of a path, without empty ones. Decoded once, segment by segment: an encoded slash stays within its segment. In a path a
+/// plus is a plus.
+pub fn segments(path: &str) -> Option<Vec<String>> {
+    path.split('/').filter(|segment| !segment.is_empty()).map(|segment| decode(&segment.replace('+', "%2B"))).collect()
+}
+
 /// Decoded pairs of a query; `None` when an escape is broken.
 pub fn pairs(query: &str) -> Option<Vec<(String, String)>> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());

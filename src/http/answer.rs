@@ -41,6 +41,7 @@ fn phrase(status: u16) -> &'static str {
         411 => "Length Required",
         410 => "Gone",
         413 => "Payload Too Large",
+        429 => "Too Many Requests",
         501 => "Not Implemented",
         503 => "Service Unavailable",
         507 => "Insufficient Storage",

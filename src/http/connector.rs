@@ -39,7 +39,8 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, verb: &str, activity: &str)
             "it has enqueue, jobstatus, dequeue, download and ack",
         ));
     }
-    let found = route::caller(appliance, &call).and_then(|caller| route::job(appliance, &caller, activity).map(|job| (caller, job)));
+    let found = route::caller(appliance, call.header("Authorization"))
+        .and_then(|caller| route::job(appliance, &caller, activity).map(|job| (caller, job)));
     let (caller, job) = match found {
         Ok(found) => found,
         Err(refusal) => return call.answer(refusal),
@@ -152,7 +153,8 @@ fn enqueue(appliance: &Arc<Appliance>, mut call: Call, caller: &Application, job
     );
 }
 
-fn too_large(most: u64) -> Answer {
+/// The refusal of a body of more than `most` bytes.
+pub fn too_large(most: u64) -> Answer {
     Answer::refuse(
         413,
         &format!("the body is larger than {most} bytes: nothing was stored"),
@@ -163,10 +165,6 @@ fn too_large(most: u64) -> Answer {
 /// Everything that can be decided before the body is read.
 fn admit(appliance: &Arc<Appliance>, call: &Call, caller: &Application, job: &Job) -> Result<NewMessage, Answer> {
     direction(job, Direction::Import)?;
-    if call.declared().is_none() {
-        // The decoder behind us calls a chunk that is cut short complete: better no such body than a short document taken for a whole one.
-        return Err(Answer::refuse(411, "the body has no Content-Length: nothing was stored", "send it with Content-Length, not chunked"));
-    }
     let queue = &appliance.live().config.queue;
     if call.declared().is_some_and(|declared| declared > queue.max_body) {
         return Err(too_large(queue.max_body));

@@ -1,27 +1,25 @@
 //! The only place with tiny_http. Each handler thread takes a request, hands a [`Call`] to the router, and writes the answer itself: tiny_http
 //! cannot put our reason into the status line, and would split responses (HTTP notes on CVE-2026-66753).
 //!
-//! tiny_http must not face a hostile network: it has no time-outs and no limit on connections or heads. Until the edge stands in front of it,
-//! the listener is for loopback or for behind a reverse proxy. What can be kept from it here is kept: a request is never dropped with a large
-//! unread body, which would make it allocate the whole declared length.
+//! The edge stands in front: what comes here came over the private hop, was checked, and is exactly framed. A large body comes in chunks that the
+//! edge ends only when the client did; a client that fails in the middle is an error to the reader, never a short body.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use super::answer::{Answer, Body};
+use super::gate::Gate;
 use super::{address, route};
 use crate::appliance::Appliance;
+use crate::edge::{Edge, HEADER_AUTH, HEADER_LENGTH, HEADER_PEER, HEADER_SCHEME, Hop, Secret};
 
-/// Threads that handle requests.
-const HANDLERS: usize = 32;
-/// A longer target is refused.
-const TARGET_MAX: usize = 16 * 1024;
-/// Rest of an unread body above which a request is not dropped in the ordinary way.
-const UNREAD_MAX: u64 = 1024 * 1024;
+/// Threads that handle requests, beside one for each bulk exchange: large bodies and downloads never keep small requests waiting. A small one holds
+/// its thread for as long as it reads the database; an enqueue waits for its commit without one.
+const HANDLERS: usize = 16;
 
 /// A request, as everything behind this file sees it.
 pub struct Call {
@@ -39,21 +37,15 @@ pub struct Call {
 impl Call {
     fn new(request: tiny_http::Request) -> Result<Call, (tiny_http::Request, &'static str)> {
         let target = request.url().to_owned();
-        if target.len() > TARGET_MAX {
-            return Err((request, "the address is too long"));
-        }
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        // Decoded once, segment by segment: an encoded slash stays within its segment. In a path a plus is a plus.
-        let path = path
-            .split('/')
-            .filter(|segment| !segment.is_empty())
-            .map(|segment| address::decode(&segment.replace('+', "%2B")))
-            .collect::<Option<Vec<_>>>();
-        let (Some(path), Some(query)) = (path, address::pairs(query)) else {
+        let (Some(path), Some(query)) = (address::segments(path), address::pairs(query)) else {
             return Err((request, "the address has a broken percent escape"));
         };
-        let declared = request.body_length().map(|length| length as u64);
-        Ok(Call { method: request.method().to_string().to_ascii_uppercase(), path, query, declared, taken: 0, request })
+        let mut call = Call { method: request.method().to_string().to_ascii_uppercase(), path, query, declared: None, taken: 0, request };
+        // A large body comes in chunks; its length, when the client told it, stands in a header of the edge's.
+        let relayed = call.header(HEADER_LENGTH).and_then(|length| length.parse().ok());
+        call.declared = relayed.or(call.request.body_length().map(|length| length as u64));
+        Ok(call)
     }
 
     /// A header, by its name in any case.
@@ -75,9 +67,21 @@ impl Call {
         self.declared
     }
 
-    /// Who calls, for the log.
+    /// Who calls, for the log: the client behind a trusted proxy, or the connection's other end.
     pub fn peer(&self) -> String {
-        self.request.remote_addr().map_or_else(|| "?".into(), SocketAddr::to_string)
+        self.header(HEADER_PEER).unwrap_or("?").to_owned()
+    }
+
+    /// The address of [`Call::peer`].
+    pub fn peer_address(&self) -> IpAddr {
+        let named = self.header(HEADER_PEER).and_then(|peer| peer.parse::<SocketAddr>().ok());
+        // The edge always names one.
+        named.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
+    }
+
+    /// Whether the client came over TLS, here or at a trusted proxy.
+    pub fn is_https(&self) -> bool {
+        self.header(HEADER_SCHEME) == Some("https")
     }
 
     /// Reads the body piece by piece. A body that ends before its declared length is an error: tiny_http would call it complete.
@@ -118,16 +122,8 @@ impl Call {
         Ok(fits.then_some(body))
     }
 
-    /// Answers. What the client still sends is read and thrown away first.
-    pub fn answer(mut self, answer: Answer) {
-        let _ = self.read_body(|_| Ok(()));
-        if self.declared.is_some_and(|declared| declared - self.taken.min(declared) > UNREAD_MAX) {
-            // The client is gone in the middle of a large body. Dropped, the request would allocate what is missing; so it is leaked, which costs
-            // a descriptor.
-            log::warn!("request abandoned peer={} reason=\"the client left in the middle of its body\"", self.peer());
-            std::mem::forget(self.request);
-            return;
-        }
+    /// Answers. A body that was not read is the edge's to end.
+    pub fn answer(self, answer: Answer) {
         let head_only = self.method == "HEAD";
         // A client that does not wait for its answer is no error of ours.
         let _ = write(self.request.into_writer(), answer, head_only);
@@ -157,43 +153,58 @@ fn write(mut out: Box<dyn Write + Send>, answer: Answer, head_only: bool) -> io:
     out.flush()
 }
 
-/// A running listener.
+/// The running listeners.
 pub struct Listener {
     server: Arc<tiny_http::Server>,
     stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    /// Where it listens.
+    appliance: Arc<Appliance>,
+    /// Where it listens for plain HTTP.
     pub address: SocketAddr,
+    /// Where it listens for HTTPS.
+    pub https_address: Option<SocketAddr>,
 }
 
 impl Listener {
-    /// Listens at the configured address.
+    /// Listens at the configured addresses: the edge there, the handlers behind it.
     pub fn start(appliance: &Arc<Appliance>) -> Result<Listener, String> {
-        let listen = appliance.live().config.server.listen;
-        let server = tiny_http::Server::http(listen).map_err(|error| {
-            format!("cannot listen on {listen}: {error}\n  hint: another program may use the port; choose another with --listen")
-        })?;
-        let address = server.server_addr().to_ip().ok_or("the listener has no address")?;
-        let server = Arc::new(server);
+        let configured = appliance.live().config.server.clone();
+        let say = |error: &dyn std::error::Error| match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        let (hop, behind) = Hop::open(&configured.data_dir).map_err(|error| say(&error))?;
+        let secret = hop.secret();
+        let server =
+            Arc::new(tiny_http::Server::from_listener(behind, None).map_err(|error| format!("cannot serve the private hop: {error}"))?);
         let stopping = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
-        for number in 0..HANDLERS {
-            let (server, stopping, appliance) = (server.clone(), stopping.clone(), appliance.clone());
+        for number in 0..HANDLERS + configured.limits.bulk_exchanges {
+            let (server, stopping, appliance, secret) = (server.clone(), stopping.clone(), appliance.clone(), secret.clone());
             let work = move || {
                 while !stopping.load(Ordering::SeqCst) {
                     if let Ok(request) = server.recv() {
-                        handle(&appliance, request);
+                        handle(&appliance, &secret, request);
                     }
                 }
             };
             let thread = std::thread::Builder::new().name(format!("http-{number}")).stack_size(512 * 1024).spawn(work);
             threads.push(thread.map_err(|error| format!("cannot start a handler: {error}"))?);
         }
-        Ok(Listener { server, stopping, threads, address })
+        let gate = Arc::new(Gate(appliance.clone()));
+        let edge = Edge::start(configured.limits, vec![configured.listen], configured.https, hop, gate).map_err(|error| say(&error))?;
+        let (address, https_address) = (edge.addresses()[0], edge.addresses().get(1).copied());
+        if appliance.edge.set(edge).is_err() {
+            return Err("this appliance listens already".into());
+        }
+        Ok(Listener { server, stopping, threads, appliance: appliance.clone(), address, https_address })
     }
 
-    /// Takes no more requests; those in work are finished.
+    /// Takes no more connections and requests; those in work have their time ([`crate::config::Server::stop_grace`]), and then are cut off.
     pub fn stop(self) {
+        if let Some(edge) = self.appliance.edge.get() {
+            edge.stop(self.appliance.live().config.server.stop_grace);
+        }
         self.stopping.store(true, Ordering::SeqCst);
         for _ in &self.threads {
             self.server.unblock();
@@ -204,7 +215,13 @@ impl Listener {
     }
 }
 
-fn handle(appliance: &Arc<Appliance>, request: tiny_http::Request) {
+fn handle(appliance: &Arc<Appliance>, secret: &Secret, request: tiny_http::Request) {
+    let proof = request.headers().iter().find(|header| header.field.as_str().as_str().eq_ignore_ascii_case(HEADER_AUTH));
+    if !proof.is_some_and(|proof| secret.matches(proof.value.as_str())) {
+        let refusal = Answer::refuse(403, "this address is for the appliance itself", "use the one that entrepot serve prints");
+        let _ = write(request.into_writer(), refusal, false);
+        return;
+    }
     match Call::new(request) {
         Ok(call) => {
             // tiny_http answers 500 when a request is dropped unanswered; the handler must live on.

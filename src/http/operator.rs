@@ -347,6 +347,9 @@ pub fn metrics(appliance: &Arc<Appliance>, call: Call) {
             let _ = writeln!(totals, "entrepot_{name}_total{{job=\"{label}\"}} {value}");
         }
     }
+    for (name, value) in appliance.edge.get().map(|edge| edge.counters().list()).unwrap_or_default() {
+        let _ = writeln!(totals, "entrepot_edge_{name} {value}");
+    }
     let commits = appliance.store.commits();
     let _ = write!(text, "{totals}entrepot_store_commits_total {}\nentrepot_store_steps_total {}\n", commits.rounds, commits.steps);
     call.answer(Answer::text(200, "text/plain; version=0.0.4", text));

@@ -10,9 +10,8 @@ use crate::config::Application;
 use crate::model::id::ActivityId;
 use crate::model::job::Job;
 
-/// Answers a call.
-pub fn route(appliance: &Arc<Appliance>, call: Call) {
-    let path: Vec<String> = call.path.clone();
+/// A path without the prefixes that D365 installations have.
+pub fn place(path: &[String]) -> Vec<&str> {
     let mut segments: Vec<&str> = path.iter().map(String::as_str).collect();
     if segments.len() > 2 && segments[0].eq_ignore_ascii_case("namespaces") {
         segments.drain(..2);
@@ -21,6 +20,13 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
     if segments.len() > 2 && segments[1].eq_ignore_ascii_case("api") && segments[2].eq_ignore_ascii_case("connector") {
         segments.remove(0);
     }
+    segments
+}
+
+/// Answers a call.
+pub fn route(appliance: &Arc<Appliance>, call: Call) {
+    let path: Vec<String> = call.path.clone();
+    let segments = place(&path);
     let lower: Vec<String> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
     let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
     let method = call.method.clone();
@@ -61,10 +67,10 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
 }
 
 /// The application that calls, by its bearer token; the refusal otherwise (RFC 6750 §3).
-pub fn caller(appliance: &Appliance, call: &Call) -> Result<Application, Answer> {
+pub fn caller(appliance: &Appliance, authorization: Option<&str>) -> Result<Application, Answer> {
     const HINT: &str = "ask the token endpoint for a token and send it as Authorization: Bearer …";
     let live = appliance.live();
-    let verified = verify::bearer(call.header("Authorization")).and_then(|token| live.verifier.verify(token, appliance.clock.now()));
+    let verified = verify::bearer(authorization).and_then(|token| live.verifier.verify(token, appliance.clock.now()));
     let caller =
         verified.map_err(|refusal| Answer::refuse(401, &refusal.reason, HINT).with("WWW-Authenticate", refusal.www_authenticate()))?;
     permit::admit(&caller, live.config.application(caller.application)).cloned().map_err(|denied| denial(&denied))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Call};
+use super::{Answer, Call, address, pace};
 use crate::appliance::{Appliance, audiences};
 use crate::auth::audience::Audiences;
 use crate::auth::discovery::{self, Tenant};
@@ -25,6 +25,10 @@ pub fn token(appliance: &Arc<Appliance>, mut call: Call, version: Version) {
         }
         Err(_) => return call.answer(Answer::refuse(400, "the body ended early", "send it again")),
     };
+    let (address, name) = (call.peer_address(), client_named(&body, call.header("Authorization")));
+    if let Err(refusal) = pace::attempt(appliance, address, &name) {
+        return call.answer(refusal);
+    }
     let live = appliance.live();
     let client = |id| live.config.application(id).map(Client::from);
     let audiences = Audiences::new(audiences(&live.config));
@@ -39,7 +43,14 @@ pub fn token(appliance: &Arc<Appliance>, mut call: Call, version: Version) {
     let request = TokenRequest { body: &body, authorization: call.header("Authorization"), tenant: &tenant, version };
     let given = endpoint.answer(&request, appliance.clock.now());
     match given.application {
-        Some(application) if given.status == 200 => log::info!("token issued application={application} peer={}", call.peer()),
+        Some(application) if given.status == 200 => {
+            appliance.pace.succeeded(address, &name);
+            log::info!("token issued application={application} peer={}", call.peer());
+        }
+        _ if given.json["error"] == "invalid_client" => {
+            appliance.pace.failed(address, &name, appliance.clock.now());
+            log::warn!("token refused peer={} error={}", call.peer(), given.json["error"]);
+        }
         _ => log::warn!("token refused peer={} error={}", call.peer(), given.json["error"]),
     }
     let mut answer = Answer::json(given.status, &given.json).with("Cache-Control", "no-store").with("Pragma", "no-cache");
@@ -47,6 +58,13 @@ pub fn token(appliance: &Arc<Appliance>, mut call: Call, version: Version) {
         answer = answer.with("WWW-Authenticate", challenge);
     }
     call.answer(answer);
+}
+
+/// The client that a token request names, as far as it can be told before its secret is looked at.
+fn client_named(body: &[u8], authorization: Option<&str>) -> String {
+    let pairs = std::str::from_utf8(body).ok().and_then(address::pairs).unwrap_or_default();
+    let named = pairs.into_iter().find(|(key, _)| key == "client_id").map(|(_, value)| value);
+    named.unwrap_or_else(|| authorization.unwrap_or_default().to_owned())
 }
 
 /// The base URL that the client used, when it is one of ours; libraries insist that the issuer sits on the same host.

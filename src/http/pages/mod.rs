@@ -41,19 +41,20 @@ impl From<Answer> for Failed {
 
 /// Answers below `/`; the segments are as the client wrote them.
 pub fn route(appliance: &Arc<Appliance>, mut call: Call, path: &[&str]) {
+    let https = call.is_https();
     let visitor = match session::visitor(appliance, &call) {
         Ok(visitor) => visitor,
-        Err(refusal) => return call.answer(finish(&None, Err(refusal.into()))),
+        Err(refusal) => return call.answer(finish(https, &None, Err(refusal.into()))),
     };
     let result = answer(appliance, &mut call, path, visitor.as_ref());
-    let answer = finish(&visitor, result);
+    let answer = finish(https, &visitor, result);
     // A page that is looked at again and again costs little: most often nothing has changed.
     let answer = match &answer.body {
         Body::Bytes(bytes) if answer.status == 200 && call.method == "GET" && !answer.headers.iter().any(|(name, _)| *name == "ETag") => {
             let tag: String = Sha256::digest(bytes).iter().take(12).map(|byte| format!("{byte:02x}")).collect();
             let tag = format!("\"{tag}\"");
             let known = call.header("If-None-Match") == Some(&tag);
-            (if known { guarded(Answer::empty(304)) } else { answer }).with("ETag", tag)
+            (if known { guarded(https, Answer::empty(304)) } else { answer }).with("ETag", tag)
         }
         _ => answer,
     };
@@ -155,7 +156,7 @@ fn page(status: u16, name: &str, context: Value) -> Result<Answer, Failed> {
 }
 
 /// Turns refusals into pages, and puts on every answer the headers that it needs.
-fn finish(visitor: &Option<Visitor>, result: Result<Answer, Failed>) -> Answer {
+fn finish(https: bool, visitor: &Option<Visitor>, result: Result<Answer, Failed>) -> Answer {
     let answer = match result {
         Ok(answer) => answer,
         Err(Failed::Refused(refusal)) => {
@@ -174,13 +175,17 @@ fn finish(visitor: &Option<Visitor>, result: Result<Answer, Failed>) -> Answer {
             Answer::refuse(500, "this page cannot be made", "the log says why; please report it")
         }
     };
-    guarded(answer)
+    guarded(https, answer)
 }
 
-fn guarded(mut answer: Answer) -> Answer {
+fn guarded(https: bool, mut answer: Answer) -> Answer {
     // A page tells of other people's documents: nobody on the way may keep it. Assets say themselves how long they are good.
     if !answer.headers.iter().any(|(name, _)| *name == "Cache-Control") {
         answer = answer.with("Cache-Control", "no-store, private");
+    }
+    if https {
+        // A year, this host alone: its neighbours are not ours to decide.
+        answer = answer.with("Strict-Transport-Security", "max-age=31536000");
     }
     answer
         .with("Content-Security-Policy", CONTENT_POLICY)

@@ -10,7 +10,7 @@ use crate::appliance::Appliance;
 use crate::auth::sign_in::{self, SEEN_GRAIN, SESSION_IDLE, SESSION_LIFETIME};
 use crate::auth::{password, secret};
 use crate::http::operator::stored;
-use crate::http::{Answer, Call, address};
+use crate::http::{Answer, Call, address, pace};
 use crate::model::person::{Role, User};
 use crate::store::people::{self, Session};
 
@@ -138,6 +138,8 @@ pub fn sign_in(appliance: &Arc<Appliance>, call: &mut Call) -> Result<Answer, Fa
     let fields = form(appliance, call)?;
     let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
     let (name, given) = (field("name").trim(), field("password"));
+    let address = call.peer_address();
+    pace::attempt(appliance, address, name)?;
     let user = if name.chars().count() <= NAME_MAX { find_user(appliance, name)? } else { None };
     let right = {
         let _one = HASHING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -151,10 +153,12 @@ pub fn sign_in(appliance: &Arc<Appliance>, call: &mut Call) -> Result<Answer, Fa
     };
     match user {
         Some(user) if right => {
+            appliance.pace.succeeded(address, name);
             log::info!("user signed in user=\"{}\" peer={}", user.name.escape_debug(), call.peer());
             open(appliance, &user, next(Some(field("next"))))
         }
         _ => {
+            appliance.pace.failed(address, name, appliance.clock.now());
             log::warn!("sign-in refused user=\"{}\" peer={}", name.chars().take(NAME_MAX).collect::<String>().escape_debug(), call.peer());
             let problem = "That name and password do not go together.";
             sign_in_answer(appliance, 403, name, next(Some(field("next"))), Some(problem))

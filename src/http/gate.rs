@@ -1,0 +1,54 @@
+//! What the edge asks before it reads a body: is the caller let in, and how large may the body be? Decided from the head and from memory, by the
+//! same functions that the handlers use, so that an upload of gigabytes without a token costs one head.
+
+use std::sync::Arc;
+
+use super::answer::Body;
+use super::{Answer, address, connector, pace, route};
+use crate::appliance::Appliance;
+use crate::edge::{self, Admission, BodyLength, Head};
+
+/// The largest body where no document is expected: forms, tokens, actions.
+const SMALL_BODY_MAX: u64 = connector::JSON_MAX as u64;
+
+/// The edge's gate.
+pub struct Gate(pub Arc<Appliance>);
+
+impl edge::Gate for Gate {
+    fn admit(&self, head: &Head<'_>) -> Admission {
+        match admit(&self.0, head) {
+            Ok(max_body) => Admission::Admit { max_body },
+            Err(answer) => Admission::Refuse(refusal(answer)),
+        }
+    }
+}
+
+fn admit(appliance: &Appliance, head: &Head<'_>) -> Result<u64, Answer> {
+    let Some(path) = address::segments(head.path()) else {
+        return Err(Answer::refuse(400, "the address has a broken percent escape", "correct the request"));
+    };
+    let place = route::place(&path);
+    let is = |index: usize, word: &str| place.get(index).is_some_and(|segment| segment.eq_ignore_ascii_case(word));
+    if !(is(0, "data") || is(0, "api") && is(1, "connector")) {
+        return Ok(SMALL_BODY_MAX);
+    }
+    let caller = route::caller(appliance, head.header("Authorization"))?;
+    pace::request(appliance, caller.id)?;
+    if is(2, "enqueue") && head.method == "POST" {
+        if let Some(activity) = place.get(3) {
+            route::job(appliance, &caller, activity)?;
+        }
+        let most = appliance.live().config.queue.max_body;
+        return match head.body {
+            BodyLength::Known(length) if length > most => Err(connector::too_large(most)),
+            _ => Ok(most),
+        };
+    }
+    Ok(SMALL_BODY_MAX)
+}
+
+fn refusal(answer: Answer) -> edge::Refusal {
+    let Body::Bytes(body) = answer.body else { return edge::Refusal::new(500, "Internal Server Error", "a refusal without text") };
+    let headers = answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    edge::Refusal { status: answer.status, reason: answer.reason, headers, body }
+}
