@@ -275,7 +275,8 @@ impl Postgres {
         Command::new("chmod").arg("a+x").arg(dir).status().unwrap();
         let postgres = Postgres { programs, data: home.join("data") };
         let data = postgres.data.display().to_string();
-        let socket = format!("-c unix_socket_directories={} -c listen_addresses= -c wal_level=minimal -c max_wal_senders=0", home.display());
+        let socket =
+            format!("-c unix_socket_directories={} -c listen_addresses= -c wal_level=minimal -c max_wal_senders=0", home.display());
         let begun = postgres.run("initdb", &["-A", "trust", "-U", "bench", "-D", &data])
             && postgres.run("pg_ctl", &["-w", "-D", &data, "-o", &socket, "-l", &format!("{data}/log"), "start"])
             && postgres.run("psql", &["-h", &home.display().to_string(), "-U", "bench", "-d", "postgres", "-c", QUEUE]);

@@ -286,9 +286,11 @@ fn verifier(config: &Config, keyring: &Arc<Keyring>) -> Result<Verifier, StartEr
     Verifier::new(keyring.clone(), &config.server.public_url, audiences(config), outside).map_err(|error| StartError(error.to_string()))
 }
 
-/// What tokens may be for: the public URL, and the address itself.
+/// What tokens may be for: the public URL, and the addresses themselves.
 pub fn audiences(config: &Config) -> Vec<String> {
-    vec![config.server.public_url.clone(), format!("http://{}", config.server.listen)]
+    let mut audiences = vec![config.server.public_url.clone(), format!("http://{}", config.server.listen)];
+    audiences.extend(config.server.https.iter().flat_map(|https| &https.listen).map(|listen| format!("https://{listen}")));
+    audiences
 }
 
 fn look(file: &Path) -> Option<Seen> {

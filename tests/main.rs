@@ -4,6 +4,7 @@ mod appliance;
 mod browser;
 mod connector;
 mod durability;
+mod edge;
 mod operator;
 mod pages;
 mod real_files;

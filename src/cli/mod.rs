@@ -9,6 +9,7 @@ mod app;
 mod check;
 mod demo;
 mod init;
+mod notify;
 mod operate;
 mod serve;
 mod user;

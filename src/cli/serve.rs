@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 
 use serde_json::json;
 
-use super::{ConfigFile, Failure, init};
+use super::{ConfigFile, Failure, init, notify};
 use crate::appliance::Appliance;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -33,6 +33,9 @@ impl Serve {
         let config = self.configuration()?;
         let running = Running::start(config, clock()?)?;
         println!("entrepot {} serves {} at http://{}", env!("CARGO_PKG_VERSION"), running.data_dir.display(), running.listener.address);
+        if let Some(https) = running.listener.https_address {
+            println!("and at https://{https}");
+        }
         if let Some(file) = &running.appliance.live().config.file {
             println!("configuration {}; changes are applied as they are saved", file.display());
         }
@@ -47,9 +50,11 @@ impl Serve {
             let _ = sender.send(());
         })
         .map_err(|error| Failure::no(format!("cannot handle signals: {error}")))?;
+        notify::tell("READY=1");
         // Ends when a signal comes; the sender lives as long as the handler.
         let _ = receiver.recv();
-        log::info!("stopping reason=signal");
+        log::info!("stopping reason=signal; transfers under way have server.stop_grace");
+        notify::tell("STOPPING=1");
         running.stop();
         log::info!("stopped");
         Ok(())

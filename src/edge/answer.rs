@@ -26,7 +26,7 @@ impl Relay {
                 self.warm(&mut hop);
             }
             if hop.cut && hop.pending() == 0 {
-                return self.close_hop(key, hop);
+                hop.end();
             }
             if hop.pending() <= UPLOAD_BUFFER / 2
                 && let Some(client_key) = hop.client

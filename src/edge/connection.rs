@@ -455,7 +455,7 @@ pub(super) struct HopConnection {
     pub request_complete: bool,
     /// It carries one exchange only.
     pub single: bool,
-    /// Close it when what is kept has been written: between two chunks.
+    /// End it when what is kept has been written: between two chunks.
     pub cut: bool,
     /// The server behind reads no more.
     write_broken: bool,
@@ -488,6 +488,12 @@ impl HopConnection {
             deadline: None,
             cold: None,
         }
+    }
+
+    /// Says that no more of the request comes, which is an error to whoever reads it; the other end closes when its handler is done.
+    pub(super) fn end(&mut self) {
+        // Closed already is as good.
+        let _ = self.watched.socket().shutdown(std::net::Shutdown::Write);
     }
 
     /// Sends a part of the request. When the server behind reads no more, the rest is thrown away: its answer may still come.

@@ -504,7 +504,7 @@ impl Relay {
     }
 
     /// The client leaves its exchange: what becomes of the hop connection. A request that was handed over whole is left to finish,
-    /// so that its slot stays taken as long as its handler runs; one that was not is cut off between two chunks.
+    /// so that its slot stays taken as long as its handler runs; one that was not is ended between two chunks.
     pub(super) fn part(&mut self, client: &mut Connection) {
         let Stage::Exchange { hop: hop_key, .. } = std::mem::replace(&mut client.stage, Stage::Flush) else { return };
         let Some(mut hop) = self.hops.take(hop_key) else { return };
@@ -513,8 +513,12 @@ impl Relay {
         hop.waiting = false;
         let flow = if !hop.request_complete {
             hop.cut = true;
-            hop.deadline = None;
-            if hop.pending() == 0 { HopFlow::Close } else { HopFlow::Stay }
+            hop.deadline = Some(self.now + self.shared.settings.answer_wait);
+            if hop.pending() == 0 {
+                hop.end();
+            }
+            // Its slot is taken until its handler has noticed: threads behind are never more than slots.
+            HopFlow::Stay
         } else if matches!(hop.state, AnswerState::Body { .. }) && hop.pending() == 0 {
             // Nobody wants the rest of this answer; its handler sees that at its next write.
             HopFlow::Close

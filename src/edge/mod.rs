@@ -61,6 +61,8 @@ use shared::Shared;
 use tls::Certificate;
 use watch::Watched;
 
+/// With fewer connections there is no point in starting.
+const CONNECTIONS_LEAST: usize = 32;
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
 /// Stack of an edge thread.
@@ -95,6 +97,13 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Too few open files are allowed for serving anybody.
+    FewDescriptors {
+        /// How many are allowed.
+        limit: usize,
+        /// How many are needed at least.
+        needed: usize,
+    },
     /// A poller or a thread of the edge.
     StartThread {
         /// Why.
@@ -119,6 +128,12 @@ impl fmt::Display for Error {
             }
             Error::ReadCertificate { file, reason } => write!(f, "cannot use {}: {reason}", file.display()),
             Error::MakeCertificate { reason } => write!(f, "cannot make a certificate: {reason}"),
+            Error::FewDescriptors { limit, needed } => {
+                write!(
+                    f,
+                    "this process may open {limit} files, and needs {needed} at least\nhint: raise the limit (ulimit -n, LimitNOFILE)"
+                )
+            }
             Error::StartThread { .. } => write!(f, "cannot start the edge"),
         }
     }
@@ -157,7 +172,7 @@ impl Edge {
         gate: Arc<dyn Gate>,
     ) -> Result<Edge, Error> {
         let settings = settings.checked();
-        let connections_max = connections_possible(&settings);
+        let connections_max = connections_possible(&settings)?;
         let started = |source| Error::StartThread { source };
         let poller = Arc::new(Poller::new().map_err(started)?);
         let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
@@ -266,25 +281,28 @@ fn bind(address: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
 }
 
 /// Raises the limit of open files to the most allowed, and says how many connections fit.
-fn connections_possible(settings: &Settings) -> usize {
+fn connections_possible(settings: &Settings) -> Result<usize, Error> {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let limit = getrlimit(Resource::Nofile);
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
         let limit = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        // Where the reserve would take nearly all, half is the better share.
-        let possible = limit.saturating_sub(settings.descriptors_reserved).max(limit / 2).max(1);
+        let needed = settings.descriptors_reserved + CONNECTIONS_LEAST;
+        if limit < needed {
+            return Err(Error::FewDescriptors { limit, needed });
+        }
+        let possible = limit - settings.descriptors_reserved;
         if possible < settings.connections {
             log::warn!(
                 "fewer connections possible={possible} configured={} hint=\"raise the limit of open files (LimitNOFILE)\"",
                 settings.connections
             );
         }
-        settings.connections.min(possible)
+        Ok(settings.connections.min(possible))
     }
     #[cfg(not(unix))]
     {
-        settings.connections
+        Ok(settings.connections)
     }
 }

@@ -7,19 +7,25 @@
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::answer::{Answer, Body};
 use super::gate::Gate;
 use super::{address, route};
 use crate::appliance::Appliance;
-use crate::edge::{Edge, HEADER_AUTH, HEADER_LENGTH, HEADER_PEER, HEADER_SCHEME, Hop, Secret};
+use crate::edge::{Edge, HEADER_AUTH, HEADER_LENGTH, HEADER_PEER, HEADER_SCHEME, Hop, HopListener, Secret};
 
 /// Threads that handle requests, beside one for each bulk exchange: large bodies and downloads never keep small requests waiting. A small one holds
 /// its thread for as long as it reads the database; an enqueue waits for its commit without one.
 const HANDLERS: usize = 16;
+/// Threads that serve the connections that a server without a future still has.
+const HANDLERS_LEFT_BEHIND: usize = 4;
+/// So often the server behind is replaced before the process gives up.
+const REPLACED_MAX: usize = 8;
+const STACK_BYTES: usize = 512 * 1024;
 
 /// A request, as everything behind this file sees it.
 pub struct Call {
@@ -153,12 +159,73 @@ fn write(mut out: Box<dyn Write + Send>, answer: Answer, head_only: bool) -> io:
     out.flush()
 }
 
+/// What serves the hop. tiny_http stops accepting for ever at the first error, such as too many open files; then another server takes over the
+/// socket, and the connections of the old one are served on.
+struct Behind {
+    server: RwLock<Arc<tiny_http::Server>>,
+    socket: HopListener,
+    handlers: usize,
+    replaced: AtomicUsize,
+    stopping: AtomicBool,
+    appliance: Arc<Appliance>,
+    secret: Secret,
+}
+
+impl Behind {
+    fn server(&self) -> Arc<tiny_http::Server> {
+        self.server.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Serves until the stop; `only` keeps a thread at one server.
+    fn serve(self: &Arc<Self>, only: Option<Arc<tiny_http::Server>>) {
+        while !self.stopping.load(Ordering::SeqCst) {
+            let server = only.clone().unwrap_or_else(|| self.server());
+            match server.recv() {
+                Ok(request) => handle(&self.appliance, &self.secret, request),
+                // Not an error of accept: somebody wants us to look around.
+                Err(error) if error.raw_os_error().is_none() => {}
+                Err(error) => self.replace(&server, &error),
+            }
+        }
+    }
+
+    fn replace(self: &Arc<Self>, dead: &Arc<tiny_http::Server>, error: &io::Error) {
+        let mut current = self.server.write().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&current, dead) || self.stopping.load(Ordering::SeqCst) {
+            return;
+        }
+        let count = self.replaced.fetch_add(1, Ordering::SeqCst) + 1;
+        log::error!("handlers renewed count={count} reason=\"{error}\" hint=\"raise the limit of open files (LimitNOFILE)\"");
+        if count > REPLACED_MAX {
+            log::error!("giving up: the service manager starts it again");
+            // Everything that was promised is on disk; a stop in order would need what is missing.
+            std::process::exit(1);
+        }
+        *current = loop {
+            let made = self.socket.try_clone().map(|socket| tiny_http::Server::from_listener(socket, None));
+            match made {
+                Ok(Ok(server)) => break Arc::new(server),
+                _ => std::thread::park_timeout(Duration::from_millis(50)),
+            }
+        };
+        for _ in 0..self.handlers {
+            dead.unblock();
+        }
+        for _ in 0..HANDLERS_LEFT_BEHIND {
+            let (behind, dead) = (self.clone(), dead.clone());
+            let spawned =
+                std::thread::Builder::new().name("http-old".into()).stack_size(STACK_BYTES).spawn(move || behind.serve(Some(dead)));
+            if let Err(error) = spawned {
+                log::error!("cannot start a handler reason=\"{error}\"");
+            }
+        }
+    }
+}
+
 /// The running listeners.
 pub struct Listener {
-    server: Arc<tiny_http::Server>,
-    stopping: Arc<AtomicBool>,
+    behind: Arc<Behind>,
     threads: Vec<JoinHandle<()>>,
-    appliance: Arc<Appliance>,
     /// Where it listens for plain HTTP.
     pub address: SocketAddr,
     /// Where it listens for HTTPS.
@@ -175,20 +242,23 @@ impl Listener {
         };
         let (hop, behind) = Hop::open(&configured.data_dir).map_err(|error| say(&error))?;
         let secret = hop.secret();
-        let server =
-            Arc::new(tiny_http::Server::from_listener(behind, None).map_err(|error| format!("cannot serve the private hop: {error}"))?);
-        let stopping = Arc::new(AtomicBool::new(false));
+        let wrong = |error: &dyn std::fmt::Display| format!("cannot serve the private hop: {error}");
+        let socket = behind.try_clone().map_err(|error| wrong(&error))?;
+        let server = tiny_http::Server::from_listener(behind, None).map_err(|error| wrong(&error))?;
+        let behind = Arc::new(Behind {
+            server: RwLock::new(Arc::new(server)),
+            socket,
+            handlers: HANDLERS + configured.limits.bulk_exchanges,
+            replaced: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            appliance: appliance.clone(),
+            secret,
+        });
         let mut threads = Vec::new();
-        for number in 0..HANDLERS + configured.limits.bulk_exchanges {
-            let (server, stopping, appliance, secret) = (server.clone(), stopping.clone(), appliance.clone(), secret.clone());
-            let work = move || {
-                while !stopping.load(Ordering::SeqCst) {
-                    if let Ok(request) = server.recv() {
-                        handle(&appliance, &secret, request);
-                    }
-                }
-            };
-            let thread = std::thread::Builder::new().name(format!("http-{number}")).stack_size(512 * 1024).spawn(work);
+        for number in 0..behind.handlers {
+            let behind = behind.clone();
+            let thread =
+                std::thread::Builder::new().name(format!("http-{number}")).stack_size(STACK_BYTES).spawn(move || behind.serve(None));
             threads.push(thread.map_err(|error| format!("cannot start a handler: {error}"))?);
         }
         let gate = Arc::new(Gate(appliance.clone()));
@@ -197,17 +267,19 @@ impl Listener {
         if appliance.edge.set(edge).is_err() {
             return Err("this appliance listens already".into());
         }
-        Ok(Listener { server, stopping, threads, appliance: appliance.clone(), address, https_address })
+        Ok(Listener { behind, threads, address, https_address })
     }
 
     /// Takes no more connections and requests; those in work have their time ([`crate::config::Server::stop_grace`]), and then are cut off.
     pub fn stop(self) {
-        if let Some(edge) = self.appliance.edge.get() {
-            edge.stop(self.appliance.live().config.server.stop_grace);
+        let appliance = &self.behind.appliance;
+        if let Some(edge) = appliance.edge.get() {
+            edge.stop(appliance.live().config.server.stop_grace);
         }
-        self.stopping.store(true, Ordering::SeqCst);
+        self.behind.stopping.store(true, Ordering::SeqCst);
+        let server = self.behind.server();
         for _ in &self.threads {
-            self.server.unblock();
+            server.unblock();
         }
         for thread in self.threads {
             let _ = thread.join();

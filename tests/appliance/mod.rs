@@ -102,9 +102,14 @@ impl Answer {
 impl Appliance {
     /// Starts with this configuration below `[server]`, which the harness writes, and waits until it serves.
     pub fn start(configuration: &str) -> Appliance {
+        Appliance::start_as(configuration, "", None)
+    }
+
+    /// The same, with more lines of `[server]`, and with a limit of open files.
+    pub fn start_as(configuration: &str, server: &str, descriptors: Option<u32>) -> Appliance {
         let dir = tempfile::tempdir().unwrap();
-        write_configuration(dir.path(), configuration);
-        let (process, base, printed) = launch(dir.path(), START_MS);
+        write_configuration(dir.path(), server, configuration);
+        let (process, base, printed) = launch(dir.path(), START_MS, descriptors);
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -130,7 +135,7 @@ impl Appliance {
     }
 
     pub fn rewrite_configuration(&self, configuration: &str) {
-        write_configuration(self.dir.path(), configuration);
+        write_configuration(self.dir.path(), "", configuration);
     }
 
     /// One request; nothing is added to the headers.
@@ -233,9 +238,32 @@ impl Appliance {
     /// SIGTERM, as systemd does; it must end by itself, with 0.
     #[cfg(unix)]
     pub fn restart(&mut self) {
+        self.terminate();
+        self.wait_and_relaunch();
+    }
+
+    /// Asks it to end.
+    #[cfg(unix)]
+    pub fn terminate(&self) {
         Command::new("sh").args(["-c", &format!("kill -TERM {}", self.process.id())]).status().unwrap();
+    }
+
+    /// Waits until it has ended, with 0, and starts it again.
+    pub fn wait_and_relaunch(&mut self) {
         assert!(self.process.wait().unwrap().success());
         self.relaunch();
+    }
+
+    /// A line of /proc/<process>/status, such as `Threads` or `VmRSS` in KiB.
+    pub fn process_status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(&format!("{name}:"))).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap()
     }
 
     /// Stops, lets time pass, starts.
@@ -246,7 +274,7 @@ impl Appliance {
     }
 
     fn relaunch(&mut self) {
-        (self.process, self.base, self.printed) = launch(self.dir.path(), self.now_ms);
+        (self.process, self.base, self.printed) = launch(self.dir.path(), self.now_ms, None);
         self.sign_in();
     }
 }
@@ -258,21 +286,29 @@ impl Drop for Appliance {
     }
 }
 
-fn write_configuration(dir: &Path, configuration: &str) {
+fn write_configuration(dir: &Path, server: &str, configuration: &str) {
     let hash: String = Sha256::digest(SECRET).iter().map(|byte| format!("{byte:02x}")).collect();
     let application =
         |id: &str, name: &str| format!("[[application]]\nid = \"{id}\"\nname = \"{name}\"\nsecret_hash = \"sha256:{hash}\"\n\n");
     // The port is chosen by the system: two tests never share one.
     let text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://exchange.test\"\ndata_dir = \"data\"\n\n[queue]\nfree_min = 0\nmax_body = \"64MiB\"\n\n{}{}{configuration}",
+        "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://exchange.test\"\ndata_dir = \"data\"\n{server}\n[queue]\nfree_min = 0\nmax_body = \"64MiB\"\n\n{}{}{configuration}",
         application(APPLICATION, "Tests"),
         application(OTHER_APPLICATION, "Others")
     );
     std::fs::write(dir.join("entrepot.toml"), text).unwrap();
 }
 
-fn launch(dir: &Path, now_ms: i64) -> (Child, String, String) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_entrepot"))
+fn launch(dir: &Path, now_ms: i64, descriptors: Option<u32>) -> (Child, String, String) {
+    let mut command = match descriptors {
+        None => Command::new(env!("CARGO_BIN_EXE_entrepot")),
+        Some(most) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_entrepot")]);
+            shell
+        }
+    };
+    let mut process = command
         .args(["serve", "--config"])
         .arg(dir.join("entrepot.toml"))
         .env("ENTREPOT_TEST_CLOCK", now_ms.to_string())

@@ -41,7 +41,8 @@ impl From<Answer> for Failed {
 
 /// Answers below `/`; the segments are as the client wrote them.
 pub fn route(appliance: &Arc<Appliance>, mut call: Call, path: &[&str]) {
-    let https = call.is_https();
+    // On plain localhost it would lock a developer's other ports to https.
+    let https = call.is_https() && appliance.live().config.server.public_url.starts_with("https:");
     let visitor = match session::visitor(appliance, &call) {
         Ok(visitor) => visitor,
         Err(refusal) => return call.answer(finish(https, &None, Err(refusal.into()))),
@@ -168,7 +169,15 @@ fn finish(https: bool, visitor: &Option<Visitor>, result: Result<Answer, Failed>
                 "user": visitor.as_ref().map(Visitor::context), "status": refusal.status, "detail": refusal.reason,
                 "hint": said["hint"].as_str().unwrap_or_default(),
             });
-            page(refusal.status, "problem.html", context).unwrap_or(refusal)
+            match page(refusal.status, "problem.html", context) {
+                // Retry-After, Allow.
+                Ok(page) => refusal
+                    .headers
+                    .into_iter()
+                    .filter(|(name, _)| *name != "Content-Type")
+                    .fold(page, |page, (name, value)| page.with(name, value)),
+                Err(_) => refusal,
+            }
         }
         Err(Failed::Template(error)) => {
             log::error!("page not made reason=\"{:#}\"; please report it", error.0);
