@@ -2,10 +2,17 @@
 //!
 //! Nothing outside this module reads the file; everything else is handed a `Config`.
 
+mod application;
+mod entity;
+mod format;
+mod job;
 mod limits;
+mod mapping;
 pub mod parse;
 pub mod problem;
+mod project;
 mod section;
+mod server;
 pub mod starter;
 mod user;
 

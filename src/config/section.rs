@@ -3,11 +3,14 @@
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
+use std::str::FromStr;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use toml_edit::{Item, TableLike, Value};
 
 use super::problem::{Problem, suggest};
+use crate::model::id::parse_guid;
 
 /// Collects problems of a whole file.
 #[derive(Clone)]
@@ -278,6 +281,47 @@ impl<'a> Section<'a> {
 
     pub fn keys(&self) -> Vec<(&'a str, &'a Item)> {
         self.table.iter().collect()
+    }
+
+    /// A GUID, in any spelling that clients use.
+    pub fn guid<T: From<uuid::Uuid>>(&self, name: &'static str) -> Option<T> {
+        let text = self.name(name)?;
+        match parse_guid(&text) {
+            Ok(guid) => Some(guid.into()),
+            Err(error) => {
+                self.problem(name, format!("\"{text}\" is {error}"), "clients of D365 insist on GUIDs");
+                None
+            }
+        }
+    }
+
+    /// Names of tables and fields: any SQLite tool can read them, and they are not ours or SQLite's.
+    pub fn identifier(&self, name: &'static str) -> Option<String> {
+        let text = self.name(name)?;
+        let lower = text.to_lowercase();
+        if text.contains(['"', '\'', '`', ';', '\\']) || lower.starts_with("sqlite_") || lower.starts_with("entrepot_") {
+            self.problem(
+                name,
+                format!("\"{text}\" cannot be a name in a table"),
+                "no quotes, semicolons or backslashes, and not beginning with sqlite_ or entrepot_",
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A time zone, by its IANA name.
+    pub fn zone(&self, name: &'static str) -> Option<Tz> {
+        let text = self.text(name)?;
+        let zone = Tz::from_str(&text).ok();
+        if zone.is_none() {
+            self.problem(
+                name,
+                format!("there is no time zone \"{text}\""),
+                suggest(&text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).filter(|name| name.len() > 3)),
+            );
+        }
+        zone
     }
 
     /// Complains about every key that nobody asked for.

@@ -33,6 +33,12 @@ macro_rules! guid {
             }
         }
 
+        impl From<Uuid> for $name {
+            fn from(guid: Uuid) -> Self {
+                $name(guid)
+            }
+        }
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)

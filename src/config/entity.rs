@@ -1,0 +1,188 @@
+//! `[[database]]` and `[[entity]]` with its fields.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use toml_edit::Item;
+
+use super::Database;
+use super::problem::suggest;
+use super::section::Section;
+use crate::document::value;
+use crate::model::entity::{Decimal, Entity, Field, FieldKind};
+
+pub(super) fn read_databases(root: &Section<'_>, base: &Path, data_dir: &Path) -> Vec<Database> {
+    let mut databases = vec![Database { name: "entities".into(), path: data_dir.join("entities.db"), managed: true }];
+    for section in root.sections("database") {
+        if let (Some(name), Some(path)) = (section.name("name"), section.name("sqlite")) {
+            if databases.iter().any(|other| other.name == name) {
+                section.problem("name", format!("there is another database \"{name}\""), "\"entities\" is the managed one");
+            }
+            databases.push(Database { name, path: base.join(path), managed: false });
+        }
+        section.finish();
+    }
+    databases
+}
+
+pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<Arc<Entity>> {
+    let mut entities: Vec<Entity> = Vec::new();
+    let sections = root.sections("entity");
+    for section in &sections {
+        let name = section.name("name");
+        let aliases = section.texts("aliases").unwrap_or_default();
+        let database = section.text("database").unwrap_or_else(|| "entities".into());
+        if !databases.iter().any(|known| known.name == database) {
+            section.problem(
+                "database",
+                format!("there is no database \"{database}\""),
+                suggest(&database, databases.iter().map(|database| database.name.as_str())),
+            );
+        }
+        let table = section.identifier("table");
+        if section.boolean("change_tracking", false) {
+            section.warning("change_tracking", "this has no effect yet", "every export is a full one in this version");
+        }
+        let mut fields: Vec<Field> = Vec::new();
+        for field_section in section.sections("fields") {
+            if let Some(field) = read_field(&field_section) {
+                if fields.iter().any(|other| other.name.eq_ignore_ascii_case(&field.name)) {
+                    field_section.problem("name", format!("there is another field \"{}\"", field.name), "");
+                }
+                fields.push(field);
+            }
+            field_section.finish();
+        }
+        if fields.is_empty() {
+            section.problem("fields", "an entity has at least one field", "fields = [{ name = \"ID\", type = \"string\", length = 20 }]");
+        }
+        let mut key = Vec::new();
+        for part in section.texts("key").unwrap_or_default() {
+            match fields.iter().position(|field| field.name.eq_ignore_ascii_case(&part)) {
+                Some(index) if !key.contains(&index) => key.push(index),
+                Some(_) => section.problem("key", format!("\"{part}\" stands twice"), ""),
+                None => section.problem(
+                    "key",
+                    format!("there is no field \"{part}\""),
+                    suggest(&part, fields.iter().map(|field| field.name.as_str())),
+                ),
+            }
+        }
+        if key.is_empty() {
+            section.problem("key", "an entity has a key", "key = [\"ID\"], the fields that tell one row from another");
+        }
+        if let (Some(name), Some(table)) = (name, table) {
+            for label in std::iter::once(&name).chain(&aliases) {
+                if entities.iter().any(|other| other.is_called(label)) {
+                    section.problem("name", format!("another entity is called \"{label}\" too"), "clients could not tell them apart");
+                }
+            }
+            if entities.iter().any(|other| other.database == database && other.table.eq_ignore_ascii_case(&table)) {
+                section.problem("table", format!("another entity has the table \"{table}\" too"), "");
+            }
+            entities.push(Entity { name, aliases, database, table, key, fields });
+        }
+    }
+    // References, once all entities are known.
+    for section in &sections {
+        let Some(name) = section.item("name").and_then(Item::as_str) else { continue };
+        let Some(entity) = entities.iter().find(|entity| entity.name == name) else { continue };
+        for field in &entity.fields {
+            let Some(target) = &field.references else { continue };
+            match entities.iter().find(|other| other.is_called(target)) {
+                None => section.problem(
+                    "fields",
+                    format!("\"{}\" refers to \"{target}\", which is no entity", field.name),
+                    suggest(target, entities.iter().map(|entity| entity.name.as_str())),
+                ),
+                Some(other) if other.key.len() != 1 => section.problem(
+                    "fields",
+                    format!("\"{}\" refers to \"{target}\", whose key has {} fields", field.name, other.key.len()),
+                    "only entities with one key field can be referred to",
+                ),
+                Some(other) if other.database != entity.database => section.problem(
+                    "fields",
+                    format!("\"{}\" refers to \"{target}\" in another database", field.name),
+                    "put both entities into one database",
+                ),
+                Some(other) if other.fields[other.key[0]].kind.name() != field.kind.name() => {
+                    section.problem(
+                        "fields",
+                        format!(
+                            "\"{}\" is {}, the key of \"{target}\" is {}",
+                            field.name,
+                            field.kind.name(),
+                            other.fields[other.key[0]].kind.name()
+                        ),
+                        "give both the same type",
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    sections.into_iter().for_each(Section::finish);
+    entities.into_iter().map(Arc::new).collect()
+}
+
+const FIELD_TYPES: [&str; 8] = ["string", "integer", "decimal", "date", "datetime", "boolean", "enum", "guid"];
+
+fn read_field(section: &Section<'_>) -> Option<Field> {
+    let name = section.identifier("name");
+    let kind = section.text("type");
+    let required = section.boolean("required", false);
+    let references = section.text("references");
+    let kind = match kind.as_deref() {
+        Some("string") => {
+            FieldKind::String { length: section.integer("length", 1..=1_000_000).and_then(|length| u32::try_from(length).ok()) }
+        }
+        Some("integer") => FieldKind::Integer,
+        Some("decimal") => {
+            let precision = section.integer("precision", 1..=38).unwrap_or(18);
+            let scale = section.integer("scale", 0..=28).unwrap_or(2);
+            if scale > precision {
+                section.problem("scale", format!("{scale} digits after the point, of {precision} in all"), "make precision greater");
+            }
+            FieldKind::Decimal { precision: u8::try_from(precision).unwrap_or(38), scale: u8::try_from(scale.min(precision)).unwrap_or(2) }
+        }
+        Some("date") => FieldKind::Date,
+        Some("datetime") => FieldKind::DateTime,
+        Some("boolean") => FieldKind::Boolean,
+        Some("guid") => FieldKind::Guid,
+        Some("enum") => {
+            let values: Vec<(String, i64)> = section.section("values").map_or_else(Vec::new, |values| {
+                values.keys().into_iter().filter_map(|(name, item)| Some((name.to_owned(), item.as_integer()?))).collect()
+            });
+            if values.is_empty() {
+                section.problem("values", "an enum has values", "values = { No = 0, Yes = 1 }");
+            }
+            FieldKind::Enum { values }
+        }
+        Some(other) => {
+            section.problem("type", format!("there is no type \"{other}\""), suggest(other, FIELD_TYPES));
+            return None;
+        }
+        None => {
+            section.problem("type", "it is missing", format!("one of {}", FIELD_TYPES.join(", ")));
+            return None;
+        }
+    };
+    let minimum = read_bound(section, "minimum", &kind);
+    let maximum = read_bound(section, "maximum", &kind);
+    Some(Field { name: name?, kind, required, references, minimum, maximum })
+}
+
+fn read_bound(section: &Section<'_>, name: &'static str, kind: &FieldKind) -> Option<Decimal> {
+    let item = section.item(name)?;
+    let text = item
+        .as_integer()
+        .map(|value| value.to_string())
+        .or_else(|| item.as_float().map(|value| value.to_string()))
+        .or_else(|| item.as_str().map(str::to_owned));
+    let bound = text.and_then(|text| value::parse_decimal(&text));
+    if bound.is_none() || !matches!(kind, FieldKind::Integer | FieldKind::Decimal { .. }) {
+        section.problem(name, "a bound is a number, for an integer or decimal field", "");
+        return None;
+    }
+    bound
+}

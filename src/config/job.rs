@@ -1,0 +1,141 @@
+//! `[[job]]`: activity id, applications, recurrences.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::NaiveDateTime;
+use chrono_tz::Tz;
+
+use super::Application;
+use super::problem::suggest;
+use super::section::Section;
+use crate::model::id::{ActivityId, ApplicationId};
+use crate::model::job::{Company, Job, Recurrence};
+use crate::model::project::{Direction, Project};
+use crate::recurrence::Schedule;
+
+pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applications: &[Application]) -> Vec<Arc<Job>> {
+    let mut jobs: Vec<Arc<Job>> = Vec::new();
+    let mut seen: HashMap<ActivityId, String> = HashMap::new();
+    for section in root.sections("job") {
+        let name = section.name("name");
+        let activity_id = section.guid::<ActivityId>("activity_id");
+        let project = section.name("project").and_then(|name| {
+            let found = projects.iter().find(|project| project.name == name);
+            if found.is_none() {
+                section.problem(
+                    "project",
+                    format!("there is no project \"{name}\""),
+                    suggest(&name, projects.iter().map(|project| project.name.as_str())),
+                );
+            }
+            found.cloned()
+        });
+        match section.text("accepts").as_deref() {
+            None | Some("file") => {}
+            Some("package") => section.problem("accepts", "packages are not accepted in this version", "write file"),
+            Some(other) => section.problem("accepts", format!("\"{other}\" is not understood"), "write file"),
+        }
+        let mut allowed = Vec::new();
+        for given in section.texts("applications").unwrap_or_default() {
+            let found = applications
+                .iter()
+                .find(|application| given.parse().is_ok_and(|id: ApplicationId| id == application.id) || application.name == given);
+            match found {
+                Some(application) => allowed.push(application.id),
+                None => section.problem(
+                    "applications",
+                    format!("there is no application \"{given}\""),
+                    suggest(&given, applications.iter().map(|application| application.name.as_str())),
+                ),
+            }
+        }
+        if allowed.is_empty() {
+            section.warning("applications", "no application may use this job", "name one in applications = [\"…\"]");
+        }
+        let enabled = section.boolean("enabled", true);
+        let recurrence = read_recurrence(&section, project.as_deref());
+        let monitoring_recurrence =
+            section.has("monitoring_recurrence").then(|| read_schedule(&section, "monitoring_recurrence")).flatten();
+        let in_order = section.boolean("in_order", false);
+        let company = match section.text("company") {
+            None => Company::None,
+            Some(text) if text == "message" => Company::FromMessage,
+            Some(text) => Company::Fixed(text),
+        };
+        let prevent_upload_when_zero_records = section.boolean("prevent_upload_when_zero_records", false);
+        if let (Some(name), Some(activity_id), Some(project)) = (name, activity_id, project) {
+            if let Some(other) = seen.insert(activity_id, name.clone()) {
+                section.problem("activity_id", format!("the job \"{other}\" has this activity id too"), "make a new GUID");
+            }
+            if jobs.iter().any(|other| other.name == name) {
+                section.problem("name", format!("there is another job \"{name}\""), "");
+            }
+            jobs.push(Arc::new(Job {
+                name,
+                activity_id,
+                project,
+                applications: allowed,
+                enabled,
+                recurrence: recurrence.unwrap_or(Recurrence::OnDemand),
+                monitoring_recurrence,
+                in_order,
+                company,
+                prevent_upload_when_zero_records,
+            }));
+        }
+        section.finish();
+    }
+    jobs
+}
+
+fn read_recurrence(section: &Section<'_>, project: Option<&Project>) -> Option<Recurrence> {
+    let import = project.is_some_and(|project| project.direction == Direction::Import);
+    match section.item("recurrence") {
+        None if import => Some(Recurrence::OnArrival),
+        None => Some(Recurrence::OnDemand),
+        Some(item) => match item.as_str() {
+            Some("on demand") => Some(Recurrence::OnDemand),
+            Some("on arrival") if project.is_some() && !import => {
+                section.problem("recurrence", "nothing arrives at an export", "write a cron text, or \"on demand\"");
+                None
+            }
+            Some("on arrival") => Some(Recurrence::OnArrival),
+            _ => read_schedule(section, "recurrence").map(Recurrence::Schedule),
+        },
+    }
+}
+
+fn read_schedule(section: &Section<'_>, name: &'static str) -> Option<Schedule> {
+    let made = |section: &Section<'_>, key: &str, cron: &str, zone, start, end, count| match Schedule::new(cron, zone, start, end, count) {
+        Ok(schedule) => Some(schedule),
+        Err(problem) => {
+            section.problem(key, problem.message, problem.hint);
+            None
+        }
+    };
+    if section.item(name)?.is_str() {
+        return made(section, name, &section.text(name)?, Tz::UTC, None, None, None);
+    }
+    let inner = section.section(name)?;
+    let cron = inner.name("cron");
+    let zone = inner.zone("time_zone").unwrap_or(Tz::UTC);
+    let time = |key: &'static str| {
+        let item = inner.item(key)?;
+        let time = item.as_datetime().and_then(|at| {
+            let text = at.to_string();
+            NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S")
+                .ok()
+                .or_else(|| NaiveDateTime::parse_from_str(&format!("{text}T00:00:00"), "%Y-%m-%dT%H:%M:%S").ok())
+        });
+        if time.is_none() {
+            inner.problem(key, "this is no local date and time", "write 2026-12-01T00:00:00, without offset: it is read in time_zone");
+        }
+        time
+    };
+    let (start, end) = (time("start"), time("end"));
+    let count = inner.integer("count", 0..=i64::MAX).map(i64::unsigned_abs);
+    let schedule = cron.and_then(|cron| made(&inner, "cron", &cron, zone, start, end, count));
+    inner.finish();
+    schedule
+}

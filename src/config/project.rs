@@ -1,0 +1,163 @@
+//! `[[project]]` with its entities, filters and conditions.
+
+use std::sync::Arc;
+
+use super::format::read_format;
+use super::mapping::read_mapping;
+use super::problem::suggest;
+use super::section::Section;
+use crate::document::value::{self, Reading};
+use crate::model::entity::{Entity, Field};
+use crate::model::format::{CsvFormat, Format};
+use crate::model::project::{Condition, Direction, Project, ProjectEntity, Test};
+
+pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>]) -> Vec<Arc<Project>> {
+    let mut projects: Vec<Arc<Project>> = Vec::new();
+    for section in root.sections("project") {
+        let name = section.name("name");
+        let direction = match section.name("direction").as_deref() {
+            Some("import") => Some(Direction::Import),
+            Some("export") => Some(Direction::Export),
+            Some(other) => {
+                section.problem("direction", format!("\"{other}\" is no direction"), "write import or export");
+                None
+            }
+            None => None,
+        };
+        section.later("test");
+        let mut project_entities = Vec::new();
+        for entity_section in section.sections("entity") {
+            let found = read_project_entity(&entity_section, entities, direction);
+            if let Some(project_entity) = found {
+                if project_entities.iter().any(|other: &ProjectEntity| other.entity.name == project_entity.entity.name) {
+                    entity_section.problem("entity", "this entity stands twice in the project", "");
+                }
+                project_entities.push(project_entity);
+            }
+            entity_section.finish();
+        }
+        project_entities.sort_by_key(|entity| (entity.unit, entity.level, entity.sequence));
+        if project_entities.is_empty() {
+            section.problem("entity", "a project has at least one entity", "add [[project.entity]]");
+        }
+        if let (Some(name), Some(direction)) = (name, direction) {
+            if projects.iter().any(|other| other.name == name) {
+                section.problem("name", format!("there is another project \"{name}\""), "");
+            }
+            projects.push(Arc::new(Project { name, direction, entities: project_entities }));
+        }
+        section.finish();
+    }
+    projects
+}
+
+fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], direction: Option<Direction>) -> Option<ProjectEntity> {
+    let label = section.name("entity");
+    let format = section.section("format").map_or(Some(CsvFormat::default()), |format| {
+        let read = read_format(&format);
+        format.finish();
+        read
+    });
+    section.later("transform");
+    let number = |name| section.integer(name, 0..=10_000).and_then(|value| u32::try_from(value).ok()).unwrap_or(1);
+    let (unit, level, sequence) = (number("unit"), number("level"), number("sequence"));
+    match section.text("refresh").as_deref() {
+        None | Some("full") => {}
+        Some("incremental") => {
+            section.problem("refresh", "incremental exports are not available in this version", "write refresh = \"full\"")
+        }
+        Some(other) => section.problem("refresh", format!("\"{other}\" is no way to refresh"), "write full"),
+    }
+    let label = label?;
+    let Some(entity) = entities.iter().find(|entity| entity.is_called(&label)) else {
+        section.problem(
+            "entity",
+            format!("there is no entity \"{label}\""),
+            suggest(&label, entities.iter().map(|entity| entity.name.as_str())),
+        );
+        for name in ["mapping", "filter", "fields"] {
+            section.item(name);
+        }
+        return None;
+    };
+    let format = format?;
+    let mapping = if direction == Some(Direction::Export) {
+        if section.item("mapping").is_some() {
+            section.problem("mapping", "an export has no mapping", "choose columns with fields = [\"…\"]");
+        }
+        Vec::new()
+    } else {
+        read_mapping(section, entity, &format)
+    };
+    let field_of = |name: &str, key: &'static str| {
+        let found = entity.field(name);
+        if found.is_none() {
+            section.problem(
+                key,
+                format!("\"{}\" has no field \"{name}\"", entity.name),
+                suggest(name, entity.fields.iter().map(|field| field.name.as_str())),
+            );
+        }
+        found
+    };
+    let fields = match section.texts("fields") {
+        Some(names) => names.iter().filter_map(|name| field_of(name, "fields")).collect(),
+        None => (0..entity.fields.len()).collect(),
+    };
+    let mut filter = Vec::new();
+    for condition in section.sections("filter") {
+        if let Some(field) = condition.name("field").and_then(|name| field_of(&name, "filter")) {
+            filter.extend(read_condition(&condition, field, &entity.fields[field]));
+        }
+        condition.finish();
+    }
+    Some(ProjectEntity { entity: entity.clone(), format: Format::Csv(format), mapping, unit, level, sequence, filter, fields })
+}
+
+fn read_condition(section: &Section<'_>, index: usize, field: &Field) -> Option<Condition> {
+    // A filter's value takes the spelling that the table keeps; bounds of the field do not apply to it.
+    let unbounded = Field { minimum: None, maximum: None, ..field.clone() };
+    let stored = |name: &'static str, text: &str| match value::parse(&unbounded, text, &Reading::default()) {
+        Ok(stored) => Some(stored.text()),
+        Err(wrong) => {
+            section.problem(name, format!("\"{text}\": {}", wrong.message), wrong.hint);
+            None
+        }
+    };
+    let one = |name: &'static str| {
+        let item = section.item(name)?;
+        let text = item
+            .as_str()
+            .map(str::to_owned)
+            .or_else(|| item.as_integer().map(|value| value.to_string()))
+            .or_else(|| item.as_bool().map(|value| value.to_string()));
+        match text {
+            Some(text) => stored(name, &text),
+            None => {
+                section.problem(name, "found no text, number or boolean", "decimals and dates are written as text");
+                None
+            }
+        }
+    };
+    let tests = [
+        one("equals").map(Test::Equals),
+        one("not").map(Test::NotEquals),
+        one("at_least").map(Test::AtLeast),
+        one("at_most").map(Test::AtMost),
+        section.text("starts_with").map(Test::StartsWith),
+        section.has("blank").then(|| Test::Blank(section.boolean("blank", true))),
+        section.texts("in").map(|texts| Test::OneOf(texts.iter().filter_map(|text| stored("in", text)).collect())),
+    ];
+    let mut found = tests.into_iter().flatten();
+    match (found.next(), found.next()) {
+        (Some(test), None) => Some(Condition { field: index, test }),
+        _ => {
+            section.problem(
+                "field",
+                "a condition has exactly one of equals, not, in, at_least, at_most, starts_with, blank",
+                "write several conditions for several tests: all must hold",
+            );
+            None
+        }
+    }
+}
