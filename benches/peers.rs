@@ -2,6 +2,7 @@
 //!
 //!   cargo bench                       everything, 1,000,000 rows
 //!   ROWS=100000 cargo bench           fewer rows
+//!   cargo bench --bench peers -- enqueue      one part: enqueue or documents
 //!
 //! Peers: the SQLite shell's `.import` into the same table with the same key; `sqlite3 -csv | zip`; one thread that appends and syncs.
 //! Peers that are not installed are left out, and said so.
@@ -389,7 +390,15 @@ fn main() {
     let rows = std::env::var("ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
     let dir = std::env::temp_dir().join(format!("entrepot-bench-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    enqueues(&dir);
-    documents(&dir, rows);
+    let wanted = |part: &str| {
+        let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+        named.is_empty() || named.iter().any(|name| name == part)
+    };
+    if wanted("enqueue") {
+        enqueues(&dir);
+    }
+    if wanted("documents") {
+        documents(&dir, rows);
+    }
     let _ = std::fs::remove_dir_all(&dir);
 }
