@@ -1,5 +1,5 @@
 //! What the edge costs: the same handlers behind tiny_http alone and behind the edge, in one run; and how an ordinary request fares while 4,000
-//! connections idle and 500 heads and 500 bodies trickle. `cargo bench --bench edge`.
+//! connections idle and 500 heads and 500 bodies trickle. `cargo bench --bench edge`; one part alone: `-- gets`, `-- upload` or `-- held`.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -127,19 +127,40 @@ fn main() {
     let edge = Edge::start(settings, vec!["127.0.0.1:0".parse().unwrap()], None, hop, Arc::new(Open)).unwrap();
     let edge_address = edge.addresses()[0];
 
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    if wanted("gets") {
+        compare_gets(plain_address, edge_address);
+    }
+    if wanted("upload") {
+        compare_uploads(plain_address, edge_address);
+    }
+    if wanted("held") {
+        held(edge_address, &dir);
+    }
+    edge.stop(Duration::from_millis(100));
+    let _ = std::fs::remove_dir_all(&dir);
+}
+
+fn compare_gets(plain_address: SocketAddr, edge_address: SocketAddr) {
     let rates = [0, 1, 2].map(|_| (gets(plain_address), gets(edge_address)));
     let (alone, through) = (median(rates.map(|rate| rate.0)), median(rates.map(|rate| rate.1)));
     println!(
         "keep-alive GET, {CLIENTS} clients: tiny_http {alone:.0}/s, edge {through:.0}/s, ratio {:.2} (target at least 0.5)",
         through / alone
     );
+}
+
+fn compare_uploads(plain_address: SocketAddr, edge_address: SocketAddr) {
     let times = [0, 1, 2].map(|_| (upload(plain_address), upload(edge_address)));
     let (alone, through) = (median(times.map(|time| time.0)), median(times.map(|time| time.1)));
     println!(
         "upload of 1 GiB, synced: tiny_http {alone:.2?}, edge {through:.2?}, ratio {:.2} (target at most 1.2)",
         through.as_secs_f64() / alone.as_secs_f64()
     );
+}
 
+fn held(edge_address: SocketAddr, dir: &std::path::Path) {
     // The other end of every connection is in this process too: its descriptors are not the edge's.
     let mut held = Vec::with_capacity(5000);
     let threads_before = status("Threads:");
@@ -169,10 +190,7 @@ fn main() {
         status("Threads:").saturating_sub(threads_before),
         status("VmRSS:") / 1024
     );
-    println!("the same in the whole appliance: {}", appliance(&dir));
-    drop(held);
-    edge.stop(Duration::from_millis(100));
-    let _ = std::fs::remove_dir_all(&dir);
+    println!("the same in the whole appliance: {}", appliance(dir));
 }
 
 /// The whole appliance in a process of its own, under the same load: threads and memory are its own.

@@ -336,7 +336,8 @@ impl Relay {
         for key in self.clients.keys().collect::<Vec<_>>() {
             let Some(mut client) = self.clients.take(key) else { continue };
             let late = client.deadline.is_some_and(|at| at <= self.now);
-            let slow = client.tick(elapsed);
+            // Without clients nobody sweeps: the quiet before a client came is not its own.
+            let slow = client.tick(elapsed.min(self.now.saturating_sub(client.since)));
             let mut flow = Flow::Stay;
             if late || slow {
                 flow = self.too_late(&mut client);

@@ -201,6 +201,27 @@ fn a_slow_body_is_given_up_small_or_large_and_the_answer_says_so() {
 }
 
 #[test]
+fn a_body_that_begins_after_a_long_quiet_is_not_taken_for_a_slow_one() {
+    let quiet = Duration::from_millis(500);
+    let settings = Settings { body_stall: quiet / 2, rate_min: 1 << 10, rate_window: quiet / 2, loops: 1, ..Settings::default() };
+    let site = Site::start(settings);
+    // Whether connection and head are seen in one round is the kernel's to say: a few rounds.
+    for _ in 0..5 {
+        // The relay has nobody, and waits for events alone.
+        std::thread::park_timeout(quiet);
+        let mut client = site.client();
+        client.send(post("/count", "Connection: close\r\nContent-Length: 100000\r\n"));
+        // Time for a look at who is slow.
+        std::thread::park_timeout(quiet / 8);
+        client.send(vec![b'x'; 100_000]);
+        assert_eq!(client.answer().status(), 200);
+        client.assert_closed();
+        drop(client);
+        site.until("nobody is left", |counters| counters.connections_open == 0);
+    }
+}
+
+#[test]
 fn a_trickle_below_the_least_rate_is_given_up() {
     // No machine sends single bytes as fast as this.
     let settings = Settings { rate_min: 1 << 30, rate_window: Duration::from_millis(500), ..Settings::default() };
