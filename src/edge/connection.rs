@@ -15,8 +15,10 @@ use super::shared::{BulkPass, Seat, Shared, WaitPass, add};
 use super::slab::Key;
 use super::watch::Watched;
 
-/// Bytes read from a socket at once.
-pub(super) const READ_BYTES: usize = 64 << 10;
+/// Bytes read from a socket at once, at most: of a body that is relayed, and of an answer.
+pub(super) const READ_BYTES: usize = 256 << 10;
+/// Bytes read at once of everything that is kept here.
+pub(super) const READ_KEPT_BYTES: usize = 64 << 10;
 /// A buffer that is empty gives memory above this back.
 const BUFFER_KEPT: usize = 4 << 10;
 /// Bytes of ciphertext that rustls may keep for a client.

@@ -8,7 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::address::forwarded_client;
 use super::chunk::BodyDecoder;
-use super::connection::{AnswerState, Connection, Facts, HopConnection, Incoming, Pending, Slot, Stage, Upload};
+use super::connection::{
+    AnswerState, Connection, Facts, HopConnection, Incoming, Pending, READ_BYTES, READ_KEPT_BYTES, Slot, Stage, Upload,
+};
 use super::gate::{Admission, Refusal};
 use super::head::{Framing, HopFraming, Parsed, check, scan, write_framing};
 use super::relay::{Flow, HopFlow, Relay};
@@ -45,7 +47,8 @@ impl Relay {
             };
             if wanted {
                 let (mut scratch, mut plain) = (std::mem::take(&mut self.scratch), std::mem::take(&mut self.plain));
-                let flow = match client.receive(&mut scratch, &mut plain) {
+                let most = if matches!(client.stage, Stage::Exchange { .. }) { READ_BYTES } else { READ_KEPT_BYTES };
+                let flow = match client.receive(&mut scratch[..most], &mut plain) {
                     Ok(Incoming::Data(data)) => self.client_sent(client, data),
                     Ok(Incoming::Nothing) => Flow::Stay,
                     Ok(Incoming::End) => self.client_ended(client),

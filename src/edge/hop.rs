@@ -25,6 +25,8 @@ pub const HEADER_LENGTH: &str = "X-Edge-Content-Length";
 
 /// Connections of the edge that tiny_http has not yet taken.
 const BACKLOG: i32 = 1024;
+/// Bytes that the kernel keeps of a request on its way to tiny_http.
+const SEND_BUFFER: usize = 512 << 10;
 
 /// What tiny_http serves: give it to `tiny_http::Server::from_listener`.
 #[cfg(unix)]
@@ -138,6 +140,8 @@ impl Hop {
     pub(super) fn connect(&self) -> io::Result<Socket> {
         let socket = Socket::new(self.domain, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
+        // So that a piece of a relayed body goes at once; the system may give less.
+        let _ = socket.set_send_buffer_size(SEND_BUFFER);
         if self.place.is_none() {
             socket.set_tcp_nodelay(true)?;
         }

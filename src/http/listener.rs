@@ -26,6 +26,8 @@ const HANDLERS_LEFT_BEHIND: usize = 4;
 /// So often the server behind is replaced before the process gives up.
 const REPLACED_MAX: usize = 8;
 const STACK_BYTES: usize = 512 * 1024;
+/// Bytes of a body that are read at a time.
+const READ_BYTES: usize = 256 * 1024;
 
 /// A request, as everything behind this file sees it.
 pub struct Call {
@@ -92,7 +94,9 @@ impl Call {
 
     /// Reads the body piece by piece. A body that ends before its declared length is an error: tiny_http would call it complete.
     pub fn read_body(&mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-        let mut buffer = vec![0u8; 64 * 1024];
+        // A small body gets a small buffer: clearing a large one would cost more than the body.
+        let size = self.declared.map_or(READ_BYTES, |declared| usize::try_from(declared).unwrap_or(READ_BYTES).clamp(1, READ_BYTES));
+        let mut buffer = vec![0u8; size];
         loop {
             match self.request.as_reader().read(&mut buffer) {
                 Ok(0) => break,
