@@ -41,6 +41,11 @@ enum Verb {
     /// Tell every problem of the configuration; with none, when each job runs next.
     #[command(after_help = "Example: entrepot check --config entrepot.toml")]
     Check(check::Check),
+    /// Print the JSON Schema of the configuration file, for editors.
+    #[command(
+        after_help = "Example: entrepot schema > entrepot.schema.json, and #:schema ./entrepot.schema.json as the first line of entrepot.toml"
+    )]
+    Schema,
     /// Applications: the programs that may call.
     #[command(subcommand)]
     App(app::App),
@@ -119,6 +124,10 @@ pub fn main() -> ExitCode {
         }
         Verb::Init(init) => init.run(),
         Verb::Check(check) => check.run(),
+        Verb::Schema => {
+            print!("{}", crate::config::schema::SCHEMA);
+            Ok(())
+        }
         Verb::App(app) => app.run(),
         Verb::Job(job) => job.run(),
         Verb::Message(message) => message.run(),

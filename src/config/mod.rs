@@ -11,6 +11,7 @@ mod mapping;
 pub mod parse;
 pub mod problem;
 mod project;
+pub mod schema;
 mod section;
 mod server;
 pub mod starter;

@@ -47,7 +47,7 @@ pub fn parse(text: &str, base: &Path, file: Option<PathBuf>) -> Result<Checked, 
     let report = Report::new(text);
     let config = match toml_edit::Document::parse(text) {
         Ok(document) => {
-            let root = Section::new(document.as_table(), Some(0..0), "", &report);
+            let root = Section::root(document.as_table(), &report);
             let config = read(&root, base, file.clone());
             root.finish();
             config
@@ -68,6 +68,15 @@ pub fn parse(text: &str, base: &Path, file: Option<PathBuf>) -> Result<Checked, 
         Some(config) if problems.iter().all(|problem| problem.warning) => Ok(Checked { config, warnings: problems }),
         _ => Err(Problems { file, problems }),
     }
+}
+
+/// Every key that reading this text asks for, after the place of its table.
+#[cfg(test)]
+pub(super) fn keys_asked(text: &str) -> std::collections::BTreeSet<(String, &'static str)> {
+    let report = Report::new(text);
+    let document = toml_edit::Document::parse(text).expect("the test wrote TOML");
+    read(&Section::root(document.as_table(), &report), Path::new("/base"), None);
+    report.asked.take()
 }
 
 fn read(root: &Section<'_>, base: &Path, file: Option<PathBuf>) -> Option<Config> {

@@ -17,11 +17,19 @@ use crate::model::id::parse_guid;
 pub(super) struct Report {
     text: Rc<str>,
     problems: Rc<RefCell<Vec<Problem>>>,
+    /// Every key that was asked for, after the place of its table: what the schema must know.
+    #[cfg(test)]
+    pub asked: Rc<RefCell<std::collections::BTreeSet<(String, &'static str)>>>,
 }
 
 impl Report {
     pub fn new(text: &str) -> Report {
-        Report { text: text.into(), problems: Rc::default() }
+        Report {
+            text: text.into(),
+            problems: Rc::default(),
+            #[cfg(test)]
+            asked: Rc::default(),
+        }
     }
 
     pub fn add(&self, span: Option<Range<usize>>, key: &str, message: impl Into<String>, hint: impl Into<String>, warning: bool) {
@@ -45,6 +53,8 @@ impl Report {
 /// One table, in the order in which its keys are asked for.
 pub(super) struct Section<'a> {
     pub path: String,
+    /// The path without positions and names: `project.entity.format`.
+    place: String,
     pub span: Option<Range<usize>>,
     table: &'a dyn TableLike,
     report: Report,
@@ -52,8 +62,14 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub fn new(table: &'a dyn TableLike, span: Option<Range<usize>>, path: impl Into<String>, report: &Report) -> Section<'a> {
-        Section { path: path.into(), span, table, report: report.clone(), asked: RefCell::default() }
+    /// The whole file.
+    pub fn root(table: &'a dyn TableLike, report: &Report) -> Section<'a> {
+        Section { path: String::new(), place: String::new(), span: Some(0..0), table, report: report.clone(), asked: RefCell::default() }
+    }
+
+    fn inner(&self, name: &str, table: &'a dyn TableLike, span: Option<Range<usize>>, path: String) -> Section<'a> {
+        let place = if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) };
+        Section { path, place, span, table, report: self.report.clone(), asked: RefCell::default() }
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -78,6 +94,8 @@ impl<'a> Section<'a> {
 
     pub fn item(&self, name: &'static str) -> Option<&'a Item> {
         self.asked.borrow_mut().push(name);
+        #[cfg(test)]
+        self.report.asked.borrow_mut().insert((self.place.clone(), name));
         self.table.get(name).filter(|item| !item.is_none())
     }
 
@@ -131,6 +149,8 @@ impl<'a> Section<'a> {
     pub fn name(&self, name: &'static str) -> Option<String> {
         if !self.has(name) {
             self.asked.borrow_mut().push(name);
+            #[cfg(test)]
+            self.report.asked.borrow_mut().insert((self.place.clone(), name));
             self.report.add(self.span.clone(), &self.key(name), "it is missing", format!("add {name} = \"…\""), false);
             return None;
         }
@@ -224,7 +244,7 @@ impl<'a> Section<'a> {
     pub fn section(&self, name: &'static str) -> Option<Section<'a>> {
         let item = self.item(name)?;
         match item.as_table_like() {
-            Some(table) => Some(Section::new(table, item.span().or_else(|| self.span.clone()), self.key(name), &self.report)),
+            Some(table) => Some(self.inner(name, table, item.span().or_else(|| self.span.clone()), self.key(name))),
             None => {
                 self.expected(name, item, "a table");
                 None
@@ -241,13 +261,13 @@ impl<'a> Section<'a> {
         };
         match item {
             Item::ArrayOfTables(tables) => {
-                tables.iter().enumerate().map(|(at, table)| Section::new(table, table.span(), path(at, table), &self.report)).collect()
+                tables.iter().enumerate().map(|(at, table)| self.inner(name, table, table.span(), path(at, table))).collect()
             }
             Item::Value(Value::Array(array)) if array.iter().all(Value::is_inline_table) => array
                 .iter()
                 .filter_map(Value::as_inline_table)
                 .enumerate()
-                .map(|(at, table)| Section::new(table, table.span(), path(at, table), &self.report))
+                .map(|(at, table)| self.inner(name, table, table.span(), path(at, table)))
                 .collect(),
             _ => {
                 self.expected(name, item, "a list of tables");
@@ -258,7 +278,8 @@ impl<'a> Section<'a> {
 
     /// A key of DESIGN §3 that this version does not have yet: never passed over in silence.
     pub fn later(&self, name: &'static str) {
-        if self.item(name).is_some() {
+        self.asked.borrow_mut().push(name);
+        if self.table.contains_key(name) {
             self.problem(name, "this is not available in this version", "take it out");
         }
     }
