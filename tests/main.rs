@@ -5,6 +5,7 @@ mod browser;
 mod connector;
 mod durability;
 mod edge;
+mod openapi;
 mod operator;
 mod pages;
 mod real_files;

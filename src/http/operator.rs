@@ -28,8 +28,14 @@ const OPERATOR: &str = "an operator";
 /// Load samples of one answer.
 const SAMPLES_MAX: u32 = 1440;
 
+/// What all of this looks like: OpenAPI 3.1.
+const OPENAPI: &str = include_str!("../../assets/api/openapi.json");
+
 /// Answers below `/api/v1`; the segments are in lower case.
 pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
+    if (call.method.as_str(), path) == ("GET", &["openapi.json"]) {
+        return call.answer(Answer::text(200, "application/json", OPENAPI));
+    }
     let given = call.header("Authorization").and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
     let right: bool = given.as_bytes().ct_eq(appliance.operator_token.as_bytes()).into();
     if !right {
@@ -57,7 +63,7 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
         ("POST", ["messages", id, action @ ("replay" | "cancel" | "release")]) => {
             find_message(appliance, id).and_then(|message| act_on_message(appliance, &message, action, OPERATOR))
         }
-        _ => Err(Answer::refuse(404, "the operator API has nothing there", "it has jobs and messages")),
+        _ => Err(Answer::refuse(404, "the operator API has nothing there", "/api/v1/openapi.json says what it has")),
     };
     call.answer(answer.unwrap_or_else(|refusal| refusal));
 }
