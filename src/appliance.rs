@@ -15,6 +15,7 @@ use crate::auth::keyring::Keyring;
 use crate::auth::sign_in::SignInLink;
 use crate::auth::verify::Verifier;
 use crate::background::dispatch::Dispatch;
+use crate::background::rescuer::Rescuer;
 use crate::background::{scheduler, worker};
 use crate::clock::{Bell, Clock};
 use crate::config::{Config, parse};
@@ -44,6 +45,8 @@ pub struct Appliance {
     pub store: Store,
     /// What is to be done.
     pub dispatch: Dispatch,
+    /// Messages whose end could not be written.
+    pub rescuer: Rescuer,
     /// Wakes the scheduler.
     pub bell: Bell,
     /// How far the scheduler has come.
@@ -129,6 +132,7 @@ impl Appliance {
             clock,
             store,
             dispatch: Dispatch::default(),
+            rescuer: Rescuer::default(),
             scheduled: Progress::default(),
             keyring,
             operator_token,

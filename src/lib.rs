@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod document;
 pub mod edge;
+pub mod fault;
 pub mod files;
 pub mod http;
 pub mod inbound;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::appliance::{Appliance, IMPORT, groups};
+use crate::appliance::{Appliance, EXPORT, IMPORT, groups};
 
 #[test]
 fn every_message_that_was_answered_survives_a_kill_in_the_middle_of_the_load() {
@@ -136,4 +136,159 @@ fn a_payload_file_without_a_row_is_swept_at_the_next_start_and_others_stay() {
     let left: Vec<_> = std::fs::read_dir(&large).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(left, [kept]);
     assert_eq!(std::fs::read_dir(app.dir.path().join("data/spool/incoming")).unwrap().count(), 0);
+}
+
+/// Fills the disk up to a few pages.
+fn fill(app: &Appliance) -> std::path::PathBuf {
+    let path = app.dir.path().join("data/filler");
+    let mut file = std::fs::File::create(&path).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    path
+}
+
+#[test]
+fn a_full_disk_refuses_with_507_keeps_what_was_promised_and_goes_on_when_there_is_room() {
+    let Some(mut app) = Appliance::start_on_disk(12 << 20, &groups("recurrence = \"0 4 * * *\"")) else { return };
+    let document = |number: usize| {
+        let rows = (0..1500).map(|row| format!("{number}-{row},a name of {row},{row}.50\n"));
+        format!("ID,NAME,AMOUNT\n{}", rows.collect::<String>()).into_bytes()
+    };
+    let bearer = format!("Bearer {}", app.token);
+    let send = |app: &Appliance, body: &[u8]| {
+        app.send("POST", &format!("/api/connector/enqueue/{IMPORT}?entity=Customer+groups"), &[("Authorization", &bearer)], body)
+    };
+    let mut promised = Vec::new();
+    let refusal = loop {
+        let answer = send(&app, &document(promised.len()));
+        match answer.status {
+            200 => promised.push(answer.json().as_str().unwrap().to_owned()),
+            _ => break answer,
+        }
+        assert!(promised.len() < 1000, "the disk never fills");
+    };
+    assert_eq!(refusal.status, 507, "{}", refusal.text());
+    assert!(refusal.text().contains("nothing was stored") && refusal.json()["hint"].is_string(), "{}", refusal.text());
+    assert!(promised.len() > 3, "{}", promised.len());
+    // A large document, which has a file of its own, is refused in the middle and leaves nothing.
+    assert_eq!(send(&app, &vec![b'x'; 400 << 10]).status, 507);
+    assert_eq!(std::fs::read_dir(app.dir.path().join("data/spool/incoming")).unwrap().count(), 0);
+    let filler = fill(&app);
+    assert_eq!(send(&app, b"ID,NAME,AMOUNT\nlast,x,1\n").status, 507);
+    // It still answers, and a kill now loses nothing of what it promised.
+    app.send("GET", "/healthz", &[], b"").expect(200);
+    std::fs::remove_file(filler).unwrap();
+    app.kill_and_restart();
+    let kept: i64 = promised.iter().map(|id| i64::from(app.message(id)["state"] == "queued")).sum();
+    assert_eq!(kept as usize, promised.len());
+    let list = app.operator("GET", "messages?limit=500").expect(200).json();
+    assert_eq!(list["messages"].as_array().unwrap().len(), promised.len(), "what was refused is not there");
+}
+
+#[test]
+fn an_import_that_meets_a_full_disk_is_deferred_and_loads_once_when_there_is_room() {
+    let Some(mut app) = Appliance::start_on_disk(16 << 20, &groups("recurrence = \"0 4 * * *\"")) else { return };
+    let rows = (0..20_000).map(|row| format!("{row},a name of {row},{row}.50\n"));
+    let id = app.enqueue(format!("ID,NAME,AMOUNT\n{}", rows.collect::<String>()).as_bytes(), None);
+    // Room for the states of the queue, not for the rows.
+    let filler = fill(&app);
+    let mut file = std::fs::File::options().write(true).open(&filler).unwrap();
+    let full = std::fs::metadata(&filler).unwrap().len();
+    file.set_len(full - (512 << 10)).unwrap();
+    std::io::Write::flush(&mut file).unwrap();
+    app.operator("POST", &format!("jobs/{IMPORT}/run")).expect(200);
+    app.settle();
+    let message = app.message(&id);
+    assert_eq!(message["state"], "queued", "{message}");
+    assert!(message["next_try_at"].is_string() && message["reason"].as_str().unwrap().contains("full"), "{message}");
+    std::fs::remove_file(filler).unwrap();
+    app.advance(Duration::from_secs(3600));
+    let message = app.message(&id);
+    assert_eq!((&message["state"], &message["rows"]["inserted"]), (&"processed".into(), &20_000.into()), "{message}");
+    assert_eq!(app.sql("SELECT count(*) FROM customer_groups"), ["20000"]);
+}
+
+/// Every file of the spool has its row, and every row its payload.
+#[track_caller]
+fn assert_consistent(app: &Appliance) {
+    let list = app.operator("GET", "messages?limit=500").expect(200).json();
+    let mut large = 0;
+    for message in list["messages"].as_array().unwrap() {
+        let id = message["id"].as_str().unwrap();
+        let document = app.operator("GET", &format!("messages/{id}/document")).expect(200);
+        assert_eq!(document.body.len() as u64, message["size"], "{message}");
+        large += usize::from(document.body.len() > 256 << 10 || message["direction"] == "export");
+        let rows = |name: &str| message["rows"][name].as_u64().unwrap();
+        assert!(
+            message["direction"] == "export" || rows("read") == rows("inserted") + rows("updated") + rows("unchanged") + rows("refused")
+        );
+    }
+    let files = |name: &str| std::fs::read_dir(app.dir.path().join("data/spool").join(name)).unwrap().count();
+    assert_eq!((files("incoming"), files("large")), (0, large));
+}
+
+#[test]
+fn a_power_cut_at_any_point_of_the_journey_in_loads_once_and_loses_nothing() {
+    let small = b"ID,NAME,AMOUNT\n1,a,1\n2,b,x\n3,c,3\n".to_vec();
+    let large = format!("ID,NAME,AMOUNT\n1,a,1\n2,{},2\n3,c,3\n", "b".repeat(300 << 10)).into_bytes();
+    for document in [small, large] {
+        for point in ["payload_spooled", "message_committed", "findings_kept", "rows_loaded", "message_reported"] {
+            let mut app = Appliance::start_with_fault(&groups(""), &format!("{point}:abort"));
+            let bearer = format!("Bearer {}", app.token);
+            let headers = [("Authorization", bearer.as_str()), ("x-ms-dyn-externalidentifier", "groups.csv")];
+            let path = format!("/api/connector/enqueue/{IMPORT}?entity=Customer+groups");
+            let first =
+                app.try_send("POST", &path, &headers, &document).ok().filter(|answer| answer.status == 200).map(|answer| answer.json());
+            assert!(point != "payload_spooled" && point != "message_committed" || first.is_none(), "{point}: the client was answered");
+            app.relaunch_after_fault();
+            // A client that saw an error sends the same again.
+            let bearer = format!("Bearer {}", app.token);
+            let headers = [("Authorization", bearer.as_str()), ("x-ms-dyn-externalidentifier", "groups.csv")];
+            let second = app.send("POST", &path, &headers, &document).expect(200).json();
+            assert!(first.is_none_or(|first| first == second), "{point}: the same message");
+            app.settle();
+            app.advance(Duration::from_secs(3600));
+            let list = app.operator("GET", "messages").expect(200).json();
+            assert_eq!(list["messages"].as_array().unwrap().len(), 1, "{point}: {list}");
+            let message = app.message(second.as_str().unwrap());
+            assert_eq!(message["state"], "processed_with_errors", "{point}: {message}");
+            assert_eq!((&message["rows"]["inserted"], &message["rows"]["refused"]), (&2.into(), &1.into()), "{point}: {message}");
+            assert_eq!(app.findings(second.as_str().unwrap()).len(), 1, "{point}");
+            assert_eq!(app.sql("SELECT ID FROM customer_groups ORDER BY ID"), ["1", "3"], "{point}");
+            assert_eq!(app.sql("SELECT count(*) FROM entrepot_loaded"), ["1"], "{point}");
+            assert_consistent(&app);
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_between_package_and_row_leaves_no_package_and_the_next_run_makes_one() {
+    let mut app = Appliance::start_with_fault(&groups(""), "package_spooled:abort");
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.settle();
+    app.operator("POST", &format!("jobs/{EXPORT}/run")).expect(200);
+    app.relaunch_after_fault();
+    app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(204);
+    assert_consistent(&app);
+    app.operator("POST", &format!("jobs/{EXPORT}/run")).expect(200);
+    app.settle();
+    app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(200);
+    assert_consistent(&app);
+}
+
+#[test]
+fn a_bug_that_a_document_meets_costs_its_message_tries_and_nobody_else_anything() {
+    let mut app = Appliance::start_with_fault(&groups(""), "findings_kept:panic");
+    let id = app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.settle();
+    for _ in 0..20 {
+        app.advance(Duration::from_secs(1800));
+    }
+    let message = app.message(&id);
+    assert_eq!((&message["state"], &message["attempts"]), (&"failed".into(), &8.into()), "{message}");
+    assert!(message["reason"].as_str().unwrap().contains("a bug of the appliance"), "{message}");
+    app.restart();
+    assert_eq!(app.sql("SELECT count(*) FROM entrepot_loaded"), ["0"]);
+    let replayed = app.operator("POST", &format!("messages/{id}/replay")).expect(200).json();
+    app.settle();
+    assert_eq!(app.message(replayed["id"].as_str().unwrap())["state"], "processed");
 }

@@ -98,6 +98,7 @@ fn tick(appliance: &Arc<Appliance>, now: Timestamp, sampled: &mut HashMap<Activi
         }
         sooner(schedule.next(now));
     }
+    appliance.rescuer.rescue(appliance, now)?;
     let due = appliance.store.read("read what is due", messages::next_due)?;
     if due.is_some_and(|due| due <= now) {
         let returned = appliance.store.write("return leases", move |batch| messages::return_leases(batch.connection, now))?;

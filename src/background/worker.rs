@@ -1,9 +1,11 @@
 //! A worker: takes the next message that may be taken, or the next export, and does it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::appliance::Appliance;
 use crate::background::dispatch::Candidate;
+use crate::background::rescuer::Stranded;
 use crate::inbound::process;
 use crate::model::id::{ActivityId, ExecutionId, MessageId};
 use crate::model::job::{Job, Recurrence};
@@ -19,7 +21,10 @@ pub fn work(appliance: &Arc<Appliance>) {
         match candidate {
             Candidate::Export { activity } => {
                 if let Some(job) = appliance.live().config.job(activity).cloned() {
-                    outbound::run::run(appliance, &job);
+                    // The next run tries again; the execution is closed at the next start.
+                    if catch_unwind(AssertUnwindSafe(|| outbound::run::run(appliance, &job))).is_err() {
+                        log::error!("export panicked job=\"{}\": a bug, please report it with the lines above", job.name);
+                    }
                 }
                 appliance.dispatch.exported(activity);
             }
@@ -34,7 +39,23 @@ fn import(appliance: &Arc<Appliance>, activity: ActivityId, up_to: Option<Messag
     match take(appliance, &job, up_to) {
         Ok(Taken::Message(message, entity)) => {
             appliance.dispatch.looked(activity, true, None);
-            process::process(appliance, &job, *message);
+            let stranded = Stranded {
+                message: message.id,
+                execution: message.execution_id.clone(),
+                activity,
+                attempts: message.attempts,
+                reason: "processing it met a bug of the appliance, see the log".into(),
+                panicked: true,
+            };
+            if catch_unwind(AssertUnwindSafe(|| process::process(appliance, &job, *message))).is_err() {
+                log::error!(
+                    "worker panicked message={} job=\"{}\": a bug, please report it with the lines above",
+                    stranded.message,
+                    job.name
+                );
+                appliance.rescuer.strand(stranded);
+                appliance.bell.ring();
+            }
             appliance.dispatch.release(activity, &entity);
         }
         Ok(Taken::Busy) => appliance.dispatch.looked(activity, false, None),

@@ -23,6 +23,8 @@ mod answer;
 mod chunk;
 mod connection;
 mod exchange;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod gate;
 mod head;
 mod hop;

@@ -107,6 +107,7 @@ fn enqueue(appliance: &Arc<Appliance>, mut call: Call, caller: &Application, job
     if digested.size == 0 {
         return call.answer(Answer::refuse(400, "the body is empty: nothing was stored", "send the file as the body of the request"));
     }
+    crate::fault::point("payload_spooled");
     let new = NewMessage { size: digested.size, sha256: digested.sha256, checksum: digested.checksum, ..new };
     let name = match &received {
         Received::Large(crate::model::message::PayloadPlace::File { name }) => Some(name.clone()),

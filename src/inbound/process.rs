@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::import::{self, Import, ImportError, Report, Sink};
 use crate::appliance::Appliance;
+use crate::background::rescuer::Stranded;
 use crate::clock::Stopwatch;
 use crate::model::execution::RowCounts;
 use crate::model::finding::Finding;
@@ -31,7 +32,7 @@ pub fn process(appliance: &Arc<Appliance>, job: &Job, message: Message) {
     let watch = Stopwatch::start();
     let result = attempt(appliance, job, &message);
     let now = appliance.clock.now();
-    let id = message.id;
+    let (id, execution, attempts) = (message.id, message.execution_id.clone(), message.attempts);
     let done = match result {
         Ok(outcome) => report(appliance, job, &message, outcome, &watch),
         Err(ImportError::Stopped) => {
@@ -73,9 +74,18 @@ pub fn process(appliance: &Arc<Appliance>, job: &Job, message: Message) {
     };
     if let Err(error) = done {
         log::error!(
-            "message not reported message={id} job=\"{}\" reason=\"{error}\"; it is taken up again at the next start, without loading twice",
+            "message not reported message={id} job=\"{}\" reason=\"{error}\"; it is taken up again, without loading twice, when the queue can be written",
             job.name
         );
+        appliance.rescuer.strand(Stranded {
+            message: id,
+            execution,
+            activity: job.activity_id,
+            attempts,
+            reason: error.to_string(),
+            panicked: false,
+        });
+        appliance.bell.ring();
     }
 }
 
@@ -139,6 +149,7 @@ fn attempt(appliance: &Arc<Appliance>, job: &Job, message: &Message) -> Result<O
         stop: appliance.stop_flag(),
     };
     let report = import::run(&import, payload, &mut sink)?;
+    crate::fault::point("rows_loaded");
     let refused_file = sink.refused_name.take();
     Ok(Outcome { report, refused_file, earlier: false })
 }
@@ -191,6 +202,7 @@ fn report(appliance: &Arc<Appliance>, job: &Job, message: &Message, outcome: Out
         executions::end(batch.connection, &execution, activity, &ending, now)?;
         messages::report(batch.connection, id, state, &counts, ending.findings, reason.as_deref(), refused_file.as_deref(), now).map(|_| ())
     })?;
+    crate::fault::point("message_reported");
     log::info!("{line}");
     Ok(())
 }
@@ -274,6 +286,7 @@ impl Sink for Kept<'_> {
                 .map_err(ImportError::WriteRefused)?;
             self.refused_name = Some(name);
         }
+        crate::fault::point("findings_kept");
         Ok(())
     }
 }

@@ -61,6 +61,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         return Ok(());
     }
     let place = spool.promote(&file, &path, id).map_err(ExportError::WritePackage)?;
+    crate::fault::point("package_spooled");
     let package = report.package;
     let new = NewMessage {
         id,

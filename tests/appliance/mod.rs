@@ -62,6 +62,8 @@ pub fn groups(job: &str) -> String {
 }
 
 pub struct Appliance {
+    /// Before `dir`, so that it is gone when that is removed.
+    _disk: Option<Disk>,
     pub dir: tempfile::TempDir,
     process: Child,
     agent: ureq::Agent,
@@ -107,17 +109,44 @@ impl Appliance {
 
     /// The same, with more lines of `[server]`, and with a limit of open files.
     pub fn start_as(configuration: &str, server: &str, descriptors: Option<u32>) -> Appliance {
+        Appliance::start_in(tempfile::tempdir().unwrap(), None, configuration, server, Limit { descriptors, fault: None })
+    }
+
+    /// With a fault planned (`src/fault.rs`) that is gone after a restart.
+    pub fn start_with_fault(configuration: &str, fault: &str) -> Appliance {
+        Appliance::start_in(tempfile::tempdir().unwrap(), None, configuration, "", Limit { descriptors: None, fault: Some(fault) })
+    }
+
+    /// With its data on a disk of this many bytes; `None`, with a word, where this machine does not let us make one.
+    pub fn start_on_disk(bytes: u64, configuration: &str) -> Option<Appliance> {
         let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::mount(dir.path().join("data"), bytes);
+        if disk.is_none() {
+            println!("skipped: a disk of {bytes} bytes can not be mounted here (it takes root on Linux)");
+        }
+        Some(Appliance::start_in(dir, Some(disk?), configuration, "", Limit::default()))
+    }
+
+    fn start_in(dir: tempfile::TempDir, disk: Option<Disk>, configuration: &str, server: &str, limit: Limit) -> Appliance {
         write_configuration(dir.path(), server, configuration);
-        let (process, base, printed) = launch(dir.path(), START_MS, descriptors);
+        let (process, base, printed) = launch(dir.path(), START_MS, limit);
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .into();
-        let mut appliance =
-            Appliance { dir, process, agent, base, printed, operator_token: String::new(), token: String::new(), now_ms: START_MS };
+        let mut appliance = Appliance {
+            _disk: disk,
+            dir,
+            process,
+            agent,
+            base,
+            printed,
+            operator_token: String::new(),
+            token: String::new(),
+            now_ms: START_MS,
+        };
         appliance.sign_in();
         appliance
     }
@@ -140,22 +169,27 @@ impl Appliance {
 
     /// One request; nothing is added to the headers.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// The same, where the process may be gone.
+    pub fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, ureq::Error> {
         let url = format!("{}{path}", self.base);
         let result = if method == "GET" {
             headers.iter().fold(self.agent.get(&url), |request, (name, value)| request.header(*name, *value)).call()
         } else {
             headers.iter().fold(self.agent.post(&url), |request, (name, value)| request.header(*name, *value)).send(body)
         };
-        let mut response = result.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        Answer {
+        let mut response = result?;
+        Ok(Answer {
             status: response.status().as_u16(),
             headers: response
                 .headers()
                 .iter()
                 .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
                 .collect(),
-            body: response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap(),
-        }
+            body: response.body_mut().with_config().limit(1 << 30).read_to_vec()?,
+        })
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -254,6 +288,12 @@ impl Appliance {
         self.relaunch();
     }
 
+    /// Waits until a planned fault has ended it, and starts it again without.
+    pub fn relaunch_after_fault(&mut self) {
+        assert!(!self.process.wait().unwrap().success());
+        self.relaunch();
+    }
+
     /// A line of /proc/<process>/status, such as `Threads` or `VmRSS` in KiB.
     pub fn process_status(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
@@ -274,8 +314,26 @@ impl Appliance {
     }
 
     fn relaunch(&mut self) {
-        (self.process, self.base, self.printed) = launch(self.dir.path(), self.now_ms, None);
+        (self.process, self.base, self.printed) = launch(self.dir.path(), self.now_ms, Limit::default());
         self.sign_in();
+    }
+}
+
+/// A small file system in memory, for filling up.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    fn mount(at: std::path::PathBuf, bytes: u64) -> Option<Disk> {
+        std::fs::create_dir(&at).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(&at).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then_some(Disk(at))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
     }
 }
 
@@ -299,8 +357,15 @@ fn write_configuration(dir: &Path, server: &str, configuration: &str) {
     std::fs::write(dir.join("entrepot.toml"), text).unwrap();
 }
 
-fn launch(dir: &Path, now_ms: i64, descriptors: Option<u32>) -> (Child, String, String) {
-    let mut command = match descriptors {
+/// What a process is started with.
+#[derive(Clone, Copy, Default)]
+struct Limit<'a> {
+    descriptors: Option<u32>,
+    fault: Option<&'a str>,
+}
+
+fn launch(dir: &Path, now_ms: i64, limit: Limit) -> (Child, String, String) {
+    let mut command = match limit.descriptors {
         None => Command::new(env!("CARGO_BIN_EXE_entrepot")),
         Some(most) => {
             let mut shell = Command::new("sh");
@@ -308,6 +373,9 @@ fn launch(dir: &Path, now_ms: i64, descriptors: Option<u32>) -> (Child, String, 
             shell
         }
     };
+    if let Some(fault) = limit.fault {
+        command.env("ENTREPOT_TEST_FAULT", fault);
+    }
     let mut process = command
         .args(["serve", "--config"])
         .arg(dir.join("entrepot.toml"))
