@@ -10,8 +10,8 @@
 //! On the way out: the row first (it says "pruned"), then the file. So there may be files without rows, which a sweep removes, but never an
 //! answered row without its file.
 //!
-//! Layout below `spool/`: `segments/0000000001` (append-only, many small payloads), `large/<message id>`, `refused/<execution id>.<ext>`
-//! (refused rows to be mended), `incoming/` (not yet promised; emptied at start).
+//! Layout below `spool/`: `segments/0000000001` (append-only, many small payloads), `large/<message id>`, `refused/<message id>-<number of
+//! the entity>.<ext>` (refused rows to be mended), `incoming/` (not yet promised; emptied at start).
 //!
 //! A record in a segment: `ENT1`, CRC-32 of the payload, its length in 8 bytes, the message id in 16 bytes (all little-endian), then the
 //! payload. The row knows the offset of the payload; the header lets `doctor` read a segment without rows.
@@ -131,10 +131,10 @@ impl Spool {
         Ok(PayloadPlace::File { name })
     }
 
-    /// Makes a finished file of `incoming/` the refused rows of an execution; returns its name.
-    pub fn promote_refused(&self, file: &File, path: &Path, execution: &str, extension: &str) -> io::Result<String> {
+    /// Makes a finished file of `incoming/` the refused rows of an import; returns its name, which is `stem` and the extension.
+    pub fn promote_refused(&self, file: &File, path: &Path, stem: &str, extension: &str) -> io::Result<String> {
         file.sync_all()?;
-        let name = format!("{execution}.{extension}");
+        let name = format!("{stem}.{extension}");
         fs::rename(path, self.dir.join("refused").join(&name))?;
         sync_directory(&self.dir.join("refused"))?;
         Ok(name)
@@ -166,6 +166,18 @@ impl Spool {
             }
         };
         Ok(PayloadReader { file, left: size, expected: checksum, checksum: crc32fast::Hasher::new() })
+    }
+
+    /// Opens a payload to be read at any place, once its checksum was found right: what is read later is what was received.
+    pub fn open_window(&self, place: &PayloadPlace, size: u64, checksum: u32) -> io::Result<PayloadWindow> {
+        self.verify(place, size, checksum)?;
+        let start = match place {
+            PayloadPlace::Segment { offset, .. } => *offset,
+            _ => 0,
+        };
+        let PayloadReader { mut file, .. } = self.open_payload(place, size, checksum)?;
+        file.seek(SeekFrom::Start(start))?;
+        Ok(PayloadWindow { file, start, size, at: 0 })
     }
 
     /// Whether the payload is there and whole, without keeping it.
@@ -346,6 +358,38 @@ impl Read for PayloadReader {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the payload file is damaged: its checksum differs"));
         }
         Ok(count)
+    }
+}
+
+/// A payload as a file of its own, whether it shares a segment or not.
+pub struct PayloadWindow {
+    file: File,
+    start: u64,
+    size: u64,
+    at: u64,
+}
+
+impl Read for PayloadWindow {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.size.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let want = buffer.len().min(left);
+        let count = self.file.read(&mut buffer[..want])?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for PayloadWindow {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        let at = at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a place before the payload's beginning"))?;
+        self.file.seek(SeekFrom::Start(self.start.saturating_add(at)))?;
+        self.at = at;
+        Ok(at)
     }
 }
 

@@ -95,14 +95,15 @@ impl Dispatch {
         }
     }
 
-    /// Reserves an entity for a message of a job; `false` when it, or an in-order job, is busy: the job is looked at again afterwards.
-    pub fn reserve(&self, activity: ActivityId, entity: &str, in_order: bool) -> bool {
+    /// Reserves the entities of a message of a job; `false` when one of them, or an in-order job, is busy: the job is looked at again afterwards.
+    pub fn reserve(&self, activity: ActivityId, entities: &[String], in_order: bool) -> bool {
         let mut state = self.state();
-        if state.busy_entities.contains(entity) || (in_order && state.busy_jobs.contains_key(&activity)) {
+        let busy = entities.iter().any(|entity| state.busy_entities.contains(entity));
+        if busy || (in_order && state.busy_jobs.contains_key(&activity)) {
             state.blocked.insert(activity);
             return false;
         }
-        state.busy_entities.insert(entity.to_owned());
+        state.busy_entities.extend(entities.iter().cloned());
         *state.busy_jobs.entry(activity).or_default() += 1;
         true
     }
@@ -121,10 +122,12 @@ impl Dispatch {
         self.changed.notify_all();
     }
 
-    /// A message is done: its entity is free, and who waited for it looks again.
-    pub fn release(&self, activity: ActivityId, entity: &str) {
+    /// A message is done: its entities are free, and who waited for them looks again.
+    pub fn release(&self, activity: ActivityId, entities: &[String]) {
         let mut state = self.state();
-        state.busy_entities.remove(entity);
+        for entity in entities {
+            state.busy_entities.remove(entity);
+        }
         if let Some(count) = state.busy_jobs.get_mut(&activity) {
             *count -= 1;
             if *count == 0 {

@@ -9,6 +9,7 @@ use crate::background::rescuer::Stranded;
 use crate::inbound::process;
 use crate::model::id::{ActivityId, ExecutionId, MessageId};
 use crate::model::job::{Job, Recurrence};
+use crate::model::message::Content;
 use crate::outbound;
 use crate::store::{jobs, messages};
 
@@ -37,7 +38,7 @@ fn import(appliance: &Arc<Appliance>, activity: ActivityId, up_to: Option<Messag
     let job = appliance.live().config.job(activity).cloned();
     let Some(job) = job.filter(|job| job.enabled) else { return appliance.dispatch.looked(activity, false, up_to) };
     match take(appliance, &job, up_to) {
-        Ok(Taken::Message(message, entity)) => {
+        Ok(Taken::Message(message, entities)) => {
             appliance.dispatch.looked(activity, true, None);
             let stranded = Stranded {
                 message: message.id,
@@ -56,7 +57,7 @@ fn import(appliance: &Arc<Appliance>, activity: ActivityId, up_to: Option<Messag
                 appliance.rescuer.strand(stranded);
                 appliance.bell.ring();
             }
-            appliance.dispatch.release(activity, &entity);
+            appliance.dispatch.release(activity, &entities);
         }
         Ok(Taken::Busy) => appliance.dispatch.looked(activity, false, None),
         Ok(Taken::Nothing) => appliance.dispatch.looked(activity, false, up_to),
@@ -71,7 +72,7 @@ fn import(appliance: &Arc<Appliance>, activity: ActivityId, up_to: Option<Messag
 }
 
 enum Taken {
-    Message(Box<crate::model::message::Message>, String),
+    Message(Box<crate::model::message::Message>, Vec<String>),
     Busy,
     Nothing,
 }
@@ -84,18 +85,27 @@ fn take(appliance: &Arc<Appliance>, job: &Job, up_to: Option<MessageId>) -> Resu
     }
     let head =
         appliance.store.read("read the queue", |connection| Ok(messages::queue_head(connection, activity, job.in_order, now, HEAD)))??;
-    let open = |id: MessageId, attempts: u32| {
-        matches!(job.recurrence, Recurrence::OnArrival) || attempts > 0 || up_to.is_some_and(|up_to| id <= up_to)
+    let now_up_to = match job.in_order {
+        true => appliance.store.read("read the queue", |connection| messages::newest_run_now(connection, activity))?,
+        false => None,
+    };
+    let open = |due: &messages::Due| {
+        let within = |up_to: Option<MessageId>| up_to.is_some_and(|up_to| due.id <= up_to);
+        matches!(job.recurrence, Recurrence::OnArrival) || due.attempts > 0 || due.run_now || within(up_to) || within(now_up_to)
     };
     let mut busy = false;
     for due in head {
-        if !due.due || !open(due.id, due.attempts) {
+        if !due.due || !open(&due) {
             if job.in_order {
                 break;
             }
             continue;
         }
-        if !appliance.dispatch.reserve(activity, &due.entity, job.in_order) {
+        let entities = match due.content {
+            Content::File => vec![due.entity],
+            Content::Package => job.project.entities.iter().map(|entity| entity.entity.name.clone()).collect(),
+        };
+        if !appliance.dispatch.reserve(activity, &entities, job.in_order) {
             busy = true;
             if job.in_order {
                 break;
@@ -105,10 +115,10 @@ fn take(appliance: &Arc<Appliance>, job: &Job, up_to: Option<MessageId>) -> Resu
         let execution = ExecutionId(uuid::Uuid::now_v7().to_string());
         let claimed = appliance.store.write("claim the message", move |batch| messages::claim(batch.connection, due.id, &execution, now));
         match claimed {
-            Ok(Some(message)) => return Ok(Taken::Message(Box::new(message), due.entity)),
-            Ok(None) => appliance.dispatch.release(activity, &due.entity),
+            Ok(Some(message)) => return Ok(Taken::Message(Box::new(message), entities)),
+            Ok(None) => appliance.dispatch.release(activity, &entities),
             Err(error) => {
-                appliance.dispatch.release(activity, &due.entity);
+                appliance.dispatch.release(activity, &entities);
                 return Err(error);
             }
         }

@@ -11,6 +11,7 @@ use super::problem::suggest;
 use super::section::Section;
 use crate::model::id::{ActivityId, ApplicationId};
 use crate::model::job::{Company, Job, Recurrence};
+use crate::model::message::Content;
 use crate::model::project::{Direction, Project};
 use crate::recurrence::Schedule;
 
@@ -31,10 +32,16 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
             }
             found.cloned()
         });
-        match section.text("accepts").as_deref() {
-            None | Some("file") => {}
-            Some("package") => section.problem("accepts", "packages are not accepted in this version", "write file"),
-            Some(other) => section.problem("accepts", format!("\"{other}\" is not understood"), "write file"),
+        let accepts = match section.text("accepts").as_deref() {
+            None | Some("file") => Content::File,
+            Some("package") => Content::Package,
+            Some(other) => {
+                section.problem("accepts", format!("\"{other}\" is not understood"), "write file or package");
+                Content::File
+            }
+        };
+        if accepts == Content::Package && project.as_ref().is_some_and(|project| project.direction == Direction::Export) {
+            section.warning("accepts", "this has no effect", "an export always makes packages");
         }
         let mut allowed = Vec::new();
         for given in section.texts("applications").unwrap_or_default() {
@@ -75,6 +82,7 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
                 name,
                 activity_id,
                 project,
+                accepts,
                 applications: allowed,
                 enabled,
                 recurrence: recurrence.unwrap_or(Recurrence::OnDemand),

@@ -111,7 +111,18 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
         }
         condition.finish();
     }
-    Some(ProjectEntity { entity: entity.clone(), format: Format::Csv(format), mapping, unit, level, sequence, filter, fields })
+    Some(ProjectEntity {
+        entity: entity.clone(),
+        format: Format::Csv(format),
+        format_stated: section.has("format"),
+        mapping,
+        mapping_stated: section.has("mapping"),
+        unit,
+        level,
+        sequence,
+        filter,
+        fields,
+    })
 }
 
 fn read_condition(section: &Section<'_>, index: usize, field: &Field) -> Option<Condition> {

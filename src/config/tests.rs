@@ -76,7 +76,7 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
             "name        = \"${NO_SUCH_VARIABLE_HERE}\"",
             "the environment has no variable NO_SUCH_VARIABLE_HERE",
         ),
-        ("prevent_upload_when_zero_records = true", "accepts = \"package\"", "packages are not accepted in this version"),
+        ("prevent_upload_when_zero_records = true", "accepts = \"zip\"", "\"zip\" is not understood"),
     ];
     for (good, bad, expected) in table {
         let text = starter_text();

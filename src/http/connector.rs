@@ -10,11 +10,12 @@ use super::{Answer, Call, route, wire};
 use crate::appliance::Appliance;
 use crate::config::Application;
 use crate::files::Received;
-use crate::model::execution::RowCounts;
+use crate::model::execution::{EntityRun, RowCounts};
 use crate::model::id::{MessageId, PopReceipt, parse_guid};
 use crate::model::job::{Company, Job, Recurrence};
-use crate::model::message::Message;
+use crate::model::message::{Content, Message, PACKAGE_ENTITY};
 use crate::model::project::Direction;
+use crate::model::time::Timestamp;
 use crate::store::messages::{self, Acked, Enqueued, NewMessage, Payload};
 use crate::store::{StoreError, executions};
 
@@ -177,14 +178,16 @@ fn admit(appliance: &Arc<Appliance>, call: &Call, caller: &Application, job: &Jo
     }
     let entities = &job.project.entities;
     let known = || entities.iter().map(|entity| entity.entity.name.as_str()).collect::<Vec<_>>().join(", ");
-    let entity = match call.query("entity").map(str::trim).filter(|label| !label.is_empty()) {
-        Some(label) => job
-            .project
-            .entity(label)
-            .ok_or_else(|| Answer::refuse(400, &format!("the job {} has no entity {label}", job.name), &format!("it has {}", known())))?,
-        None if entities.len() == 1 => &entities[0],
-        None => return Err(Answer::refuse(400, "the query has no entity", &format!("add ?entity= with one of {}", known()))),
-    };
+    let entity =
+        match call.query("entity").map(str::trim).filter(|label| !label.is_empty()) {
+            // A package names its entities itself; clients send an entity with it all the same, often an empty one (CONTRACT §1.1).
+            _ if job.accepts == Content::Package => PACKAGE_ENTITY.to_owned(),
+            Some(label) => job.project.entity(label).map(|entity| entity.entity.name.clone()).ok_or_else(|| {
+                Answer::refuse(400, &format!("the job {} has no entity {label}", job.name), &format!("it has {}", known()))
+            })?,
+            None if entities.len() == 1 => entities[0].entity.name.clone(),
+            None => return Err(Answer::refuse(400, "the query has no entity", &format!("add ?entity= with one of {}", known()))),
+        };
     let external_id = call.header("x-ms-dyn-externalidentifier").map(str::to_owned).filter(|id| !id.is_empty());
     if external_id.as_ref().is_some_and(|id| id.len() > EXTERNAL_ID_MAX) {
         return Err(Answer::refuse(400, "x-ms-dyn-externalidentifier has more than 1,024 characters", "shorten it"));
@@ -199,7 +202,10 @@ fn admit(appliance: &Arc<Appliance>, call: &Call, caller: &Application, job: &Jo
         id: appliance.message_id(now),
         activity_id: job.activity_id,
         direction: Direction::Import,
-        entity: entity.entity.name.clone(),
+        entity,
+        content: job.accepts,
+        run_now: false,
+        stage_only: false,
         company,
         external_id,
         application_id: Some(caller.id),
@@ -350,7 +356,13 @@ fn jobstatus(appliance: &Arc<Appliance>, call: Call, job: &Arc<Job>) {
     match message {
         Ok(message) => {
             let log = execution_log(appliance, &message);
-            call.answer(Answer::json(200, &status(job, &message, &log)));
+            let runs = message.execution_id.as_ref().map_or(Ok(Vec::new()), |execution| {
+                appliance.store.read("read the entities of an execution", |connection| executions::entities(connection, &execution.0))
+            });
+            call.answer(match runs {
+                Ok(runs) => Answer::json(200, &status(job, &message, &runs, &log)),
+                Err(error) => failed(&error),
+            });
         }
         Err(refusal) => call.answer(refusal),
     }
@@ -371,8 +383,7 @@ fn execution_log(appliance: &Appliance, message: &Message) -> String {
 }
 
 /// `DataJobStatusDetail` (CONTRACT §2.2). Dates that are not known yet are left out: a null makes the vendor's client throw.
-fn status(job: &Job, message: &Message, log: &str) -> Value {
-    let (staging, target) = wire::entity_states(message.state);
+fn status(job: &Job, message: &Message, runs: &[EntityRun], log: &str) -> Value {
     let mut data_job = json!({
         "DataProject": job.project.name,
         "DataJobIdentifier": message.id,
@@ -380,26 +391,37 @@ fn status(job: &Job, message: &Message, log: &str) -> Value {
         "ExecutionIdentifier": message.execution_id.as_ref().map(|id| id.0.clone()).unwrap_or_default(),
         "DataJobState": wire::data_job_state(message.state),
     });
-    let mut detail = json!({
-        "EntityName": message.entity,
-        "Company": message.company.clone().unwrap_or_default(),
-        "StagingRecords": message.counts.read,
-        "StagingStatus": staging,
-        "StagingErrorCount": message.counts.refused,
-        "TargetRecords": message.counts.inserted + message.counts.updated + message.counts.unchanged,
-        "TargetStatus": target,
-        "TargetErrorCount": 0,
-        "TotalRecords": message.counts.read,
-    });
-    for (time, names) in [
-        (message.started_at, ["DataJobStartedDateTime", "ExecutionStartedDateTime"]),
-        (message.finished_at, ["DataJobCompletedDateTime", "ExecutionCompletedDateTime"]),
-    ] {
-        if let Some(time) = time {
-            data_job[names[0]] = json!(time);
-            detail[names[1]] = json!(time);
+    let times = |object: &mut Value, started: Option<Timestamp>, finished: Option<Timestamp>, names: [&str; 2]| {
+        for (time, name) in [started, finished].into_iter().zip(names) {
+            if let Some(time) = time {
+                object[name] = json!(time);
+            }
         }
+    };
+    times(&mut data_job, message.started_at, message.finished_at, ["DataJobStartedDateTime", "DataJobCompletedDateTime"]);
+    let company = message.company.clone().unwrap_or_default();
+    let detail = |entity: &str, counts: &RowCounts, (staging, target): (&str, &str), started, finished| {
+        let mut detail = json!({
+            "EntityName": entity,
+            "Company": company,
+            "StagingRecords": counts.read,
+            "StagingStatus": staging,
+            "StagingErrorCount": counts.refused,
+            "TargetRecords": counts.loaded(),
+            "TargetStatus": target,
+            "TargetErrorCount": 0,
+            "TotalRecords": counts.read,
+        });
+        times(&mut detail, started, finished, ["ExecutionStartedDateTime", "ExecutionCompletedDateTime"]);
+        detail
+    };
+    let mut details: Vec<Value> = runs
+        .iter()
+        .map(|run| detail(&run.entity, &run.counts, wire::run_states(run.outcome), Some(run.started_at), Some(run.finished_at)))
+        .collect();
+    if details.is_empty() && message.started_at.is_some() {
+        let states = wire::entity_states(message.state);
+        details.push(detail(&message.entity, &message.counts, states, message.started_at, message.finished_at));
     }
-    let details = if message.started_at.is_some() { json!([detail]) } else { json!([]) };
     json!({ "DataJobStatus": data_job, "ExecutionLog": log, "ExecutionDetail": details })
 }

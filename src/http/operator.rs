@@ -11,9 +11,10 @@ use super::connector::failed;
 use super::{Answer, Call};
 use crate::appliance::Appliance;
 use crate::background::scheduler;
+use crate::model::execution::EntityRun;
 use crate::model::id::{MessageId, parse_guid};
 use crate::model::job::{Job, Recurrence};
-use crate::model::message::{Message, PayloadPlace};
+use crate::model::message::{Content, Message, PayloadPlace};
 use crate::model::person::User;
 use crate::model::project::Direction;
 use crate::model::state::MessageState;
@@ -59,7 +60,9 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
         ("GET", ["messages", id]) => find_message(appliance, id).and_then(|message| show_message(appliance, &message)),
         ("GET", ["messages", id, "findings"]) => find_message(appliance, id).and_then(|message| findings(appliance, &message, &call)),
         ("GET", ["messages", id, "document"]) => find_message(appliance, id).and_then(|message| document(appliance, &message)),
-        ("GET", ["messages", id, "refused"]) => find_message(appliance, id).and_then(|message| refused(appliance, &message)),
+        ("GET", ["messages", id, "refused"]) => {
+            find_message(appliance, id).and_then(|message| refused(appliance, &message, call.query("entity")))
+        }
         ("POST", ["messages", id, action @ ("replay" | "cancel" | "release")]) => {
             find_message(appliance, id).and_then(|message| act_on_message(appliance, &message, action, OPERATOR))
         }
@@ -140,7 +143,7 @@ pub(super) fn message_json(appliance: &Appliance, message: &Message) -> Value {
     let live = appliance.live();
     json!({
         "id": message.id, "activity_id": message.activity_id, "job": live.config.job(message.activity_id).map(|job| job.name.clone()),
-        "direction": message.direction, "state": message.state, "entity": message.entity, "company": message.company,
+        "direction": message.direction, "state": message.state, "entity": message.entity, "content": message.content.name(), "company": message.company,
         "external_id": message.external_id, "application_id": message.application_id, "size": message.size, "sha256": message.sha256,
         "received_at": message.received_at, "started_at": message.started_at, "finished_at": message.finished_at, "attempts": message.attempts,
         "next_try_at": message.next_try_at, "lease_until": message.lease_until, "execution_id": message.execution_id, "rows": message.counts,
@@ -181,8 +184,18 @@ fn show_message(appliance: &Appliance, message: &Message) -> Answered {
     let timeline = stored(appliance.store.read("read the timeline", |connection| messages::timeline(connection, message.id)))?;
     let first = json!({ "at": message.received_at, "event": "received", "detail": null });
     let events = timeline.iter().map(|event| json!({ "at": event.at, "event": event.event, "detail": event.detail }));
+    let entities = runs(appliance, message)?.into_iter().map(|run| {
+        json!({ "entity": run.entity, "outcome": run.outcome.name(), "started_at": run.started_at, "finished_at": run.finished_at, "rows": run.counts,
+            "findings": run.findings, "refused_rows_kept": run.refused_file.is_some() })
+    });
+    value["entities"] = entities.collect();
     value["timeline"] = std::iter::once(first).chain(events).collect();
     Ok(Answer::json(200, &value))
+}
+
+fn runs(appliance: &Appliance, message: &Message) -> Result<Vec<EntityRun>, Answer> {
+    let Some(execution) = &message.execution_id else { return Ok(Vec::new()) };
+    stored(appliance.store.read("read the entities of an execution", |connection| executions::entities(connection, &execution.0)))
 }
 
 fn findings(appliance: &Appliance, message: &Message, call: &Call) -> Answered {
@@ -209,13 +222,17 @@ fn download(name: &str, stream: Box<dyn std::io::Read + Send>, size: u64) -> Ans
 pub(super) fn document(appliance: &Appliance, message: &Message) -> Answered {
     let payload = appliance.store.spool().open_payload(&message.place, message.size, message.checksum);
     let payload = payload.map_err(|error| Answer::refuse(404, &error.to_string(), "payloads are kept for queue.retention"))?;
-    let extension = if message.direction == Direction::Export { "zip" } else { "csv" };
+    let zip = message.direction == Direction::Export || message.content == Content::Package;
+    let extension = if zip { "zip" } else { "csv" };
     Ok(download(&format!("{}.{extension}", message.id), Box::new(payload), message.size))
 }
 
-pub(super) fn refused(appliance: &Appliance, message: &Message) -> Answered {
-    let name =
-        message.refused_file.as_ref().ok_or_else(|| Answer::refuse(404, "no row of this message was refused", "look at its findings"))?;
+/// The refused rows of one entity; without a name, of the first that has any.
+pub(super) fn refused(appliance: &Appliance, message: &Message, entity: Option<&str>) -> Answered {
+    let runs = runs(appliance, message)?;
+    let of_entity = |label: &str| runs.iter().find(|run| run.entity.eq_ignore_ascii_case(label)).and_then(|run| run.refused_file.clone());
+    let name = entity.map_or_else(|| message.refused_file.clone(), of_entity);
+    let name = name.as_ref().ok_or_else(|| Answer::refuse(404, "no row of this message was refused", "look at its findings"))?;
     let (file, size) = appliance
         .store
         .spool()
@@ -274,6 +291,9 @@ fn replay(appliance: &Arc<Appliance>, message: &Message, by: &str, now: Timestam
         activity_id: activity,
         direction: Direction::Import,
         entity: old.entity,
+        content: old.content,
+        run_now: false,
+        stage_only: old.stage_only,
         company: old.company,
         external_id: old.external_id,
         application_id: old.application_id,

@@ -1,5 +1,6 @@
 //! The one table from our states to the spellings of the wire (CONTRACT §2).
 
+use crate::model::execution::EntityOutcome;
 use crate::model::state::MessageState;
 
 /// `GetMessageStatus` and the grid (CONTRACT §2.1). `PostProcessingFailed`, not `PostProcessingError`: a PowerShell client waits for it.
@@ -45,9 +46,21 @@ pub fn entity_states(state: MessageState) -> (&'static str, &'static str) {
     }
 }
 
+/// Entity execution states of an entity that an execution has done, for staging and target.
+pub fn run_states(outcome: EntityOutcome) -> (&'static str, &'static str) {
+    match outcome {
+        EntityOutcome::Processed => ("Finished", "Finished"),
+        EntityOutcome::ProcessedWithErrors => ("Error", "Finished"),
+        EntityOutcome::Refused => ("Error", "NotRun"),
+        EntityOutcome::Skipped => ("NotRun", "NotRun"),
+        EntityOutcome::Staged => ("Finished", "NotRun"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::execution::ENTITY_OUTCOMES;
     use crate::model::state::MESSAGE_STATES;
 
     #[test]
@@ -82,6 +95,10 @@ mod tests {
             assert!(MESSAGE.contains(&message_status(state)), "{state}");
             let (staging, target) = entity_states(state);
             assert!(ENTITY.contains(&staging) && ENTITY.contains(&target), "{state}");
+        }
+        for outcome in ENTITY_OUTCOMES {
+            let (staging, target) = run_states(outcome);
+            assert!(ENTITY.contains(&staging) && ENTITY.contains(&target), "{outcome:?}");
         }
     }
 }

@@ -2,5 +2,6 @@
 //! report.
 
 pub mod import;
+mod package;
 pub mod plan;
 pub mod process;

@@ -232,7 +232,7 @@ impl<'a> Plan<'a> {
         };
         let text = match line.values.is_empty() {
             true => text,
-            false => match line.values.get(text).or_else(|| line.values.get("*")) {
+            false => match line.values.get(text).or_else(|| line.values.get("*").map(|to| if *to == "*" { &text } else { to })) {
                 Some(converted) => converted,
                 None if text.trim().is_empty() => text,
                 None => {

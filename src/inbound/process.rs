@@ -3,22 +3,27 @@
 //!   2. the rows and the message id, one commit in the entity database;
 //!   3. the message's final state and its execution, one commit in queue.db.
 //!
-//! A crash after 2 is found by the message id in the entity database: the message is reported with the counts kept there.
+//! A crash after 2 is found by the message id in the entity database: the message is reported with the counts kept there. A package has several
+//! entities, each with its own commit of step 2, under the message id and the entity: those that were loaded are not loaded again
+//! (`inbound/package.rs`).
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::import::{self, Import, ImportError, Report, Sink};
-use crate::appliance::Appliance;
+use super::package;
+use crate::appliance::{Appliance, Live};
 use crate::background::rescuer::Stranded;
 use crate::clock::Stopwatch;
-use crate::model::execution::RowCounts;
+use crate::model::entity::Entity;
+use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
 use crate::model::finding::Finding;
 use crate::model::id::ExecutionId;
 use crate::model::job::Job;
-use crate::model::message::Message;
+use crate::model::message::{Content, Message};
+use crate::model::project::ProjectEntity;
 use crate::model::retry::{self, Verdict};
 use crate::model::state::MessageState;
 use crate::store::executions::{self, Ending};
@@ -89,118 +94,188 @@ pub fn process(appliance: &Arc<Appliance>, job: &Job, message: Message) {
     }
 }
 
-struct Outcome {
-    report: Report,
-    refused_file: Option<String>,
-    /// Found to be loaded by an earlier try.
-    earlier: bool,
+/// What a try came to.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// What was done with each entity.
+    pub runs: Vec<EntityRun>,
+    /// Faults in all; notes are none.
+    pub faults: u64,
+    /// What was tolerated.
+    pub notes: u64,
+    /// The document as a whole was refused: no record of it was read.
+    pub document_refused: bool,
+    /// As in [`Report`].
+    pub parse_ms: u64,
+    /// As in [`Report`].
+    pub load_ms: u64,
+    /// Entities found to be loaded by an earlier try.
+    pub earlier: u64,
+}
+
+/// One try of one message.
+pub(super) struct Work<'a> {
+    pub appliance: &'a Arc<Appliance>,
+    pub live: &'a Live,
+    pub job: &'a Job,
+    pub message: &'a Message,
+    pub execution: ExecutionId,
+}
+
+fn damaged(what: String) -> ImportError {
+    ImportError::Store(StoreError { operation: "process the message", cause: crate::store::Cause::Damaged(what) })
 }
 
 fn attempt(appliance: &Arc<Appliance>, job: &Job, message: &Message) -> Result<Outcome, ImportError> {
     let live = appliance.live();
     let (id, now) = (message.id, appliance.clock.now());
     let execution = message.execution_id.clone().expect("a claimed message has its execution");
-    let damaged =
-        |what: String| ImportError::Store(StoreError { operation: "process the message", cause: crate::store::Cause::Damaged(what) });
-    let Some(project_entity) = job.project.entity(&message.entity) else {
-        return Err(damaged(format!("the project \"{}\" no longer has the entity \"{}\"", job.project.name, message.entity)));
-    };
     let wait_ms = u64::try_from(now.since(message.received_at).as_millis()).unwrap_or(u64::MAX);
-    let (activity, project) = (job.activity_id, job.project.name.clone());
-    let begun = execution.clone();
+    let (activity, project, begun) = (job.activity_id, job.project.name.clone(), execution.clone());
     appliance.store.write("begin the execution", move |batch| {
         executions::begin(batch.connection, &begun, activity, &project, Some(id), wait_ms, now)
     })?;
-    // The tables of referenced entities are made too, so that a reference can be looked up before their first import.
-    let here: Vec<_> = live.config.entities.iter().filter(|entity| entity.database == project_entity.entity.database).cloned().collect();
-    let needed: Vec<_> = here
-        .iter()
-        .filter(|entity| {
-            entity.name == project_entity.entity.name
-                || project_entity.entity.fields.iter().any(|field| field.references.as_ref().is_some_and(|name| entity.is_called(name)))
-        })
-        .cloned()
-        .collect();
-    let database = live.entities.writer(&project_entity.entity.database, &needed)?;
-    let key = id.to_string();
-    if let Some((counts, findings)) = database.already_loaded(&key)? {
-        log::warn!("message was loaded before a crash message={id}; reported now, not loaded again");
-        let report = Report { counts, findings, ..Report::default() };
-        return Ok(Outcome { report, refused_file: None, earlier: true });
+    let work = Work { appliance, live: &live, job, message, execution };
+    let mut kept = Kept::new(&work);
+    match message.content {
+        Content::Package => package::run(&work, &mut kept),
+        Content::File => {
+            let Some(project_entity) = job.project.entity(&message.entity) else {
+                return Err(damaged(format!("the project \"{}\" no longer has the entity \"{}\"", job.project.name, message.entity)));
+            };
+            kept.begin(0, &project_entity.entity.name, project_entity.format.file_extension())?;
+            let document = || appliance.store.spool().open_payload(&message.place, message.size, message.checksum);
+            let mut outcome = Outcome::default();
+            work.entity(project_entity, &id.to_string(), document, &mut kept, &mut outcome)?;
+            Ok(outcome)
+        }
     }
-    let payload = appliance.store.spool().open_payload(&message.place, message.size, message.checksum).map_err(ImportError::ReadPayload)?;
-    let mut sink = Kept {
-        appliance,
-        execution: execution.clone(),
-        pending: Vec::new(),
-        kept: 0,
-        most: live.config.queue.findings_max,
-        refused: None,
-        extension: project_entity.format.file_extension(),
-        refused_name: None,
-    };
-    let import = Import {
-        project_entity,
-        entities: &here,
-        database: &database,
-        message: &key,
-        execution: &execution.0,
-        now,
-        stop: appliance.stop_flag(),
-    };
-    let report = import::run(&import, payload, &mut sink)?;
-    crate::fault::point("rows_loaded");
-    let refused_file = sink.refused_name.take();
-    Ok(Outcome { report, refused_file, earlier: false })
+}
+
+impl Work<'_> {
+    /// Imports a document into one entity. `ledger` is under what the entity database remembers the load: when it does already, an earlier try
+    /// came that far, and nothing is loaded again.
+    pub fn entity<R: Read + Send>(
+        &self,
+        project_entity: &ProjectEntity,
+        ledger: &str,
+        document: impl FnOnce() -> std::io::Result<R>,
+        kept: &mut Kept<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<(), ImportError> {
+        let started_at = self.appliance.clock.now();
+        let entity = &*project_entity.entity;
+        // The tables of referenced entities are made too, so that a reference can be looked up before their first import.
+        let here: Vec<_> = self.live.config.entities.iter().filter(|other| other.database == entity.database).cloned().collect();
+        let referenced =
+            |name: &Entity| entity.fields.iter().any(|field| field.references.as_ref().is_some_and(|label| name.is_called(label)));
+        let needed: Vec<_> = here.iter().filter(|other| other.name == entity.name || referenced(other)).cloned().collect();
+        let database = self.live.entities.writer(&entity.database, &needed)?;
+        let (report, staged) = match database.already_loaded(ledger)? {
+            Some((counts, findings)) => {
+                log::warn!(
+                    "message was loaded before a crash message={} entity=\"{}\"; reported now, not loaded again",
+                    self.message.id,
+                    entity.name
+                );
+                outcome.earlier += 1;
+                kept.find_refused();
+                (Report { counts, findings, ..Report::default() }, false)
+            }
+            None => {
+                kept.forget_earlier(&entity.name)?;
+                let import = Import {
+                    project_entity,
+                    entities: &here,
+                    database: &database,
+                    message: ledger,
+                    execution: &self.execution.0,
+                    now: started_at,
+                    stop: self.appliance.stop_flag(),
+                };
+                match import::run(&import, document().map_err(ImportError::ReadPayload)?, kept) {
+                    Ok(report) => {
+                        crate::fault::point("rows_loaded");
+                        (report, false)
+                    }
+                    Err(error) => match kept.staged.take() {
+                        Some((counts, findings)) => (Report { counts, findings, ..Report::default() }, true),
+                        None => return Err(error),
+                    },
+                }
+            }
+        };
+        outcome.faults += report.findings;
+        outcome.document_refused |= report.document_refused;
+        outcome.parse_ms += report.parse_ms;
+        outcome.load_ms += report.load_ms;
+        outcome.runs.push(EntityRun {
+            entity: entity.name.clone(),
+            outcome: if staged { EntityOutcome::Staged } else { EntityOutcome::of(&report.counts, report.findings) },
+            started_at,
+            finished_at: self.appliance.clock.now(),
+            counts: report.counts,
+            findings: report.findings,
+            refused_file: kept.refused_name.take(),
+        });
+        Ok(())
+    }
 }
 
 fn report(appliance: &Arc<Appliance>, job: &Job, message: &Message, outcome: Outcome, watch: &Stopwatch) -> Result<(), StoreError> {
-    let Outcome { report, refused_file, earlier } = outcome;
-    let counts = report.counts;
-    let loaded = counts.inserted + counts.updated + counts.unchanged;
-    let state = match () {
-        () if report.findings == 0 => MessageState::Processed,
-        () if loaded == 0 => MessageState::Refused,
-        () => MessageState::ProcessedWithErrors,
+    let mut counts = RowCounts::default();
+    outcome.runs.iter().for_each(|run| counts.add(&run.counts));
+    let state = match EntityOutcome::of(&counts, outcome.faults) {
+        EntityOutcome::Processed => MessageState::Processed,
+        EntityOutcome::Refused => MessageState::Refused,
+        _ => MessageState::ProcessedWithErrors,
     };
+    let skipped = outcome.runs.iter().filter(|run| run.outcome == EntityOutcome::Skipped).count();
     let reason = match state {
-        MessageState::Refused if report.document_refused => Some("the document was refused as a whole: see its findings".to_owned()),
+        MessageState::Refused if outcome.document_refused => Some("the document was refused as a whole: see its findings".to_owned()),
+        MessageState::Refused if counts.read == 0 => Some("nothing could be read: see the findings".to_owned()),
         MessageState::Refused => Some(format!("all {} rows were refused: see the findings", counts.refused)),
+        MessageState::ProcessedWithErrors if skipped > 0 => {
+            Some(format!("{} of {} rows were refused, and {skipped} entities were not run: see the findings", counts.refused, counts.read))
+        }
         MessageState::ProcessedWithErrors => Some(format!("{} of {} rows were refused: see the findings", counts.refused, counts.read)),
         _ => None,
     };
     let now = appliance.clock.now();
     let wait_ms = now.since(message.received_at).as_millis();
+    let findings = outcome.faults + outcome.notes;
     let line = format!(
-        "execution reported message={} job=\"{}\" status={state} rows={} inserted={} updated={} unchanged={} refused={} findings={} attempts={} wait_ms={wait_ms} parse_ms={} load_ms={} total_ms={}",
+        "execution reported message={} job=\"{}\" status={state} entities={} rows={} inserted={} updated={} unchanged={} refused={} findings={findings} attempts={} wait_ms={wait_ms} parse_ms={} load_ms={} total_ms={}",
         message.id,
         job.name,
+        outcome.runs.len(),
         counts.read,
         counts.inserted,
         counts.updated,
         counts.unchanged,
         counts.refused,
-        report.findings,
         message.attempts,
-        report.parse_ms,
-        report.load_ms,
+        outcome.parse_ms,
+        outcome.load_ms,
         watch.elapsed_ms()
     );
     let ending = Ending {
         outcome: state.name(),
         counts,
-        findings: report.findings,
-        parse_ms: report.parse_ms,
-        load_ms: report.load_ms,
+        findings,
+        parse_ms: outcome.parse_ms,
+        load_ms: outcome.load_ms,
         busy_ms: watch.elapsed_ms(),
-        reason: reason.clone().or_else(|| earlier.then(|| "loaded by an earlier try, before a crash".to_owned())),
+        reason: reason.clone().or_else(|| (outcome.earlier > 0).then(|| "loaded by an earlier try, before a crash".to_owned())),
         message_id: None,
     };
-    let (id, activity) = (message.id, job.activity_id);
+    let (id, activity, runs) = (message.id, job.activity_id, outcome.runs);
     let execution = message.execution_id.clone().expect("a claimed message has its execution");
+    let refused_file = runs.iter().find_map(|run| run.refused_file.clone());
     appliance.store.write("report the message", move |batch| {
         executions::end(batch.connection, &execution, activity, &ending, now)?;
-        messages::report(batch.connection, id, state, &counts, ending.findings, reason.as_deref(), refused_file.as_deref(), now).map(|_| ())
+        executions::keep_entities(batch.connection, &execution, &runs)?;
+        messages::report(batch.connection, id, state, &counts, findings, reason.as_deref(), refused_file.as_deref(), now).map(|_| ())
     })?;
     crate::fault::point("message_reported");
     log::info!("{line}");
@@ -227,26 +302,73 @@ fn end(
 }
 
 /// Keeps findings in the store and refused rows in the spool, while the import runs.
-struct Kept<'a> {
-    appliance: &'a Arc<Appliance>,
-    execution: ExecutionId,
+pub(super) struct Kept<'a> {
+    work: &'a Work<'a>,
     pending: Vec<Finding>,
-    kept: u64,
+    /// The number of the next finding.
+    next: u64,
     most: u64,
     refused: Option<(std::io::BufWriter<File>, PathBuf)>,
+    /// The name of the entity's file of refused rows, but for the extension.
+    stem: String,
     extension: &'static str,
     refused_name: Option<String>,
+    /// What a run found that is not to load.
+    staged: Option<(RowCounts, u64)>,
 }
 
-impl Kept<'_> {
-    fn flush(&mut self) -> Result<(), ImportError> {
+impl<'a> Kept<'a> {
+    fn new(work: &'a Work<'a>) -> Kept<'a> {
+        Kept {
+            work,
+            pending: Vec::new(),
+            next: 0,
+            most: work.live.config.queue.findings_max,
+            refused: None,
+            stem: String::new(),
+            extension: "",
+            refused_name: None,
+            staged: None,
+        }
+    }
+
+    /// What comes now is about this entity, the `ordinal`th of the message.
+    pub fn begin(&mut self, ordinal: usize, entity: &str, extension: &'static str) -> Result<(), ImportError> {
+        self.flush()?;
+        self.refused_name = None;
+        self.stem = format!("{}-{ordinal}", self.work.message.id);
+        self.extension = extension;
+        log::debug!("entity taken up message={} entity=\"{entity}\"", self.work.message.id);
+        Ok(())
+    }
+
+    /// Findings of an earlier try are no longer true.
+    pub fn forget_earlier(&mut self, entity: &str) -> Result<(), ImportError> {
+        self.flush()?;
+        let (execution, entity) = (self.work.execution.clone(), entity.to_owned());
+        self.next = self
+            .work
+            .appliance
+            .store
+            .write("forget findings", move |batch| executions::forget_findings(batch.connection, &execution, &entity))?;
+        Ok(())
+    }
+
+    /// The refused rows that an earlier try left, which had loaded the others.
+    fn find_refused(&mut self) {
+        let name = format!("{}.{}", self.stem, self.extension);
+        self.refused_name = self.work.appliance.store.spool().open_refused(&name).is_ok().then_some(name);
+    }
+
+    pub fn flush(&mut self) -> Result<(), ImportError> {
         let findings = std::mem::take(&mut self.pending);
         if findings.is_empty() {
             return Ok(());
         }
-        let (execution, first) = (self.execution.clone(), self.kept);
-        self.kept += findings.len() as u64;
-        self.appliance
+        let (execution, first) = (self.work.execution.clone(), self.next);
+        self.next += findings.len() as u64;
+        self.work
+            .appliance
             .store
             .write("keep findings", move |batch| executions::keep_findings(batch.connection, &execution, first, &findings))?;
         Ok(())
@@ -255,7 +377,7 @@ impl Kept<'_> {
 
 impl Sink for Kept<'_> {
     fn finding(&mut self, finding: Finding) -> Result<(), ImportError> {
-        if self.kept + (self.pending.len() as u64) < self.most {
+        if self.next + (self.pending.len() as u64) < self.most {
             self.pending.push(finding);
             if self.pending.len() == FINDINGS_BLOCK {
                 self.flush()?;
@@ -266,25 +388,25 @@ impl Sink for Kept<'_> {
 
     fn refused_rows(&mut self) -> Result<Box<dyn Write + '_>, ImportError> {
         if self.refused.is_none() {
-            let (file, path) =
-                self.appliance.store.spool().create_incoming(&format!("{}.refused", self.execution)).map_err(ImportError::WriteRefused)?;
+            let spool = self.work.appliance.store.spool();
+            let (file, path) = spool.create_incoming(&format!("{}.refused", self.stem)).map_err(ImportError::WriteRefused)?;
             self.refused = Some((std::io::BufWriter::new(file), path));
         }
         let (file, _) = self.refused.as_mut().expect("it was just made");
         Ok(Box::new(file))
     }
 
-    fn before_commit(&mut self, _: &RowCounts, _: u64) -> Result<(), ImportError> {
+    fn before_commit(&mut self, counts: &RowCounts, findings: u64) -> Result<(), ImportError> {
         self.flush()?;
         if let Some((file, path)) = self.refused.take() {
             let file = file.into_inner().map_err(|error| ImportError::WriteRefused(error.into_error()))?;
-            let name = self
-                .appliance
-                .store
-                .spool()
-                .promote_refused(&file, &path, &self.execution.0, self.extension)
-                .map_err(ImportError::WriteRefused)?;
-            self.refused_name = Some(name);
+            let spool = self.work.appliance.store.spool();
+            self.refused_name = Some(spool.promote_refused(&file, &path, &self.stem, self.extension).map_err(ImportError::WriteRefused)?);
+        }
+        if self.work.message.stage_only {
+            // The one way to take a load back: its caller finds what was staged, and takes it for the result.
+            self.staged = Some((*counts, findings));
+            return Err(ImportError::Stopped);
         }
         crate::fault::point("findings_kept");
         Ok(())

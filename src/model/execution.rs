@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::time::Timestamp;
+
 /// Rows by outcome. `read = inserted + updated + unchanged + refused`, always (DESIGN §6.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RowCounts {
@@ -18,8 +20,84 @@ pub struct RowCounts {
 }
 
 impl RowCounts {
+    /// Rows that are in the table now, by this execution or as they were.
+    pub fn loaded(&self) -> u64 {
+        self.inserted + self.updated + self.unchanged
+    }
+
+    /// Adds the rows of another entity.
+    pub fn add(&mut self, other: &RowCounts) {
+        self.read += other.read;
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.refused += other.refused;
+    }
+
     /// Whether every record read is accounted for.
     pub fn add_up(&self) -> bool {
         self.read == self.inserted + self.updated + self.unchanged + self.refused
+    }
+}
+
+/// What an execution did with one of its entities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityRun {
+    /// The entity's name.
+    pub entity: String,
+    /// How it ended.
+    pub outcome: EntityOutcome,
+    /// When it was taken up.
+    pub started_at: Timestamp,
+    /// When it was done.
+    pub finished_at: Timestamp,
+    /// Rows by outcome; an export counts its rows as `read`.
+    pub counts: RowCounts,
+    /// Findings that are faults.
+    pub findings: u64,
+    /// The spool file with its refused rows.
+    pub refused_file: Option<String>,
+}
+
+/// How an execution ended for one of its entities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntityOutcome {
+    /// All rows are in, or written.
+    Processed,
+    /// Some rows are in, the others have findings.
+    ProcessedWithErrors,
+    /// Nothing was loaded, the findings say why.
+    Refused,
+    /// Not run: an entity before it failed, and the package says that this one then must not run.
+    Skipped,
+    /// Validated, and on purpose not loaded.
+    Staged,
+}
+
+/// All outcomes.
+pub const ENTITY_OUTCOMES: [EntityOutcome; 5] = {
+    use EntityOutcome::*;
+    [Processed, ProcessedWithErrors, Refused, Skipped, Staged]
+};
+
+impl EntityOutcome {
+    /// The word in the store; where a message has the same state, it is the same word.
+    pub fn name(self) -> &'static str {
+        match self {
+            EntityOutcome::Processed => "processed",
+            EntityOutcome::ProcessedWithErrors => "processed_with_errors",
+            EntityOutcome::Refused => "refused",
+            EntityOutcome::Skipped => "skipped",
+            EntityOutcome::Staged => "staged",
+        }
+    }
+
+    /// The outcome of an import with these counts and faults.
+    pub fn of(counts: &RowCounts, findings: u64) -> EntityOutcome {
+        match () {
+            () if findings == 0 => EntityOutcome::Processed,
+            () if counts.loaded() == 0 => EntityOutcome::Refused,
+            () => EntityOutcome::ProcessedWithErrors,
+        }
     }
 }

@@ -30,6 +30,8 @@ pub enum Rule {
     Conversion,
     /// The row that this one refers to does not exist.
     Reference,
+    /// The data package is not as it should be, or one of its entities is not.
+    Package,
     /// The table refused the row.
     Load,
 }
@@ -50,6 +52,7 @@ impl Rule {
             Rule::Enum => "enum",
             Rule::Conversion => "conversion",
             Rule::Reference => "reference",
+            Rule::Package => "package",
             Rule::Load => "load",
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::id::{ActivityId, ApplicationId};
+use super::message::Content;
 use super::project::Project;
 use crate::recurrence::Schedule;
 
@@ -15,6 +16,8 @@ pub struct Job {
     pub activity_id: ActivityId,
     /// What it runs.
     pub project: Arc<Project>,
+    /// Import: what its messages are.
+    pub accepts: Content,
     /// Who may enqueue to it or dequeue from it.
     pub applications: Vec<ApplicationId>,
     /// A disabled job neither runs nor accepts.

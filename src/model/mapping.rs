@@ -13,7 +13,8 @@ pub struct Mapping {
     pub upper: bool,
     /// To lower case.
     pub lower: bool,
-    /// Value conversion: the first pair whose left side equals the value; a left side `*` matches any other value.
+    /// Value conversion: the first pair whose left side equals the value; a left side `*` matches any other value, which a
+    /// right side `*` leaves as it is.
     pub values: Vec<(String, String)>,
     /// A blank value leaves the field of an existing row as it is, in place of clearing it.
     pub ignore_blank: bool,

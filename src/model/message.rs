@@ -25,6 +25,29 @@ pub enum PayloadPlace {
     Pruned,
 }
 
+/// What a payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Content {
+    /// One document of one entity.
+    #[default]
+    File,
+    /// A data package: many entities (CONTRACT §4).
+    Package,
+}
+
+impl Content {
+    /// The word in the store, and in a job's `accepts`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Content::File => "file",
+            Content::Package => "package",
+        }
+    }
+}
+
+/// What stands in the place of the entity's name when there are many.
+pub const PACKAGE_ENTITY: &str = "data package";
+
 /// A message as the queue keeps it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
@@ -36,8 +59,12 @@ pub struct Message {
     pub direction: Direction,
     /// Where it is on its journey.
     pub state: MessageState,
-    /// The entity's name, as the configuration spells it.
+    /// The entity's name, as the configuration spells it; [`PACKAGE_ENTITY`] for a package.
     pub entity: String,
+    /// What its payload is.
+    pub content: Content,
+    /// Import: validated, and on purpose not loaded.
+    pub stage_only: bool,
     /// The legal entity, when the job keeps one.
     pub company: Option<String>,
     /// The client's name for it (`x-ms-dyn-externalidentifier`).

@@ -53,8 +53,12 @@ pub struct ProjectEntity {
     pub entity: Arc<Entity>,
     /// How its documents are written.
     pub format: Format,
+    /// Whether the project states the format; otherwise a package's manifest may.
+    pub format_stated: bool,
     /// Import: source columns to fields.
     pub mapping: Vec<Mapping>,
+    /// Whether the project states the mapping; otherwise a package's manifest may.
+    pub mapping_stated: bool,
     /// Execution unit, as in D365.
     pub unit: u32,
     /// Level within the unit.

@@ -8,6 +8,7 @@ use crate::clock::Stopwatch;
 use crate::model::execution::RowCounts;
 use crate::model::id::{ExecutionId, MessageId};
 use crate::model::job::{Company, Job};
+use crate::model::message::Content;
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
 use crate::store::executions::{self, Ending};
@@ -68,6 +69,9 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         activity_id: activity,
         direction: Direction::Export,
         entity: job.project.entities[0].entity.name.clone(),
+        content: Content::Package,
+        run_now: false,
+        stage_only: false,
         company: match &job.company {
             Company::Fixed(company) => Some(company.clone()),
             _ => None,

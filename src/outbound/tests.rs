@@ -42,8 +42,18 @@ fn entities(dir: &tempfile::TempDir, rows: &[[Cell<'_>; 5]]) -> Entities {
 }
 
 fn export(entities: &Entities, format: CsvFormat, fields: Vec<usize>, filter: Vec<Condition>) -> Result<(u64, Vec<u8>), ExportError> {
-    let part =
-        ProjectEntity { entity: entity(), format: Format::Csv(format), mapping: vec![], unit: 1, level: 1, sequence: 1, filter, fields };
+    let part = ProjectEntity {
+        entity: entity(),
+        format: Format::Csv(format),
+        format_stated: true,
+        mapping: vec![],
+        mapping_stated: false,
+        unit: 1,
+        level: 1,
+        sequence: 1,
+        filter,
+        fields,
+    };
     let project = Project { name: "Out".into(), direction: Direction::Export, entities: vec![part] };
     let mut file = tempfile::tempfile().unwrap();
     let report = run(&project, entities, &mut file, &AtomicBool::new(false))?;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
-use crate::model::execution::RowCounts;
+use crate::model::execution::{ENTITY_OUTCOMES, EntityOutcome, EntityRun, RowCounts};
 use crate::model::finding::Finding;
 use crate::model::id::{ActivityId, ExecutionId, MessageId};
 use crate::model::time::Timestamp;
@@ -51,7 +51,9 @@ pub fn begin(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO execution (id, activity_id, project, message_id, outcome, started_at, wait_ms) VALUES (?1, ?2, ?3, ?4, 'executing', ?5, ?6)",
+            "INSERT INTO execution (id, activity_id, project, message_id, outcome, started_at, wait_ms) VALUES (?1, ?2, ?3, ?4, 'executing', ?5, ?6)
+             ON CONFLICT (id) DO UPDATE SET outcome = 'executing', message_id = excluded.message_id, started_at = excluded.started_at,
+               finished_at = NULL, wait_ms = excluded.wait_ms, reason = NULL",
         )
         .and_then(|mut statement| statement.execute(params![id.0, activity.to_string(), project, message.map(|id| id.to_string()), now.0, wait_ms]))
         .map(|_| ())
@@ -112,6 +114,74 @@ pub fn end(connection: &Connection, id: &ExecutionId, activity: ActivityId, endi
         .and_then(|mut statement| statement.execute(params![activity.to_string(), ending.busy_ms, loaded, counts.refused]))
         .map(|_| ())
         .map_err(&failed)
+}
+
+/// Forgets what an earlier try found for an entity; its name is empty for findings about the whole document. Returns the number for the next one.
+pub fn forget_findings(connection: &Connection, id: &ExecutionId, entity: &str) -> Result<u64, StoreError> {
+    let failed = StoreError::sqlite("forget findings");
+    connection
+        .prepare_cached("DELETE FROM finding WHERE execution_id = ?1 AND entity = ?2")
+        .and_then(|mut statement| statement.execute([&id.0, entity]))
+        .map_err(&failed)?;
+    connection
+        .prepare_cached("SELECT coalesce(max(ordinal) + 1, 0) FROM finding WHERE execution_id = ?1")
+        .and_then(|mut statement| statement.query_row([&id.0], |row| row.get(0)))
+        .map_err(&failed)
+}
+
+/// Keeps what an execution did with its entities, in the place of what an earlier try left.
+pub fn keep_entities(connection: &Connection, id: &ExecutionId, runs: &[EntityRun]) -> Result<(), StoreError> {
+    let failed = StoreError::sqlite("keep the entities of an execution");
+    connection
+        .prepare_cached("DELETE FROM execution_entity WHERE execution_id = ?1")
+        .and_then(|mut statement| statement.execute([&id.0]))
+        .map_err(&failed)?;
+    let mut statement = connection
+        .prepare_cached("INSERT INTO execution_entity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")
+        .map_err(&failed)?;
+    for (ordinal, run) in runs.iter().enumerate() {
+        statement
+            .execute(params![
+                id.0,
+                ordinal,
+                run.entity,
+                run.outcome.name(),
+                run.started_at.0,
+                run.finished_at.0,
+                run.counts.read,
+                run.counts.inserted,
+                run.counts.updated,
+                run.counts.unchanged,
+                run.counts.refused,
+                run.findings,
+                run.refused_file,
+            ])
+            .map_err(&failed)?;
+    }
+    Ok(())
+}
+
+/// What an execution did with its entities, in order.
+pub fn entities(connection: &Connection, id: &str) -> Result<Vec<EntityRun>, rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "SELECT entity, outcome, started_at, finished_at, rows_read, rows_inserted, rows_updated, rows_unchanged, rows_refused, findings,
+             refused_file FROM execution_entity WHERE execution_id = ?1 ORDER BY ordinal",
+        )?
+        .query_map([id], |row| {
+            let outcome: String = row.get(1)?;
+            Ok(EntityRun {
+                entity: row.get(0)?,
+                // A word of a later version is told as the worst: a person then looks.
+                outcome: ENTITY_OUTCOMES.into_iter().find(|known| known.name() == outcome).unwrap_or(EntityOutcome::Refused),
+                started_at: Timestamp(row.get(2)?),
+                finished_at: Timestamp(row.get(3)?),
+                counts: RowCounts { read: row.get(4)?, inserted: row.get(5)?, updated: row.get(6)?, unchanged: row.get(7)?, refused: row.get(8)? },
+                findings: row.get(9)?,
+                refused_file: row.get(10)?,
+            })
+        })?
+        .collect()
 }
 
 /// Keeps findings of an execution, numbered from `first`.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{Batch, Cause, StoreError};
 use crate::model::execution::RowCounts;
 use crate::model::id::{ActivityId, ApplicationId, ExecutionId, MessageId, PopReceipt};
-use crate::model::message::{Message, PayloadPlace};
+use crate::model::message::{Content, Message, PayloadPlace};
 use crate::model::project::Direction;
 use crate::model::state::MessageState;
 use crate::model::time::Timestamp;
@@ -19,8 +19,14 @@ pub struct NewMessage {
     pub activity_id: ActivityId,
     /// In or out; decides the first state.
     pub direction: Direction,
-    /// The entity's name as configured.
+    /// The entity's name as configured; [`crate::model::message::PACKAGE_ENTITY`] for a package.
     pub entity: String,
+    /// What the payload is.
+    pub content: Content,
+    /// Import: processed at once, whatever the job's recurrence says.
+    pub run_now: bool,
+    /// Import: validated, and on purpose not loaded.
+    pub stage_only: bool,
     /// The legal entity, when the job keeps one.
     pub company: Option<String>,
     /// The client's name for it.
@@ -107,8 +113,8 @@ pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat
         .connection
         .prepare_cached(
             "INSERT INTO message (id, activity_id, direction, state, entity, company, external_id, application_id, size, sha256, checksum,
-             segment, segment_offset, file, received_at, execution_id, rows_read, replay_of)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+             segment, segment_offset, file, received_at, execution_id, rows_read, replay_of, content, run_now, stage_only)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -130,6 +136,9 @@ pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat
                 new.execution_id.as_ref().map(|id| id.0.as_str()),
                 new.counts.read,
                 new.replay_of.map(|id| id.to_string()),
+                new.content.name(),
+                new.run_now,
+                new.stage_only,
             ])
         })
         .map_err(StoreError::sqlite("insert the message"))?;
@@ -151,6 +160,10 @@ pub struct Due {
     pub id: MessageId,
     /// Its entity, on which at most one message is in work at a time.
     pub entity: String,
+    /// Whether it is a package, and its entities are those of its project.
+    pub content: Content,
+    /// Whether it is processed whatever the job's recurrence says.
+    pub run_now: bool,
     /// Whether it is due now; when not, an earlier try failed and the next is later.
     pub due: bool,
     /// Tries so far.
@@ -168,18 +181,18 @@ pub fn queue_head(
 ) -> Result<Vec<Due>, StoreError> {
     connection
         .prepare_cached(
-            "SELECT id, entity, next_try_at IS NULL OR next_try_at <= ?2, attempts FROM message
+            "SELECT id, entity, next_try_at IS NULL OR next_try_at <= ?2, attempts, content, run_now FROM message
              WHERE activity_id = ?1 AND state IN ('queued', 'enqueued') AND state = 'queued' AND (?4 OR next_try_at IS NULL OR next_try_at <= ?2)
              ORDER BY id LIMIT ?3",
         )
         .and_then(|mut statement| {
             let rows = statement
-                .query_map(params![activity.to_string(), now.0, limit, in_order], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+                .query_map(params![activity.to_string(), now.0, limit, in_order], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, content(row.get_ref(4)?), row.get(5)?)))?;
             rows.collect::<Result<Vec<_>, _>>()
         })
         .map_err(StoreError::sqlite("read the queue"))?
         .into_iter()
-        .map(|(id, entity, due, attempts)| Ok(Due { id: parse_id(&id)?, entity, due, attempts }))
+        .map(|(id, entity, due, attempts, content, run_now)| Ok(Due { id: parse_id(&id)?, entity, content, run_now, due, attempts }))
         .collect()
 }
 
@@ -192,17 +205,27 @@ pub fn newest_queued(connection: &Connection, activity: ActivityId) -> Result<Op
     Ok(newest.and_then(|id| id.parse().ok()))
 }
 
+/// The newest queued message of a job that is to run whatever the recurrence says: where order matters, all before it run too.
+pub fn newest_run_now(connection: &Connection, activity: ActivityId) -> Result<Option<MessageId>, rusqlite::Error> {
+    let newest: Option<String> = connection
+        .prepare_cached("SELECT max(id) FROM message WHERE activity_id = ?1 AND run_now = 1 AND state = 'queued'")?
+        .query_row([activity.to_string()], |row| row.get(0))?;
+    Ok(newest.and_then(|id| id.parse().ok()))
+}
+
 /// The newest message of all; ids made from now on are above it.
 pub fn newest(connection: &Connection) -> Result<Option<MessageId>, rusqlite::Error> {
     let newest: Option<String> = connection.query_row("SELECT max(id) FROM message", [], |row| row.get(0))?;
     Ok(newest.and_then(|id| id.parse().ok()))
 }
 
-/// Claims a queued message for a worker; `None` when somebody was faster or it is not due.
+/// Claims a queued message for a worker; `None` when somebody was faster or it is not due. It keeps the execution of an earlier try: clients know
+/// its id by then, and what that try has loaded is part of it.
 pub fn claim(connection: &Connection, id: MessageId, execution: &ExecutionId, now: Timestamp) -> Result<Option<Message>, StoreError> {
     connection
         .prepare_cached(&format!(
-            "UPDATE message SET state = 'processing', started_at = ?2, attempts = attempts + 1, next_try_at = NULL, reason = NULL, execution_id = ?3
+            "UPDATE message SET state = 'processing', started_at = ?2, attempts = attempts + 1, next_try_at = NULL, reason = NULL,
+             execution_id = coalesce(execution_id, ?3)
              WHERE id = ?1 AND state = 'queued' AND (next_try_at IS NULL OR next_try_at <= ?2) RETURNING {COLUMNS}"
         ))
         .and_then(|mut statement| statement.query_row(params![id.to_string(), now.0, execution.0], read_message).optional())
@@ -503,13 +526,17 @@ pub fn timeline(connection: &Connection, id: MessageId) -> Result<Vec<Event>, ru
 
 const COLUMNS: &str = "id, activity_id, direction, state, entity, company, external_id, application_id, size, sha256, checksum, segment, \
      segment_offset, file, received_at, started_at, finished_at, attempts, next_try_at, lease_until, pop_receipt, last_dequeued_at, \
-     execution_id, rows_read, rows_inserted, rows_updated, rows_unchanged, rows_refused, findings, reason, replay_of, replayed_by, refused_file";
+     execution_id, rows_read, rows_inserted, rows_updated, rows_unchanged, rows_refused, findings, reason, replay_of, replayed_by, refused_file, content, stage_only";
 
 pub(super) fn parse_id(text: &str) -> Result<MessageId, StoreError> {
     text.parse().map_err(|_| StoreError {
         operation: "read a message",
         cause: Cause::Damaged(format!("message id \"{text}\" in queue.db is no GUID")),
     })
+}
+
+fn content(stored: rusqlite::types::ValueRef<'_>) -> Content {
+    if stored.as_str().is_ok_and(|content| content == Content::Package.name()) { Content::Package } else { Content::File }
 }
 
 /// The inner error is a row that no version of ours wrote.
@@ -571,5 +598,7 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Result<Message, StoreError>> 
         replay_of: guid(30)?,
         replayed_by: guid(31)?,
         refused_file: row.get(32)?,
+        content: content(row.get_ref(33)?),
+        stage_only: row.get(34)?,
     }))
 }

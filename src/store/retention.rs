@@ -45,6 +45,14 @@ pub fn prune(store: &Store, payloads_before: Timestamp, history_before: Timestam
         // Exports without a message leave only their execution.
         batch
             .connection
+            .execute(
+                "DELETE FROM execution_entity WHERE execution_id IN
+                 (SELECT id FROM execution WHERE started_at < ?1 AND message_id IS NULL AND finished_at IS NOT NULL)",
+                [history_before.0],
+            )
+            .map_err(&failed)?;
+        batch
+            .connection
             .execute("DELETE FROM execution WHERE started_at < ?1 AND message_id IS NULL AND finished_at IS NOT NULL", [history_before.0])
             .map(|_| ())
             .map_err(&failed)
@@ -88,6 +96,19 @@ fn prune_payloads(batch: &mut Batch<'_>, before: Timestamp, now: Timestamp) -> R
         }
         block.files.extend(file);
         block.refused.extend(refused);
+        let of_entities: Vec<String> = connection
+            .prepare_cached(
+                "SELECT refused_file FROM execution_entity WHERE refused_file IS NOT NULL AND execution_id IN (SELECT id FROM execution WHERE message_id = ?1)",
+            )
+            .and_then(|mut statement| statement.query_map([&id], |row| row.get(0))?.collect())
+            .map_err(&failed)?;
+        connection
+            .prepare_cached(
+                "UPDATE execution_entity SET refused_file = NULL WHERE execution_id IN (SELECT id FROM execution WHERE message_id = ?1)",
+            )
+            .and_then(|mut statement| statement.execute([&id]))
+            .map_err(&failed)?;
+        block.refused.extend(of_entities);
     }
     block.segments = connection
         .prepare_cached("SELECT number FROM segment WHERE live <= 0")
@@ -125,6 +146,7 @@ fn forget(batch: &mut Batch<'_>, before: Timestamp) -> Result<u64, StoreError> {
     for id in &ids {
         for sql in [
             "DELETE FROM finding WHERE execution_id IN (SELECT id FROM execution WHERE message_id = ?1)",
+            "DELETE FROM execution_entity WHERE execution_id IN (SELECT id FROM execution WHERE message_id = ?1)",
             "DELETE FROM execution WHERE message_id = ?1",
             "DELETE FROM event WHERE message_id = ?1",
             "DELETE FROM message WHERE id = ?1",

@@ -87,7 +87,9 @@ fn answer(appliance: &Arc<Appliance>, call: &mut Call, path: &[&str], visitor: O
         ("GET", ["messages"]) => message::list(appliance, call, visitor),
         ("GET", ["messages", id]) => message::show(appliance, call, visitor, id),
         ("GET", ["messages", id, "document"]) => Ok(operator::document(appliance, &operator::find_message(appliance, id)?)?),
-        ("GET", ["messages", id, "refused"]) => Ok(operator::refused(appliance, &operator::find_message(appliance, id)?)?),
+        ("GET", ["messages", id, "refused"]) => {
+            Ok(operator::refused(appliance, &operator::find_message(appliance, id)?, call.query("entity"))?)
+        }
         ("POST", ["sign-out"]) => session::sign_out(appliance, call, visitor),
         ("POST", ["jobs", id, action @ ("run" | "pause" | "resume")]) => {
             let by = may_operate(appliance, call, visitor)?;

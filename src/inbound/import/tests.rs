@@ -65,7 +65,9 @@ fn scene(format: CsvFormat) -> Scene {
     let project_entity = ProjectEntity {
         entity: entity.clone(),
         format: Format::Csv(format),
+        format_stated: true,
         mapping,
+        mapping_stated: true,
         unit: 1,
         level: 1,
         sequence: 1,

@@ -1,0 +1,290 @@
+//! Imports a data package: its entities, in the order of execution unit, level and sequence that its manifest gives (CONTRACT §5, "Sequencing").
+//!
+//! Each entity is atomic, and remembered in the entity database under the message id and its name: after a crash those that were loaded are
+//! reported, and the others run. An entity without a file is passed over, as in the vendor's exports; one whose file cannot be used has a finding,
+//! and ends its level or unit when the manifest says so.
+
+use std::borrow::Cow;
+
+use super::import::{ImportError, Sink};
+use super::process::{Kept, Outcome, Work};
+use crate::document::package::archive::{Archive, DocumentFault, Opened};
+use crate::document::package::manifest::{MapLine, PackageEntity};
+use crate::files::PayloadWindow;
+use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
+use crate::model::finding::{Finding, Rule};
+use crate::model::format::{CsvFormat, Format};
+use crate::model::mapping::{Mapping, Source};
+use crate::model::project::{Project, ProjectEntity};
+
+/// Names that a note lists.
+const NAMED_MAX: usize = 20;
+
+/// An entity of the package with its place in the archive.
+struct Part<'a> {
+    entity: &'a PackageEntity,
+    file: usize,
+}
+
+/// Runs a package.
+pub(super) fn run(work: &Work<'_>, kept: &mut Kept<'_>) -> Result<Outcome, ImportError> {
+    let message = work.message;
+    let payload =
+        work.appliance.store.spool().open_window(&message.place, message.size, message.checksum).map_err(ImportError::ReadPayload)?;
+    let mut outcome = Outcome::default();
+    kept.forget_earlier("")?;
+    let (mut archive, manifest) = match Archive::open(payload, message.size).map_err(ImportError::ReadPayload)? {
+        Opened::Package(archive, manifest) => (archive, manifest),
+        Opened::Refused(findings) => {
+            outcome.document_refused = true;
+            return refuse(kept, outcome, findings);
+        }
+    };
+    let mut parts: Vec<Part<'_>> = Vec::new();
+    for entity in manifest.entities.iter().filter(|entity| !entity.disabled) {
+        parts.extend(archive.find(&entity.file).filter(|_| !entity.file.is_empty()).map(|file| Part { entity, file }));
+    }
+    parts.sort_by_key(|part| (part.entity.unit, part.entity.level, part.entity.sequence));
+    let used: Vec<usize> = parts.iter().map(|part| part.file).collect();
+    let left_over = archive.left_over(&used).join(", ");
+    if parts.is_empty() {
+        // RIS#66: the manifest of a template names another file than the one that was put beside it.
+        let message = "no file in the package is one that its manifest names".to_owned();
+        let expected = manifest.entities.iter().map(|entity| entity.file.as_str()).filter(|file| !file.is_empty());
+        let hint = format!("InputFilePath says {}; the package has {left_over}", list(expected));
+        outcome.document_refused = true;
+        return refuse(kept, outcome, vec![about("", 0, "", message, hint)]);
+    }
+    let mut notes = manifest.notes.clone();
+    if !left_over.is_empty() {
+        notes.push(about(
+            "",
+            0,
+            &left_over,
+            "the manifest does not name this file: not read".into(),
+            "add an entity with this InputFilePath".into(),
+        ));
+    }
+    note(kept, &mut outcome, notes)?;
+    let (mut failed_unit, mut failed_level) = (None, None);
+    for (ordinal, part) in parts.iter().enumerate() {
+        let (unit, level) = (part.entity.unit, part.entity.level);
+        if failed_unit == Some(unit) || failed_level == Some((unit, level)) {
+            skip(work, kept, &mut outcome, part)?;
+            continue;
+        }
+        let before = outcome.faults;
+        one(work, kept, &mut outcome, &mut archive, part, ordinal)?;
+        if outcome.faults > before {
+            failed_unit = part.entity.fail_unit.then_some(unit).or(failed_unit);
+            failed_level = part.entity.fail_level.then_some((unit, level)).or(failed_level);
+        }
+    }
+    kept.flush()?;
+    Ok(outcome)
+}
+
+/// One entity.
+fn one(
+    work: &Work<'_>,
+    kept: &mut Kept<'_>,
+    outcome: &mut Outcome,
+    archive: &mut Archive<PayloadWindow>,
+    part: &Part<'_>,
+    ordinal: usize,
+) -> Result<(), ImportError> {
+    let entity = part.entity;
+    let Some(project_entity) = find(&work.job.project, entity) else {
+        let message = format!("the project \"{}\" has no entity \"{}\"", work.job.project.name, entity.name);
+        let hint = format!("it has {}", list(work.job.project.entities.iter().map(|known| known.entity.name.as_str())));
+        return fault(work, kept, outcome, &entity.name, about(&entity.name, entity.line, &entity.name, message, hint));
+    };
+    let name = project_entity.entity.name.clone();
+    let (adapted, notes) = match adapt(project_entity, entity) {
+        Ok(adapted) => adapted,
+        Err(finding) => return fault(work, kept, outcome, &name, *finding),
+    };
+    kept.begin(ordinal, &name, adapted.format.file_extension())?;
+    let ledger = format!("{}/{name}", work.message.id);
+    let (read, known) = (outcome.runs.len(), outcome.earlier);
+    let done = work.entity(&adapted, &ledger, || archive.document(part.file), kept, outcome);
+    match done {
+        // What an earlier try noted is kept with what it loaded.
+        Ok(()) if outcome.earlier > known => {
+            outcome.notes += notes.len() as u64;
+            Ok(())
+        }
+        Ok(()) => note(kept, outcome, notes),
+        Err(ImportError::ReadPayload(error)) if DocumentFault::of(&error).is_some() => {
+            debug_assert_eq!(outcome.runs.len(), read);
+            let hint = "send the package again, as it was made; no row of this entity was loaded".to_owned();
+            fault(work, kept, outcome, &name, about(&name, 0, &entity.file, error.to_string(), hint))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The project's entity that the package means, by its label or its technical name.
+fn find<'a>(project: &'a Project, entity: &PackageEntity) -> Option<&'a ProjectEntity> {
+    project.entity(&entity.name).or_else(|| project.entity(&entity.target).filter(|_| !entity.target.is_empty()))
+}
+
+/// The project's entity with the format and the map of the package, where the project states none.
+fn adapt<'a>(project_entity: &'a ProjectEntity, package: &PackageEntity) -> Result<(Cow<'a, ProjectEntity>, Vec<Finding>), Box<Finding>> {
+    let mut adapted = Cow::Borrowed(project_entity);
+    let mut notes = Vec::new();
+    let entity = &*project_entity.entity;
+    if !project_entity.format_stated {
+        let Some(format) = format_of(&package.source_format) else {
+            let message = format!("SourceFormat \"{}\" is not read", package.source_format);
+            let hint =
+                "state the format of this entity in the project, or write CSV, CSV-Unicode, Tab, Semicolon, Colon or Pipe".to_owned();
+            return Err(Box::new(about(&entity.name, package.line, &package.source_format, message, hint)));
+        };
+        adapted.to_mut().format = format;
+    }
+    if !project_entity.mapping_stated && !package.map.is_empty() {
+        let mut mapping = Vec::new();
+        let mut unknown = Vec::new();
+        for line in &package.map {
+            match entity.field(&line.field) {
+                None => unknown.push(line.field.as_str()),
+                Some(_) if line.generated => {
+                    let message = format!("the map generates a number for {}", line.field);
+                    let hint = "add { number_sequence = \"…#####\", field = \"…\" } to the mapping of the project".to_owned();
+                    return Err(Box::new(about(&entity.name, package.line, &line.field, message, hint)));
+                }
+                Some(field) if mapping.iter().any(|other: &Mapping| other.field == field) => {
+                    let message = format!("the map fills {} twice", line.field);
+                    return Err(Box::new(about(&entity.name, package.line, &line.field, message, "leave one of the two out".into())));
+                }
+                Some(field) => mapping.push(map_line(line, field)),
+            }
+        }
+        if !unknown.is_empty() {
+            let message = format!("{} fields of the map are none of the entity's: not read", unknown.len());
+            notes.push(about(
+                &entity.name,
+                package.line,
+                &list(unknown.into_iter()),
+                message,
+                "add them to [[entity]] to keep them".into(),
+            ));
+        }
+        if let Some(needed) = entity.key.iter().find(|index| !mapping.iter().any(|line| line.field == **index)) {
+            let message = format!("the map does not fill the key field {}", entity.fields[*needed].name);
+            return Err(Box::new(about(&entity.name, package.line, "", message, "add it to EntityMapList".into())));
+        }
+        adapted.to_mut().mapping = mapping;
+    }
+    Ok((adapted, notes))
+}
+
+/// The formats of the vendor's list that are delimited text, by their usual names (CONTRACT §4.4).
+fn format_of(source_format: &str) -> Option<Format> {
+    let name = source_format.trim().to_ascii_lowercase();
+    let (name, unicode) = match name.strip_suffix("-unicode") {
+        Some(name) => (name, true),
+        None => (name.as_str(), false),
+    };
+    let delimiter = match name {
+        "" | "csv" | "comma" => ",",
+        "tab" => "\t",
+        "semicolon" => ";",
+        "colon" => ":",
+        "pipe" | "vertical bar" | "verticalbar" => "|",
+        _ => return None,
+    };
+    let encoding = if unicode { encoding_rs::UTF_16LE } else { encoding_rs::UTF_8 };
+    Some(Format::Csv(CsvFormat { delimiter: delimiter.into(), encoding, ..CsvFormat::default() }))
+}
+
+fn map_line(line: &MapLine, field: usize) -> Mapping {
+    let mut mapping = Mapping::plain(Source::Column(line.column.clone()), field);
+    mapping.ignore_blank = line.ignore_blank;
+    mapping.values = line.conversions.clone();
+    if let Some(default) = line.default_value.as_ref().filter(|_| line.default) {
+        mapping.values.push((String::new(), default.clone()));
+    }
+    if !mapping.values.is_empty() && !mapping.values.iter().any(|(from, _)| from == "*") {
+        // The vendor's conversion leaves a value for which it has no pair.
+        mapping.values.push(("*".into(), "*".into()));
+    }
+    mapping
+}
+
+fn about(entity: &str, line: u64, value: &str, message: String, hint: String) -> Finding {
+    let value = value.chars().take(200).collect();
+    Finding {
+        rule: Rule::Package,
+        entity: entity.to_owned(),
+        line,
+        row: 0,
+        column: String::new(),
+        field: String::new(),
+        value,
+        message,
+        hint,
+    }
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.collect();
+    if names.len() > NAMED_MAX {
+        names.truncate(NAMED_MAX);
+        names.push("…");
+    }
+    if names.is_empty() { "nothing".into() } else { names.join(", ") }
+}
+
+fn note(kept: &mut Kept<'_>, outcome: &mut Outcome, notes: Vec<Finding>) -> Result<(), ImportError> {
+    for finding in notes {
+        outcome.notes += 1;
+        kept.finding(finding)?;
+    }
+    Ok(())
+}
+
+fn refuse(kept: &mut Kept<'_>, mut outcome: Outcome, findings: Vec<Finding>) -> Result<Outcome, ImportError> {
+    for finding in findings {
+        outcome.faults += 1;
+        kept.finding(finding)?;
+    }
+    kept.flush()?;
+    Ok(outcome)
+}
+
+/// An entity that cannot be run.
+fn fault(work: &Work<'_>, kept: &mut Kept<'_>, outcome: &mut Outcome, entity: &str, finding: Finding) -> Result<(), ImportError> {
+    kept.forget_earlier(entity)?;
+    outcome.faults += 1;
+    kept.finding(finding)?;
+    not_run(work, outcome, entity, EntityOutcome::Refused, 1);
+    Ok(())
+}
+
+/// An entity that is not run because one before it failed.
+fn skip(work: &Work<'_>, kept: &mut Kept<'_>, outcome: &mut Outcome, part: &Part<'_>) -> Result<(), ImportError> {
+    let name = find(&work.job.project, part.entity).map_or(&part.entity.name, |known| &known.entity.name).clone();
+    kept.forget_earlier(&name)?;
+    let message = "not run: an entity before it in this execution unit or level has faults".to_owned();
+    let hint =
+        "mend that one and send the package again; FailLevelOnError and FailExecutionUnitOnError of the manifest ask for this".to_owned();
+    outcome.faults += 1;
+    kept.finding(about(&name, part.entity.line, &part.entity.file, message, hint))?;
+    not_run(work, outcome, &name, EntityOutcome::Skipped, 1);
+    Ok(())
+}
+
+fn not_run(work: &Work<'_>, outcome: &mut Outcome, entity: &str, how: EntityOutcome, findings: u64) {
+    let now = work.appliance.clock.now();
+    outcome.runs.push(EntityRun {
+        entity: entity.to_owned(),
+        outcome: how,
+        started_at: now,
+        finished_at: now,
+        counts: RowCounts::default(),
+        findings,
+        refused_file: None,
+    });
+}
