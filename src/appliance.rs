@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use crate::auth::issuer::OutsideIssuer;
 use crate::auth::keyring::Keyring;
 use crate::auth::sign_in::SignInLink;
+use crate::auth::signed_url::UrlKey;
 use crate::auth::verify::Verifier;
 use crate::background::dispatch::Dispatch;
 use crate::background::rescuer::Rescuer;
@@ -20,12 +21,13 @@ use crate::background::{scheduler, worker};
 use crate::clock::{Bell, Clock};
 use crate::config::{Config, parse};
 use crate::edge::Edge;
+use crate::files::blob::Blocks;
 use crate::http::pace::Pace;
 use crate::model::id::MessageId;
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
 use crate::store::entities::Entities;
-use crate::store::{Store, jobs, messages, people};
+use crate::store::{Store, blobs, jobs, messages, people};
 
 /// The configuration in force and what is made from it. Replaced as a whole when the file changes.
 pub struct Live {
@@ -57,6 +59,10 @@ pub struct Appliance {
     pub operator_token: String,
     /// The link with which the first person signs in.
     pub sign_in_link: SignInLink,
+    /// Signs the URLs of blobs.
+    pub url_key: UrlKey,
+    /// Blocks of blobs that wait for their lists.
+    pub blocks: Blocks,
     /// How often somebody may ask.
     pub pace: Pace,
     /// What stands between the network and the handlers, once it listens.
@@ -118,7 +124,9 @@ impl Appliance {
         let operator_token = crate::auth::secret::generate().map_err(|error| StartError(error.to_string()))?;
         let now = clock.now();
         let keyring = Arc::new(Keyring::open(&data_dir.join("keys"), now).map_err(|error| StartError(error.to_string()))?);
+        let url_key = UrlKey::open(&data_dir.join("url.key")).map_err(StartError)?;
         let store = Store::open(&data_dir).map_err(|error| say("cannot open the queue in", &error))?;
+        blobs::sweep(&store).map_err(|error| say("cannot clear away what a crash left in", &error))?;
         let newest = store.read("read the newest message", messages::newest).map_err(|error| say("cannot read the queue in", &error))?;
         let newest_at = newest.and_then(|id| id.0.get_timestamp()).map(|at| at.to_unix());
         let above = newest_at.map_or(Timestamp(0), |(seconds, nanos)| {
@@ -137,6 +145,8 @@ impl Appliance {
             keyring,
             operator_token,
             sign_in_link: SignInLink::default(),
+            url_key,
+            blocks: Blocks::default(),
             pace: Pace::default(),
             edge: OnceLock::new(),
             ids: Mutex::new(uuid::ContextV7::new()),
@@ -235,6 +245,7 @@ impl Appliance {
             .iter()
             .filter(|job| job.project.direction == Direction::Import)
             .for_each(|job| self.dispatch.want(job.activity_id));
+        self.dispatch.want_requested();
         Ok(())
     }
 

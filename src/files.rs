@@ -11,10 +11,12 @@
 //! answered row without its file.
 //!
 //! Layout below `spool/`: `segments/0000000001` (append-only, many small payloads), `large/<message id>`, `refused/<message id>-<number of
-//! the entity>.<ext>` (refused rows to be mended), `incoming/` (not yet promised; emptied at start).
+//! the entity>.<ext>` (refused rows to be mended), `blobs/<GUID>` (`files/blob.rs`), `incoming/` (not yet promised; emptied at start).
 //!
 //! A record in a segment: `ENT1`, CRC-32 of the payload, its length in 8 bytes, the message id in 16 bytes (all little-endian), then the
 //! payload. The row knows the offset of the payload; the header lets `doctor` read a segment without rows.
+
+pub mod blob;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -67,6 +69,11 @@ impl Digester {
         self.checksum.update(bytes);
     }
 
+    /// Bytes so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The result.
     pub fn finish(self) -> Digested {
         Digested { size: self.size, sha256: hex(&self.sha256.finalize()), checksum: self.checksum.finalize() }
@@ -90,7 +97,7 @@ impl Spool {
     /// Opens the spool below a data directory: makes its folders, empties `incoming/`.
     pub fn open(data_dir: &Path) -> io::Result<Self> {
         let dir = data_dir.join("spool");
-        for folder in ["segments", "large", "refused", "incoming"] {
+        for folder in ["segments", "large", "refused", "blobs", "incoming"] {
             fs::create_dir_all(dir.join(folder))?;
         }
         for entry in fs::read_dir(dir.join("incoming"))? {

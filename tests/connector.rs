@@ -66,7 +66,7 @@ fn a_message_is_processed_and_its_status_is_told_in_both_vocabularies() {
     }
     let unknown = action("GetMessageStatus", "{\"messageId\":\"00000000-0000-0000-0000-000000000000\"}".into()).expect(400);
     assert!(unknown.json()["error"]["innererror"]["message"].as_str().unwrap().contains("was not found"));
-    action("ExportToPackage", "{}".into()).expect(501);
+    action("ExportToMars", "{}".into()).expect(404);
     action("GetMessageStatus", "not json".into()).expect(400);
 }
 

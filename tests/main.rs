@@ -7,6 +7,7 @@ mod durability;
 mod edge;
 mod openapi;
 mod operator;
+mod package_api;
 mod packages;
 mod pages;
 mod real_files;

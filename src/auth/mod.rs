@@ -15,6 +15,7 @@ pub mod password;
 pub mod permit;
 pub mod secret;
 pub mod sign_in;
+pub mod signed_url;
 pub mod token;
 pub mod verify;
 

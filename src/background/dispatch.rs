@@ -17,6 +17,8 @@ pub enum Candidate {
         /// The newest message of the run that is open; `None` when only deferred ones may be taken.
         up_to: Option<MessageId>,
     },
+    /// Take an export that a client asked for.
+    Requested,
     /// Run this export.
     Export {
         /// The job.
@@ -30,6 +32,10 @@ struct State {
     /// Runs that are open: messages up to this one.
     open: BTreeMap<ActivityId, MessageId>,
     exports: BTreeSet<ActivityId>,
+    /// Clients asked for exports; which, the store knows.
+    requested: bool,
+    /// Workers that look at those, or do one.
+    serving_requests: u32,
     /// Exports that are running; one asked for meanwhile waits.
     exporting: BTreeSet<ActivityId>,
     busy_entities: BTreeSet<String>,
@@ -73,12 +79,28 @@ impl Dispatch {
         self.changed.notify_all();
     }
 
+    /// A client asked for an export.
+    pub fn want_requested(&self) {
+        self.state().requested = true;
+        self.changed.notify_all();
+    }
+
+    /// An export that a client asked for is done, or there was none.
+    pub fn requested_done(&self) {
+        self.state().serving_requests -= 1;
+        self.changed.notify_all();
+    }
+
     /// Waits for something to look at; `None` when the appliance stops.
     pub fn next(&self) -> Option<Candidate> {
         let mut state = self.state();
         loop {
             if state.stopping {
                 return None;
+            }
+            if std::mem::take(&mut state.requested) {
+                state.serving_requests += 1;
+                return Some(Candidate::Requested);
             }
             let ready = state.exports.iter().find(|activity| !state.exporting.contains(activity)).copied();
             if let Some(activity) = ready {
@@ -151,6 +173,8 @@ impl Dispatch {
         while !(state.stopping
             || state.wanted.is_empty()
                 && state.exports.is_empty()
+                && !state.requested
+                && state.serving_requests == 0
                 && state.exporting.is_empty()
                 && state.busy_entities.is_empty()
                 && state.looking == 0)

@@ -11,13 +11,16 @@ use crate::model::job::{Job, Recurrence};
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
 use crate::store::retention::{self, Pruned};
-use crate::store::{StoreError, jobs, messages};
+use crate::store::{StoreError, blobs, jobs, messages};
 
 /// How often the configuration file is looked at.
 const CONFIGURATION_LOOK: Duration = Duration::from_secs(2);
 
 /// How often what is no longer kept is removed.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Blocks that no list came for are kept this long after the last of them.
+const BLOCKS_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Runs until the appliance stops.
 pub fn run(appliance: &Arc<Appliance>) {
@@ -56,6 +59,12 @@ fn prune(appliance: &Arc<Appliance>, now: Timestamp) {
         Ok(_) => {}
         Err(error) => log::error!("messages not pruned reason=\"{error}\"; tried again in {PRUNE_EVERY:?}"),
     }
+    match blobs::prune(&appliance.store, now.minus(queue.retention)) {
+        Ok(0) => {}
+        Ok(count) => log::info!("blobs pruned count={count}"),
+        Err(error) => log::error!("blobs not pruned reason=\"{error}\"; tried again in {PRUNE_EVERY:?}"),
+    }
+    appliance.blocks.forget(now.minus(BLOCKS_KEPT));
     for database in &live.config.databases {
         if let Err(error) = live.entities.forget_loaded(&database.name, now.minus(queue.history)) {
             log::error!("loads not forgotten database=\"{}\" reason=\"{error}\"", database.name);

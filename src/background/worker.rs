@@ -29,6 +29,10 @@ pub fn work(appliance: &Arc<Appliance>) {
                 }
                 appliance.dispatch.exported(activity);
             }
+            Candidate::Requested => {
+                outbound::request::serve(appliance);
+                appliance.dispatch.requested_done();
+            }
             Candidate::Import { activity, up_to } => import(appliance, activity, up_to),
         }
     }

@@ -1,21 +1,43 @@
-//! OData actions on messages: GetMessageStatus, GetExecutionIdByMessageId, GetExecutionErrors (CONTRACT §1.6). The others come with the package
-//! API; until then each is refused by name.
+//! The OData actions of the data management service (CONTRACT §1.6): parameters in, a flat `value` out, errors in the shape of the real system.
+//!
+//! What an application may do here: run a project, and see its executions, when at least one job of that project names it. Somebody else's
+//! executions and messages are as unknown as those that never were.
+
+mod executions;
+mod packages;
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::connector::{JSON_MAX, failed};
-use super::{Answer, Call, route, wire};
-use crate::appliance::Appliance;
+use super::{Answer, Call, route};
+use crate::appliance::{Appliance, Live};
 use crate::config::Application;
-use crate::model::id::{MessageId, parse_guid};
-use crate::model::message::Message;
-use crate::store::{executions, messages};
+use crate::model::job::Job;
+use crate::model::project::Direction;
+use crate::store::StoreError;
 
-const ZERO: &str = "00000000-0000-0000-0000-000000000000";
+/// A request for an action.
+struct Request<'a> {
+    appliance: &'a Arc<Appliance>,
+    caller: &'a Application,
+    /// As the client wrote it.
+    action: &'a str,
+    parameters: Map<String, Value>,
+}
 
-/// Answers an action; its name is in lower case.
+/// What an action came to: the type in the context, and the value; `None` for an action that gives nothing.
+type Given = Result<Option<(&'static str, Value)>, Answer>;
+
+const STRING: &str = "Edm.String";
+const BOOLEAN: &str = "Edm.Boolean";
+
+fn text(value: impl Into<String>) -> Given {
+    Ok(Some((STRING, Value::String(value.into()))))
+}
+
+/// Answers an action; its name comes as the client wrote it.
 pub fn route(appliance: &Arc<Appliance>, mut call: Call, action: &str) {
     let caller = match route::caller(appliance, call.header("Authorization")) {
         Ok(caller) => caller,
@@ -29,29 +51,107 @@ pub fn route(appliance: &Arc<Appliance>, mut call: Call, action: &str) {
     let Some(parameters) = std::str::from_utf8(&body).ok().and_then(lax_object) else {
         return call.answer(error(400, action, "the body is no JSON object"));
     };
-    let base = &appliance.live().config.server.public_url;
-    let value = |context: &str, value: Value| {
-        let body = json!({ "@odata.context": format!("{base}/data/$metadata#{context}"), "value": value });
-        Answer::json(200, &body).with("Content-Type", "application/json; odata.metadata=minimal").with("OData-Version", "4.0")
-    };
-    let parameter = |name: &str| {
-        parameters.iter().find(|(key, _)| key.trim_start_matches('_').eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_str())
-    };
-    let answer = match action {
-        "getmessagestatus" => message(appliance, &caller, parameter("messageId"), action)
-            .map(|message| value("Microsoft.Dynamics.DataEntities.DMFMessageStatus", json!(wire::message_status(message.state)))),
-        "getexecutionidbymessageid" => message(appliance, &caller, parameter("messageId"), action)
-            .map(|message| value("Edm.String", json!(message.execution_id.map_or_else(|| ZERO.to_owned(), |id| id.0)))),
-        "getexecutionerrors" => {
-            errors(appliance, &caller, parameter("executionId"), action).map(|errors| value("Edm.String", json!(errors)))
+    let request = Request { appliance, caller: &caller, action, parameters };
+    let answer = match given(&request) {
+        Err(refusal) => {
+            log::warn!("action refused action={} peer={} reason=\"{}\"", action.escape_debug(), call.peer(), refusal.reason);
+            refusal
         }
-        _ => Err(error(
-            501,
-            action,
-            "this action is not available in this version; it has GetMessageStatus, GetExecutionIdByMessageId and GetExecutionErrors",
-        )),
+        Ok(None) => Answer::empty(204).with("OData-Version", "4.0"),
+        Ok(Some((kind, value))) => {
+            let base = &appliance.live().config.server.public_url;
+            let body = json!({ "@odata.context": format!("{base}/data/$metadata#{kind}"), "value": value });
+            Answer::json(200, &body).with("Content-Type", "application/json; odata.metadata=minimal").with("OData-Version", "4.0")
+        }
     };
-    call.answer(answer.unwrap_or_else(|refusal| refusal));
+    call.answer(answer);
+}
+
+fn given(request: &Request<'_>) -> Given {
+    match request.action.to_ascii_lowercase().as_str() {
+        "getazurewriteurl" => packages::write_url(request),
+        "importfrompackage" | "importfrompackageasync" | "importfromdmtpackage" => packages::import(request),
+        "exporttopackage"
+        | "exporttopackageasync"
+        | "exporttopackagedelta"
+        | "exporttopackagepreview"
+        | "exporttopackagepreviewasync"
+        | "exportfrompackage" => packages::export(request),
+        "getexportedpackageurl" => packages::exported_url(request),
+        "getexecutionsummarystatus" => executions::summary_status(request),
+        "getexecutionsummarypageurl" => executions::page_url(request),
+        "getentityexecutionsummarystatuslist" => executions::entity_status_list(request),
+        "getexecutionerrors" => executions::errors(request),
+        "generateimporttargeterrorkeysfile" => executions::generate_error_keys(request),
+        "getimportstagingerrorfileurl" | "getimporttargeterrorkeysfileurl" => executions::error_file_url(request),
+        "getmessagestatus" => executions::message_status(request),
+        "getexecutionidbymessageid" => executions::id_by_message(request),
+        "deleteexecutionhistoryjob" => executions::delete_history(request),
+        "initializedatamanagement" | "initializedatamanagementasync" => Ok(None),
+        "getentitysequence" => executions::entity_sequence(request),
+        "resetversiontoken" => executions::reset_version_token(request),
+        _ => Err(request.refuse(
+            404,
+            "there is no such action; CONTRACT of the package API names GetAzureWriteUrl, ImportFromPackage, ExportToPackage and others",
+        )),
+    }
+}
+
+impl Request<'_> {
+    /// A text parameter, by its name in any case; one with a leading underscore is the same (CONTRACT §1.6, `_messageId`).
+    fn text(&self, name: &str) -> Option<&str> {
+        let value = self.value(name)?.as_str()?;
+        Some(value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.parameters.iter().find(|(key, _)| key.trim_start_matches('_').eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    fn needed(&self, name: &str) -> Result<&str, Answer> {
+        self.text(name).ok_or_else(|| self.refuse(400, &format!("the parameter {name} is missing")))
+    }
+
+    /// A boolean, which some clients write as text.
+    fn flag(&self, name: &str, default: bool) -> bool {
+        match self.value(name) {
+            Some(Value::Bool(value)) => *value,
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => true,
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => false,
+            _ => default,
+        }
+    }
+
+    fn refuse(&self, status: u16, detail: &str) -> Answer {
+        error(status, self.action, detail)
+    }
+
+    fn stored<T>(&self, result: Result<T, StoreError>) -> Result<T, Answer> {
+        result.map_err(|error| failed(&error))
+    }
+
+    /// The job through which the caller may run a project.
+    fn project(&self, name: &str, direction: Direction) -> Result<Arc<Job>, Answer> {
+        let live = self.appliance.live();
+        let mine =
+            || live.config.jobs.iter().filter(|job| job.applications.contains(&self.caller.id) && job.project.direction == direction);
+        if let Some(job) = mine().find(|job| job.enabled && job.project.name.eq_ignore_ascii_case(name)) {
+            return Ok(job.clone());
+        }
+        let mut known: Vec<&str> = mine().map(|job| job.project.name.as_str()).collect();
+        known.dedup();
+        let detail = format!(
+            "The data project '{name}' does not exist, or no enabled job of it names this application; it may {} {}",
+            direction.name(),
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+        );
+        Err(self.refuse(400, &detail))
+    }
+}
+
+/// Whether an application may see the executions of a project.
+fn may_see(live: &Live, caller: &Application, project: &str) -> bool {
+    live.config.jobs.iter().any(|job| job.project.name == project && job.applications.contains(&caller.id))
 }
 
 /// The error object of the real system (CONTRACT §1.6), with the detail in the status line too.
@@ -63,45 +163,6 @@ fn error(status: u16, action: &str, detail: &str) -> Answer {
     );
     answer.reason = detail.to_owned();
     answer
-}
-
-fn message(appliance: &Appliance, caller: &Application, id: Option<&str>, action: &str) -> Result<Message, Answer> {
-    let id = id.ok_or_else(|| error(400, action, "the parameter messageId is missing"))?;
-    let id =
-        parse_guid(id.trim_matches(['"', ' '])).map(MessageId).map_err(|problem| error(400, action, &format!("messageId is {problem}")))?;
-    let found =
-        appliance.store.read("find the message", |connection| messages::find(connection, id)).map_err(|problem| failed(&problem))?;
-    let unknown = || error(400, action, &format!("Message was not found for message id: {id}"));
-    let message = found.ok_or_else(unknown)?;
-    // Somebody else's message is as unknown as none.
-    let live = appliance.live();
-    let allowed = live.config.job(message.activity_id).is_some_and(|job| job.applications.contains(&caller.id));
-    if allowed { Ok(message) } else { Err(unknown()) }
-}
-
-/// Findings as the JSON text that clients save; a message id, quoted or not, stands for its execution (CONTRACT §1.2).
-fn errors(appliance: &Appliance, caller: &Application, execution: Option<&str>, action: &str) -> Result<String, Answer> {
-    let id = execution.ok_or_else(|| error(400, action, "the parameter executionId is missing"))?.trim_matches(['"', ' ']);
-    let of_execution = appliance
-        .store
-        .read("find the execution", |connection| messages::of_execution(connection, id))
-        .map_err(|problem| failed(&problem))?;
-    let text = of_execution.map_or_else(|| id.to_owned(), |message| message.to_string());
-    let message = message(appliance, caller, Some(&text), action)?;
-    let Some(execution) = &message.execution_id else { return Ok("[]".into()) };
-    let findings = appliance
-        .store
-        .read("read findings", |connection| executions::findings(connection, &execution.0, 0, 10_000))
-        .map_err(|problem| failed(&problem))?;
-    let list: Vec<Value> = findings
-        .into_iter()
-        .map(|(_, finding)| {
-            let field = if finding.field.is_empty() { finding.column } else { finding.field };
-            let text = format!("line {}: \"{}\": {}; {}", finding.line, finding.value, finding.message, finding.hint);
-            json!({ "RecordId": finding.row.to_string(), "Field": field, "ErrorMessage": text })
-        })
-        .collect();
-    Ok(Value::Array(list).to_string())
 }
 
 /// A JSON object, also with single quotes: a PowerShell client writes `{'messageId':'…'}` (CONTRACT §1.6).

@@ -17,6 +17,18 @@ pub fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Percent-encoded, all but the unreserved characters of RFC 3986 §2.3.
+pub fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}
+
 /// The decoded segments of a path, without empty ones. Decoded once, segment by segment: an encoded slash stays within its segment. In a path a
 /// plus is a plus.
 pub fn segments(path: &str) -> Option<Vec<String>> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::answer::Body;
-use super::{Answer, address, connector, pace, route};
+use super::{Answer, address, blob, connector, pace, route};
 use crate::appliance::Appliance;
 use crate::edge::{self, Admission, BodyLength, Head};
 
@@ -28,6 +28,15 @@ fn admit(appliance: &Appliance, head: &Head<'_>) -> Result<u64, Answer> {
         return Err(Answer::refuse(400, "the address has a broken percent escape", "correct the request"));
     };
     let place = route::place(&path);
+    if let [container, path @ ..] = place.as_slice()
+        && container.eq_ignore_ascii_case(blob::CONTAINER)
+    {
+        let query = head.target.split_once('?').map_or("", |(_, query)| query);
+        let Some(query) = address::pairs(query) else {
+            return Err(Answer::refuse(400, "the address has a broken percent escape", "correct the request"));
+        };
+        return blob::admit(appliance, head.method, path, &query, head.body).map(|(_, most)| most);
+    }
     let is = |index: usize, word: &str| place.get(index).is_some_and(|segment| segment.eq_ignore_ascii_case(word));
     if !(is(0, "data") || is(0, "api") && is(1, "connector")) {
         return Ok(SMALL_BODY_MAX);

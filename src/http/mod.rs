@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod address;
 pub mod answer;
+pub mod blob;
 pub mod connector;
 mod gate;
 pub mod listener;

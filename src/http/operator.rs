@@ -134,6 +134,7 @@ pub(super) fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str, by
         stored(appliance.store.write("pause or resume the job", move |batch| jobs::set_paused(batch.connection, activity, paused)))?;
         log::info!("job {action}d job=\"{}\" by=\"{by}\"", job.name);
         appliance.dispatch.want(activity);
+        appliance.dispatch.want_requested();
         appliance.bell.ring();
     }
     Ok(Answer::json(200, &job_json(appliance, job)?))

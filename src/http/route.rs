@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Call, actions, connector, operator, pages, tokens};
+use super::{Answer, Call, actions, blob, connector, operator, pages, tokens};
 use crate::appliance::Appliance;
 use crate::auth::token::Version;
 use crate::auth::{permit, verify};
@@ -33,9 +33,14 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
     match (method.as_str(), lower.as_slice()) {
         (_, ["api", "connector", verb, _]) => connector::route(appliance, call, verb, segments[3]),
         (_, ["data", "datamanagementdefinitiongroups", action]) => match action.strip_prefix("microsoft.dynamics.dataentities.") {
-            Some(action) if method == "POST" => actions::route(appliance, call, action),
+            Some(action) if method == "POST" => {
+                // As the client wrote it: it stands in the error that he reads.
+                let written = segments[2].get(segments[2].len() - action.len()..).unwrap_or(action);
+                actions::route(appliance, call, written)
+            }
             _ => call.answer(Answer::refuse(404, "this entity set is not served", "post to one of its actions")),
         },
+        (_, [blob::CONTAINER, ..]) => blob::route(appliance, call, &segments[1..]),
         ("POST", [_, "oauth2", "token"]) => tokens::token(appliance, call, Version::V1),
         ("POST", [_, "oauth2", "v2.0", "token"]) => tokens::token(appliance, call, Version::V2),
         ("GET", ["common", "discovery", "instance"]) => tokens::instance(appliance, call),

@@ -46,6 +46,40 @@ pub fn entity_states(state: MessageState) -> (&'static str, &'static str) {
     }
 }
 
+/// `GetExecutionSummaryStatus` of an import (CONTRACT §2.3). Never `Unknown`: a client takes that for a failure.
+pub fn summary_status(state: MessageState) -> &'static str {
+    match state {
+        MessageState::Queued => "NotRun",
+        MessageState::Processing => "Executing",
+        MessageState::ProcessedWithErrors => "PartiallySucceeded",
+        MessageState::Refused | MessageState::Failed => "Failed",
+        MessageState::Cancelled => "Canceled",
+        MessageState::Processed | MessageState::Enqueued | MessageState::Dequeued | MessageState::Downloaded | MessageState::Acked => {
+            "Succeeded"
+        }
+    }
+}
+
+/// `GetExecutionSummaryStatus` of an export, by its outcome.
+pub fn outcome_status(outcome: &str) -> &'static str {
+    match outcome {
+        "requested" => "NotRun",
+        "executing" => "Executing",
+        "failed" => "Failed",
+        _ => "Succeeded",
+    }
+}
+
+/// The status of one entity of an execution, in the same words.
+pub fn run_status(outcome: EntityOutcome) -> &'static str {
+    match outcome {
+        EntityOutcome::Processed | EntityOutcome::Staged => "Succeeded",
+        EntityOutcome::ProcessedWithErrors => "PartiallySucceeded",
+        EntityOutcome::Refused => "Failed",
+        EntityOutcome::Skipped => "NotRun",
+    }
+}
+
 /// Entity execution states of an entity that an execution has done, for staging and target.
 pub fn run_states(outcome: EntityOutcome) -> (&'static str, &'static str) {
     match outcome {

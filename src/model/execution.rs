@@ -1,6 +1,6 @@
 //! Executions: one run of a project, with its counts.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
 
@@ -100,4 +100,18 @@ impl EntityOutcome {
             () => EntityOutcome::ProcessedWithErrors,
         }
     }
+}
+
+/// What an execution that a client asked for is to hold; kept as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Scope {
+    /// Only these entities; all of the project when empty.
+    pub entities: Vec<String>,
+    /// At most this many rows of each.
+    pub rows_max: Option<u64>,
+    /// An import: the blob of the package. An export: the blob of a package whose entities it shall have.
+    pub template: Option<String>,
+    /// An export: the name of its package.
+    pub package_name: Option<String>,
 }

@@ -35,6 +35,8 @@ const LEVEL: i64 = 3;
 pub struct Report {
     /// Rows in all documents.
     pub rows: u64,
+    /// Rows of each document, in the order of the project's entities.
+    pub documents: Vec<u64>,
     /// The package.
     pub package: Digested,
     /// Time, in ms.
@@ -90,8 +92,13 @@ enum Piece {
 
 /// Writes the package of a project into an empty file.
 pub fn run(project: &Project, entities: &Entities, file: &mut File, stop: &AtomicBool) -> Result<Report, ExportError> {
+    run_first(project, entities, u64::MAX, file, stop)
+}
+
+/// The same, with at most `rows_max` rows of each entity.
+pub fn run_first(project: &Project, entities: &Entities, rows_max: u64, file: &mut File, stop: &AtomicBool) -> Result<Report, ExportError> {
     let watch = Stopwatch::start();
-    let rows = std::thread::scope(|scope| {
+    let documents = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BLOCKS);
         let (emptied, empties) = sync_channel::<Vec<u8>>(2 * BLOCKS);
         let output = &mut *file;
@@ -100,8 +107,9 @@ pub fn run(project: &Project, entities: &Entities, file: &mut File, stop: &Atomi
             .spawn_scoped(scope, move || pack(project, output, receiver, |block| drop(emptied.try_send(block))))
             .map_err(ExportError::WritePackage)?;
         let send = |piece| sender.send(piece).is_ok();
-        let written =
-            documents(project, entities, stop, &send, &|| empties.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK + 4096)));
+        let written = documents(project, entities, rows_max, stop, &send, &|| {
+            empties.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK + 4096))
+        });
         if written.is_err() {
             send(Piece::Abandon);
         }
@@ -112,7 +120,7 @@ pub fn run(project: &Project, entities: &Entities, file: &mut File, stop: &Atomi
         written
     })?;
     let package = digest_file(file).map_err(ExportError::WritePackage)?;
-    Ok(Report { rows, package, elapsed_ms: watch.elapsed_ms() })
+    Ok(Report { rows: documents.iter().sum(), documents, package, elapsed_ms: watch.elapsed_ms() })
 }
 
 fn pack(project: &Project, file: &mut File, pieces: Receiver<Piece>, emptied: impl Fn(Vec<u8>)) -> io::Result<()> {
@@ -153,12 +161,13 @@ fn digest_file(file: &mut File) -> io::Result<Digested> {
 fn documents(
     project: &Project,
     entities: &Entities,
+    rows_max: u64,
     stop: &AtomicBool,
     send: &dyn Fn(Piece) -> bool,
     empty: &dyn Fn() -> Vec<u8>,
-) -> Result<u64, ExportError> {
+) -> Result<Vec<u64>, ExportError> {
     let mut connections: HashMap<&str, Option<Connection>> = HashMap::new();
-    let mut rows = 0;
+    let mut rows = Vec::with_capacity(project.entities.len());
     for (project_entity, name) in project.entities.iter().zip(package::file_names(project)) {
         let database = project_entity.entity.database.as_str();
         if !connections.contains_key(database) {
@@ -169,7 +178,7 @@ fn documents(
         if !send(Piece::Entry(name)) {
             return Ok(rows);
         }
-        rows += document(project_entity, connections[database].as_ref(), stop, send, empty)?;
+        rows.push(document(project_entity, connections[database].as_ref(), rows_max, stop, send, empty)?);
     }
     Ok(rows)
 }
@@ -177,6 +186,7 @@ fn documents(
 fn document(
     project_entity: &ProjectEntity,
     connection: Option<&Connection>,
+    rows_max: u64,
     stop: &AtomicBool,
     send: &dyn Fn(Piece) -> bool,
     empty: &dyn Fn() -> Vec<u8>,
@@ -202,23 +212,26 @@ fn document(
     let mut total = 0;
     if let Some(connection) = connection {
         let (seen, failure) = select::rows(connection, project_entity, |cells| {
+            if count == rows_max {
+                return ControlFlow::Break(None);
+            }
             count += 1;
             for ((cell, kind), text) in cells.iter().zip(&kinds).zip(&mut texts) {
                 spell(*cell, kind, text);
             }
             let values = cells.iter().zip(&texts).map(|(cell, text)| (*cell != ValueRef::Null).then_some(text.as_str()));
             if let Err(error) = writer.record(values, &mut block) {
-                return ControlFlow::Break(unmappable(count, error));
+                return ControlFlow::Break(Some(unmappable(count, error)));
             }
             if block.len() >= BLOCK && (stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty())))) {
-                return ControlFlow::Break(ExportError::Stopped);
+                return ControlFlow::Break(Some(ExportError::Stopped));
             }
             ControlFlow::Continue(())
         })?;
-        if let Some(failure) = failure {
+        if let Some(Some(failure)) = failure {
             return Err(failure);
         }
-        total = seen;
+        total = seen.min(rows_max);
     }
     send(Piece::Bytes(block));
     Ok(total)

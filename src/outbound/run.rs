@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::export::{self, ExportError};
 use crate::appliance::Appliance;
 use crate::clock::Stopwatch;
-use crate::model::execution::RowCounts;
+use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
 use crate::model::id::{ExecutionId, MessageId};
 use crate::model::job::{Company, Job};
 use crate::model::message::Content;
-use crate::model::project::Direction;
+use crate::model::project::{Direction, Project};
 use crate::model::time::Timestamp;
 use crate::store::executions::{self, Ending};
 use crate::store::messages::{self, NewMessage, Payload};
@@ -42,6 +42,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
     let (mut file, path) = spool.create_incoming(&format!("{id}.zip")).map_err(ExportError::WritePackage)?;
     let report =
         export::run(&job.project, &live.entities, &mut file, appliance.stop_flag()).inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+    let runs = entity_runs(&job.project, &report, now, appliance.clock.now());
     let counts = RowCounts { read: report.rows, ..RowCounts::default() };
     let empty = report.rows == 0 && job.prevent_upload_when_zero_records;
     let mut ending = Ending {
@@ -54,7 +55,10 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
     let (ended, activity) = (execution.clone(), job.activity_id);
     if empty {
         let _ = std::fs::remove_file(&path);
-        appliance.store.write("end the execution", move |batch| executions::end(batch.connection, &ended, activity, &ending, now))?;
+        appliance.store.write("end the execution", move |batch| {
+            executions::keep_entities(batch.connection, &ended, &runs)?;
+            executions::end(batch.connection, &ended, activity, &ending, now)
+        })?;
         log::info!(
             "export reported job=\"{}\" execution={execution} rows=0 reason=\"no rows, and prevent_upload_when_zero_records is set\"",
             job.name
@@ -90,6 +94,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
     let size = new.size;
     appliance.store.write("enqueue the package", move |batch| {
         messages::enqueue(batch, &new, Payload::Stored(place), Timestamp(i64::MAX))?;
+        executions::keep_entities(batch.connection, &ended, &runs)?;
         executions::end(batch.connection, &ended, activity, &ending, now)
     })?;
     log::info!(
@@ -99,4 +104,18 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         watch.elapsed_ms()
     );
     Ok(())
+}
+
+/// What an export did with each entity of its project.
+pub(super) fn entity_runs(project: &Project, report: &export::Report, started_at: Timestamp, finished_at: Timestamp) -> Vec<EntityRun> {
+    let runs = project.entities.iter().zip(&report.documents).map(|(entity, rows)| EntityRun {
+        entity: entity.entity.name.clone(),
+        outcome: EntityOutcome::Processed,
+        started_at,
+        finished_at,
+        counts: RowCounts { read: *rows, ..RowCounts::default() },
+        findings: 0,
+        refused_file: None,
+    });
+    runs.collect()
 }

@@ -3,9 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
-use crate::model::execution::{ENTITY_OUTCOMES, EntityOutcome, EntityRun, RowCounts};
+use crate::model::execution::{ENTITY_OUTCOMES, EntityOutcome, EntityRun, RowCounts, Scope};
 use crate::model::finding::Finding;
-use crate::model::id::{ActivityId, ExecutionId, MessageId};
+use crate::model::id::{ActivityId, ApplicationId, ExecutionId, MessageId};
 use crate::model::time::Timestamp;
 
 /// An execution as stored.
@@ -37,6 +37,124 @@ pub struct Execution {
     pub load_ms: Option<u64>,
     /// Why it failed.
     pub reason: Option<String>,
+    /// The package that it made, when a client asked for it.
+    pub blob_id: Option<String>,
+}
+
+/// An execution that a client asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Requested {
+    /// The id that it chose.
+    pub id: ExecutionId,
+    /// The job through which it may.
+    pub activity_id: ActivityId,
+    /// The project's name.
+    pub project: String,
+    /// Who asks.
+    pub application_id: ApplicationId,
+    /// An import's message.
+    pub message_id: Option<MessageId>,
+    /// What it is to hold.
+    pub scope: Scope,
+}
+
+/// Records an execution before anybody is told of it. An export waits for [`claim_requested`]; an import for its message. The same id again (an
+/// export that is to run once more) forgets what the earlier one came to.
+pub fn request(connection: &Connection, asked: &Requested, export: bool, now: Timestamp) -> Result<(), StoreError> {
+    let scope = serde_json::to_string(&asked.scope).unwrap_or_default();
+    connection
+        .prepare_cached(
+            "INSERT INTO execution (id, activity_id, project, message_id, outcome, started_at, application_id, request)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, started_at = excluded.started_at, finished_at = NULL, rows_read = 0,
+               reason = NULL, blob_id = NULL",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                asked.id.0,
+                asked.activity_id.to_string(),
+                asked.project,
+                asked.message_id.map(|id| id.to_string()),
+                if export { "requested" } else { "executing" },
+                now.0,
+                asked.application_id.to_string(),
+                scope,
+            ])
+        })
+        .map(|_| ())
+        .map_err(StoreError::sqlite("record the execution"))
+}
+
+/// What is known of a requested execution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Who asked; `None` for one of a recurrence.
+    pub application_id: Option<ApplicationId>,
+    /// The project's name.
+    pub project: String,
+    /// What it is to hold.
+    pub scope: Option<Scope>,
+}
+
+/// The request of an execution, whatever became of it.
+pub fn requested(connection: &Connection, id: &str) -> Result<Option<Request>, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT application_id, project, request FROM execution WHERE id = ?1")?
+        .query_row([id], |row| {
+            let application: Option<String> = row.get(0)?;
+            let scope: Option<String> = row.get(2)?;
+            Ok(Request {
+                application_id: application.and_then(|id| id.parse().ok()),
+                project: row.get(1)?,
+                scope: scope.and_then(|scope| serde_json::from_str(&scope).ok()),
+            })
+        })
+        .optional()
+}
+
+/// Takes the oldest requested export whose job is not paused, for a worker.
+pub fn claim_requested(connection: &Connection, now: Timestamp) -> Result<Option<(Execution, Scope)>, StoreError> {
+    let failed = StoreError::sqlite("claim the execution");
+    let id: Option<String> = connection
+        .prepare_cached(
+            "UPDATE execution SET outcome = 'executing', started_at = ?1 WHERE id =
+               (SELECT id FROM execution WHERE outcome = 'requested' AND request IS NOT NULL
+                AND activity_id NOT IN (SELECT activity_id FROM job WHERE paused = 1) ORDER BY started_at LIMIT 1)
+             RETURNING id",
+        )
+        .and_then(|mut statement| statement.query_row([now.0], |row| row.get(0)).optional())
+        .map_err(&failed)?;
+    let Some(id) = id else { return Ok(None) };
+    let scope = requested(connection, &id).map_err(&failed)?.and_then(|request| request.scope).unwrap_or_default();
+    Ok(find(connection, &id).map_err(&failed)?.map(|execution| (execution, scope)))
+}
+
+/// Gives a claimed export back, because the appliance stops.
+pub fn give_back(connection: &Connection, id: &ExecutionId) -> Result<(), StoreError> {
+    connection
+        .execute("UPDATE execution SET outcome = 'requested' WHERE id = ?1 AND outcome = 'executing'", [&id.0])
+        .map(|_| ())
+        .map_err(StoreError::sqlite("give the execution back"))
+}
+
+/// The package that an execution made.
+pub fn set_blob(connection: &Connection, id: &ExecutionId, blob: &str) -> Result<(), StoreError> {
+    connection
+        .execute("UPDATE execution SET blob_id = ?2 WHERE id = ?1", [id.0.as_str(), blob])
+        .map(|_| ())
+        .map_err(StoreError::sqlite("name the package of an execution"))
+}
+
+/// Forgets an execution, with its findings.
+pub fn forget(connection: &Connection, id: &ExecutionId) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM finding WHERE execution_id = ?1",
+        "DELETE FROM execution_entity WHERE execution_id = ?1",
+        "DELETE FROM execution WHERE id = ?1",
+    ] {
+        connection.execute(sql, [&id.0]).map_err(StoreError::sqlite("forget the execution"))?;
+    }
+    Ok(())
 }
 
 /// An execution begins. The same id again (a restarted message) begins anew.
@@ -246,7 +364,7 @@ pub fn find(connection: &Connection, id: &str) -> Result<Option<Execution>, rusq
     connection
         .prepare_cached(
             "SELECT id, activity_id, project, message_id, outcome, started_at, finished_at, rows_read, rows_inserted, rows_updated, rows_unchanged,
-             rows_refused, findings, wait_ms, parse_ms, load_ms, reason FROM execution WHERE id = ?1",
+             rows_refused, findings, wait_ms, parse_ms, load_ms, reason, blob_id FROM execution WHERE id = ?1",
         )?
         .query_row([id], |row| {
             let activity: String = row.get(1)?;
@@ -264,6 +382,7 @@ pub fn find(connection: &Connection, id: &str) -> Result<Option<Execution>, rusq
                 parse_ms: row.get(14)?,
                 load_ms: row.get(15)?,
                 reason: row.get(16)?,
+                blob_id: row.get(17)?,
             })
         })
         .optional()

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 
 use crate::files::{SegmentWriter, Spool};
 
+pub mod blobs;
 pub mod entities;
 pub mod executions;
 pub mod jobs;

@@ -67,9 +67,17 @@ pub fn recover(connection: &mut Connection, spool: &Spool) -> Result<(), StoreEr
         )?;
         log::warn!("message restarted message={id} reason=\"the appliance ended while it was in work\"");
     }
+    // An export that a client asked for runs again; an import of his has its message back in the queue.
     transaction
         .execute(
-            "UPDATE execution SET outcome = 'failed', finished_at = started_at, reason = 'the appliance ended' WHERE finished_at IS NULL",
+            "UPDATE execution SET outcome = 'requested' WHERE finished_at IS NULL AND application_id IS NOT NULL AND message_id IS NULL",
+            params![],
+        )
+        .map_err(&failed)?;
+    transaction
+        .execute(
+            "UPDATE execution SET outcome = 'failed', finished_at = started_at, reason = 'the appliance ended' WHERE finished_at IS NULL
+               AND application_id IS NULL",
             params![],
         )
         .map_err(&failed)?;

@@ -175,7 +175,12 @@ impl Appliance {
     /// The same, where the process may be gone.
     pub fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, ureq::Error> {
         let url = format!("{}{path}", self.base);
-        let result = if method == "GET" {
+        let result = if !matches!(method, "GET" | "POST") {
+            let request = headers
+                .iter()
+                .fold(ureq::http::Request::builder().method(method).uri(&url), |request, (name, value)| request.header(*name, *value));
+            if method == "HEAD" { self.agent.run(request.body(()).unwrap()) } else { self.agent.run(request.body(body).unwrap()) }
+        } else if method == "GET" {
             headers.iter().fold(self.agent.get(&url), |request, (name, value)| request.header(*name, *value)).call()
         } else {
             headers.iter().fold(self.agent.post(&url), |request, (name, value)| request.header(*name, *value)).send(body)
@@ -198,6 +203,20 @@ impl Appliance {
 
     pub fn post(&self, path: &str, body: &[u8]) -> Answer {
         self.send("POST", path, &[("Authorization", &format!("Bearer {}", self.token))], body)
+    }
+
+    /// An action of the data management service.
+    pub fn action(&self, name: &str, parameters: &Value) -> Answer {
+        self.post(
+            &format!("/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.{name}"),
+            parameters.to_string().as_bytes(),
+        )
+    }
+
+    /// The value that an action gives.
+    #[track_caller]
+    pub fn value(&self, name: &str, parameters: &Value) -> Value {
+        self.action(name, parameters).expect(200).json()["value"].clone()
     }
 
     pub fn operator(&self, method: &str, path: &str) -> Answer {

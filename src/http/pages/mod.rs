@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::address::encode;
 use super::answer::Body;
 use super::{Answer, Call, operator};
 use crate::appliance::Appliance;
@@ -140,16 +141,6 @@ fn address_of(call: &Call) -> String {
     let query: Vec<String> = call.query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     let path = if path.is_empty() { "/".to_owned() } else { path };
     if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
-}
-
-/// Percent-encoded, all but the unreserved characters of RFC 3986 §2.3.
-fn encode(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 /// A page from a template.

@@ -1,0 +1,157 @@
+//! An export that a client asked for (ExportToPackage): the package is written and synced, then the blob and the end of the execution are one commit.
+//! It waits in the store, not here: a restart takes it up again.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::export::{self, ExportError};
+use super::run::entity_runs;
+use crate::appliance::Appliance;
+use crate::clock::Stopwatch;
+use crate::document::package::archive::{Archive, Opened};
+use crate::model::execution::{RowCounts, Scope};
+use crate::model::project::{Direction, Project};
+use crate::store::blobs::{self, Blob, Content};
+use crate::store::executions::{self, Ending, Execution};
+
+/// Takes one requested export, if there is one, and does it.
+pub fn serve(appliance: &Arc<Appliance>) {
+    let now = appliance.clock.now();
+    match appliance.store.write("claim the execution", move |batch| executions::claim_requested(batch.connection, now)) {
+        Ok(Some((execution, scope))) => {
+            // Another worker may take the next one.
+            appliance.dispatch.want_requested();
+            run(appliance, &execution, &scope);
+        }
+        Ok(None) => {}
+        Err(error) => log::error!("requested exports not read reason=\"{error}\"; they are read again at the next request"),
+    }
+}
+
+/// Why a requested export does not come about.
+enum Failure {
+    Export(ExportError),
+    /// What was asked for cannot be.
+    Refused(String),
+}
+
+impl<E: Into<ExportError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Export(error.into())
+    }
+}
+
+fn run(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope) {
+    let watch = Stopwatch::start();
+    let (id, activity) = (execution.id.clone(), execution.activity_id);
+    let shown = id.0.escape_debug().to_string();
+    let reason = match make(appliance, execution, scope, &watch) {
+        Ok(rows) => {
+            return log::info!(
+                "export reported execution={shown} project=\"{}\" rows={rows} total_ms={}",
+                execution.project,
+                watch.elapsed_ms()
+            );
+        }
+        Err(Failure::Export(ExportError::Stopped)) => {
+            if let Err(error) = appliance.store.write("give the execution back", move |batch| executions::give_back(batch.connection, &id))
+            {
+                log::error!("export not given back execution={shown} reason=\"{error}\"; the next start takes it up");
+            }
+            return;
+        }
+        Err(Failure::Export(error)) => error.to_string(),
+        Err(Failure::Refused(reason)) => reason,
+    };
+    log::error!("export failed execution={shown} project=\"{}\" reason=\"{reason}\"", execution.project);
+    let ending = Ending { outcome: "failed", busy_ms: watch.elapsed_ms(), reason: Some(reason), ..Ending::default() };
+    let now = appliance.clock.now();
+    let ended = appliance.store.write("end the execution", move |batch| executions::end(batch.connection, &id, activity, &ending, now));
+    if let Err(error) = ended {
+        log::error!("export not reported execution={shown} reason=\"{error}\"; the next start takes it up again");
+    }
+}
+
+fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch: &Stopwatch) -> Result<u64, Failure> {
+    let live = appliance.live();
+    let found = live.config.projects.iter().find(|project| project.name == execution.project && project.direction == Direction::Export);
+    let Some(project) = found else {
+        return Err(Failure::Refused(format!("the configuration no longer has the export project \"{}\"", execution.project)));
+    };
+    let project = narrowed(appliance, project, scope)?;
+    let started_at = appliance.clock.now();
+    let spool = appliance.store.spool();
+    let (mut file, path) = spool.create_incoming(&format!("{}.zip", uuid::Uuid::now_v7())).map_err(ExportError::WritePackage)?;
+    let written = export::run_first(&project, &live.entities, scope.rows_max.unwrap_or(u64::MAX), &mut file, appliance.stop_flag())
+        .and_then(|report| spool.promote_blob(&file, &path).map(|file| (report, file)).map_err(ExportError::WritePackage));
+    let (report, file) = written.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+    let now = appliance.clock.now();
+    let counts = RowCounts { read: report.rows, ..RowCounts::default() };
+    let ending = Ending { outcome: "processed", counts, load_ms: report.elapsed_ms, busy_ms: watch.elapsed_ms(), ..Ending::default() };
+    let runs = entity_runs(&project, &report, started_at, now);
+    let requested = appliance.store.read("find the execution", |connection| executions::requested(connection, &execution.id.0))?;
+    let label = scope.package_name.as_deref().unwrap_or(&execution.project);
+    let label: String = label.chars().map(|c| if c.is_control() || "\\/".contains(c) { '-' } else { c }).collect();
+    let name = blobs::name(&format!("{label}.zip")).unwrap_or_else(|| "package.zip".into());
+    let content = Content {
+        etag: format!("\"0x{}\"", file.replace('-', "").to_uppercase()),
+        file: file.clone(),
+        digested: report.package,
+        written_at: now,
+    };
+    let made = Blob {
+        id: uuid::Uuid::now_v7().to_string(),
+        name,
+        application_id: requested.and_then(|request| request.application_id),
+        content: Some(content),
+    };
+    let (id, activity) = (execution.id.clone(), execution.activity_id);
+    let kept = appliance.store.write("keep the package", move |batch| {
+        blobs::make(batch.connection, &made, now)?;
+        executions::set_blob(batch.connection, &id, &made.id)?;
+        executions::keep_entities(batch.connection, &id, &runs)?;
+        executions::end(batch.connection, &id, activity, &ending, now)
+    });
+    if kept.is_err()
+        && let Err(error) = spool.remove_blob(&file)
+    {
+        log::warn!("blob file not removed reason=\"{error}\"; it takes space until the next start");
+    }
+    kept?;
+    Ok(counts.read)
+}
+
+/// The project with the entities that were asked for: by name, or by the manifest of a package.
+fn narrowed<'a>(appliance: &Appliance, project: &'a Project, scope: &Scope) -> Result<Cow<'a, Project>, Failure> {
+    let mut wanted: Vec<String> = scope.entities.clone();
+    if let Some(template) = &scope.template {
+        let blob = appliance.store.read("find the blob", |connection| blobs::find(connection, template))?;
+        let content =
+            blob.and_then(|blob| blob.content).ok_or_else(|| Failure::Refused("the package template is no longer kept".into()))?;
+        let file = appliance.store.spool().open_blob(&content.file).map_err(ExportError::WritePackage)?;
+        match Archive::open(file, content.digested.size).map_err(ExportError::WritePackage)? {
+            Opened::Package(_, manifest) => {
+                for entity in manifest.entities.iter().filter(|entity| !entity.disabled) {
+                    let known = project.entity(&entity.name).or_else(|| project.entity(&entity.target));
+                    let known = known.ok_or_else(|| {
+                        Failure::Refused(format!(
+                            "the project \"{}\" has no entity \"{}\", which the package template names",
+                            project.name, entity.name
+                        ))
+                    })?;
+                    wanted.push(known.entity.name.clone());
+                }
+            }
+            Opened::Refused(findings) => {
+                let first = findings.first().map(|finding| finding.message.clone()).unwrap_or_default();
+                return Err(Failure::Refused(format!("the package template cannot be read: {first}")));
+            }
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(Cow::Borrowed(project));
+    }
+    let mut narrowed = project.clone();
+    narrowed.entities.retain(|entity| wanted.contains(&entity.entity.name));
+    Ok(Cow::Owned(narrowed))
+}
