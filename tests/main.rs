@@ -2,6 +2,7 @@
 
 mod appliance;
 mod browser;
+mod clients;
 mod connector;
 mod durability;
 mod edge;

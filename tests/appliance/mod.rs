@@ -112,6 +112,11 @@ impl Appliance {
         Appliance::start_in(tempfile::tempdir().unwrap(), None, configuration, server, Limit { descriptors, fault: None })
     }
 
+    /// With other lines of `[server]` (its `public_url` among them when it is another), and another `max_body`.
+    pub fn start_with_body(configuration: &str, server: &str, max_body: &str) -> Appliance {
+        Appliance::start_as(configuration, &format!("{server}[queue]\nmax_body = \"{max_body}\"\n"), None)
+    }
+
     /// With a fault planned (`src/fault.rs`) that is gone after a restart.
     pub fn start_with_fault(configuration: &str, fault: &str) -> Appliance {
         Appliance::start_in(tempfile::tempdir().unwrap(), None, configuration, "", Limit { descriptors: None, fault: Some(fault) })
@@ -364,12 +369,14 @@ impl Drop for Appliance {
 }
 
 fn write_configuration(dir: &Path, server: &str, configuration: &str) {
+    let (server, queue) = server.split_once("[queue]\n").unwrap_or((server, "max_body = \"64MiB\"\n"));
     let hash: String = Sha256::digest(SECRET).iter().map(|byte| format!("{byte:02x}")).collect();
     let application =
         |id: &str, name: &str| format!("[[application]]\nid = \"{id}\"\nname = \"{name}\"\nsecret_hash = \"sha256:{hash}\"\n\n");
     // The port is chosen by the system: two tests never share one.
+    let public = if server.contains("public_url") { "" } else { "public_url = \"http://exchange.test\"\n" };
     let text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://exchange.test\"\ndata_dir = \"data\"\n{server}\n[queue]\nfree_min = 0\nmax_body = \"64MiB\"\n\n{}{}{configuration}",
+        "[server]\nlisten = \"127.0.0.1:0\"\n{public}data_dir = \"data\"\n{server}\n[queue]\nfree_min = 0\n{queue}\n{}{}{configuration}",
         application(APPLICATION, "Tests"),
         application(OTHER_APPLICATION, "Others")
     );
