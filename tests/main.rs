@@ -14,3 +14,4 @@ mod pages;
 mod real_files;
 mod schedule;
 mod tidy;
+mod wire;
