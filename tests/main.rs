@@ -6,6 +6,7 @@ mod clients;
 mod connector;
 mod durability;
 mod edge;
+mod odata;
 mod openapi;
 mod operator;
 mod package_api;

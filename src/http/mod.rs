@@ -7,6 +7,7 @@ pub mod blob;
 pub mod connector;
 mod gate;
 pub mod listener;
+pub mod odata;
 pub mod operator;
 pub mod pace;
 mod pages;

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Call, actions, blob, connector, operator, pages, tokens};
+use super::{Answer, Call, actions, blob, connector, odata, operator, pages, tokens};
 use crate::appliance::Appliance;
 use crate::auth::token::Version;
 use crate::auth::{permit, verify};
 use crate::config::Application;
 use crate::model::id::ActivityId;
 use crate::model::job::Job;
+
+/// What the names of actions begin with, in lower case.
+const ACTIONS: &str = "microsoft.dynamics.dataentities.";
 
 /// A path without the prefixes that D365 installations have.
 pub fn place(path: &[String]) -> Vec<&str> {
@@ -32,14 +35,12 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
     let method = call.method.clone();
     match (method.as_str(), lower.as_slice()) {
         (_, ["api", "connector", verb, _]) => connector::route(appliance, call, verb, segments[3]),
-        (_, ["data", "datamanagementdefinitiongroups", action]) => match action.strip_prefix("microsoft.dynamics.dataentities.") {
-            Some(action) if method == "POST" => {
-                // As the client wrote it: it stands in the error that he reads.
-                let written = segments[2].get(segments[2].len() - action.len()..).unwrap_or(action);
-                actions::route(appliance, call, written)
-            }
-            _ => call.answer(Answer::refuse(404, "this entity set is not served", "post to one of its actions")),
-        },
+        ("POST", ["data", "datamanagementdefinitiongroups", action]) if action.starts_with(ACTIONS) => {
+            // As the client wrote it: it stands in the error that he reads.
+            let written = segments[2].get(ACTIONS.len()..).unwrap_or_default();
+            actions::route(appliance, call, written)
+        }
+        (_, ["data", ..]) => odata::route(appliance, call, &segments[1..]),
         (_, [blob::CONTAINER, ..]) => blob::route(appliance, call, &segments[1..]),
         ("POST", [_, "oauth2", "token"]) => tokens::token(appliance, call, Version::V1),
         ("POST", [_, "oauth2", "v2.0", "token"]) => tokens::token(appliance, call, Version::V2),

@@ -12,6 +12,7 @@ pub mod mapping;
 pub mod message;
 pub mod person;
 pub mod project;
+pub mod query;
 pub mod retry;
 pub mod state;
 pub mod time;

@@ -359,6 +359,17 @@ pub fn findings(connection: &Connection, id: &str, first: u64, limit: u32) -> Re
         .collect()
 }
 
+/// The newest executions of some projects, newest first.
+pub fn of_projects(connection: &Connection, projects: &[String], limit: u32) -> Result<Vec<Execution>, rusqlite::Error> {
+    let marks: Vec<String> = (1..=projects.len()).map(|number| format!("?{number}")).collect();
+    let ids: Vec<String> = connection
+        .prepare(&format!("SELECT id FROM execution WHERE project IN ({}) ORDER BY started_at DESC LIMIT {limit}", marks.join(", ")))?
+        .query_map(rusqlite::params_from_iter(projects), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let found = ids.iter().map(|id| find(connection, id)).collect::<Result<Vec<_>, _>>()?;
+    Ok(found.into_iter().flatten().collect())
+}
+
 /// One execution.
 pub fn find(connection: &Connection, id: &str) -> Result<Option<Execution>, rusqlite::Error> {
     connection

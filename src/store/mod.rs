@@ -18,6 +18,7 @@ pub mod executions;
 pub mod jobs;
 pub mod messages;
 pub mod open;
+pub mod page;
 pub mod people;
 pub mod recovery;
 pub mod retention;

@@ -94,7 +94,7 @@ fn statement(project_entity: &ProjectEntity) -> (String, Vec<String>) {
     )
 }
 
-fn compile(entity: &Entity, condition: &Condition, values: &mut Vec<String>) -> String {
+pub(super) fn compile(entity: &Entity, condition: &Condition, values: &mut Vec<String>) -> String {
     let field = &entity.fields[condition.field];
     let column = quote(&field.name);
     let numeric = matches!(field.kind, FieldKind::Integer | FieldKind::Boolean);

@@ -1,0 +1,199 @@
+//! The sets that tell of the configuration and of executions, with the members of the real system that mean something here.
+
+use serde_json::{Map, Value, json};
+
+use super::{Answer, Question, failed, refuse};
+use crate::http::wire;
+use crate::model::job::Company;
+use crate::model::project::{Direction, Project};
+use crate::model::query::{Filter, Operator};
+use crate::store::executions;
+
+/// Executions that are told when none is named: the newest.
+const EXECUTIONS_MAX: u32 = 500;
+
+/// A set: its name, the members of its key, and what is in it.
+type Set = (&'static str, &'static [&'static str], Vec<Map<String, Value>>);
+
+/// The names of all sets, for the metadata.
+pub const SETS: [(&str, &str, &[&str], &[&str]); 4] = [
+    (
+        "DataManagementDefinitionGroups",
+        "DataManagementDefinitionGroup",
+        &["Name"],
+        &["Description", "OperationType", "ProjectCategory", "GenerateDataPackage", "TruncateEntityData"],
+    ),
+    (
+        "DataManagementDefinitionGroupDetails",
+        "DataManagementDefinitionGroupDetail",
+        &["DefinitionGroupId", "EntityName"],
+        &[
+            "EntityXMLName",
+            "SourceFormat",
+            "InputFilePath",
+            "SampleFilePath",
+            "ExcelSheetName",
+            "ExecutionUnit",
+            "LevelInExecutionUnit",
+            "SequenceInLevel",
+            "FailExecutionUnitOnError",
+            "FailLevelOnError",
+            "Disable",
+            "SkipStaging",
+            "RunBusinessLogic",
+            "RunBusinessValidation",
+            "DefaultRefreshType",
+            "AutoGenerateMapping",
+            "ValidationStatus",
+        ],
+    ),
+    (
+        "DataManagementExecutionJobDetails",
+        "DataManagementExecutionJobDetail",
+        &["JobId", "EntityName"],
+        &[
+            "DefinitionGroupId",
+            "StagingStatus",
+            "TargetStatus",
+            "StagingStartDateTime",
+            "StagingEndDateTime",
+            "TargetStartDateTime",
+            "TargetEndDateTime",
+            "StagingRecordsCreatedCount",
+            "TargetRecordsCreatedCount",
+            "TargetRecordsUpdatedCount",
+        ],
+    ),
+    ("LegalEntities", "LegalEntity", &["LegalEntityId"], &["Name"]),
+];
+
+fn member(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn yes(flag: bool) -> &'static str {
+    if flag { "Yes" } else { "No" }
+}
+
+/// The set of this name; `None` when it is none of these.
+pub fn find(question: &Question<'_>, name: &str) -> Result<Option<Set>, Answer> {
+    let Some((set, _, keys, _)) = SETS.into_iter().find(|(set, ..)| set.eq_ignore_ascii_case(name)) else { return Ok(None) };
+    let live = question.appliance.live();
+    let mine = || live.config.jobs.iter().filter(|job| job.applications.contains(&question.caller.id));
+    let projects = || live.config.projects.iter().filter(|project| mine().any(|job| job.project.name == project.name));
+    let list = match set {
+        "DataManagementDefinitionGroups" => projects().map(|project| group(project)).collect(),
+        "DataManagementDefinitionGroupDetails" => projects().flat_map(|project| details(project)).collect(),
+        "LegalEntities" => {
+            let mut companies: Vec<&str> = mine()
+                .filter_map(|job| match &job.company {
+                    Company::Fixed(company) => Some(company.as_str()),
+                    _ => None,
+                })
+                .collect();
+            companies.sort_unstable();
+            companies.dedup();
+            companies.into_iter().map(|company| member(json!({ "LegalEntityId": company, "Name": company }))).collect()
+        }
+        _ => {
+            let allowed: Vec<String> = projects().map(|project| project.name.clone()).collect();
+            executions(question, &allowed)?
+        }
+    };
+    Ok(Some((set, keys, list)))
+}
+
+fn group(project: &Project) -> Map<String, Value> {
+    let import = project.direction == Direction::Import;
+    member(json!({
+        "Name": project.name,
+        "Description": project.name,
+        "OperationType": if import { "Import" } else { "Export" },
+        "ProjectCategory": "Configuration",
+        "GenerateDataPackage": yes(!import),
+        "TruncateEntityData": "No",
+    }))
+}
+
+fn details(project: &Project) -> Vec<Map<String, Value>> {
+    let files = crate::document::package::file_names(project);
+    let detail = |(entity, file): (&crate::model::project::ProjectEntity, String)| {
+        member(json!({
+            "DefinitionGroupId": project.name,
+            "EntityName": entity.entity.name,
+            "EntityXMLName": entity.entity.aliases.first().unwrap_or(&entity.entity.name),
+            "SourceFormat": entity.format.source_format(),
+            "InputFilePath": file,
+            "SampleFilePath": "",
+            "ExcelSheetName": "",
+            "ExecutionUnit": entity.unit,
+            "LevelInExecutionUnit": entity.level,
+            "SequenceInLevel": entity.sequence,
+            "FailExecutionUnitOnError": "No",
+            "FailLevelOnError": "No",
+            "Disable": "No",
+            "SkipStaging": "No",
+            "RunBusinessLogic": "Yes",
+            "RunBusinessValidation": "Yes",
+            "DefaultRefreshType": "FullPush",
+            "AutoGenerateMapping": yes(!entity.mapping_stated),
+            "ValidationStatus": "Yes",
+        }))
+    };
+    project.entities.iter().zip(files).map(detail).collect()
+}
+
+/// What a filter demands of a member, when it demands equality in all cases.
+fn demanded<'f>(filter: &'f Filter<String>, name: &str) -> Option<&'f str> {
+    match filter {
+        Filter::And(one, other) => demanded(one, name).or_else(|| demanded(other, name)),
+        Filter::Compare(field, Operator::Equal, Some(value)) if field.eq_ignore_ascii_case(name) => Some(value),
+        _ => None,
+    }
+}
+
+fn executions(question: &Question<'_>, allowed: &[String]) -> Result<Vec<Map<String, Value>>, Answer> {
+    let filter = question.options.filter.as_ref();
+    let job = filter.and_then(|filter| demanded(filter, "JobId"));
+    let project = filter.and_then(|filter| demanded(filter, "DefinitionGroupId"));
+    let found = question
+        .appliance
+        .store
+        .read("list executions", |connection| match (job, project) {
+            (Some(id), _) => executions::find(connection, id).map(|found| found.into_iter().collect()),
+            (None, Some(project)) => executions::of_projects(connection, &[project.to_owned()], EXECUTIONS_MAX),
+            (None, None) => executions::of_projects(connection, allowed, EXECUTIONS_MAX),
+        })
+        .map_err(|error| failed(&error))?;
+    let mut list = Vec::new();
+    for execution in found.into_iter().filter(|execution| allowed.contains(&execution.project)) {
+        let read = question
+            .appliance
+            .store
+            .read("read the entities of an execution", |connection| executions::entities(connection, &execution.id.0));
+        for run in read.map_err(|error| failed(&error))? {
+            let (staging, target) = wire::run_states(run.outcome);
+            list.push(member(json!({
+                "JobId": execution.id.0,
+                "DefinitionGroupId": execution.project,
+                "EntityName": run.entity,
+                "StagingStatus": staging,
+                "TargetStatus": target,
+                "StagingStartDateTime": run.started_at,
+                "StagingEndDateTime": run.finished_at,
+                "TargetStartDateTime": run.started_at,
+                "TargetEndDateTime": run.finished_at,
+                "StagingRecordsCreatedCount": run.counts.read,
+                "TargetRecordsCreatedCount": run.counts.inserted,
+                "TargetRecordsUpdatedCount": run.counts.updated,
+            })));
+        }
+    }
+    if list.len() > 100_000 {
+        return Err(refuse(400, "too many executions at once: name a JobId in $filter"));
+    }
+    Ok(list)
+}

@@ -1,0 +1,250 @@
+//! OData entity sets (CONTRACT §1.7): what clients read of projects, executions, companies and rows.
+
+use serde_json::{Value, json};
+
+use crate::appliance::{Appliance, OTHER_APPLICATION, groups};
+use crate::packages::{PACKAGES, both, configuration};
+
+const READING: &str = r#"
+[[entity]]
+name = "Prices/all"
+table = "prices"
+key = ["ITEM", "FROM"]
+fields = [
+  { name = "ITEM", type = "string", length = 10 },
+  { name = "FROM", type = "date" },
+  { name = "PRICE", type = "decimal", precision = 30, scale = 10 },
+  { name = "COUNT", type = "integer" },
+  { name = "BLOCKED", type = "boolean" },
+  { name = "SECRET", type = "string" },
+]
+
+[[project]]
+name = "Prices in"
+direction = "import"
+[[project.entity]]
+entity = "Prices/all"
+
+[[project]]
+name = "Prices out"
+direction = "export"
+[[project.entity]]
+entity = "Prices/all"
+fields = ["ITEM", "FROM", "PRICE", "COUNT", "BLOCKED"]
+filter = [{ field = "ITEM", not = "hidden" }]
+
+[[job]]
+name = "Prices in"
+activity_id = "33333333-2222-4333-8444-555555555555"
+project = "Prices in"
+applications = ["Tests"]
+company = "USMF"
+
+[[job]]
+name = "Prices out"
+activity_id = "44444444-2222-4333-8444-555555555555"
+project = "Prices out"
+applications = ["Tests"]
+"#;
+
+fn get(app: &Appliance, path: &str) -> Value {
+    app.get(&format!("/data/{}", path.replace(' ', "%20"))).expect(200).json()
+}
+
+fn column(value: &Value, name: &str) -> Vec<String> {
+    value["value"].as_array().unwrap().iter().map(|row| row[name].as_str().map_or_else(|| row[name].to_string(), str::to_owned)).collect()
+}
+
+fn prices(rows: &str) -> Appliance {
+    let mut app = Appliance::start(READING);
+    app.enqueue_to(
+        "33333333-2222-4333-8444-555555555555",
+        "Prices/all",
+        format!("ITEM,FROM,PRICE,COUNT,BLOCKED,SECRET\n{rows}").as_bytes(),
+        None,
+    );
+    app.settle();
+    app
+}
+
+#[test]
+fn projects_and_their_details_are_told_to_who_may_run_them() {
+    let mut app = Appliance::start(&groups(""));
+    let all = get(&app, "DataManagementDefinitionGroups");
+    assert_eq!(all["@odata.context"], "http://exchange.test/data/$metadata#DataManagementDefinitionGroups");
+    assert_eq!(column(&all, "Name"), ["Groups in", "Groups out"]);
+    let one = get(
+        &app,
+        "DataManagementDefinitionGroups?$filter=Name eq 'groups in' and OperationType eq Microsoft.Dynamics.DataEntities.DMFOperationType'Import'&$select=Name,OperationType&$top=1",
+    );
+    assert_eq!(one["value"], json!([{ "Name": "Groups in", "OperationType": "Import" }]));
+    assert_eq!(get(&app, "DataManagementDefinitionGroups('Groups out')")["OperationType"], "Export");
+    app.get("/data/DataManagementDefinitionGroups('Nope')").expect(404);
+    assert_eq!(column(&get(&app, "DataManagementDefinitionGroups('Groups in')/Details"), "InputFilePath"), ["Customer groups.csv"]);
+    let details = get(&app, "DataManagementDefinitionGroupDetails?$filter=DefinitionGroupId eq 'Groups in'&cross-company=true&$count=true");
+    assert_eq!(
+        (&details["value"][0]["EntityName"], &details["value"][0]["AutoGenerateMapping"], &details["@odata.count"]),
+        (&json!("Customer groups"), &json!("Yes"), &json!(1))
+    );
+    for (path, status) in [
+        ("Nothing", 404),
+        ("DataManagementDefinitionGroups?$filter=Name", 400),
+        ("DataManagementDefinitionGroups?$expand=Details", 400),
+        ("DataManagementDefinitionGroups?$top=x", 400),
+        ("DataManagementDefinitionGroups('a", 400),
+    ] {
+        let refused = app.get(&format!("/data/{path}")).expect(status);
+        assert!(refused.json()["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{path}");
+    }
+    app.post("/data/DataManagementDefinitionGroups", b"{}").expect(405);
+    app.send("GET", "/data/DataManagementDefinitionGroups", &[], b"").expect(401);
+    app.token = app.token_of(OTHER_APPLICATION);
+    assert_eq!(get(&app, "DataManagementDefinitionGroups")["value"], json!([]));
+    app.get("/data/CustomerGroups").expect(404);
+}
+
+#[test]
+fn executions_are_told_entity_by_entity() {
+    let mut app = Appliance::start(&configuration(""));
+    let package = both(b"NAME,DAYS\r\nNet30,30\r\nBad,x\r\n", b"ID,NAME,TERMS\r\n10,Retail,Net30\r\n");
+    let id = app.enqueue_to(PACKAGES, "", &package, None);
+    app.settle();
+    let execution = app.message(&id)["execution_id"].as_str().unwrap().to_owned();
+    let told = get(
+        &app,
+        &format!(
+            "DataManagementExecutionJobDetails?$filter=JobId eq '{execution}'&$select=EntityName,StagingStatus,TargetStatus,StagingRecordsCreatedCount,TargetRecordsCreatedCount"
+        ),
+    );
+    assert_eq!(
+        told["value"],
+        json!([
+            { "EntityName": "Terms of payment", "StagingStatus": "Error", "TargetStatus": "Finished", "StagingRecordsCreatedCount": 2, "TargetRecordsCreatedCount": 1 },
+            { "EntityName": "Customer groups", "StagingStatus": "Finished", "TargetStatus": "Finished", "StagingRecordsCreatedCount": 1, "TargetRecordsCreatedCount": 1 },
+        ])
+    );
+    assert_eq!(
+        column(
+            &get(&app, "DataManagementExecutionJobDetails?$filter=DefinitionGroupId eq 'Set-up' and EntityName eq 'Customer groups'"),
+            "JobId"
+        ),
+        [execution.clone()]
+    );
+    assert_eq!(get(&app, "DataManagementExecutionJobDetails?$filter=JobId eq 'other'")["value"], json!([]));
+    app.token = app.token_of(OTHER_APPLICATION);
+    assert_eq!(get(&app, &format!("DataManagementExecutionJobDetails?$filter=JobId eq '{execution}'"))["value"], json!([]));
+}
+
+#[test]
+fn companies_metadata_and_the_service_document() {
+    let app = Appliance::start(READING);
+    assert_eq!(get(&app, "LegalEntities('USMF')")["LegalEntityId"], "USMF");
+    app.get("/data/LegalEntities('DAT')").expect(404);
+    let metadata = app.get("/data/$metadata").expect(200);
+    assert_eq!(metadata.header("Content-Type"), Some("application/xml"));
+    let text = metadata.text();
+    let mut reader = quick_xml::Reader::from_str(&text);
+    while !matches!(reader.read_event().unwrap(), quick_xml::events::Event::Eof) {}
+    assert!(
+        text.contains("<EntitySet Name=\"Pricesall\"")
+            && text.contains("<Property Name=\"PRICE\" Type=\"Edm.Decimal\" Precision=\"30\" Scale=\"10\"/>"),
+        "{text}"
+    );
+    assert!(!text.contains("SECRET"));
+    assert!(column(&get(&app, ""), "name").contains(&"Pricesall".to_owned()));
+    app.get("/namespaces/AXSF/data/LegalEntities").expect(200);
+}
+
+#[test]
+fn rows_are_read_with_the_fields_and_the_filter_of_the_export_that_allows_it() {
+    let app = prices("a,2026-01-01,12345678901234567890.0123456789,5,Yes,s\nb,2026-02-01,2,,No,s\nhidden,2026-01-01,1,1,No,s\n");
+    let all = app.get("/data/Pricesall").expect(200);
+    assert!(all.text().contains("\"PRICE\":12345678901234567890.0123456789"), "every digit: {}", all.text());
+    let all = all.json();
+    assert_eq!(column(&all, "ITEM"), ["a", "b"]);
+    assert_eq!(
+        (&all["value"][0]["FROM"], &all["value"][0]["BLOCKED"], &all["value"][1]["COUNT"]),
+        (&json!("2026-01-01"), &json!(true), &Value::Null)
+    );
+    assert!(all["value"][0].get("SECRET").is_none());
+    for (filter, expected) in [
+        ("ITEM eq 'a'", vec!["a"]),
+        ("ITEM eq 'hidden'", vec![]),
+        ("PRICE gt 2", vec!["a"]),
+        ("PRICE ge 2.0", vec!["a", "b"]),
+        ("COUNT eq null", vec!["b"]),
+        ("COUNT ne 5", vec!["b"]),
+        ("not (COUNT eq 5)", vec!["b"]),
+        ("BLOCKED eq true or FROM gt 2026-01-15", vec!["a", "b"]),
+        ("startswith(ITEM,'a') and endswith(ITEM,'a') and contains(ITEM,'a')", vec!["a"]),
+        ("ITEM eq ''' OR 1=1 --'", vec![]),
+    ] {
+        assert_eq!(
+            column(&get(&app, &format!("Pricesall?$filter={}&$select=ITEM", filter.replace('\'', "%27"))), "ITEM"),
+            expected,
+            "{filter}"
+        );
+    }
+    let counted = get(&app, "prices%2Fall?$count=true&$top=1&$orderby=FROM desc");
+    assert_eq!((&counted["@odata.count"], column(&counted, "ITEM")), (&json!(2), vec!["b".to_owned()]));
+    assert_eq!(column(&get(&app, "Pricesall?$skip=1"), "ITEM"), ["b"]);
+    let one = get(&app, "Pricesall(dataAreaId='usmf',ITEM='a',FROM=2026-01-01)");
+    assert_eq!((&one["ITEM"], &one["@odata.context"]), (&json!("a"), &json!("http://exchange.test/data/$metadata#Pricesall/$entity")));
+    app.get("/data/Pricesall('hidden',2026-01-01)").expect(404);
+    for bad in [
+        "$select=SECRET",
+        "$filter=SECRET%20eq%20's'",
+        "$orderby=SECRET",
+        "$orderby=PRICE",
+        "$filter=COUNT%20eq%20'x'",
+        "$skip=10001",
+        "$skiptoken=abc",
+        "$apply=x",
+    ] {
+        app.get(&format!("/data/Pricesall?{bad}")).expect(400);
+    }
+}
+
+#[test]
+fn pages_lead_through_every_row_exactly_once_whatever_the_order() {
+    let rows: String = (0..2_500)
+        .map(|number| {
+            format!(
+                "i{number:05},2026-01-{:02},1,{},No,s\n",
+                number % 28 + 1,
+                if number % 7 == 0 { String::new() } else { (number % 10).to_string() }
+            )
+        })
+        .collect();
+    let mut app = prices(&rows);
+    for question in ["Pricesall?$select=ITEM", "Pricesall?$orderby=COUNT", "Pricesall?$orderby=COUNT desc,FROM&$filter=ITEM ne 'zz''z'"] {
+        let (mut items, mut next, mut pages) = (Vec::new(), Some(format!("/data/{}", question.replace(' ', "%20"))), 0);
+        while let Some(path) = next {
+            let page = app.get(&path);
+            assert_eq!(page.status, 200, "{path}: {}", app.log().lines().last().unwrap());
+            let page = page.json();
+            items.extend(column(&page, "ITEM"));
+            next = page["@odata.nextLink"].as_str().map(|link| link.strip_prefix("http://exchange.test").unwrap().to_owned());
+            pages += 1;
+        }
+        assert_eq!((items.len(), pages), (2_500, 3), "{question}");
+        items.sort();
+        items.dedup();
+        assert_eq!(items.len(), 2_500, "{question}: each once");
+    }
+    let top = get(&app, "Pricesall?$top=1200");
+    assert_eq!(top["value"].as_array().unwrap().len(), 1000);
+    let rest = app.get(top["@odata.nextLink"].as_str().unwrap().strip_prefix("http://exchange.test").unwrap()).expect(200).json();
+    assert_eq!((rest["value"].as_array().unwrap().len(), rest["@odata.nextLink"].is_null()), (200, true));
+    // What is loaded meanwhile, before the place that was reached, moves nothing.
+    let first = get(&app, "Pricesall");
+    app.enqueue_to(
+        "33333333-2222-4333-8444-555555555555",
+        "Prices/all",
+        b"ITEM,FROM,PRICE,COUNT,BLOCKED,SECRET\nh,2026-01-01,1,1,No,s\n",
+        None,
+    );
+    app.settle();
+    let second = app.get(first["@odata.nextLink"].as_str().unwrap().strip_prefix("http://exchange.test").unwrap()).expect(200).json();
+    assert_eq!(column(&second, "ITEM")[0], "i01000");
+}
