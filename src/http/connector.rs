@@ -135,6 +135,7 @@ fn enqueue(appliance: &Arc<Appliance>, mut call: Call, caller: &Application, job
             };
             match result {
                 Ok(Enqueued::New(id)) => {
+                    crate::fault::point("message_committed");
                     log::info!("message received message={id} job=\"{}\" entity=\"{entity}\" bytes={size} peer={}", job.name, call.peer());
                     if at_once {
                         appliance.dispatch.want(activity);

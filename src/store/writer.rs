@@ -240,9 +240,6 @@ impl Rounds {
                     Some(reason)
                 }
             };
-            if failure.is_none() && !appended.messages.is_empty() {
-                crate::fault::point("message_committed");
-            }
             let rounds = self.counters.0.fetch_add(1, Ordering::Relaxed);
             self.counters.1.fetch_add(steps.len() as u64, Ordering::Relaxed);
             let _ = self.answers.send((steps, failure));

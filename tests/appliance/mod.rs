@@ -109,17 +109,17 @@ impl Appliance {
 
     /// The same, with more lines of `[server]`, and with a limit of open files.
     pub fn start_as(configuration: &str, server: &str, descriptors: Option<u32>) -> Appliance {
-        Appliance::start_in(tempfile::tempdir().unwrap(), None, configuration, server, Limit { descriptors, fault: None })
+        Appliance::start_with(configuration, Start { server, descriptors, ..Start::default() })
     }
 
-    /// With other lines of `[server]` (its `public_url` among them when it is another), and another `max_body`.
+    /// With more lines of `[server]`, its `public_url` among them when it is another, and another `max_body`.
     pub fn start_with_body(configuration: &str, server: &str, max_body: &str) -> Appliance {
-        Appliance::start_as(configuration, &format!("{server}[queue]\nmax_body = \"{max_body}\"\n"), None)
+        Appliance::start_with(configuration, Start { server, max_body, ..Start::default() })
     }
 
     /// With a fault planned (`src/fault.rs`) that is gone after a restart.
     pub fn start_with_fault(configuration: &str, fault: &str) -> Appliance {
-        Appliance::start_in(tempfile::tempdir().unwrap(), None, configuration, "", Limit { descriptors: None, fault: Some(fault) })
+        Appliance::start_with(configuration, Start { fault: Some(fault), ..Start::default() })
     }
 
     /// With its data on a disk of this many bytes; `None`, with a word, where this machine does not let us make one.
@@ -129,12 +129,16 @@ impl Appliance {
         if disk.is_none() {
             println!("skipped: a disk of {bytes} bytes can not be mounted here (it takes root on Linux)");
         }
-        Some(Appliance::start_in(dir, Some(disk?), configuration, "", Limit::default()))
+        Some(Appliance::start_in(dir, Some(disk?), configuration, Start::default()))
     }
 
-    fn start_in(dir: tempfile::TempDir, disk: Option<Disk>, configuration: &str, server: &str, limit: Limit) -> Appliance {
-        write_configuration(dir.path(), server, configuration);
-        let (process, base, printed) = launch(dir.path(), START_MS, limit);
+    fn start_with(configuration: &str, start: Start<'_>) -> Appliance {
+        Appliance::start_in(tempfile::tempdir().unwrap(), None, configuration, start)
+    }
+
+    fn start_in(dir: tempfile::TempDir, disk: Option<Disk>, configuration: &str, start: Start<'_>) -> Appliance {
+        write_configuration(dir.path(), start.server, start.max_body, configuration);
+        let (process, base, printed) = launch(dir.path(), START_MS, start);
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -169,7 +173,7 @@ impl Appliance {
     }
 
     pub fn rewrite_configuration(&self, configuration: &str) {
-        write_configuration(self.dir.path(), "", configuration);
+        write_configuration(self.dir.path(), "", "64MiB", configuration);
     }
 
     /// One request; nothing is added to the headers.
@@ -315,6 +319,7 @@ impl Appliance {
     /// Waits until a planned fault has ended it, and starts it again without.
     pub fn relaunch_after_fault(&mut self) {
         assert!(!self.process.wait().unwrap().success());
+        self.now_ms += 1000;
         self.relaunch();
     }
 
@@ -338,7 +343,7 @@ impl Appliance {
     }
 
     fn relaunch(&mut self) {
-        (self.process, self.base, self.printed) = launch(self.dir.path(), self.now_ms, Limit::default());
+        (self.process, self.base, self.printed) = launch(self.dir.path(), self.now_ms, Start::default());
         self.sign_in();
     }
 }
@@ -368,30 +373,39 @@ impl Drop for Appliance {
     }
 }
 
-fn write_configuration(dir: &Path, server: &str, configuration: &str) {
-    let (server, queue) = server.split_once("[queue]\n").unwrap_or((server, "max_body = \"64MiB\"\n"));
+fn write_configuration(dir: &Path, server: &str, max_body: &str, configuration: &str) {
     let hash: String = Sha256::digest(SECRET).iter().map(|byte| format!("{byte:02x}")).collect();
     let application =
         |id: &str, name: &str| format!("[[application]]\nid = \"{id}\"\nname = \"{name}\"\nsecret_hash = \"sha256:{hash}\"\n\n");
     // The port is chosen by the system: two tests never share one.
     let public = if server.contains("public_url") { "" } else { "public_url = \"http://exchange.test\"\n" };
     let text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n{public}data_dir = \"data\"\n{server}\n[queue]\nfree_min = 0\n{queue}\n{}{}{configuration}",
+        "[server]\nlisten = \"127.0.0.1:0\"\n{public}data_dir = \"data\"\n{server}\n[queue]\nfree_min = 0\nmax_body = \"{max_body}\"\n\n{}{}{configuration}",
         application(APPLICATION, "Tests"),
         application(OTHER_APPLICATION, "Others")
     );
     std::fs::write(dir.join("entrepot.toml"), text).unwrap();
 }
 
-/// What a process is started with.
-#[derive(Clone, Copy, Default)]
-struct Limit<'a> {
+/// What an appliance is started with.
+#[derive(Clone, Copy)]
+struct Start<'a> {
+    /// More lines of `[server]`.
+    server: &'a str,
+    max_body: &'a str,
+    /// The limit of open files.
     descriptors: Option<u32>,
     fault: Option<&'a str>,
 }
 
-fn launch(dir: &Path, now_ms: i64, limit: Limit) -> (Child, String, String) {
-    let mut command = match limit.descriptors {
+impl Default for Start<'_> {
+    fn default() -> Self {
+        Start { server: "", max_body: "64MiB", descriptors: None, fault: None }
+    }
+}
+
+fn launch(dir: &Path, now_ms: i64, start: Start<'_>) -> (Child, String, String) {
+    let mut command = match start.descriptors {
         None => Command::new(env!("CARGO_BIN_EXE_entrepot")),
         Some(most) => {
             let mut shell = Command::new("sh");
@@ -399,7 +413,7 @@ fn launch(dir: &Path, now_ms: i64, limit: Limit) -> (Child, String, String) {
             shell
         }
     };
-    if let Some(fault) = limit.fault {
+    if let Some(fault) = start.fault {
         command.env("ENTREPOT_TEST_FAULT", fault);
     }
     let mut process = command
