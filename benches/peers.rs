@@ -7,8 +7,11 @@
 //! Peers: the SQLite shell's `.import` into the same table with the same key; `sqlite3 -csv | zip`; one thread that appends and syncs.
 //! Peers that are not installed are left out, and said so.
 
+#[path = "orders/mod.rs"]
+mod orders;
+
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -24,73 +27,8 @@ use entrepot::model::execution::RowCounts;
 use entrepot::model::finding::Finding;
 use entrepot::store::entities::Entities;
 
-const COLUMNS: [&str; 18] = [
-    "LineId",
-    "OrderId",
-    "OrderDate",
-    "CustomerId",
-    "CustomerName",
-    "ProductId",
-    "ProductName",
-    "Quantity",
-    "UnitPrice",
-    "Discount",
-    "CurrencyCode",
-    "LineAmount",
-    "ShipCity",
-    "ShipRegion",
-    "ShipPostalCode",
-    "ShipCountry",
-    "Freight",
-    "Comment",
-];
-
-/// SplitMix64: row i can be made without the rows before it.
-fn draw(row: u64, k: u64) -> u64 {
-    let mut z = 20_260_101u64.wrapping_add(row * 16 + k).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-/// Order lines of about 150 bytes, with accents, commas, quotes and line ends inside values in the shares that real ones have.
-fn generate(path: &Path, rows: u64) {
-    const CUSTOMERS: [(&str, &str, &str, &str, &str, &str, &str); 6] = [
-        ("ERNSH", "Ernst Händler", "Graz", "", "8010", "Österreich", "EUR"),
-        ("SAVEA", "Save a lot Markets", "Boise", "ID", "83720", "USA", "USD"),
-        ("QUICK", "Quick und Gut", "Cunewalde", "", "01307", "Germany", "EUR"),
-        ("HUNGO", "Hungry Owls", "Cork", "Co. Cork", "", "Ireland", "EUR"),
-        ("RATTC", "Rattlesnake Grocery", "Albuquerque", "NM", "87110", "USA", "USD"),
-        ("HANAR", "Carnes do Rio", "São Paulo", "SP", "05454-876", "Brazil", "BRL"),
-    ];
-    const PRODUCTS: [(&str, u64); 5] =
-        [("Black tea", 1800), ("Chang beer", 1900), ("Aniseed syrup", 1000), ("Gumbo mix", 2135), ("Grandma's spread", 2500)];
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path).unwrap());
-    write!(out, "{}\r\n", COLUMNS.join(",")).unwrap();
-    for row in 1..=rows {
-        let customer = CUSTOMERS[(draw(row, 0) % 6) as usize];
-        let (product, price) = PRODUCTS[(draw(row, 1) % 5) as usize];
-        let (order, quantity, discount) = (row / 3, draw(row, 2) % 60 + 1, [0, 0, 0, 5, 10, 25][(draw(row, 3) % 6) as usize]);
-        let cents = quantity * price * (100 - discount) / 100;
-        let comment = match draw(row, 4) % 200 {
-            0 => "\"delivered\r\nat the back\"",
-            1..=3 => "\"fragile, \"\"handle\"\" with care\"",
-            4..=19 => "good as ever and quickly delivered",
-            _ => "",
-        };
-        let day = order % 28 + 1;
-        write!(
-            out,
-            "{row},{order},1997-{:02}-{day:02},{},{},{},{product},{quantity},{}.{:02},0.{discount:02},{},{}.{:02},{},{},{},{},{}.{:02},{comment}\r\n",
-            order / 28 % 12 + 1, customer.0, customer.1, draw(row, 1) % 77, price / 100, price % 100, customer.6, cents / 100, cents % 100, customer.2, customer.3, customer.4, customer.5,
-            draw(row, 5) % 300, draw(row, 6) % 100
-        )
-        .unwrap();
-    }
-}
-
 fn configuration(dir: &Path) -> Config {
-    let fields: Vec<String> = COLUMNS
+    let fields: Vec<String> = orders::COLUMNS
         .iter()
         .map(|name| {
             let kind = match *name {
@@ -141,6 +79,12 @@ fn import_once(config: &Config, entities: &Entities, file: &Path, message: &str)
     (start.elapsed(), report.counts)
 }
 
+fn totals_of(database: &Path) -> orders::Totals {
+    let sums = "SELECT count(*), sum(Quantity), sum(CAST(replace(LineAmount, '.', '') AS INTEGER)) FROM lines";
+    let read = |row: &rusqlite::Row<'_>| Ok(orders::Totals { rows: row.get(0)?, quantity: row.get(1)?, amount: row.get(2)? });
+    rusqlite::Connection::open(database).unwrap().query_row(sums, [], read).unwrap()
+}
+
 fn installed(program: &str) -> bool {
     let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
@@ -161,13 +105,15 @@ fn peak_mib() -> u64 {
 
 fn documents(dir: &Path, rows: u64) {
     let file = dir.join("lines.csv");
-    generate(&file, rows);
-    println!("\n{rows} order lines, {} MiB", std::fs::metadata(&file).unwrap().len() >> 20);
+    let pool = orders::Pool::load();
+    let totals = orders::write(&pool, &file, rows);
+    println!("\n{rows} order lines drawn from {}, {} MiB", pool.source, std::fs::metadata(&file).unwrap().len() >> 20);
     let config = configuration(dir);
     std::fs::create_dir_all(&config.server.data_dir).unwrap();
     let entities = Entities::new(&config.databases);
     let (first, counts) = import_once(&config, &entities, &file, "m1");
     assert_eq!(counts.inserted, rows);
+    assert_eq!(totals_of(&config.databases[0].path), totals, "what was written is what was loaded");
     println!("  import, all checks, durable           {first:>8.2?}   peak {} MiB", peak_mib());
     let (second, counts) = import_once(&config, &entities, &file, "m2");
     assert_eq!(counts.unchanged, rows);

@@ -41,8 +41,7 @@ fn uploaded(request: &Request<'_>) -> Result<Blob, Answer> {
     let url = request.needed("packageUrl")?;
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let marker = format!("/{}/", blob::CONTAINER);
-    let name =
-        path.find(&marker).map(|at| &path[at + marker.len()..]).and_then(address::segments).map(|parts| parts.join("/"));
+    let name = path.find(&marker).map(|at| &path[at + marker.len()..]).and_then(address::segments).map(|parts| parts.join("/"));
     let elsewhere = "packageUrl is none that GetAzureWriteUrl gave: upload the package to such a URL, and send that URL";
     let name = name.ok_or_else(|| request.refuse(400, elsewhere))?;
     let id = address::pairs(query).unwrap_or_default().into_iter().find(|(key, _)| key.eq_ignore_ascii_case("si")).map(|(_, id)| id);
