@@ -6,6 +6,7 @@ mod clients;
 mod connector;
 mod durability;
 mod edge;
+mod issuers;
 mod odata;
 mod openapi;
 mod operator;

@@ -113,8 +113,19 @@ pub struct Issuer {
     pub issuer: String,
     /// Accepted `aud` claims, with or without a trailing slash.
     pub audience: Vec<String>,
-    /// Its keys, a JWKS file, absolute.
-    pub jwks: PathBuf,
+    /// Where its keys are.
+    pub jwks: KeySource,
+    /// A PEM file with the authorities that vouch for the host of the URL, absolute; those of the public web when `None`.
+    pub jwks_authority: Option<PathBuf>,
+}
+
+/// Where the keys of an issuer are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KeySource {
+    /// A JWKS file, absolute.
+    File(PathBuf),
+    /// An https URL, from which they are fetched now and then.
+    Url(String),
 }
 
 /// Where entities may live.
