@@ -23,6 +23,7 @@ use crate::clock::{Bell, Clock};
 use crate::config::{Config, KeySource, parse};
 use crate::edge::Edge;
 use crate::files::blob::Blocks;
+use crate::http::injury::Faults;
 use crate::http::pace::Pace;
 use crate::model::id::MessageId;
 use crate::model::project::Direction;
@@ -36,6 +37,8 @@ pub struct Live {
     pub config: Config,
     /// Checks tokens.
     pub verifier: Verifier,
+    /// What is done to clients on purpose.
+    pub faults: Arc<Faults>,
     /// The entity databases; shared by all configurations that have the same ones, with the locks of the loads under way.
     pub entities: Arc<Entities>,
 }
@@ -140,6 +143,7 @@ impl Appliance {
         let seen = config.file.as_deref().and_then(look);
         let live = Arc::new(Live {
             verifier: verifier(&config, &keyring, &outside_keys)?,
+            faults: Arc::new(Faults::new(&config.faults)),
             entities: Arc::new(Entities::new(&config.databases)),
             config,
         });
@@ -225,7 +229,7 @@ impl Appliance {
         let refused =
             |reason: &str| log::error!("configuration refused file={} reason=\"the running one stays\"\n{reason}", file.display());
         let config = match parse::load(file) {
-            Ok(checked) => checked.config,
+            Ok(checked) => checked.config.with(live.config.overrides.clone()),
             Err(problems) => return refused(&problems.to_string()),
         };
         if config.server != live.config.server {
@@ -236,7 +240,7 @@ impl Appliance {
             false => Arc::new(Entities::new(&config.databases)),
         };
         let made = match verifier(&config, &self.keyring, &self.outside_keys) {
-            Ok(verifier) => Arc::new(Live { verifier, entities, config }),
+            Ok(verifier) => Arc::new(Live { verifier, faults: Arc::new(Faults::new(&config.faults)), entities, config }),
             Err(error) => return refused(&error.to_string()),
         };
         match self.adopt(&made) {
@@ -256,7 +260,10 @@ impl Appliance {
         // Held while the new one is made, so that a configuration that is applied meanwhile is not undone.
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
         match verifier(&live.config, &self.keyring, &self.outside_keys) {
-            Ok(verifier) => *live = Arc::new(Live { verifier, entities: live.entities.clone(), config: live.config.clone() }),
+            Ok(verifier) => {
+                let config = live.config.clone();
+                *live = Arc::new(Live { verifier, faults: live.faults.clone(), entities: live.entities.clone(), config });
+            }
             Err(error) => log::error!("keys not taken up reason=\"{error}\"; those that are here stay"),
         }
     }
@@ -287,6 +294,19 @@ impl Appliance {
     pub fn make_sign_in_link(&self) -> Result<String, StartError> {
         let token = self.sign_in_link.make(self.clock.now()).map_err(|error| StartError(error.to_string()))?;
         Ok(format!("{}/welcome/{token}", self.live().config.server.public_url))
+    }
+
+    /// Whether this is a playground: nothing is kept, the clock can be moved, everything can be emptied.
+    pub fn is_playground(&self) -> bool {
+        self.live().config.overrides.memory
+    }
+
+    /// Empties the queue and the managed entities, when what is in work is done.
+    pub fn reset(&self) -> Result<(), crate::store::StoreError> {
+        self.settle();
+        self.blocks.forget(Timestamp(i64::MAX));
+        crate::store::reset::queue(&self.store)?;
+        self.live().entities.reset()
     }
 
     /// Waits until everything that is due now is done: for tests that move the clock.

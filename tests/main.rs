@@ -13,6 +13,7 @@ mod operator;
 mod package_api;
 mod packages;
 mod pages;
+mod playground;
 mod real_files;
 mod schedule;
 mod tidy;

@@ -237,7 +237,7 @@ fn dequeue(appliance: &Arc<Appliance>, call: Call, job: &Arc<Job>) {
     };
     let now = appliance.clock.now();
     let live = appliance.live();
-    let until = now.plus(live.config.queue.lease);
+    let until = now.plus(call.lease.unwrap_or(live.config.queue.lease));
     let activity = job.activity_id;
     let taken = appliance.store.write("dequeue", move |batch| messages::dequeue(batch.connection, activity, &receipt, until, now));
     match taken {
