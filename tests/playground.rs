@@ -151,6 +151,10 @@ impl Drop for Playground {
 
 impl Playground {
     fn start(configuration: &str) -> Playground {
+        Playground::start_as(configuration, &[])
+    }
+
+    fn start_as(configuration: &str, more: &[&str]) -> Playground {
         use sha2::{Digest, Sha256};
         let dir = tempfile::tempdir().unwrap().keep();
         let hash: String = Sha256::digest(SECRET).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -159,7 +163,9 @@ impl Playground {
         );
         std::fs::write(dir.join("entrepot.toml"), text).unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_entrepot"))
-            .args(["serve", "--memory", "--config"])
+            .args(["serve", "--memory"])
+            .args(more)
+            .arg("--config")
             .arg(dir.join("entrepot.toml"))
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(dir.join("log")).unwrap())
@@ -256,4 +262,77 @@ fn an_appliance_that_keeps_things_has_no_such_comforts() {
         let refused = app.operator(method, path).expect(404);
         assert!(refused.json()["hint"].as_str().unwrap().contains("--memory"));
     }
+}
+
+/// What became of a message, and what was found in it.
+fn outcome(site: &Playground, id: &str) -> (String, String) {
+    site.post("/api/v1/clock?advance=1s", &site.operator, b"");
+    let message: Value = serde_json::from_str(&site.get(&format!("/api/v1/messages/{id}"), &site.operator).1).unwrap();
+    let findings: Value = serde_json::from_str(&site.get(&format!("/api/v1/messages/{id}/findings"), &site.operator).1).unwrap();
+    let told =
+        findings["findings"].as_array().unwrap().iter().map(|finding| finding["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    (message["state"].as_str().unwrap().to_owned(), told.join("; "))
+}
+
+#[test]
+fn serve_strict_refuses_what_d365_refuses_and_says_why() {
+    use crate::packages::{PACKAGES, configuration, manifest, package};
+    let unicode = groups("").replace(
+        "entity = \"Customer groups\"\n\n[[project]]",
+        "entity = \"Customer groups\"\nformat = { type = \"csv\", encoding = \"utf-16le\" }\n\n[[project]]",
+    );
+    assert_ne!(unicode, groups(""));
+    let site = Playground::start_as(&unicode, &["--strict"]);
+    let token = site.token();
+    for (query, word) in
+        [("", "wants an entity"), ("?entity=customer%20groups", "exact label"), ("?entity=CustCustomerGroupEntity", "exact label")]
+    {
+        let (status, text) = site.post(&format!("/api/connector/enqueue/{IMPORT}{query}"), &token, b"x");
+        assert!(status == 400 && text.contains(word), "{query}: {text}");
+    }
+    let send = |bytes: &[u8]| {
+        let (status, id) = site.post(&format!("/api/connector/enqueue/{IMPORT}?entity=Customer%20groups"), &token, bytes);
+        assert_eq!(status, 200);
+        outcome(&site, id.trim_matches('"'))
+    };
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let (state, told) = send(b"ID,NAME,AMOUNT\r\n1,x,1\r\n");
+    assert!(state == "refused" && told.contains("not Unicode"), "{state} {told}");
+    let (state, told) = send(&wide("\u{feff}ID,NAME,AMOUNT\n1,x,1\n"));
+    assert!(state == "refused" && told.contains("LF alone"), "{state} {told}");
+    assert_eq!(send(&wide("\u{feff}ID,NAME,AMOUNT\r\n1,x,1\r\n")).0, "processed");
+
+    let site = Playground::start_as(&configuration(""), &["--strict"]);
+    let token = site.token();
+    let send = |manifest: &str| {
+        let rows: &[u8] = b"NAME,DAYS\r\n1,1\r\n";
+        let (status, id) =
+            site.post(&format!("/api/connector/enqueue/{PACKAGES}"), &token, &package(manifest.as_bytes(), &[("t.csv", rows)]));
+        assert_eq!(status, 200);
+        outcome(&site, id.trim_matches('"'))
+    };
+    let map = "<EntityMapList><EntityMap><EntityField>NAME</EntityField><XMLField>NAME</XMLField></EntityMap></EntityMapList>";
+    let ordered = manifest(&[]).replace("</PackageEntityList>", &format!("<DataManagementPackageEntityData>{map}<EntityName>Terms of payment</EntityName><InputFilePath>t.csv</InputFilePath></DataManagementPackageEntityData></PackageEntityList>"));
+    assert_eq!(send(&ordered).0, "processed", "{ordered}");
+    for (manifest, word) in [
+        (manifest(&[("Terms of payment", "t.csv", 1, map)]), "alphabetical order"),
+        (ordered.replace(map, ""), "no EntityMapList"),
+        (ordered.replace("dynamics/2015/01", "dynamics/2016/01"), "namespace"),
+    ] {
+        let (state, told) = send(&manifest);
+        assert!(state == "refused" && told.contains(word), "{word}: {state} {told}");
+    }
+}
+
+#[test]
+fn a_fault_moves_the_clock_where_it_can_be_moved() {
+    let site =
+        Playground::start(&format!("{}\n[[fault]]\non = \"dequeue\"\neffect = \"clock\"\nadvance = \"2h\"\ntimes = 1\n", groups("")));
+    let now = || serde_json::from_str::<Value>(&site.get("/api/v1/clock", &site.operator).1).unwrap()["now"].as_str().unwrap().to_owned();
+    let (token, before) = (site.token(), now());
+    // Its token, of an hour, is over with that: the fault comes before the token is looked at by its handler.
+    assert_eq!(site.get(&format!("/api/connector/dequeue/{EXPORT}"), &token).0, 401);
+    let passed = chrono::DateTime::parse_from_rfc3339(&now()).unwrap() - chrono::DateTime::parse_from_rfc3339(&before).unwrap();
+    assert!((7_200..7_260).contains(&passed.num_seconds()), "{passed}");
+    assert_eq!(site.get(&format!("/api/connector/dequeue/{EXPORT}"), &site.token()).0, 204);
 }

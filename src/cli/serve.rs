@@ -29,6 +29,9 @@ pub struct Serve {
     /// For development: nothing is kept after the end, the clock can be moved (/api/v1/clock), everything can be emptied (/api/v1/reset).
     #[arg(long, conflicts_with = "data_dir")]
     memory: bool,
+    /// For development: refuse what D365 refuses, such as CSV-Unicode that is no UTF-16, or an entity that is not called by its exact label.
+    #[arg(long)]
+    strict: bool,
 }
 
 impl Serve {
@@ -91,7 +94,7 @@ impl Serve {
             log::warn!("configuration key=\"{}\" {}; {}", warning.key, warning.message, warning.hint);
         }
         let data_dir = self.data_dir.as_ref().map(|data_dir| std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone()));
-        Ok(checked.config.with(Overrides { data_dir, listen: self.listen, memory: self.memory }))
+        Ok(checked.config.with(Overrides { data_dir, listen: self.listen, memory: self.memory, strict: self.strict }))
     }
 }
 

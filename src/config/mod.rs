@@ -74,6 +74,8 @@ pub struct Overrides {
     pub listen: Option<SocketAddr>,
     /// Nothing is kept after the end, the clock can be moved, and everything can be emptied.
     pub memory: bool,
+    /// D365's own refusals, with our reasons.
+    pub strict: bool,
 }
 
 /// `[server]`
