@@ -12,16 +12,18 @@ use std::thread::JoinHandle;
 
 use crate::auth::issuer::OutsideIssuer;
 use crate::auth::keyring::Keyring;
+use crate::auth::outside_keys::OutsideKeys;
 use crate::auth::sign_in::SignInLink;
 use crate::auth::signed_url::UrlKey;
 use crate::auth::verify::Verifier;
 use crate::background::dispatch::Dispatch;
 use crate::background::rescuer::Rescuer;
-use crate::background::{scheduler, worker};
+use crate::background::{key_fetcher, scheduler, worker};
 use crate::clock::{Bell, Clock};
-use crate::config::{Config, parse};
+use crate::config::{Config, KeySource, parse};
 use crate::edge::Edge;
 use crate::files::blob::Blocks;
+use crate::http::injury::Faults;
 use crate::http::pace::Pace;
 use crate::model::id::MessageId;
 use crate::model::project::Direction;
@@ -35,8 +37,10 @@ pub struct Live {
     pub config: Config,
     /// Checks tokens.
     pub verifier: Verifier,
-    /// The entity databases.
-    pub entities: Entities,
+    /// What is done to clients on purpose.
+    pub faults: Arc<Faults>,
+    /// The entity databases; shared by all configurations that have the same ones, with the locks of the loads under way.
+    pub entities: Arc<Entities>,
 }
 
 /// A running appliance.
@@ -59,6 +63,8 @@ pub struct Appliance {
     pub operator_token: String,
     /// The link with which the first person signs in.
     pub sign_in_link: SignInLink,
+    /// The keys of issuers that are named by a URL.
+    pub outside_keys: OutsideKeys,
     /// Signs the URLs of blobs.
     pub url_key: UrlKey,
     /// Blocks of blobs that wait for their lists.
@@ -124,6 +130,7 @@ impl Appliance {
         let operator_token = crate::auth::secret::generate().map_err(|error| StartError(error.to_string()))?;
         let now = clock.now();
         let keyring = Arc::new(Keyring::open(&data_dir.join("keys"), now).map_err(|error| StartError(error.to_string()))?);
+        let outside_keys = OutsideKeys::new(data_dir.join("issuers"), &clock);
         let url_key = UrlKey::open(&data_dir.join("url.key")).map_err(StartError)?;
         let store = Store::open(&data_dir).map_err(|error| say("cannot open the queue in", &error))?;
         blobs::sweep(&store).map_err(|error| say("cannot clear away what a crash left in", &error))?;
@@ -134,7 +141,12 @@ impl Appliance {
         });
         let first_id_at = above.max(now);
         let seen = config.file.as_deref().and_then(look);
-        let live = Arc::new(Live { verifier: verifier(&config, &keyring)?, entities: Entities::new(&config.databases), config });
+        let live = Arc::new(Live {
+            verifier: verifier(&config, &keyring, &outside_keys)?,
+            faults: Arc::new(Faults::new(&config.faults)),
+            entities: Arc::new(Entities::new(&config.databases)),
+            config,
+        });
         let appliance = Arc::new(Appliance {
             bell: Bell::new(&clock),
             clock,
@@ -145,6 +157,7 @@ impl Appliance {
             keyring,
             operator_token,
             sign_in_link: SignInLink::default(),
+            outside_keys,
             url_key,
             blocks: Blocks::default(),
             pace: Pace::default(),
@@ -165,6 +178,8 @@ impl Appliance {
         }
         let scheduling = appliance.clone();
         threads.push(spawn("scheduler", move || scheduler::run(&scheduling))?);
+        let fetching = appliance.clone();
+        threads.push(spawn("key-fetcher", move || key_fetcher::run(&fetching))?);
         *appliance.threads.lock().unwrap_or_else(PoisonError::into_inner) = threads;
         Ok(appliance)
     }
@@ -214,22 +229,42 @@ impl Appliance {
         let refused =
             |reason: &str| log::error!("configuration refused file={} reason=\"the running one stays\"\n{reason}", file.display());
         let config = match parse::load(file) {
-            Ok(checked) => checked.config,
+            Ok(checked) => checked.config.with(live.config.overrides.clone()),
             Err(problems) => return refused(&problems.to_string()),
         };
         if config.server != live.config.server {
             return refused("a change of [server] needs a restart");
         }
-        let made = match verifier(&config, &self.keyring) {
-            Ok(verifier) => Arc::new(Live { verifier, entities: Entities::new(&config.databases), config }),
+        let entities = match config.databases == live.config.databases {
+            true => live.entities.clone(),
+            false => Arc::new(Entities::new(&config.databases)),
+        };
+        let made = match verifier(&config, &self.keyring, &self.outside_keys) {
+            Ok(verifier) => Arc::new(Live { verifier, faults: Arc::new(Faults::new(&config.faults)), entities, config }),
             Err(error) => return refused(&error.to_string()),
         };
         match self.adopt(&made) {
             Ok(()) => {
                 *self.live.write().unwrap_or_else(PoisonError::into_inner) = made;
+                // Keys that were fetched while the new verifier was made.
+                self.renew_verifier();
+                self.outside_keys.bell.ring();
                 log::info!("configuration applied file={}", file.display());
             }
             Err(error) => refused(&error.to_string()),
+        }
+    }
+
+    /// Takes up keys of issuers that were fetched.
+    pub fn renew_verifier(&self) {
+        // Held while the new one is made, so that a configuration that is applied meanwhile is not undone.
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        match verifier(&live.config, &self.keyring, &self.outside_keys) {
+            Ok(verifier) => {
+                let config = live.config.clone();
+                *live = Arc::new(Live { verifier, faults: live.faults.clone(), entities: live.entities.clone(), config });
+            }
+            Err(error) => log::error!("keys not taken up reason=\"{error}\"; those that are here stay"),
         }
     }
 
@@ -261,6 +296,19 @@ impl Appliance {
         Ok(format!("{}/welcome/{token}", self.live().config.server.public_url))
     }
 
+    /// Whether this is a playground: nothing is kept, the clock can be moved, everything can be emptied.
+    pub fn is_playground(&self) -> bool {
+        self.live().config.overrides.memory
+    }
+
+    /// Empties the queue and the managed entities, when what is in work is done.
+    pub fn reset(&self) -> Result<(), crate::store::StoreError> {
+        self.settle();
+        self.blocks.forget(Timestamp(i64::MAX));
+        crate::store::reset::queue(&self.store)?;
+        self.live().entities.reset()
+    }
+
     /// Waits until everything that is due now is done: for tests that move the clock.
     pub fn settle(&self) {
         self.bell.ring();
@@ -272,6 +320,7 @@ impl Appliance {
     pub fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
         self.bell.ring();
+        self.outside_keys.bell.ring();
         self.dispatch.stop();
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let _ = thread.join();
@@ -287,12 +336,25 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .map_err(|error| StartError(format!("cannot start the thread {name}: {error}")))
 }
 
-fn verifier(config: &Config, keyring: &Arc<Keyring>) -> Result<Verifier, StartError> {
+fn verifier(config: &Config, keyring: &Arc<Keyring>, fetched: &OutsideKeys) -> Result<Verifier, StartError> {
     let mut outside = Vec::new();
     for issuer in &config.issuers {
-        let say = |error: &dyn fmt::Display| StartError(format!("cannot use the keys in {}: {error}", issuer.jwks.display()));
-        let jwks = std::fs::read_to_string(&issuer.jwks).map_err(|error| say(&error))?;
-        let made = OutsideIssuer::new(&issuer.issuer, &issuer.audience, &jwks).map_err(|error| say(&error))?;
+        let made = match &issuer.jwks {
+            KeySource::File(file) => {
+                let say = |error: &dyn fmt::Display| StartError(format!("cannot use the keys in {}: {error}", file.display()));
+                let jwks = std::fs::read_to_string(file).map_err(|error| say(&error))?;
+                OutsideIssuer::new(&issuer.issuer, &issuer.audience, &jwks).map_err(|error| say(&error))?
+            }
+            KeySource::Url(url) => {
+                let here = fetched.get(url).map(|jwks| OutsideIssuer::new(&issuer.issuer, &issuer.audience, &jwks));
+                // A set that was kept is one that could be used; a file that somebody spoilt is fetched anew.
+                let made = match here {
+                    Some(Ok(made)) => made,
+                    _ => OutsideIssuer::awaiting(&issuer.issuer, &issuer.audience).map_err(|error| StartError(error.to_string()))?,
+                };
+                made.with_wish(fetched.wish(&issuer.issuer))
+            }
+        };
         for skipped in made.skipped() {
             log::warn!("key not used issuer=\"{}\" reason=\"{skipped}\"", issuer.issuer);
         }

@@ -15,13 +15,26 @@ pub struct Clock(Arc<Kind>);
 
 enum Kind {
     System,
-    Set { now: AtomicI64, waiters: Mutex<Vec<Weak<Inner>>> },
+    /// The machine's clock, and how far it was moved.
+    Moved {
+        by: AtomicI64,
+        waiters: Mutex<Vec<Weak<Inner>>>,
+    },
+    Set {
+        now: AtomicI64,
+        waiters: Mutex<Vec<Weak<Inner>>>,
+    },
 }
 
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
         Clock(Arc::new(Kind::System))
+    }
+
+    /// A clock that goes like the machine's, and can be moved on.
+    pub fn movable() -> Self {
+        Clock(Arc::new(Kind::Moved { by: AtomicI64::new(0), waiters: Mutex::new(Vec::new()) }))
     }
 
     /// A clock that stands still until it is moved: for tests.
@@ -32,19 +45,17 @@ impl Clock {
     /// The instant now.
     pub fn now(&self) -> Timestamp {
         match &*self.0 {
-            Kind::System => {
-                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-            }
+            Kind::System => machine(),
+            Kind::Moved { by, .. } => Timestamp(machine().0.saturating_add(by.load(Ordering::SeqCst))),
             Kind::Set { now, .. } => Timestamp(now.load(Ordering::SeqCst)),
         }
     }
 
-    /// Moves a set clock forward and wakes all who wait; `false` for the machine's clock, which nobody moves.
+    /// Moves a clock forward that can be moved, and wakes all who wait; `false` for the machine's clock, which nobody moves.
     pub fn advance(&self, by: Duration) -> bool {
         match &*self.0 {
             Kind::System => false,
-            Kind::Set { now, waiters } => {
+            Kind::Moved { by: now, waiters } | Kind::Set { now, waiters } => {
                 now.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
                 let mut waiters = waiters.lock().unwrap_or_else(PoisonError::into_inner);
                 waiters.retain(|waiter| waiter.upgrade().map(|inner| inner.wake()).is_some());
@@ -52,6 +63,11 @@ impl Clock {
             }
         }
     }
+}
+
+fn machine() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// A bell that one thread waits at and any thread can ring. A ring while nobody waits is kept.
@@ -75,7 +91,7 @@ impl Bell {
     /// A bell for waits on this clock: a set clock rings it whenever it is moved.
     pub fn new(clock: &Clock) -> Self {
         let bell = Bell::default();
-        if let Kind::Set { waiters, .. } = &*clock.0 {
+        if let Kind::Moved { waiters, .. } | Kind::Set { waiters, .. } = &*clock.0 {
             waiters.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&bell.0));
         }
         bell
@@ -98,7 +114,7 @@ impl Bell {
             };
             rung = match (&*clock.0, left) {
                 // A day at most, so that a step of the machine's clock is noticed in the end.
-                (Kind::System, Some(left)) => {
+                (Kind::System | Kind::Moved { .. }, Some(left)) => {
                     self.0.changed.wait_timeout(rung, left.min(Duration::from_secs(86_400))).unwrap_or_else(PoisonError::into_inner).0
                 }
                 _ => self.0.changed.wait(rung).unwrap_or_else(PoisonError::into_inner),

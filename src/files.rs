@@ -214,16 +214,25 @@ impl Spool {
 
     /// Names in `large/`, for the sweep.
     pub fn large_names(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(self.dir.join("large"))? {
-            names.extend(entry?.file_name().into_string());
-        }
-        Ok(names)
+        names(&self.dir.join("large"))
+    }
+
+    /// Names in `refused/`.
+    pub fn refused_names(&self) -> io::Result<Vec<String>> {
+        names(&self.dir.join("refused"))
     }
 
     fn segment_path(&self, segment: u64) -> PathBuf {
         self.dir.join("segments").join(format!("{segment:010}"))
     }
+}
+
+fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        names.extend(entry?.file_name().into_string());
+    }
+    Ok(names)
 }
 
 /// A name from the store is one path component, whatever it says.

@@ -5,6 +5,7 @@
 //! other purposes; a set without any usable key is an error.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -225,6 +226,8 @@ pub struct OutsideIssuer {
     pub(super) audiences: Audiences,
     keys: Vec<OutsideKey>,
     skipped: Vec<String>,
+    /// What to do when a token names a key that is not here.
+    wish: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl fmt::Debug for OutsideIssuer {
@@ -262,7 +265,29 @@ impl OutsideIssuer {
         if keys.is_empty() {
             return Err(IssuerError::NoUsableKey { issuer: name(), skipped });
         }
-        Ok(OutsideIssuer { issuer: name(), audiences, keys, skipped })
+        Ok(OutsideIssuer { issuer: name(), audiences, keys, skipped, wish: None })
+    }
+
+    /// An issuer whose keys are not here yet: its tokens are refused until they are.
+    pub fn awaiting(issuer: &str, audiences: &[String]) -> Result<Self, IssuerError> {
+        let audiences = Audiences::new(audiences);
+        if audiences.is_empty() {
+            return Err(IssuerError::NoAudience { issuer: issuer.to_owned() });
+        }
+        Ok(OutsideIssuer { issuer: issuer.to_owned(), audiences, keys: Vec::new(), skipped: Vec::new(), wish: None })
+    }
+
+    /// Calls this when a token names a key that is not here; it must be quick and block nobody.
+    #[must_use]
+    pub fn with_wish(self, wish: Arc<dyn Fn() + Send + Sync>) -> Self {
+        OutsideIssuer { wish: Some(wish), ..self }
+    }
+
+    /// A token names a key that is not here.
+    pub(super) fn wish_for_keys(&self) {
+        if let Some(wish) = &self.wish {
+            wish();
+        }
     }
 
     /// Which keys of the set were left out, and why: for the log.

@@ -11,6 +11,7 @@ pub mod discovery;
 pub mod issuer;
 pub mod keyring;
 pub mod oauth;
+pub mod outside_keys;
 pub mod password;
 pub mod permit;
 pub mod secret;

@@ -270,11 +270,14 @@ fn check_outside_signature(outside: &OutsideIssuer, token: &str, algorithm: Algo
         Some(kid) if outside.has_key(kid) => {
             Err(Refusal::invalid(format!("the access token's algorithm {} does not fit its key {}", algorithm.name(), quoted(kid))))
         }
-        Some(kid) => Err(Refusal::invalid(format!(
-            "the access token was signed by key {}, which is not in the key set of its issuer; \
-             renew the key set if the issuer has new keys",
-            quoted(kid)
-        ))),
+        Some(kid) => {
+            outside.wish_for_keys();
+            Err(Refusal::invalid(format!(
+                "the access token was signed by key {}, which is not in the key set of its issuer; \
+                 renew the key set if the issuer has new keys",
+                quoted(kid)
+            )))
+        }
         None => Err(Refusal::invalid(format!("the key set of the access token's issuer has no key for {}", algorithm.name()))),
     }
 }

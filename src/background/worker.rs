@@ -30,7 +30,9 @@ pub fn work(appliance: &Arc<Appliance>) {
                 appliance.dispatch.exported(activity);
             }
             Candidate::Requested => {
-                outbound::request::serve(appliance);
+                if catch_unwind(AssertUnwindSafe(|| outbound::request::serve(appliance))).is_err() {
+                    log::error!("export panicked: a bug, please report it with the lines above; it is taken up again at the next start");
+                }
                 appliance.dispatch.requested_done();
             }
             Candidate::Import { activity, up_to } => import(appliance, activity, up_to),

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{ConfigFile, Failure, init, notify};
 use crate::appliance::Appliance;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Overrides};
 use crate::files::write_private;
 use crate::http::listener::Listener;
 
@@ -26,15 +26,29 @@ pub struct Serve {
     /// Where to listen, in place of the configuration's.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
+    /// For development: nothing is kept after the end, the clock can be moved (/api/v1/clock), everything can be emptied (/api/v1/reset).
+    #[arg(long, conflicts_with = "data_dir")]
+    memory: bool,
+    /// For development: refuse what D365 refuses, such as CSV-Unicode that is no UTF-16, or an entity that is not called by its exact label.
+    #[arg(long)]
+    strict: bool,
 }
 
 impl Serve {
-    pub fn run(self) -> Result<(), Failure> {
+    pub fn run(mut self) -> Result<(), Failure> {
+        let scratch = self.memory.then(Scratch::make).transpose()?;
+        if let Some(scratch) = &scratch {
+            self.data_dir = Some(scratch.0.clone());
+        }
         let config = self.configuration()?;
-        let running = Running::start(config, clock()?)?;
+        let clock = if self.memory { Clock::movable() } else { clock()? };
+        let running = Running::start(config, clock)?;
         println!("entrepot {} serves {} at http://{}", env!("CARGO_PKG_VERSION"), running.data_dir.display(), running.listener.address);
         if let Some(https) = running.listener.https_address {
             println!("and at https://{https}");
+        }
+        if self.memory {
+            println!("nothing is kept: everything goes when this ends");
         }
         if let Some(file) = &running.appliance.live().config.file {
             println!("configuration {}; changes are applied as they are saved", file.display());
@@ -79,20 +93,28 @@ impl Serve {
         for warning in &checked.warnings {
             log::warn!("configuration key=\"{}\" {}; {}", warning.key, warning.message, warning.hint);
         }
-        let mut config = checked.config;
-        if let Some(data_dir) = &self.data_dir {
-            config.server.data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone());
-            for database in config.databases.iter_mut().filter(|database| database.managed) {
-                database.path = config.server.data_dir.join("entities.db");
-            }
-        }
-        if let Some(listen) = self.listen {
-            if config.server.public_url == format!("http://{}", config.server.listen) {
-                config.server.public_url = format!("http://{listen}");
-            }
-            config.server.listen = listen;
-        }
-        Ok(config)
+        let data_dir = self.data_dir.as_ref().map(|data_dir| std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone()));
+        Ok(checked.config.with(Overrides { data_dir, listen: self.listen, memory: self.memory, strict: self.strict }))
+    }
+}
+
+/// A data directory that goes with the process: in memory, where the system has such a place.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn make() -> Result<Scratch, Failure> {
+        let shared = PathBuf::from("/dev/shm");
+        let base = if shared.is_dir() { shared } else { std::env::temp_dir() };
+        let dir = base.join(format!("entrepot-{}", uuid::Uuid::new_v4()));
+        crate::files::make_private_directory(&dir).map_err(|error| Failure::no(format!("cannot make {}: {error}", dir.display())))?;
+        Ok(Scratch(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed is the system's to clear away.
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

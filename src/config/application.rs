@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::section::Section;
-use super::{Application, Issuer};
+use super::{Application, Issuer, KeySource};
 use crate::auth::secret;
 use crate::model::id::ApplicationId;
 
@@ -44,8 +44,26 @@ pub(super) fn read_issuers(root: &Section<'_>, base: &Path, public_url: &str) ->
         let issuer = section.name("issuer");
         let audience = section.texts("audience").unwrap_or_else(|| vec![public_url.to_owned()]);
         let jwks = section.name("jwks");
-        if jwks.as_deref().is_some_and(|jwks| jwks.starts_with("http")) {
-            section.problem("jwks", "keys are not fetched in this version", "save the document as a file, and name the file here");
+        let jwks_authority = section.text("jwks_authority").map(|file| base.join(file));
+        if let Some(file) = &jwks_authority {
+            let read = std::fs::read(file).map_err(|error| error.to_string());
+            let usable = read.map(|text| ureq::tls::parse_pem(&text).any(|item| matches!(item, Ok(ureq::tls::PemItem::Certificate(_)))));
+            match usable {
+                Ok(true) => {}
+                Ok(false) => section.problem("jwks_authority", format!("{} holds no certificate", file.display()), "it is a PEM file"),
+                Err(reason) => section.problem("jwks_authority", format!("{} cannot be read: {reason}", file.display()), ""),
+            }
+        }
+        let url = jwks.as_deref().and_then(|jwks| jwks.strip_prefix("https://"));
+        if let (Some(issuer), Some(rest)) = (&issuer, url) {
+            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            if host.is_empty() || rest.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@') || !rest.is_ascii() {
+                section.problem("jwks", "this is no URL of a key set", "write the jwks_uri of the issuer, without a user in it");
+            } else {
+                issuers.push(Issuer { issuer: issuer.clone(), audience, jwks: KeySource::Url(format!("https://{rest}")), jwks_authority });
+            }
+        } else if jwks.as_deref().is_some_and(|jwks| jwks.starts_with("http:")) {
+            section.problem("jwks", "keys are fetched over https only", "write https://, or save the document and name the file here");
         } else if let (Some(issuer), Some(jwks)) = (issuer, jwks) {
             let jwks = base.join(jwks);
             let read = std::fs::read_to_string(&jwks).map_err(|error| error.to_string());
@@ -54,7 +72,7 @@ pub(super) fn read_issuers(root: &Section<'_>, base: &Path, public_url: &str) ->
             }) {
                 section.problem("jwks", format!("{} cannot be used: {reason}", jwks.display()), "it must be a JWKS, as RFC 7517 says");
             }
-            issuers.push(Issuer { issuer, audience, jwks });
+            issuers.push(Issuer { issuer, audience, jwks: KeySource::File(jwks), jwks_authority });
         }
         section.finish();
     }

@@ -4,6 +4,7 @@
 
 mod application;
 mod entity;
+mod fault;
 mod format;
 mod job;
 mod limits;
@@ -20,6 +21,8 @@ mod user;
 #[cfg(test)]
 mod tests;
 
+pub use section::parse_duration;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +31,7 @@ use std::time::Duration;
 use crate::edge::{Settings, TlsSettings};
 use crate::model::entity::Entity;
 use crate::model::id::{ActivityId, ApplicationId};
+use crate::model::injury::Fault;
 use crate::model::job::Job;
 use crate::model::person::User;
 use crate::model::project::Project;
@@ -55,6 +59,23 @@ pub struct Config {
     pub projects: Vec<Arc<Project>>,
     /// `[[job]]`
     pub jobs: Vec<Arc<Job>>,
+    /// `[[fault]]`
+    pub faults: Vec<Fault>,
+    /// What the command line says in the place of the file.
+    pub overrides: Overrides,
+}
+
+/// What the command line says in the place of `[server]`; it holds for every configuration that is applied later, too.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overrides {
+    /// Where everything is kept, absolute.
+    pub data_dir: Option<PathBuf>,
+    /// Where to listen.
+    pub listen: Option<SocketAddr>,
+    /// Nothing is kept after the end, the clock can be moved, and everything can be emptied.
+    pub memory: bool,
+    /// D365's own refusals, with our reasons.
+    pub strict: bool,
 }
 
 /// `[server]`
@@ -113,8 +134,19 @@ pub struct Issuer {
     pub issuer: String,
     /// Accepted `aud` claims, with or without a trailing slash.
     pub audience: Vec<String>,
-    /// Its keys, a JWKS file, absolute.
-    pub jwks: PathBuf,
+    /// Where its keys are.
+    pub jwks: KeySource,
+    /// A PEM file with the authorities that vouch for the host of the URL, absolute; those of the public web when `None`.
+    pub jwks_authority: Option<PathBuf>,
+}
+
+/// Where the keys of an issuer are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KeySource {
+    /// A JWKS file, absolute.
+    File(PathBuf),
+    /// An https URL, from which they are fetched now and then.
+    Url(String),
 }
 
 /// Where entities may live.
@@ -129,6 +161,25 @@ pub struct Database {
 }
 
 impl Config {
+    /// The configuration with what the command line says.
+    #[must_use]
+    pub fn with(mut self, overrides: Overrides) -> Config {
+        if let Some(data_dir) = &overrides.data_dir {
+            self.server.data_dir = data_dir.clone();
+            for database in self.databases.iter_mut().filter(|database| database.managed) {
+                database.path = data_dir.join("entities.db");
+            }
+        }
+        if let Some(listen) = overrides.listen {
+            if self.server.public_url == format!("http://{}", self.server.listen) {
+                self.server.public_url = format!("http://{listen}");
+            }
+            self.server.listen = listen;
+        }
+        self.overrides = overrides;
+        self
+    }
+
     /// The job with this activity id.
     pub fn job(&self, id: ActivityId) -> Option<&Arc<Job>> {
         self.jobs.iter().find(|job| job.activity_id == id)

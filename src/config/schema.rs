@@ -23,6 +23,7 @@ https = { listen = "127.0.0.1:8443", certificate = "c", key = "k" }
 [[application]]
 [[issuer]]
 [[database]]
+[[fault]]
 [[entity]]
 name = "E"
 table = "e"

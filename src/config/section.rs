@@ -357,7 +357,8 @@ impl<'a> Section<'a> {
     }
 }
 
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+/// `30s`, `1h30m`, `7d`, `500ms`; `None` for anything else.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let (mut total, mut rest) = (Duration::ZERO, text.trim());
     if rest.is_empty() {
         return None;

@@ -13,6 +13,9 @@ use super::reply::{self, ReplyFraming};
 use super::shared::add;
 use super::slab::Key;
 
+/// An answer with this status is none: the connection of its client is cut. For faults on purpose; no HTTP status is that high.
+pub const STATUS_CUT: u16 = 599;
+
 /// Bytes of an answer's head.
 const ANSWER_HEAD_BYTES: usize = 64 << 10;
 
@@ -128,6 +131,9 @@ impl Relay {
                 };
             }
         };
+        if reply.status == STATUS_CUT {
+            return (HopFlow::Close, Flow::Reset);
+        }
         if let (ReplyFraming::Length(length), Some(client)) = (reply.framing, client.as_deref_mut())
             && length > self.shared.settings.reply_buffer as u64
             && !self.make_bulk(hop, client)

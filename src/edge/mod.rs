@@ -52,6 +52,7 @@ use polling::Poller;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 pub use address::Network;
+pub use answer::STATUS_CUT;
 pub use gate::{Admission, BodyLength, Gate, Head, Header, Refusal};
 pub use hop::{HEADER_AUTH, HEADER_LENGTH, HEADER_PEER, HEADER_SCHEME, Hop, HopListener, Secret};
 pub use settings::{HEADERS_CEILING, Settings, TlsSettings};

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Digested, Digester, Spool, gone, plain, sync_directory};
+use super::{Digested, Digester, Spool, gone, names, plain, sync_directory};
 use crate::model::id::MessageId;
 use crate::model::message::PayloadPlace;
 use crate::model::time::Timestamp;
@@ -73,11 +73,7 @@ impl Spool {
 
     /// Names of all blobs' files, for the sweep.
     pub fn blob_names(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(self.dir.join("blobs"))? {
-            names.extend(entry?.file_name().into_string());
-        }
-        Ok(names)
+        names(&self.dir.join("blobs"))
     }
 }
 

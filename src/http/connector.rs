@@ -178,17 +178,27 @@ fn admit(appliance: &Arc<Appliance>, call: &Call, caller: &Application, job: &Jo
         return Err(Answer::refuse(507, "the disk is nearly full: nothing was stored", "send it again when an operator has made room"));
     }
     let entities = &job.project.entities;
+    let strict = appliance.live().config.overrides.strict;
     let known = || entities.iter().map(|entity| entity.entity.name.as_str()).collect::<Vec<_>>().join(", ");
-    let entity =
-        match call.query("entity").map(str::trim).filter(|label| !label.is_empty()) {
-            // A package names its entities itself; clients send an entity with it all the same, often an empty one (CONTRACT §1.1).
-            _ if job.accepts == Content::Package => PACKAGE_ENTITY.to_owned(),
-            Some(label) => job.project.entity(label).map(|entity| entity.entity.name.clone()).ok_or_else(|| {
+    let entity = match call.query("entity").map(str::trim).filter(|label| !label.is_empty()) {
+        // A package names its entities itself; clients send an entity with it all the same, often an empty one (CONTRACT §1.1).
+        _ if job.accepts == Content::Package => PACKAGE_ENTITY.to_owned(),
+        Some(label) if strict && !entities.iter().any(|entity| entity.entity.name == label) => {
+            let detail = format!("D365 knows an entity by its exact label alone, and the job {} has none that is called {label}", job.name);
+            return Err(Answer::refuse(400, &detail, &format!("it has {}", known())));
+        }
+        None if strict => {
+            let detail = "D365 wants an entity with every file, and the query has none";
+            return Err(Answer::refuse(400, detail, &format!("add ?entity= with one of {}", known())));
+        }
+        Some(label) => {
+            job.project.entity(label).map(|entity| entity.entity.name.clone()).ok_or_else(|| {
                 Answer::refuse(400, &format!("the job {} has no entity {label}", job.name), &format!("it has {}", known()))
-            })?,
-            None if entities.len() == 1 => entities[0].entity.name.clone(),
-            None => return Err(Answer::refuse(400, "the query has no entity", &format!("add ?entity= with one of {}", known()))),
-        };
+            })?
+        }
+        None if entities.len() == 1 => entities[0].entity.name.clone(),
+        None => return Err(Answer::refuse(400, "the query has no entity", &format!("add ?entity= with one of {}", known()))),
+    };
     let external_id = call.header("x-ms-dyn-externalidentifier").map(str::to_owned).filter(|id| !id.is_empty());
     if external_id.as_ref().is_some_and(|id| id.len() > EXTERNAL_ID_MAX) {
         return Err(Answer::refuse(400, "x-ms-dyn-externalidentifier has more than 1,024 characters", "shorten it"));
@@ -237,7 +247,7 @@ fn dequeue(appliance: &Arc<Appliance>, call: Call, job: &Arc<Job>) {
     };
     let now = appliance.clock.now();
     let live = appliance.live();
-    let until = now.plus(live.config.queue.lease);
+    let until = now.plus(call.lease.unwrap_or(live.config.queue.lease));
     let activity = job.activity_id;
     let taken = appliance.store.write("dequeue", move |batch| messages::dequeue(batch.connection, activity, &receipt, until, now));
     match taken {

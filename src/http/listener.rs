@@ -16,7 +16,7 @@ use super::answer::{Answer, Body};
 use super::gate::Gate;
 use super::{address, route};
 use crate::appliance::Appliance;
-use crate::edge::{Edge, HEADER_AUTH, HEADER_LENGTH, HEADER_PEER, HEADER_SCHEME, Hop, HopListener, Secret};
+use crate::edge::{Edge, HEADER_AUTH, HEADER_LENGTH, HEADER_PEER, HEADER_SCHEME, Hop, HopListener, STATUS_CUT, Secret};
 
 /// Threads that handle requests, beside one for each bulk exchange: large bodies and downloads never keep small requests waiting. A small one holds
 /// its thread for as long as it reads the database; an enqueue waits for its commit without one.
@@ -26,6 +26,9 @@ const HANDLERS_LEFT_BEHIND: usize = 4;
 /// So often the server behind is replaced before the process gives up.
 const REPLACED_MAX: usize = 8;
 const STACK_BYTES: usize = 512 * 1024;
+/// A slow answer, a fault's, is slow for this long at most: it occupies a handler.
+const SLOW_MAX: Duration = Duration::from_secs(60);
+const SLOW_STEP: Duration = Duration::from_millis(100);
 /// Bytes of a body that are read at a time.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -40,6 +43,12 @@ pub struct Call {
     pub query: Vec<(String, String)>,
     declared: Option<u64>,
     taken: u64,
+    /// A fault cuts the connection in the place of the answer.
+    pub cut: bool,
+    /// A fault lets the answer's body come at so many bytes a second.
+    pub slow: Option<u64>,
+    /// A fault shortens the lease of a dequeue.
+    pub lease: Option<Duration>,
 }
 
 impl Call {
@@ -49,7 +58,17 @@ impl Call {
         let (Some(path), Some(query)) = (address::segments(path), address::pairs(query)) else {
             return Err((request, "the address has a broken percent escape"));
         };
-        let mut call = Call { method: request.method().to_string().to_ascii_uppercase(), path, query, declared: None, taken: 0, request };
+        let mut call = Call {
+            method: request.method().to_string().to_ascii_uppercase(),
+            path,
+            query,
+            declared: None,
+            taken: 0,
+            cut: false,
+            slow: None,
+            lease: None,
+            request,
+        };
         // A large body comes in chunks; its length, when the client told it, stands in a header of the edge's.
         let relayed = call.header(HEADER_LENGTH).and_then(|length| length.parse().ok());
         call.declared = relayed.or(call.request.body_length().map(|length| length as u64));
@@ -135,8 +154,12 @@ impl Call {
     /// Answers. A body that was not read is the edge's to end.
     pub fn answer(self, answer: Answer) {
         let head_only = self.method == "HEAD";
+        let answer = if self.cut { Answer::empty(STATUS_CUT) } else { answer };
         // A client that does not wait for its answer is no error of ours.
-        let _ = write(self.request.into_writer(), answer, head_only);
+        let _ = match self.slow {
+            Some(rate) if !self.cut => write_slowly(self.request.into_writer(), answer, rate),
+            _ => write(self.request.into_writer(), answer, head_only),
+        };
     }
 }
 
@@ -160,6 +183,33 @@ fn write(mut out: Box<dyn Write + Send>, answer: Answer, head_only: bool) -> io:
             }
         }
     }
+    out.flush()
+}
+
+/// Writes at a rate, for a fault: a tenth of a second's bytes, ten times a second, for [`SLOW_MAX`] at most and the rest at once.
+fn write_slowly(out: Box<dyn Write + Send>, answer: Answer, rate: u64) -> io::Result<()> {
+    let (head, body, length) = match answer.body {
+        Body::Bytes(ref bytes) => {
+            (answer.head(bytes.len() as u64), Box::new(io::Cursor::new(bytes.clone())) as Box<dyn Read + Send>, bytes.len() as u64)
+        }
+        Body::Stream(_, length) => {
+            let head = answer.head(length);
+            let Body::Stream(stream, _) = answer.body else { return Ok(()) };
+            (head, stream, length)
+        }
+    };
+    let mut out = out;
+    out.write_all(head.as_bytes())?;
+    let (mut body, piece) = (body.take(length), (rate / 10).max(1));
+    for _ in 0..SLOW_MAX.as_millis() / SLOW_STEP.as_millis() {
+        if io::copy(&mut body.by_ref().take(piece), &mut out)? == 0 {
+            return out.flush();
+        }
+        out.flush()?;
+        // Nobody unparks this thread: it is a wait, which a stop of the process ends.
+        std::thread::park_timeout(SLOW_STEP);
+    }
+    io::copy(&mut body, &mut out)?;
     out.flush()
 }
 

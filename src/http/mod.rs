@@ -6,6 +6,7 @@ pub mod answer;
 pub mod blob;
 pub mod connector;
 mod gate;
+pub mod injury;
 pub mod listener;
 pub mod odata;
 pub mod operator;

@@ -56,6 +56,14 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
         ("GET", ["users"]) => list_users(appliance),
         ("POST", ["users", _, "remove"]) => remove_user(appliance, call.path.get(3).map_or("", String::as_str)),
         ("POST", ["sign-in-link"]) => make_sign_in_link(appliance),
+        ("GET", ["clock"]) if appliance.is_playground() => Ok(Answer::json(200, &json!({ "now": appliance.clock.now() }))),
+        ("POST", ["clock"]) if appliance.is_playground() => move_clock(appliance, &call),
+        ("POST", ["reset"]) if appliance.is_playground() => stored(appliance.reset()).map(|()| Answer::empty(204)),
+        ("GET" | "POST", ["clock" | "reset"]) => Err(Answer::refuse(
+            404,
+            "the clock is the machine's, and what is kept stays",
+            "entrepot serve --memory has a clock that can be moved, and can be emptied",
+        )),
         ("GET", ["messages"]) => selection(appliance, &call).and_then(|selection| list_messages(appliance, &selection)),
         ("GET", ["messages", id]) => find_message(appliance, id).and_then(|message| show_message(appliance, &message)),
         ("GET", ["messages", id, "findings"]) => find_message(appliance, id).and_then(|message| findings(appliance, &message, &call)),
@@ -69,6 +77,19 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
         _ => Err(Answer::refuse(404, "the operator API has nothing there", "/api/v1/openapi.json says what it has")),
     };
     call.answer(answer.unwrap_or_else(|refusal| refusal));
+}
+
+/// The longest step of the clock.
+const CLOCK_STEP_MAX: std::time::Duration = std::time::Duration::from_secs(3_660 * 86_400);
+
+/// `POST /api/v1/clock?advance=1h30m`: moves the clock on, and answers when everything that became due is done.
+fn move_clock(appliance: &Arc<Appliance>, call: &Call) -> Answered {
+    let by = call.query("advance").and_then(crate::config::parse_duration).filter(|by| *by <= CLOCK_STEP_MAX);
+    let by =
+        by.ok_or_else(|| Answer::refuse(400, "the query has no advance, as in advance=1h30m", "a clock is moved on by up to ten years"))?;
+    appliance.clock.advance(by);
+    appliance.settle();
+    Ok(Answer::json(200, &json!({ "now": appliance.clock.now() })))
 }
 
 pub(super) type Answered = Result<Answer, Answer>;

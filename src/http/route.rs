@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Call, actions, blob, connector, odata, operator, pages, tokens};
+use super::{Answer, Call, actions, blob, connector, injury, odata, operator, pages, tokens};
 use crate::appliance::Appliance;
 use crate::auth::token::Version;
 use crate::auth::{permit, verify};
@@ -33,6 +33,7 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
     let lower: Vec<String> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
     let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
     let method = call.method.clone();
+    let Some(call) = injury::strike(appliance, call, &lower) else { return };
     match (method.as_str(), lower.as_slice()) {
         (_, ["api", "connector", verb, _]) => connector::route(appliance, call, verb, segments[3]),
         ("POST", ["data", "datamanagementdefinitiongroups", action]) if action.starts_with(ACTIONS) => {

@@ -5,3 +5,4 @@ pub mod import;
 mod package;
 pub mod plan;
 pub mod process;
+mod strict;

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::import::{ImportError, Sink};
 use super::process::{Kept, Outcome, Work};
-use crate::document::package::archive::{Archive, DocumentFault, Opened};
+use crate::document::package::archive::{Archive, Opened};
 use crate::document::package::manifest::{MapLine, PackageEntity};
 use crate::files::PayloadWindow;
 use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
@@ -54,6 +54,10 @@ pub(super) fn run(work: &Work<'_>, kept: &mut Kept<'_>) -> Result<Outcome, Impor
         let hint = format!("InputFilePath says {}; the package has {left_over}", list(expected));
         outcome.document_refused = true;
         return refuse(kept, outcome, vec![about("", 0, "", message, hint)]);
+    }
+    if work.is_strict() && !(manifest.strict.is_empty() && manifest.notes.is_empty()) {
+        outcome.document_refused = true;
+        return refuse(kept, outcome, manifest.notes.into_iter().chain(manifest.strict).collect());
     }
     let mut notes = manifest.notes.clone();
     if !left_over.is_empty() {
@@ -106,7 +110,7 @@ fn one(
     };
     kept.begin(ordinal, &name, adapted.format.file_extension())?;
     let ledger = format!("{}/{name}", work.message.id);
-    let (read, known) = (outcome.runs.len(), outcome.earlier);
+    let known = outcome.earlier;
     let done = work.entity(&adapted, &ledger, || archive.document(part.file), kept, outcome);
     match done {
         // What an earlier try noted is kept with what it loaded.
@@ -115,11 +119,6 @@ fn one(
             Ok(())
         }
         Ok(()) => note(kept, outcome, notes),
-        Err(ImportError::ReadPayload(error)) if DocumentFault::of(&error).is_some() => {
-            debug_assert_eq!(outcome.runs.len(), read);
-            let hint = "send the package again, as it was made; no row of this entity was loaded".to_owned();
-            fault(work, kept, outcome, &name, about(&name, 0, &entity.file, error.to_string(), hint))
-        }
         Err(error) => Err(error),
     }
 }

@@ -14,12 +14,14 @@ use std::sync::Arc;
 
 use super::import::{self, Import, ImportError, Report, Sink};
 use super::package;
+use super::strict::{self, Strict};
 use crate::appliance::{Appliance, Live};
 use crate::background::rescuer::Stranded;
 use crate::clock::Stopwatch;
+use crate::document::package::archive::DocumentFault;
 use crate::model::entity::Entity;
 use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Rule};
 use crate::model::id::ExecutionId;
 use crate::model::job::Job;
 use crate::model::message::{Content, Message};
@@ -152,7 +154,27 @@ fn attempt(appliance: &Arc<Appliance>, job: &Job, message: &Message) -> Result<O
     }
 }
 
+/// A document that cannot be read to its end, for a reason of its own.
+fn unreadable(entity: &str, error: &std::io::Error) -> Finding {
+    Finding {
+        rule: Rule::Package,
+        entity: entity.to_owned(),
+        line: 0,
+        row: 0,
+        column: String::new(),
+        field: String::new(),
+        value: String::new(),
+        message: error.to_string(),
+        hint: "send it again, as it should be; no row of this entity was loaded".into(),
+    }
+}
+
 impl Work<'_> {
+    /// Whether D365's own refusals are wanted (`serve --strict`).
+    pub fn is_strict(&self) -> bool {
+        self.live.config.overrides.strict
+    }
+
     /// Imports a document into one entity. `ledger` is under what the entity database remembers the load: when it does already, an earlier try
     /// came that far, and nothing is loaded again.
     pub fn entity<R: Read + Send>(
@@ -193,10 +215,18 @@ impl Work<'_> {
                     now: started_at,
                     stop: self.appliance.stop_flag(),
                 };
-                match import::run(&import, document().map_err(ImportError::ReadPayload)?, kept) {
+                let unicode = self.is_strict() && strict::is_unicode(&project_entity.format);
+                let document = document().map(|document| Strict::new(document, unicode));
+                match document.map_err(ImportError::ReadPayload).and_then(|document| import::run(&import, document, kept)) {
                     Ok(report) => {
                         crate::fault::point("rows_loaded");
                         (report, false)
+                    }
+                    Err(ImportError::ReadPayload(error)) if DocumentFault::of(&error).is_some() => {
+                        kept.forget_earlier(&entity.name)?;
+                        kept.finding(unreadable(&entity.name, &error))?;
+                        kept.flush()?;
+                        (Report { findings: 1, document_refused: true, ..Report::default() }, false)
                     }
                     Err(error) => match kept.staged.take() {
                         Some((counts, findings)) => (Report { counts, findings, ..Report::default() }, true),

@@ -7,6 +7,7 @@ pub mod execution;
 pub mod finding;
 pub mod format;
 pub mod id;
+pub mod injury;
 pub mod job;
 pub mod mapping;
 pub mod message;

@@ -109,6 +109,19 @@ impl Entities {
         Ok(())
     }
 
+    /// Empties the managed databases, each when no load is under way.
+    pub fn reset(&self) -> Result<(), StoreError> {
+        for (database, lock) in self.databases.iter().filter(|(database, _)| database.managed && database.path.exists()) {
+            let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            let failed = StoreError::sqlite("open the entity database");
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(&database.path, flags).map_err(&failed)?;
+            connection.busy_timeout(Duration::from_secs(20)).map_err(&failed)?;
+            super::reset::tables(&connection)?;
+        }
+        Ok(())
+    }
+
     /// Opens a database for reading; `None` when there is none yet.
     pub fn reader(&self, name: &str) -> Result<Option<Connection>, StoreError> {
         let path = self.path(name)?;

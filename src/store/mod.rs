@@ -21,6 +21,7 @@ pub mod open;
 pub mod page;
 pub mod people;
 pub mod recovery;
+pub mod reset;
 pub mod retention;
 pub mod select;
 pub mod writer;

@@ -52,6 +52,11 @@ impl fmt::Display for DocumentFault {
 impl std::error::Error for DocumentFault {}
 
 impl DocumentFault {
+    /// A document that cannot be read, for this reason.
+    pub fn new(reason: &str) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, DocumentFault(reason.to_owned()))
+    }
+
     /// The fault inside an error, when the package is to blame.
     pub fn of(error: &io::Error) -> Option<&DocumentFault> {
         error.get_ref()?.downcast_ref()

@@ -32,6 +32,8 @@ pub struct Manifest {
     pub entities: Vec<PackageEntity>,
     /// What was tolerated.
     pub notes: Vec<Finding>,
+    /// What the real system would refuse, or pass over without a word, and is no mistake here.
+    pub strict: Vec<Finding>,
 }
 
 /// One entity of a package.
@@ -185,6 +187,10 @@ struct Reading<'a> {
     entity_list: bool,
     wrong_list: bool,
     foreign: bool,
+    /// The name of the last element at each depth.
+    siblings: Vec<String>,
+    /// The first element that stands behind one that follows it in the alphabet.
+    disordered: Option<(u64, String, String)>,
 }
 
 impl Reading<'_> {
@@ -305,6 +311,13 @@ impl Reading<'_> {
             self.fault(line, &name, format!("{MANIFEST} nests elements more than {DEPTH_MAX} deep"), "a manifest has eight levels");
             return false;
         }
+        self.siblings.truncate(self.path.len() + 1);
+        let before = self.siblings.get(self.path.len()).filter(|before| **before > name && self.disordered.is_none()).cloned();
+        if let Some(before) = before {
+            self.disordered = Some((self.line_at(position), before, name.clone()));
+        }
+        self.siblings.truncate(self.path.len());
+        self.siblings.push(name.clone());
         self.path.push(name);
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
         match path[..] {
@@ -430,6 +443,17 @@ impl Reading<'_> {
                 (true, _) => format!("{MANIFEST} names no entity"),
             };
             self.fault(1, "", message, "write PackageEntityList with one DataManagementPackageEntityData for each entity");
+        }
+        if let Some((line, before, name)) = &self.disordered {
+            let message = format!(
+                "{MANIFEST}: <{name}> stands behind <{before}>: D365 drops elements that are not in alphabetical order, without a word"
+            );
+            self.manifest.strict.push(finding("", *line, name, message, "write the elements of each level in alphabetical order"));
+        }
+        for entity in self.manifest.entities.iter().filter(|entity| entity.map.is_empty() && !entity.disabled) {
+            let message = format!("{MANIFEST}: the entity \"{}\" has no EntityMapList: D365 would succeed with no row at all", entity.name);
+            let hint = "write one EntityMap for each column of the document";
+            self.manifest.strict.push(finding(&entity.name, entity.line, &entity.name, message, hint));
         }
         if self.foreign {
             let message = format!("{MANIFEST} has elements outside the namespace of data packages: read all the same");
