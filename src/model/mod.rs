@@ -11,6 +11,7 @@ pub mod injury;
 pub mod job;
 pub mod mapping;
 pub mod message;
+pub mod path;
 pub mod person;
 pub mod project;
 pub mod query;
