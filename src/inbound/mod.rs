@@ -3,7 +3,7 @@
 
 pub mod block;
 pub mod import;
-mod package;
+pub mod load;
 pub mod plan;
 pub mod process;
 mod strict;
