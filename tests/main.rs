@@ -17,4 +17,4 @@ mod playground;
 mod real_files;
 mod schedule;
 mod tidy;
-mod wire;
+mod trial;

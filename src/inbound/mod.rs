@@ -6,4 +6,4 @@ pub mod import;
 pub mod load;
 pub mod plan;
 pub mod process;
-mod strict;
+pub mod trial;

@@ -11,6 +11,7 @@ pub mod id;
 pub mod injury;
 pub mod job;
 pub mod mapping;
+pub mod mapping_test;
 pub mod message;
 pub mod path;
 pub mod person;
