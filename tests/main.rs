@@ -1,6 +1,7 @@
 //! The real binary over real HTTP. `tests/README.md` tells how to add a case.
 
 mod appliance;
+mod bad_files;
 mod browser;
 mod clients;
 mod connector;
@@ -18,3 +19,4 @@ mod real_files;
 mod schedule;
 mod tidy;
 mod trial;
+mod wire;

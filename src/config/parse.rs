@@ -91,8 +91,8 @@ fn read(root: &Section<'_>, base: &Path, file: Option<PathBuf>) -> Option<Config
     let (projects, tests) = read_projects(root, &entities, base);
     let jobs = read_jobs(root, &projects, &applications);
     let users = super::user::read(root);
-    for name in ["alert", "fault"] {
-        root.later(name);
-    }
-    Some(Config { file, server, queue, users, applications, issuers, databases, entities, projects, tests, jobs })
+    let faults = super::fault::read_faults(root);
+    root.later("alert");
+    let overrides = super::Overrides::default();
+    Some(Config { file, server, queue, users, applications, issuers, databases, entities, projects, tests, jobs, faults, overrides })
 }

@@ -145,7 +145,9 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
     Some(ProjectEntity {
         entity: entity.clone(),
         format,
+        format_stated: section.has("format"),
         mapping,
+        mapping_stated: section.has("mapping"),
         unit,
         level,
         sequence,

@@ -256,7 +256,7 @@ fn decimal_digits(value: &str, separator: char, group: Option<char>) -> Option<(
         Some(group) => {
             let mut groups = whole.split(group);
             let first = groups.next().is_some_and(|first| (1..=3).contains(&first.len()) && number(first));
-            (first && groups.all(|group| group.len() == 3 && number(group))).then(|| (whole.len(), part.len()))
+            (first && groups.all(|group| group.len() == 3 && number(group))).then_some((whole.len(), part.len()))
         }
         None => None,
     }
@@ -458,10 +458,8 @@ fn json(sample: &[u8]) -> Result<(Format, String, Option<Vec<String>>), String> 
 
 fn longest_array(value: &Value, at: &mut Vec<String>, best: &mut (Vec<String>, Vec<Value>)) {
     match value {
-        Value::Array(items) if items.iter().any(Value::is_object) => {
-            if items.len() > best.1.len() {
-                *best = (at.clone(), items.clone());
-            }
+        Value::Array(items) if items.len() > best.1.len() && items.iter().any(Value::is_object) => {
+            *best = (at.clone(), items.clone());
         }
         Value::Object(members) => {
             for (name, member) in members {

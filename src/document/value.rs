@@ -16,7 +16,7 @@ use crate::model::format::Numbers;
 pub const EXCEL_DAYS: &str = "excel";
 
 /// How values are written in a document.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// Separators of decimals and thousands.
     pub numbers: Numbers,
@@ -24,12 +24,6 @@ pub struct Reading {
     pub date_formats: Vec<String>,
     /// Of datetimes without an offset; UTC when `None`.
     pub time_zone: Option<Tz>,
-}
-
-impl Default for Reading {
-    fn default() -> Self {
-        Reading { numbers: Numbers::default(), date_formats: Vec::new(), time_zone: None }
-    }
 }
 
 /// A value as the table keeps it.

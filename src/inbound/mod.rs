@@ -4,6 +4,8 @@
 pub mod block;
 pub mod import;
 pub mod load;
+mod package;
 pub mod plan;
 pub mod process;
+mod strict;
 pub mod trial;

@@ -137,44 +137,119 @@ fn attempt(appliance: &Arc<Appliance>, job: &Job, message: &Message) -> Result<O
     appliance.store.write("begin the execution", move |batch| {
         executions::begin(batch.connection, &begun, activity, &project, Some(id), wait_ms, now)
     })?;
-    // The tables of referenced entities are made too, so that a reference can be looked up before their first import.
-    let here: Vec<_> = live.config.entities.iter().filter(|entity| entity.database == project_entity.entity.database).cloned().collect();
-    let needed: Vec<_> = here
-        .iter()
-        .filter(|entity| entity.name == project_entity.entity.name || project_entity.needs().any(|name| entity.is_called(name)))
-        .cloned()
-        .collect();
-    let database = live.entities.writer(&project_entity.entity.database, &needed)?;
-    let key = id.to_string();
-    if let Some((counts, findings)) = database.already_loaded(&key)? {
-        log::warn!("message was loaded before a crash message={id}; reported now, not loaded again");
-        let report = Report { counts, findings, ..Report::default() };
-        return Ok(Outcome { report, refused_file: None, earlier: true });
+    let work = Work { appliance, live: &live, job, message, execution };
+    let mut kept = Kept::new(&work);
+    match message.content {
+        Content::Package => package::run(&work, &mut kept),
+        Content::File => {
+            let Some(project_entity) = job.project.entity(&message.entity) else {
+                return Err(damaged(format!("the project \"{}\" no longer has the entity \"{}\"", job.project.name, message.entity)));
+            };
+            kept.begin(0, &project_entity.entity.name, project_entity.format.file_extension())?;
+            let document = || appliance.store.spool().open_payload(&message.place, message.size, message.checksum);
+            let mut outcome = Outcome::default();
+            work.entity(project_entity, &id.to_string(), document, &mut kept, &mut outcome)?;
+            Ok(outcome)
+        }
     }
-    let payload = appliance.store.spool().open_payload(&message.place, message.size, message.checksum).map_err(ImportError::ReadPayload)?;
-    let mut sink = Kept {
-        appliance,
-        execution: execution.clone(),
-        pending: Vec::new(),
-        kept: 0,
-        most: live.config.queue.findings_max,
-        refused: None,
-        extension: project_entity.format.file_extension(),
-        refused_name: None,
-    };
-    let import = Import {
-        project_entity,
-        entities: &here,
-        database: &database,
-        company: message.company.as_deref(),
-        message: &key,
-        execution: &execution.0,
-        now,
-        stop: appliance.stop_flag(),
-    };
-    let report = import::run(&import, payload, &mut sink)?;
-    let refused_file = sink.refused_name.take();
-    Ok(Outcome { report, refused_file, earlier: false })
+}
+
+/// A document that cannot be read to its end, for a reason of its own.
+fn unreadable(entity: &str, error: &std::io::Error) -> Finding {
+    Finding {
+        rule: Rule::Package,
+        entity: entity.to_owned(),
+        line: 0,
+        row: 0,
+        column: String::new(),
+        field: String::new(),
+        value: String::new(),
+        message: error.to_string(),
+        hint: "send it again, as it should be; no row of this entity was loaded".into(),
+    }
+}
+
+impl Work<'_> {
+    /// Whether D365's own refusals are wanted (`serve --strict`).
+    pub fn is_strict(&self) -> bool {
+        self.live.config.overrides.strict
+    }
+
+    /// Imports a document into one entity. `ledger` is under what the entity database remembers the load: when it does already, an earlier try
+    /// came that far, and nothing is loaded again.
+    pub fn entity<R: Read + Send>(
+        &self,
+        project_entity: &ProjectEntity,
+        ledger: &str,
+        document: impl FnOnce() -> std::io::Result<R>,
+        kept: &mut Kept<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<(), ImportError> {
+        let started_at = self.appliance.clock.now();
+        let entity = &*project_entity.entity;
+        // The tables of referenced entities are made too, so that a reference can be looked up before their first import.
+        let here: Vec<_> = self.live.config.entities.iter().filter(|other| other.database == entity.database).cloned().collect();
+        let referenced = |other: &Entity| project_entity.needs().any(|label| other.is_called(label));
+        let needed: Vec<_> = here.iter().filter(|other| other.name == entity.name || referenced(other)).cloned().collect();
+        let database = self.live.entities.writer(&entity.database, &needed)?;
+        let (report, staged) = match database.already_loaded(ledger)? {
+            Some((counts, findings)) => {
+                log::warn!(
+                    "message was loaded before a crash message={} entity=\"{}\"; reported now, not loaded again",
+                    self.message.id,
+                    entity.name
+                );
+                outcome.earlier += 1;
+                kept.find_refused();
+                (Report { counts, findings, ..Report::default() }, false)
+            }
+            None => {
+                kept.forget_earlier(&entity.name)?;
+                let import = Import {
+                    project_entity,
+                    entities: &here,
+                    database: &database,
+                    company: self.message.company.as_deref(),
+                    message: ledger,
+                    execution: &self.execution.0,
+                    now: started_at,
+                    stop: self.appliance.stop_flag(),
+                };
+                let unicode = self.is_strict() && strict::is_unicode(&project_entity.format);
+                let document = document().map(|document| Strict::new(document, unicode));
+                match document.map_err(ImportError::ReadPayload).and_then(|document| import::run(&import, document, kept)) {
+                    Ok(report) => {
+                        crate::fault::point("rows_loaded");
+                        (report, false)
+                    }
+                    Err(ImportError::ReadPayload(error)) if DocumentFault::of(&error).is_some() => {
+                        kept.forget_earlier(&entity.name)?;
+                        kept.finding(unreadable(&entity.name, &error))?;
+                        kept.flush()?;
+                        (Report { findings: 1, document_refused: true, ..Report::default() }, false)
+                    }
+                    Err(error) => match kept.staged.take() {
+                        Some((counts, findings)) => (Report { counts, findings, ..Report::default() }, true),
+                        None => return Err(error),
+                    },
+                }
+            }
+        };
+        outcome.faults += report.findings;
+        outcome.document_refused |= report.document_refused;
+        outcome.parse_ms += report.parse_ms;
+        outcome.load_ms += report.load_ms;
+        outcome.runs.push(EntityRun {
+            entity: entity.name.clone(),
+            outcome: if staged { EntityOutcome::Staged } else { EntityOutcome::of(&report.counts, report.findings) },
+            started_at,
+            finished_at: self.appliance.clock.now(),
+            counts: report.counts,
+            findings: report.findings,
+            refused_file: kept.refused_name.take(),
+        });
+        Ok(())
+    }
 }
 
 fn report(appliance: &Arc<Appliance>, job: &Job, message: &Message, outcome: Outcome, watch: &Stopwatch) -> Result<(), StoreError> {

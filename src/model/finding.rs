@@ -81,6 +81,7 @@ impl Rule {
         match self {
             Rule::Encoding => "ENT101",
             Rule::Format => "ENT102",
+            Rule::Package => "ENT106",
             Rule::Header => "ENT103",
             Rule::Columns => "ENT104",
             Rule::Size => "ENT105",
@@ -176,6 +177,7 @@ mod tests {
             Rule::Conversion,
             Rule::Reference,
             Rule::Load,
+            Rule::Package,
             Rule::Pattern,
             Rule::Unique,
             Rule::Check,

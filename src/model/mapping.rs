@@ -132,7 +132,8 @@ pub enum Conversion {
     Upper,
     /// In lower case.
     Lower,
-    /// The right side of the first pair whose left side is the value; a left side `*` matches any other value.
+    /// The right side of the first pair whose left side is the value; a left side `*` matches any other value, which a right side `*` leaves as
+    /// it is. Blank is `""`.
     Values(Vec<(String, String)>),
     /// Filled up to a length.
     Pad {

@@ -208,7 +208,7 @@ fn document(
             }
             let values = cells.iter().zip(&texts).map(|(cell, text)| (*cell != ValueRef::Null).then_some(text.as_str()));
             if let Err(error) = writer.record(values, &mut block) {
-                return ControlFlow::Break(unwritable(count, error));
+                return ControlFlow::Break(Some(unwritable(count, error)));
             }
             if block.len() >= BLOCK && (stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty())))) {
                 return ControlFlow::Break(Some(ExportError::Stopped));

@@ -359,6 +359,12 @@ impl Writing<'_> {
     pub fn roll_back(&self) {
         // Dropping the connection would do the same.
         let _ = self.connection.execute_batch(self.back_statement());
+        if self.trial {
+            return;
+        }
+        // What a large load has written to the log is worth nothing now. On a full disk its space is what the queue needs to say so.
+        let _ = self.connection.busy_timeout(Duration::ZERO);
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 
     /// The next number of a sequence, in the load's transaction.

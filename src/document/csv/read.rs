@@ -144,7 +144,9 @@ impl<R: Read> Reader<R> {
                         }
                         values.extend_from_slice(rest);
                         ends.push((values.len(), true));
-                        return Scan::Whole { length: bytes.len(), consumed: bytes.len(), fault: Some(Fault::Unterminated) };
+                        // The last line end is that of the document.
+                        let length = bytes.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
+                        return Scan::Whole { length, consumed: bytes.len(), fault: Some(Fault::Unterminated) };
                     };
                     values.extend_from_slice(&rest[..offset]);
                     at += offset;

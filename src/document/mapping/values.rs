@@ -1,5 +1,5 @@
-//! `values = { "30" = "Net30", "*" = "Cash" }`: one value for another; `*` is for all others. A value that nothing converts is a finding; blank
-//! stays blank unless `""` says otherwise.
+//! `values = { "30" = "Net30", "*" = "Cash" }`: one value for another; `*` is for all others, and leaves them as they are when its right side
+//! is `*` too. A value that nothing converts is a finding; blank stays blank unless `""` says otherwise.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,9 @@ impl Values {
     /// The value for this one.
     pub fn apply(&self, text: &str) -> Result<Option<String>, Wrong> {
         let blank = text.trim().is_empty();
-        match self.pairs.get(text).or(self.other.as_ref().filter(|_| !blank)) {
+        let own = self.pairs.get(if blank { "" } else { text });
+        match own.or(self.other.as_ref().filter(|_| !blank)) {
+            Some(to) if own.is_none() && to == "*" => Ok(None),
             Some(to) => Ok(Some(to.clone())),
             None if blank => Ok(None),
             None => Err(Wrong {

@@ -53,6 +53,7 @@ impl std::error::Error for DocumentFault {}
 
 impl DocumentFault {
     /// A document that cannot be read, for this reason.
+    #[expect(clippy::new_ret_no_self, reason = "it travels as the source of an error of reading")]
     pub fn new(reason: &str) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidData, DocumentFault(reason.to_owned()))
     }

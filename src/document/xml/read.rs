@@ -239,7 +239,11 @@ fn broken(error: quick_xml::Error, line: u64) -> Broken {
             format!("a record, or the text between two, is larger than {} MiB", RECORD_SIZE_MAX >> 20),
             "take record further in, so that it leads to one record each",
         ),
-        quick_xml::Error::Io(error) => Broken::Source(io::Error::new(error.kind(), error.to_string())),
+        // The error itself may say more to who opened the source than its text does.
+        quick_xml::Error::Io(error) => {
+            let copy = |error: std::sync::Arc<io::Error>| io::Error::new(error.kind(), error.to_string());
+            Broken::Source(std::sync::Arc::try_unwrap(error).unwrap_or_else(copy))
+        }
         error => Broken::at(line, format!("the document is not well-formed: {error}"), "correct the document, and send all of it again"),
     }
 }
