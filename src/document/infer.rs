@@ -321,6 +321,20 @@ fn csv(sample: &[u8]) -> (Format, String, Option<Vec<String>>) {
         best.map_or((0, 0), |(count, lines)| (lines, count))
     };
     let delimiter = [",", ";", "\t", "|", ":"].into_iter().max_by_key(|delimiter| (score(delimiter), *delimiter == ",")).unwrap_or(",");
+    // Ends of several characters, as SQL Server's samples have them.
+    if text.contains("+|") && text.contains("&|\n") {
+        let format = CsvFormat {
+            delimiter: "+|".into(),
+            record_end: Some("&|\n".into()),
+            qualifier: None,
+            header: false,
+            encoding,
+            ..CsvFormat::default()
+        };
+        let key = encoding_key(sample, encoding);
+        let text = "{ type = \"csv\", delimiter = \"+|\", record_end = \"&|\\n\", qualifier = \"\", header = false".to_owned();
+        return (Format::Csv(format), format!("{text}{key} }}"), None);
+    }
     let mut format = CsvFormat { delimiter: delimiter.into(), encoding, ..CsvFormat::default() };
     let first: Vec<&str> =
         lines.first().map_or_else(Vec::new, |line| line.split(delimiter).map(|value| value.trim().trim_matches('"')).collect());

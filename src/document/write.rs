@@ -119,3 +119,140 @@ impl Writer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::document::read::{self, Layout, Take, Wanted, path_of};
+    use crate::document::record::Record;
+    use crate::document::value::{self, Reading};
+    use crate::model::entity::Field;
+    use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, JsonFormat, XmlFormat, XmlStyle};
+    use crate::model::path::Path;
+
+    struct Rows(Vec<Vec<String>>);
+
+    impl Take for Rows {
+        fn layout(&mut self, _: &Layout) -> ControlFlow<()> {
+            ControlFlow::Continue(())
+        }
+
+        fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
+            assert_eq!(record.fault, None);
+            self.0.push(record.texts().map(str::to_owned).collect());
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn entity() -> Entity {
+        let field = |name: &str, kind| Field { name: name.into(), kind, ..Field::default() };
+        let fields = vec![
+            field("ID", FieldKind::String { length: None }),
+            field("Long name", FieldKind::String { length: None }),
+            field("AMOUNT", FieldKind::Decimal { precision: 20, scale: 2 }),
+            field("DAY", FieldKind::Date),
+            field("AT", FieldKind::DateTime),
+            field("N", FieldKind::Integer),
+            field("OPEN", FieldKind::Boolean),
+        ];
+        Entity { name: "Some rows".into(), fields, ..Entity::default() }
+    }
+
+    fn formats() -> Vec<Format> {
+        let entity = entity();
+        let fixed = entity.fields.iter().enumerate().map(|(at, field)| FixedColumn {
+            name: field.name.clone(),
+            start: 1 + at * 40,
+            length: 40,
+            pad: ' ',
+            right: field.name == "AMOUNT",
+        });
+        vec![
+            Format::Csv(CsvFormat { delimiter: "|".into(), encoding: encoding_rs::UTF_16BE, ..CsvFormat::default() }),
+            Format::Fixed(FixedFormat { columns: fixed.collect(), record_length: Some(280), ..FixedFormat::default() }),
+            Format::Xml(XmlFormat::default()),
+            Format::Xml(XmlFormat { style: XmlStyle::Attribute, encoding: encoding_rs::WINDOWS_1252, ..XmlFormat::default() }),
+            Format::Json(JsonFormat { record: Path::parse("data/rows").ok(), ..JsonFormat::default() }),
+            Format::Json(JsonFormat { lines: true, encoding: encoding_rs::UTF_16LE, ..JsonFormat::default() }),
+            Format::Excel(ExcelFormat { header_row: 3, sheet: Some("Rows".into()), ..ExcelFormat::default() }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn what_is_written_in_any_format_reads_back(
+            rows in proptest::collection::vec((
+                "[a-z0-9]{1,8}", proptest::option::of("[a-z<&>\"'é€日\\\\|,;/-]{1,12}"), proptest::option::of(-99_999_999_999i64..99_999_999_999), 1i64..40_000,
+                proptest::option::of(0i64..2_000_000_000), proptest::option::of(any::<i32>()), proptest::option::of(any::<bool>()),
+            ), 0..5)
+        ) {
+            let entity = entity();
+            let text = |row: &(String, Option<String>, Option<i64>, i64, Option<i64>, Option<i32>, Option<bool>)| {
+                let (id, name, amount, day, at, number, open) = row.clone();
+                let instant = |seconds: i64| chrono::DateTime::from_timestamp(seconds, 0).unwrap();
+                vec![
+                    Some(id),
+                    name,
+                    amount.map(|cents| value::decimal_text(crate::model::entity::Decimal { units: cents.into(), scale: 2 })),
+                    Some(instant(day * 86_400).format("%Y-%m-%d").to_string()),
+                    // As exports spell them.
+                    at.map(|at| instant(at).format("%Y-%m-%d %H:%M:%S").to_string()),
+                    number.map(|number| number.to_string()),
+                    open.map(|open| if open { "Yes" } else { "No" }.to_owned()),
+                ]
+            };
+            let rows: Vec<Vec<Option<String>>> = rows.iter().map(text).collect();
+            let kept = |row: &Vec<Option<String>>| -> Vec<Option<String>> {
+                let one = |(field, text): (&Field, &Option<String>)| {
+                    let text = text.as_ref().filter(|text| !text.is_empty())?;
+                    Some(value::parse(field, text, &Reading::default()).unwrap_or_else(|wrong| panic!("{text}: {wrong:?}")).text())
+                };
+                entity.fields.iter().zip(row).map(one).collect()
+            };
+            let expected: Vec<_> = rows.iter().map(kept).collect();
+            for format in formats() {
+                let all: Vec<usize> = (0..entity.fields.len()).collect();
+                let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &entity, &all).unwrap());
+                writer.begin(&mut bytes).unwrap();
+                for row in &rows {
+                    writer.record(row.iter().map(Option::as_deref), &mut bytes).unwrap();
+                }
+                writer.end(&mut bytes).unwrap();
+                let values = entity.fields.iter().map(|field| path_of(&format, &field.name).unwrap()).collect();
+                let wanted = if format.nests() { Wanted { values, nested: Vec::new() } } else { Wanted::default() };
+                let mut found = Rows(Vec::new());
+                read::read(bytes.as_slice(), &format, wanted, &mut found).unwrap_or_else(|error| panic!("{}: {error:?}", format.name()));
+                let found: Vec<_> = found.0.into_iter().map(|row| kept(&row.into_iter().map(Some).collect())).collect();
+                prop_assert_eq!(&found, &expected, "{}", format.name());
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_format_cannot_hold_is_told() {
+        let entity = entity();
+        let table = [
+            (
+                Format::Fixed(FixedFormat {
+                    columns: vec![FixedColumn { name: "ID".into(), start: 1, length: 3, pad: ' ', right: false }],
+                    ..FixedFormat::default()
+                }),
+                "long",
+                "does not fit into the 3 characters of column ID",
+            ),
+            (Format::Xml(XmlFormat::default()), "a\u{1}", "XML has no"),
+            (Format::Csv(CsvFormat { encoding: encoding_rs::WINDOWS_1252, ..CsvFormat::default() }), "日", "windows-1252 has no \"日\""),
+        ];
+        for (format, value, expected) in table {
+            let mut writer = Writer::new(&format, &entity, &[0]).unwrap();
+            let error = writer.record([Some(value)], &mut Vec::new()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
