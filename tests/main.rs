@@ -5,6 +5,7 @@ mod bad_files;
 mod browser;
 mod clients;
 mod connector;
+mod databases;
 mod durability;
 mod edge;
 mod issuers;
