@@ -3,6 +3,8 @@
 //! Numbers are exact: digits are moved, never turned into floating point. Dates of the ISO forms are read without a calendar library; other
 //! forms through the mapping's strftime patterns.
 
+use std::fmt::Write as _;
+
 use chrono::{LocalResult, NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 
@@ -60,31 +62,55 @@ fn wrong(rule: Rule, message: impl Into<String>, hint: impl Into<String>) -> Wro
     Wrong { rule, message: message.into(), hint: hint.into() }
 }
 
-/// Reads a value of a field. The text is not blank: whether it may be is not decided here.
-pub fn parse(field: &Field, text: &str, reading: &Reading) -> Result<Stored, Wrong> {
-    match &field.kind {
-        FieldKind::String { length } => string(text, *length),
-        FieldKind::Integer => {
-            let value = integer(text.trim())?;
-            within(field, Decimal { units: i128::from(value), scale: 0 })?;
-            Ok(Stored::Integer(value))
-        }
-        FieldKind::Decimal { precision, scale } => {
-            let value = decimal(text.trim(), *precision, *scale, reading.decimal_separator)?;
-            within(field, value)?;
-            Ok(Stored::Text(decimal_text(value)))
-        }
-        FieldKind::Date => date(text.trim(), reading).map(Stored::Text),
-        FieldKind::DateTime => datetime(text.trim(), reading).map(Stored::Text),
-        FieldKind::Boolean => boolean(text.trim()).map(|value| Stored::Integer(i64::from(value))),
-        FieldKind::Enum { values } => enumeration(text.trim(), values).map(Stored::Text),
-        FieldKind::Guid => crate::model::id::parse_guid(text)
-            .map(|guid| Stored::Text(guid.hyphenated().to_string()))
-            .map_err(|error| wrong(Rule::Type, error.to_string(), "write it with hyphens, with or without braces")),
-    }
+/// A value that was read: an integer, or the text that was appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// INTEGER.
+    Integer(i64),
+    /// TEXT: what was appended.
+    Text,
 }
 
-fn string(text: &str, length: Option<u32>) -> Result<Stored, Wrong> {
+/// Reads a value of a field. The text is not blank: whether it may be is not decided here.
+pub fn parse(field: &Field, text: &str, reading: &Reading) -> Result<Stored, Wrong> {
+    let mut out = String::new();
+    read_into(field, text, reading, &mut out).map(|read| match read {
+        Read::Integer(value) => Stored::Integer(value),
+        Read::Text => Stored::Text(out),
+    })
+}
+
+/// As [`parse`], appending text to `out`: an import keeps the values of many rows in one buffer. Nothing is appended when the value is wrong.
+pub fn read_into(field: &Field, text: &str, reading: &Reading, out: &mut String) -> Result<Read, Wrong> {
+    match &field.kind {
+        FieldKind::String { length } => {
+            string(text, *length)?;
+            out.push_str(text);
+        }
+        FieldKind::Integer => {
+            let value = integer(text.trim())?;
+            within(field, || Decimal { units: i128::from(value), scale: 0 })?;
+            return Ok(Read::Integer(value));
+        }
+        FieldKind::Decimal { precision, scale } => {
+            let digits = decimal_digits(text.trim(), *precision, *scale, reading.decimal_separator)?;
+            within(field, || digits.value())?;
+            digits.write(out);
+        }
+        FieldKind::Date => date(text.trim(), reading, out)?,
+        FieldKind::DateTime => datetime(text.trim(), reading, out)?,
+        FieldKind::Boolean => return boolean(text.trim()).map(|value| Read::Integer(i64::from(value))),
+        FieldKind::Enum { values } => out.push_str(enumeration(text.trim(), values)?),
+        FieldKind::Guid => {
+            let guid = crate::model::id::parse_guid(text)
+                .map_err(|error| wrong(Rule::Type, error.to_string(), "write it with hyphens, with or without braces"))?;
+            out.push_str(guid.hyphenated().encode_lower(&mut [0; 36]));
+        }
+    }
+    Ok(Read::Text)
+}
+
+fn string(text: &str, length: Option<u32>) -> Result<(), Wrong> {
     if let Some(length) = length {
         // As many bytes are at least as many characters: only long texts are counted.
         if text.len() > length as usize {
@@ -98,7 +124,7 @@ fn string(text: &str, length: Option<u32>) -> Result<Stored, Wrong> {
             }
         }
     }
-    Ok(Stored::Text(text.to_owned()))
+    Ok(())
 }
 
 fn integer(text: &str) -> Result<i64, Wrong> {
@@ -109,7 +135,46 @@ fn integer(text: &str) -> Result<i64, Wrong> {
     text.parse().map_err(|_| wrong(Rule::Range, "too large for a whole number of 64 bits", "use a decimal field"))
 }
 
-fn decimal(text: &str, precision: u8, scale: u8, separator: u8) -> Result<Decimal, Wrong> {
+/// A decimal number taken apart: no digit is looked at twice, none is lost.
+struct Digits<'a> {
+    negative: bool,
+    /// Without leading zeros.
+    whole: &'a str,
+    /// Those that fit the scale.
+    part: &'a str,
+    scale: u8,
+}
+
+impl Digits<'_> {
+    fn value(&self) -> Decimal {
+        let mut units: i128 = 0;
+        for digit in self.whole.bytes().chain(self.part.bytes()) {
+            units = units * 10 + i128::from(digit - b'0');
+        }
+        for _ in self.part.len()..usize::from(self.scale) {
+            units *= 10;
+        }
+        Decimal { units: if self.negative { -units } else { units }, scale: self.scale }
+    }
+
+    /// As [`decimal_text`] writes its value.
+    fn write(&self, out: &mut String) {
+        if self.negative && self.whole.bytes().chain(self.part.bytes()).any(|digit| digit != b'0') {
+            out.push('-');
+        }
+        if self.whole.is_empty() {
+            out.push('0');
+        }
+        out.push_str(self.whole);
+        if self.scale > 0 {
+            out.push('.');
+            out.push_str(self.part);
+            out.extend(std::iter::repeat_n('0', usize::from(self.scale) - self.part.len()));
+        }
+    }
+}
+
+fn decimal_digits(text: &str, precision: u8, scale: u8, separator: u8) -> Result<Digits<'_>, Wrong> {
     let shape = || {
         let separator = char::from(separator);
         wrong(
@@ -118,44 +183,33 @@ fn decimal(text: &str, precision: u8, scale: u8, separator: u8) -> Result<Decima
             "remove grouping and signs of currency, or set decimal_separator in the format",
         )
     };
-    let (negative, digits) = match text.as_bytes() {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
+    let (negative, digits) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
     };
-    let point = memchr::memchr(separator, digits);
-    let (whole, part) = match point {
-        Some(at) => (&digits[..at], &digits[at + 1..]),
-        None => (digits, &digits[..0]),
-    };
-    if (whole.is_empty() && part.is_empty()) || !whole.iter().chain(part).all(u8::is_ascii_digit) {
+    let (whole, part) = digits.split_once(char::from(separator)).unwrap_or((digits, ""));
+    if (whole.is_empty() && part.is_empty()) || !whole.bytes().chain(part.bytes()).all(|digit| digit.is_ascii_digit()) {
         return Err(shape());
     }
     let kept = part.len().min(usize::from(scale));
-    if part[kept..].iter().any(|digit| *digit != b'0') {
+    if part[kept..].bytes().any(|digit| digit != b'0') {
         return Err(wrong(
             Rule::Range,
             format!("{} digits after the point, at most {scale} fit", part.len()),
             "round it, or give the field a greater scale",
         ));
     }
-    let significant = whole.iter().skip_while(|digit| **digit == b'0').count();
-    if significant + usize::from(scale) > usize::from(precision) {
+    let whole = whole.trim_start_matches('0');
+    if whole.len() + usize::from(scale) > usize::from(precision) {
         let most = precision - scale;
         return Err(wrong(
             Rule::Range,
-            format!("{significant} digits before the point, at most {most} fit"),
+            format!("{} digits before the point, at most {most} fit", whole.len()),
             "give the field a greater precision",
         ));
     }
-    let mut units: i128 = 0;
-    for digit in whole.iter().chain(&part[..kept]) {
-        units = units * 10 + i128::from(digit - b'0');
-    }
-    for _ in kept..usize::from(scale) {
-        units *= 10;
-    }
-    Ok(Decimal { units: if negative { -units } else { units }, scale })
+    Ok(Digits { negative, whole, part: &part[..kept], scale })
 }
 
 /// A decimal with exactly its scale of digits after the point, as tables keep it.
@@ -175,7 +229,7 @@ pub fn decimal_text(value: Decimal) -> String {
 pub fn parse_decimal(text: &str) -> Option<Decimal> {
     let part = text.split_once('.').map_or(0, |(_, part)| part.len());
     let scale = u8::try_from(part).ok().filter(|scale| *scale <= 28)?;
-    decimal(text, 38, scale, b'.').ok()
+    decimal_digits(text, 38, scale, b'.').ok().map(|digits| digits.value())
 }
 
 /// Compares two decimals exactly.
@@ -189,7 +243,11 @@ pub fn compare(one: Decimal, other: Decimal) -> std::cmp::Ordering {
     }
 }
 
-fn within(field: &Field, value: Decimal) -> Result<(), Wrong> {
+fn within(field: &Field, value: impl Fn() -> Decimal) -> Result<(), Wrong> {
+    if field.minimum.is_none() && field.maximum.is_none() {
+        return Ok(());
+    }
+    let value = value();
     if let Some(minimum) = field.minimum.filter(|minimum| compare(value, *minimum).is_lt()) {
         return Err(wrong(Rule::Range, format!("less than the minimum {}", decimal_text(minimum)), "correct the value"));
     }
@@ -208,11 +266,11 @@ fn boolean(text: &str) -> Result<bool, Wrong> {
     }
 }
 
-fn enumeration(text: &str, values: &[(String, i64)]) -> Result<String, Wrong> {
+fn enumeration<'a>(text: &str, values: &'a [(String, i64)]) -> Result<&'a str, Wrong> {
     let number = text.parse::<i64>().ok();
     let found =
         values.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).or_else(|| values.iter().find(|(_, value)| Some(*value) == number));
-    found.map(|(name, _)| name.clone()).ok_or_else(|| {
+    found.map(|(name, _)| name.as_str()).ok_or_else(|| {
         let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).take(20).collect();
         wrong(Rule::Enum, format!("not one of {}", names.join(", ")), "correct the value, or convert it with values in the mapping")
     })
@@ -280,7 +338,11 @@ fn by_patterns(text: &str, reading: &Reading) -> Option<NaiveDateTime> {
     })
 }
 
-fn date(text: &str, reading: &Reading) -> Result<String, Wrong> {
+fn date(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong> {
+    if reading.date_formats.is_empty() && text.len() == 10 && iso_date(text.as_bytes()).is_some() {
+        out.push_str(text);
+        return Ok(());
+    }
     let shape = || {
         let hint = if reading.date_formats.is_empty() {
             "write YYYY-MM-DD, or say how with date_formats in the mapping".into()
@@ -293,10 +355,11 @@ fn date(text: &str, reading: &Reading) -> Result<String, Wrong> {
     if at.time() != chrono::NaiveTime::MIN {
         return Err(wrong(Rule::Type, "expected a day, found a time of day too", "use a datetime field"));
     }
-    Ok(at.format("%Y-%m-%d").to_string())
+    let _ = write!(out, "{}", at.format("%Y-%m-%d"));
+    Ok(())
 }
 
-fn datetime(text: &str, reading: &Reading) -> Result<String, Wrong> {
+fn datetime(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong> {
     let shape = || {
         let hint = if reading.date_formats.is_empty() {
             "write YYYY-MM-DDThh:mm:ssZ, or say how with date_formats in the mapping".into()
@@ -321,7 +384,8 @@ fn datetime(text: &str, reading: &Reading) -> Result<String, Wrong> {
         },
     };
     let milli = utc.and_utc().timestamp_subsec_millis();
-    Ok(if milli == 0 { utc.format("%Y-%m-%dT%H:%M:%SZ").to_string() } else { utc.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string() })
+    let _ = write!(out, "{}", utc.format(if milli == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S%.3fZ" }));
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Imports one document into one entity: decode → parse → map → validate → load → report, in constant memory.
 //!
 //! Two threads: this one's helper decodes, splits, maps and validates into blocks of rows; this one runs one prepared upsert in one transaction
-//! and keeps findings and refused rows in the order of the document. Rows read = inserted + updated + unchanged + refused, always.
+//! and keeps findings and refused rows in the order of the document. Blocks go back and forth, so that their memory is used again. Rows read =
+//! inserted + updated + unchanged + refused, always.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -9,22 +10,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::plan::{Plan, Row, Value};
+use super::block::{Block, Entry, Value};
+use super::plan::Plan;
 use crate::clock::Stopwatch;
-use crate::document::csv::read::{Reader, Record, encode};
+use crate::document::csv::read::Reader;
 use crate::document::csv::write;
-use crate::document::value::Stored;
+use crate::document::encoding::encode;
+use crate::document::record::Record;
 use crate::model::entity::Entity;
 use crate::model::execution::RowCounts;
 use crate::model::finding::{Finding, Rule};
 use crate::model::format::{CsvFormat, Format};
+use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
 use crate::model::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::entities::{Cell, Loaded, Writing};
+use crate::store::entities::{Cell, Loaded, Reference, Upsert, Writing};
 
-/// Rows that pass from one thread to the other at a time.
-const BLOCK_ROWS: usize = 512;
 /// Blocks under way.
 const BLOCKS: usize = 4;
 
@@ -114,17 +116,9 @@ impl From<StoreError> for ImportError {
     }
 }
 
-struct Parsed {
-    line: u64,
-    number: u64,
-    row: Row,
-    /// The record's exact text, for the file of refused rows: a good row may still be refused when it is loaded.
-    raw: Vec<u8>,
-}
-
 enum Piece {
     Header(Vec<u8>),
-    Rows(Vec<Parsed>),
+    Rows(Block),
     DocumentRefused(Vec<Finding>),
     Failed(io::Error),
 }
@@ -136,14 +130,15 @@ pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink)
     import.database.begin()?;
     let result = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BLOCKS);
+        let (emptied, empties) = sync_channel::<Block>(2 * BLOCKS);
         let project_entity = import.project_entity;
         let parser = std::thread::Builder::new().name("import-parse".into()).spawn_scoped(scope, move || {
             let watch = Stopwatch::start();
-            parse(project_entity, format, document, &sender);
+            parse(project_entity, format, document, &sender, &empties);
             watch.elapsed_ms()
         });
         let parser = parser.map_err(ImportError::ReadPayload)?;
-        let mut report = load(import, format, receiver, sink)?;
+        let mut report = load(import, format, receiver, &emptied, sink)?;
         // Its receiver is gone or it has sent its last piece: it ends.
         report.parse_ms = parser.join().unwrap_or_default();
         Ok(report)
@@ -168,13 +163,19 @@ pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink)
 }
 
 /// The parsing thread. Ends early when nobody listens any more.
-fn parse(project_entity: &ProjectEntity, format: &CsvFormat, document: impl Read, sender: &SyncSender<Piece>) {
-    if let Err(error) = parse_all(project_entity, format, document, sender) {
+fn parse(project_entity: &ProjectEntity, format: &CsvFormat, document: impl Read, sender: &SyncSender<Piece>, empties: &Receiver<Block>) {
+    if let Err(error) = parse_all(project_entity, format, document, sender, empties) {
         let _ = sender.send(Piece::Failed(error));
     }
 }
 
-fn parse_all(project_entity: &ProjectEntity, format: &CsvFormat, document: impl Read, sender: &SyncSender<Piece>) -> io::Result<()> {
+fn parse_all(
+    project_entity: &ProjectEntity,
+    format: &CsvFormat,
+    document: impl Read,
+    sender: &SyncSender<Piece>,
+    empties: &Receiver<Block>,
+) -> io::Result<()> {
     let mut reader = Reader::new(document, format);
     let mut record = Record::default();
     for _ in 0..format.skip_first {
@@ -183,7 +184,7 @@ fn parse_all(project_entity: &ProjectEntity, format: &CsvFormat, document: impl 
     let mut header = None;
     if format.header {
         if reader.next_into(&mut record)? {
-            header = Some((record.line, record.texts().collect()));
+            header = Some((record.line, record.texts().map(str::to_owned).collect()));
             if sender.send(Piece::Header(record.raw.clone())).is_err() {
                 return Ok(());
             }
@@ -199,12 +200,12 @@ fn parse_all(project_entity: &ProjectEntity, format: &CsvFormat, document: impl 
         }
     };
     let mut held: std::collections::VecDeque<Record> = std::collections::VecDeque::new();
-    let mut rows = Vec::with_capacity(BLOCK_ROWS);
+    let mut block = Block::default();
     let mut number = 0;
     loop {
         let more = reader.next_into(&mut record)?;
         if more && format.skip_last > 0 {
-            held.push_back(record.clone());
+            held.push_back(std::mem::take(&mut record));
             if held.len() <= format.skip_last as usize {
                 continue;
             }
@@ -212,12 +213,11 @@ fn parse_all(project_entity: &ProjectEntity, format: &CsvFormat, document: impl 
         }
         if more {
             number += 1;
-            let row = plan.apply(&record, number);
-            rows.push(Parsed { line: record.line, number, row, raw: record.raw.clone() });
+            plan.apply(&record, number, &mut block);
         }
-        if rows.len() == BLOCK_ROWS || (!more && !rows.is_empty()) {
-            let full = std::mem::replace(&mut rows, Vec::with_capacity(BLOCK_ROWS));
-            if sender.send(Piece::Rows(full)).is_err() {
+        if block.is_full() || (!more && !block.is_empty()) {
+            let next = empties.try_recv().unwrap_or_default();
+            if sender.send(Piece::Rows(std::mem::replace(&mut block, next))).is_err() {
                 return Ok(());
             }
         }
@@ -228,117 +228,183 @@ fn parse_all(project_entity: &ProjectEntity, format: &CsvFormat, document: impl 
 }
 
 /// The loading thread.
-fn load(import: &Import<'_>, format: &CsvFormat, pieces: Receiver<Piece>, sink: &mut dyn Sink) -> Result<Report, ImportError> {
-    let entity = &*import.project_entity.entity;
-    let mut report = Report::default();
-    // The columns of a plan depend on the mapping alone, not on the header: compile one to know them.
-    let columns = columns_of(import.project_entity);
-    let mut upsert = import.database.upsert(entity, &columns)?;
-    let mut references = Vec::new();
-    for (target, (field, _)) in columns.iter().enumerate() {
-        if let Some(name) = &entity.fields[*field].references
-            && let Some(referenced) = import.entities.iter().find(|entity| entity.is_called(name))
-        {
-            references.push((target, *field, referenced.name.clone(), import.database.reference(referenced)?));
-        }
-    }
-    let mut header = Vec::new();
-    let mut refused = Refused { format, begun: false };
+fn load(
+    import: &Import<'_>,
+    format: &CsvFormat,
+    pieces: Receiver<Piece>,
+    emptied: &SyncSender<Block>,
+    sink: &mut dyn Sink,
+) -> Result<Report, ImportError> {
+    let mut loader = Loader::new(import, format)?;
     for piece in pieces {
         if import.stop.load(Ordering::Relaxed) {
             return Err(ImportError::Stopped);
         }
-        let rows = match piece {
-            Piece::Header(raw) => {
-                header = raw;
-                continue;
-            }
+        match piece {
+            Piece::Header(raw) => loader.header = raw,
             Piece::Failed(error) => return Err(ImportError::ReadPayload(error)),
             Piece::DocumentRefused(findings) => {
-                report.document_refused = true;
+                loader.report.document_refused = true;
                 for finding in findings {
-                    report.findings += 1;
+                    loader.report.findings += 1;
                     sink.finding(finding)?;
                 }
-                continue;
             }
-            Piece::Rows(rows) => rows,
-        };
-        for Parsed { line, number, row, raw } in rows {
-            report.counts.read += 1;
-            let findings = match row {
-                Row::Refused(findings) => findings,
-                Row::Good(values) => {
-                    let place = |target: usize, rule, value: String, message: String, hint: &str| Finding {
-                        rule,
-                        entity: entity.name.clone(),
-                        line,
-                        row: number,
-                        column: source_of(import.project_entity, columns[target].0),
-                        field: entity.fields[columns[target].0].name.clone(),
-                        value,
-                        message,
-                        hint: hint.to_owned(),
-                    };
-                    let values = values
-                        .into_iter()
-                        .map(|value| match value {
-                            Value::None => Ok(None),
-                            Value::Stored(stored) => Ok(Some(stored)),
-                            Value::Sequence(pattern) => {
-                                import.database.next_number(&pattern).map(|number| Some(Stored::Text(fill(&pattern, number))))
-                            }
-                        })
-                        .collect::<Result<Vec<_>, _>>()?;
-                    let cells: Vec<Cell<'_>> = values.iter().map(|value| value.as_ref().map_or(Cell::Null, Cell::from)).collect();
-                    let mut findings = Vec::new();
-                    for (target, _, referenced, reference) in &mut references {
-                        if !reference.exists(cells[*target])? {
-                            let value = values[*target].as_ref().map(Stored::text).unwrap_or_default();
-                            let message = format!("{referenced} has no row with this key");
-                            findings.push(place(*target, Rule::Reference, value, message, "load that row first, or correct the value"));
-                        }
-                    }
-                    if findings.is_empty() {
-                        match upsert.row(&cells)? {
-                            Loaded::Inserted => {
-                                report.counts.inserted += 1;
-                                references
-                                    .iter_mut()
-                                    .filter(|(.., name, _)| *name == entity.name)
-                                    .for_each(|(.., reference)| reference.forget_missing());
-                            }
-                            Loaded::Updated => report.counts.updated += 1,
-                            Loaded::Unchanged => report.counts.unchanged += 1,
-                            Loaded::Refused(reason) => {
-                                let mut finding = place(
-                                    0,
-                                    Rule::Load,
-                                    String::new(),
-                                    format!("the table does not take the row: {reason}"),
-                                    "correct the row, or the table's rule",
-                                );
-                                finding.column.clear();
-                                finding.field.clear();
-                                findings.push(finding);
-                            }
-                        }
-                    }
-                    findings
-                }
-            };
-            if findings.is_empty() {
-                continue;
-            }
-            report.counts.refused += 1;
-            refused.row(sink, &header, line, &raw, &findings)?;
-            for finding in findings {
-                report.findings += 1;
-                sink.finding(finding)?;
+            Piece::Rows(mut block) => {
+                loader.block(&block, sink)?;
+                block.clear();
+                let _ = emptied.try_send(block);
             }
         }
     }
-    Ok(report)
+    Ok(loader.report)
+}
+
+/// Loads blocks, and reports what becomes of their records.
+struct Loader<'a> {
+    import: &'a Import<'a>,
+    entity: &'a Entity,
+    columns: Vec<(usize, bool)>,
+    sequences: Vec<&'a str>,
+    upsert: Upsert<'a>,
+    references: Vec<Referenced<'a>>,
+    header: Vec<u8>,
+    refused: Refused<'a>,
+    report: Report,
+}
+
+struct Referenced<'a> {
+    target: usize,
+    entity: &'a str,
+    reference: Reference<'a>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(import: &'a Import<'a>, format: &'a CsvFormat) -> Result<Loader<'a>, ImportError> {
+        let entity = &*import.project_entity.entity;
+        // What a plan fills depends on the mapping alone, not on the document.
+        let columns = columns_of(import.project_entity);
+        let sequences = sequences_of(import.project_entity);
+        let upsert = import.database.upsert(entity, &columns)?;
+        let mut references = Vec::new();
+        for (target, (field, _)) in columns.iter().enumerate() {
+            if let Some(name) = &entity.fields[*field].references
+                && let Some(referenced) = import.entities.iter().find(|entity| entity.is_called(name))
+            {
+                references.push(Referenced { target, entity: &referenced.name, reference: import.database.reference(referenced)? });
+            }
+        }
+        let refused = Refused { format, begun: false };
+        Ok(Loader { import, entity, columns, sequences, upsert, references, header: Vec::new(), refused, report: Report::default() })
+    }
+
+    fn block(&mut self, block: &Block, sink: &mut dyn Sink) -> Result<(), ImportError> {
+        let mut cells: Vec<Cell<'_>> = Vec::with_capacity(self.columns.len());
+        for entry in block.records() {
+            self.report.counts.read += 1;
+            if entry.findings.is_empty() {
+                cells.clear();
+                cells.extend(entry.values.iter().map(|value| block.cell(*value)));
+                let findings = self.row(&entry, &cells)?;
+                if !findings.is_empty() {
+                    self.refuse(&entry, &findings, sink)?;
+                }
+            } else {
+                self.refuse(&entry, entry.findings, sink)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads a row; its findings when it is refused.
+    fn row(&mut self, entry: &Entry<'_>, cells: &[Cell<'_>]) -> Result<Vec<Finding>, ImportError> {
+        let mut findings = Vec::new();
+        for referenced in &mut self.references {
+            if !referenced.reference.exists(cells[referenced.target])? {
+                let message = format!("{} has no row with this key", referenced.entity);
+                let (rule, hint) = (Rule::Reference, "load that row first, or correct the value");
+                let mut finding = finding(self.entity, entry, rule, message, hint);
+                let field = self.columns[referenced.target].0;
+                finding.column = source_of(self.import.project_entity, field);
+                finding.field = self.entity.fields[field].name.clone();
+                finding.value = cells[referenced.target].text();
+                findings.push(finding);
+            }
+        }
+        if !findings.is_empty() {
+            return Ok(findings);
+        }
+        // Numbers are taken last, and given back by a row that the table refuses: no number is left out.
+        let loaded = if self.sequences.is_empty() {
+            self.upsert.row(cells)?
+        } else {
+            let database = self.import.database;
+            let mut numbers = Vec::new();
+            for value in entry.values {
+                numbers.push(match value {
+                    Value::Sequence(index) => {
+                        let pattern = self.sequences[*index as usize];
+                        Some((pattern, fill(pattern, database.next_number(pattern)?)))
+                    }
+                    _ => None,
+                });
+            }
+            let filled = cells.iter().zip(&numbers).map(|(cell, number)| number.as_ref().map_or(*cell, |(_, text)| Cell::Text(text)));
+            let loaded = self.upsert.row(&filled.collect::<Vec<_>>())?;
+            if matches!(loaded, Loaded::Refused(_)) {
+                numbers.iter().flatten().try_for_each(|(pattern, _)| database.give_back(pattern))?;
+            }
+            loaded
+        };
+        match loaded {
+            Loaded::Inserted => {
+                self.report.counts.inserted += 1;
+                let own = self.references.iter_mut().filter(|referenced| *referenced.entity == self.entity.name);
+                own.for_each(|referenced| referenced.reference.forget_missing());
+            }
+            Loaded::Updated => self.report.counts.updated += 1,
+            Loaded::Unchanged => self.report.counts.unchanged += 1,
+            Loaded::Refused(reason) => {
+                let message = format!("the table does not take the row: {reason}");
+                findings.push(finding(self.entity, entry, Rule::Load, message, "correct the row, or the table's rule"));
+            }
+        }
+        Ok(findings)
+    }
+
+    fn refuse(&mut self, entry: &Entry<'_>, findings: &[Finding], sink: &mut dyn Sink) -> Result<(), ImportError> {
+        self.report.counts.refused += 1;
+        self.refused.row(sink, &self.header, entry.line, entry.raw, findings)?;
+        for finding in findings {
+            self.report.findings += 1;
+            sink.finding(finding.clone())?;
+        }
+        Ok(())
+    }
+}
+
+/// A finding about a record.
+fn finding(entity: &Entity, entry: &Entry<'_>, rule: Rule, message: String, hint: &str) -> Finding {
+    Finding {
+        rule,
+        entity: entity.name.clone(),
+        line: entry.line,
+        row: entry.number,
+        column: String::new(),
+        field: String::new(),
+        value: String::new(),
+        message,
+        hint: hint.to_owned(),
+    }
+}
+
+/// The patterns of number sequences, in the order of [`Plan::sequences`].
+fn sequences_of(project_entity: &ProjectEntity) -> Vec<&str> {
+    let patterns = project_entity.mapping.iter().filter_map(|mapping| match &mapping.source {
+        Source::NumberSequence { pattern, .. } => Some(pattern.as_str()),
+        _ => None,
+    });
+    patterns.collect()
 }
 
 /// The fields a mapping fills, in the order of [`Plan::columns`].
@@ -353,7 +419,6 @@ fn columns_of(project_entity: &ProjectEntity) -> Vec<(usize, bool)> {
 }
 
 fn source_of(project_entity: &ProjectEntity, field: usize) -> String {
-    use crate::model::mapping::Source;
     match project_entity.mapping.iter().find(|mapping| mapping.field == field).map(|mapping| &mapping.source) {
         Some(Source::Column(name)) => name.clone(),
         Some(Source::Number(number)) => number.to_string(),

@@ -1,6 +1,7 @@
 //! The journey in. `receive` → (queue) → `process`, which takes one message through `import`: decode, parse, map, validate (`plan`), load,
 //! report.
 
+pub mod block;
 pub mod import;
 pub mod plan;
 pub mod process;

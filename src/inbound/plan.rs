@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::document::csv::read::{Fault, Record};
-use crate::document::value::{self, Reading, Stored};
-use crate::model::entity::{Entity, FieldKind};
+use super::block::{Block, RECORD_BYTES_MAX, Value};
+use crate::document::record::{Fault, Record};
+use crate::document::value::{self, Read, Reading};
+use crate::model::entity::Entity;
 use crate::model::finding::{Finding, Rule};
 use crate::model::format::{CsvFormat, Format};
 use crate::model::mapping::{Mapping, Source};
@@ -12,26 +13,6 @@ use crate::model::project::ProjectEntity;
 
 /// Characters of a value that a finding shows.
 const VALUE_SHOWN_MAX: usize = 200;
-
-/// A value of a row between mapping and loading.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// Blank.
-    None,
-    /// Ready for the table.
-    Stored(Stored),
-    /// The next number of this sequence, taken when the row is loaded.
-    Sequence(String),
-}
-
-/// A record after mapping and validation.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Row {
-    /// One value for each of [`Plan::columns`].
-    Good(Vec<Value>),
-    /// Refused, with at least one finding.
-    Refused(Vec<Finding>),
-}
 
 /// A mapping compiled against a document.
 pub struct Plan<'a> {
@@ -42,7 +23,15 @@ pub struct Plan<'a> {
     columns: Vec<(usize, bool)>,
     /// The fewest fields a record must have.
     fields_min: usize,
-    by_field: Vec<Option<usize>>,
+    /// Fields that must have a value.
+    needed: Vec<Needed>,
+    sequences: Vec<String>,
+}
+
+struct Needed {
+    field: usize,
+    /// Where its value is; `None` when nothing fills it.
+    target: Option<usize>,
 }
 
 struct Line<'a> {
@@ -53,6 +42,10 @@ struct Line<'a> {
     reading: Reading,
     /// Position in `columns`.
     target: usize,
+    /// Position in `sequences`.
+    sequence: u32,
+    /// Nothing is to be converted.
+    plain: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -77,7 +70,7 @@ impl<'a> Plan<'a> {
             });
         };
         let mut columns: Vec<(usize, bool)> = Vec::new();
-        let mut lines = Vec::new();
+        let (mut lines, mut sequences) = (Vec::new(), Vec::new());
         let mut fields_min = 0;
         for mapping in &project_entity.mapping {
             let column = match &mapping.source {
@@ -106,7 +99,16 @@ impl<'a> Plan<'a> {
                 columns.push((mapping.field, mapping.ignore_blank));
                 columns.len() - 1
             });
+            let sequence = match &mapping.source {
+                Source::NumberSequence { pattern, .. } => {
+                    sequences.push(pattern.clone());
+                    sequences.len() - 1
+                }
+                _ => 0,
+            };
             lines.push(Line {
+                plain: !(mapping.trim || mapping.upper || mapping.lower || !mapping.values.is_empty()),
+                sequence: u32::try_from(sequence).unwrap_or_default(),
                 mapping,
                 column,
                 values: mapping.values.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect(),
@@ -121,8 +123,15 @@ impl<'a> Plan<'a> {
         if !findings.is_empty() {
             return Err(findings);
         }
-        let by_field = (0..entity.fields.len()).map(|field| columns.iter().position(|(mapped, _)| *mapped == field)).collect();
-        Ok(Plan { entity, format, header, lines, columns, fields_min, by_field })
+        let mut needed = Vec::new();
+        for (field, definition) in entity.fields.iter().enumerate() {
+            let target = columns.iter().position(|(mapped, _)| *mapped == field);
+            let (key, keeps) = (entity.key.contains(&field), target.is_some_and(|target| columns[target].1));
+            if key || (definition.required && !keeps) {
+                needed.push(Needed { field, target });
+            }
+        }
+        Ok(Plan { entity, format, header, lines, columns, fields_min, needed, sequences })
     }
 
     /// The fields that a row has values for, and whether a blank keeps what the table has.
@@ -130,37 +139,39 @@ impl<'a> Plan<'a> {
         &self.columns
     }
 
-    /// Maps and validates a record. `number` is its row number, from 1.
-    pub fn apply(&self, record: &Record, number: u64) -> Row {
-        if let Some(finding) = self.check_record(record, number) {
-            return Row::Refused(vec![finding]);
-        }
-        let mut values = vec![Value::None; self.columns.len()];
-        let mut findings = Vec::new();
-        for line in &self.lines {
-            if let Err(finding) = self.map(line, record, number, &mut values) {
+    /// Maps and validates a record into the block. `number` is its row number, from 1.
+    pub fn apply(&self, record: &Record, number: u64, block: &mut Block) {
+        block.record(record.line, number, &record.raw, self.columns.len(), |text, values, findings| {
+            if let Some(finding) = self.check_record(record, number) {
                 findings.push(finding);
+                return;
             }
-        }
-        for (field, definition) in self.entity.fields.iter().enumerate() {
-            let needed = definition.required || self.entity.key.contains(&field);
-            let blank = self.by_field[field].is_none_or(|at| values[at] == Value::None);
-            let keeps = self.by_field[field].is_some_and(|at| self.columns[at].1) && !self.entity.key.contains(&field);
-            if needed && blank && !keeps && !findings.iter().any(|finding: &Finding| finding.field == definition.name) {
-                let line = self.lines.iter().find(|line| line.mapping.field == field);
-                let column = line.map_or_else(String::new, |line| self.column_name(line));
-                let (message, hint) = ("a required value is blank", "fill it in, or give the mapping a default value");
-                findings.push(self.finding(Rule::Required, record, number, &column, &definition.name, "", message, hint));
+            let (begin, own) = (text.len(), findings.len());
+            for line in &self.lines {
+                if let Err(finding) = self.map(line, record, number, begin, text, values) {
+                    findings.push(finding);
+                }
             }
-        }
-        if findings.is_empty() { Row::Good(values) } else { Row::Refused(findings) }
+            for needed in &self.needed {
+                if needed.target.is_some_and(|target| values[target] != Value::None) {
+                    continue;
+                }
+                let name = &self.entity.fields[needed.field].name;
+                if !findings[own..].iter().any(|finding: &Finding| finding.field == *name) {
+                    let line = self.lines.iter().find(|line| line.mapping.field == needed.field);
+                    let column = line.map_or_else(String::new, |line| self.column_name(line));
+                    let (message, hint) = ("a required value is blank", "fill it in, or give the mapping a default value");
+                    findings.push(self.finding(Rule::Required, record, number, &column, name, "", message, hint));
+                }
+            }
+        });
     }
 
     fn check_record(&self, record: &Record, number: u64) -> Option<Finding> {
         let finding = |rule, message: &str, hint: &str| {
             Some(self.finding(rule, record, number, "", "", &String::from_utf8_lossy(&record.raw), message, hint))
         };
-        match record.fault {
+        match &record.fault {
             Some(Fault::Unterminated) => {
                 return finding(
                     Rule::Format,
@@ -180,6 +191,8 @@ impl<'a> Plan<'a> {
                 );
             }
             Some(Fault::Fields) => return finding(Rule::Size, "the record has more than 4,096 fields", "check the delimiter"),
+            Some(Fault::Depth) => return finding(Rule::Size, "the record nests too deep", "correct the document"),
+            Some(Fault::Syntax(message)) => return finding(Rule::Format, message, "correct the record"),
             None => {}
         }
         if self.format.header && record.len() != self.header.len() {
@@ -193,68 +206,86 @@ impl<'a> Plan<'a> {
         None
     }
 
-    fn map(&self, line: &Line<'_>, record: &Record, number: u64, values: &mut [Value]) -> Result<(), Finding> {
+    fn map(
+        &self,
+        line: &Line<'_>,
+        record: &Record,
+        number: u64,
+        begin: usize,
+        out: &mut String,
+        values: &mut [Value],
+    ) -> Result<(), Finding> {
         let mapping = line.mapping;
         let field = &self.entity.fields[mapping.field];
         let complain = |rule, shown: &str, message: &str, hint: &str| {
             Err(self.finding(rule, record, number, &self.column_name(line), &field.name, shown, message, hint))
         };
-        let (bytes, qualified) = match (&mapping.source, line.column.and_then(|column| record.field(column))) {
-            (Source::NumberSequence { pattern, when_blank }, _) => {
+        let (text, exact) = match (&mapping.source, line.column.and_then(|column| record.field(column))) {
+            (Source::NumberSequence { when_blank, .. }, _) => {
                 if !when_blank || values[line.target] == Value::None {
-                    values[line.target] = Value::Sequence(pattern.clone());
+                    values[line.target] = Value::Sequence(line.sequence);
                 }
                 return Ok(());
             }
-            (Source::Value(text), _) => (text.as_bytes(), true),
+            (Source::Value(text), _) => (text.as_str(), true),
             (_, Some(found)) => found,
-            (_, None) => (&b""[..], false),
+            (_, None) => ("", false),
         };
-        // The whole record was checked to be UTF-8; a delimiter of its own bytes cannot cut a character.
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            return complain(Rule::Encoding, "", "the value is no text", "save the document in the stated encoding");
-        };
-        if !qualified && self.format.nulls.iter().any(|null| null == text) {
+        if !exact && self.format.nulls.iter().any(|null| null == text) {
             return Ok(());
         }
-        let trimmed = if mapping.trim { text.trim() } else { text };
         let cased;
-        let text = match (mapping.upper, mapping.lower) {
-            (true, _) => {
-                cased = trimmed.to_uppercase();
-                &cased
-            }
-            (_, true) => {
-                cased = trimmed.to_lowercase();
-                &cased
-            }
-            _ => trimmed,
-        };
-        let text = match line.values.is_empty() {
-            true => text,
-            false => match line.values.get(text).or_else(|| line.values.get("*")) {
-                Some(converted) => converted,
-                None if text.trim().is_empty() => text,
-                None => {
-                    return complain(
-                        Rule::Conversion,
-                        text,
-                        "the mapping's values do not convert it",
-                        "add it to values in the mapping, or a \"*\" for all others",
-                    );
+        let text = if line.plain {
+            text
+        } else {
+            let trimmed = if mapping.trim { text.trim() } else { text };
+            let text = match (mapping.upper, mapping.lower) {
+                (true, _) => {
+                    cased = trimmed.to_uppercase();
+                    &cased
                 }
-            },
+                (_, true) => {
+                    cased = trimmed.to_lowercase();
+                    &cased
+                }
+                _ => trimmed,
+            };
+            match line.values.is_empty() {
+                true => text,
+                false => match line.values.get(text).or_else(|| line.values.get("*")) {
+                    Some(converted) => converted,
+                    None if text.trim().is_empty() => text,
+                    None => {
+                        return complain(
+                            Rule::Conversion,
+                            text,
+                            "the mapping's values do not convert it",
+                            "add it to values in the mapping, or a \"*\" for all others",
+                        );
+                    }
+                },
+            }
         };
-        if text.trim().is_empty() {
+        if text.trim_start().is_empty() {
             return Ok(());
         }
-        values[line.target] = match &field.kind {
-            FieldKind::String { length: None } => Value::Stored(Stored::Text(text.to_owned())),
-            _ => match value::parse(field, text, &line.reading) {
-                Ok(stored) => Value::Stored(stored),
-                Err(wrong) => return complain(wrong.rule, text, &wrong.message, &wrong.hint),
-            },
-        };
+        let start = out.len();
+        if start - begin + text.len() > RECORD_BYTES_MAX {
+            return complain(
+                Rule::Size,
+                text,
+                "the values of the record are larger than 64 MiB together",
+                "map its long values to fewer fields",
+            );
+        }
+        match value::read_into(field, text, &line.reading, out) {
+            Ok(Read::Integer(integer)) => values[line.target] = Value::Integer(integer),
+            Ok(Read::Text) => {
+                let narrow = |at: usize| u32::try_from(at).expect("a block is smaller than 4 GiB");
+                values[line.target] = Value::Text { start: narrow(start), end: narrow(out.len()) };
+            }
+            Err(wrong) => return complain(wrong.rule, text, &wrong.message, &wrong.hint),
+        }
         Ok(())
     }
 
@@ -266,10 +297,9 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The document's column and the name of a field, for findings that are made when the row is loaded.
-    pub fn place(&self, target: usize) -> (String, &str) {
-        let line = self.lines.iter().find(|line| line.target == target);
-        (line.map_or_else(String::new, |line| self.column_name(line)), &self.entity.fields[self.columns[target].0].name)
+    /// The patterns of number sequences, by the index that values carry.
+    pub fn sequences(&self) -> &[String] {
+        &self.sequences
     }
 
     #[expect(clippy::too_many_arguments, reason = "a finding has this many parts")]

@@ -10,6 +10,7 @@ pub mod id;
 pub mod job;
 pub mod mapping;
 pub mod message;
+pub mod path;
 pub mod person;
 pub mod project;
 pub mod retry;

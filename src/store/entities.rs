@@ -278,6 +278,15 @@ impl Writing<'_> {
             .map_err(StoreError::sqlite("take a number"))
     }
 
+    /// Gives the number taken last back: the row that it was taken for was refused.
+    pub fn give_back(&self, pattern: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE entrepot_sequence SET next = next - 1 WHERE pattern = ?1")
+            .and_then(|mut statement| statement.execute([pattern]))
+            .map(|_| ())
+            .map_err(StoreError::sqlite("give a number back"))
+    }
+
     /// Prepares the upsert of an entity. `columns` are positions of mapped fields; for each, whether a blank keeps what is there.
     pub fn upsert(&self, entity: &Entity, columns: &[(usize, bool)]) -> Result<Upsert<'_>, StoreError> {
         let failed = StoreError::sqlite("prepare the upsert");
@@ -346,6 +355,17 @@ pub enum Cell<'a> {
     Integer(i64),
     /// TEXT; valid UTF-8 by construction.
     Text(&'a str),
+}
+
+impl Cell<'_> {
+    /// As text, for messages.
+    pub fn text(&self) -> String {
+        match self {
+            Cell::Null => String::new(),
+            Cell::Integer(value) => value.to_string(),
+            Cell::Text(text) => (*text).to_owned(),
+        }
+    }
 }
 
 impl ToSql for Cell<'_> {

@@ -2,7 +2,7 @@
 
 use crate::model::format::CsvFormat;
 
-use super::read::encode;
+use crate::document::encoding::{encode, mark};
 
 /// Appends records of one dialect to a buffer, in the dialect's encoding.
 pub struct Writer {
@@ -27,11 +27,7 @@ impl Writer {
 
     /// What a document begins with: a byte order mark for UTF-16, nothing for others.
     pub fn begin(&self, into: &mut Vec<u8>) {
-        if self.format.encoding == encoding_rs::UTF_16LE {
-            into.extend([0xFF, 0xFE]);
-        } else if self.format.encoding == encoding_rs::UTF_16BE {
-            into.extend([0xFE, 0xFF]);
-        }
+        mark(self.format.encoding, into);
     }
 
     /// Appends a record; `None` is no value.
@@ -89,8 +85,9 @@ fn push_value(format: &CsvFormat, line: &mut String, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read::{Reader, Record};
+    use super::super::read::Reader;
     use super::*;
+    use crate::document::record::Record;
     use proptest::prelude::*;
 
     proptest! {
@@ -114,7 +111,7 @@ mod tests {
             let (mut record, mut read) = (Record::default(), Vec::new());
             while reader.next_into(&mut record).unwrap() {
                 let fields = (0..record.len()).map(|index| record.field(index).unwrap());
-                read.push(fields.map(|(text, qualified)| (qualified || text != b"NULL").then(|| String::from_utf8(text.to_vec()).unwrap())).collect::<Vec<_>>());
+                read.push(fields.map(|(text, qualified)| (qualified || text != "NULL").then(|| text.to_owned())).collect::<Vec<_>>());
             }
             prop_assert_eq!(read, records);
         }
