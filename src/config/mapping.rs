@@ -2,22 +2,23 @@
 
 use super::problem::suggest;
 use super::section::Section;
+use crate::document::read::path_of;
 use crate::model::entity::{Entity, Field};
-use crate::model::format::CsvFormat;
+use crate::model::format::Format;
 use crate::model::mapping::{Mapping, Source};
 
-pub(super) fn read_mapping(section: &Section<'_>, entity: &Entity, format: &CsvFormat) -> Vec<Mapping> {
+pub(super) fn read_mapping(section: &Section<'_>, entity: &Entity, format: &Format) -> Vec<Mapping> {
     if !section.has("mapping") {
         section.item("mapping");
         let source =
-            |index: usize, field: &Field| if format.header { Source::Column(field.name.clone()) } else { Source::Number(index + 1) };
+            |index: usize, field: &Field| if format.is_numbered() { Source::Number(index + 1) } else { Source::Column(field.name.clone()) };
         return entity.fields.iter().enumerate().map(|(index, field)| Mapping::plain(source(index, field), index)).collect();
     }
     let mut mappings: Vec<Mapping> = Vec::new();
     for line in section.sections("mapping") {
         let source = match line.item("source") {
             Some(item) => match (item.as_str(), item.as_integer()) {
-                (Some(name), _) if !format.header => {
+                (Some(name), _) if format.is_numbered() => {
                     line.problem(
                         "source",
                         format!("\"{name}\" is a name, and the document has no header"),
@@ -25,8 +26,22 @@ pub(super) fn read_mapping(section: &Section<'_>, entity: &Entity, format: &CsvF
                     );
                     None
                 }
-                (Some(name), _) => Some(Source::Column(name.to_owned())),
-                (_, Some(number)) if (1..=4096).contains(&number) => usize::try_from(number).ok().map(Source::Number),
+                (Some(name), _) => match path_of(format, name) {
+                    Err(reason) if format.nests() => {
+                        line.problem(
+                            "source",
+                            format!("\"{name}\" is no path: {reason}"),
+                            "as in \"Name\", \"@id\", \"../Date\" or \"a/b[1]/c\"",
+                        );
+                        None
+                    }
+                    _ => Some(Source::Column(name.to_owned())),
+                },
+                (_, Some(_)) if format.nests() => {
+                    line.problem("source", "a document that nests has no columns to count", "write a name or a path");
+                    None
+                }
+                (_, Some(number)) if (1..=16_384).contains(&number) => usize::try_from(number).ok().map(Source::Number),
                 _ => {
                     line.problem("source", "a source is a column's name, or its number from 1", "");
                     None

@@ -53,7 +53,7 @@ pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>]) -> Vec
 
 fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], direction: Option<Direction>) -> Option<ProjectEntity> {
     let label = section.name("entity");
-    let format = section.section("format").map_or(Some(CsvFormat::default()), |format| {
+    let format = section.section("format").map_or(Some(Format::Csv(CsvFormat::default())), |format| {
         let read = read_format(&format);
         format.finish();
         read
@@ -111,7 +111,7 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
         }
         condition.finish();
     }
-    Some(ProjectEntity { entity: entity.clone(), format: Format::Csv(format), mapping, unit, level, sequence, filter, fields })
+    Some(ProjectEntity { entity: entity.clone(), format, mapping, unit, level, sequence, filter, fields })
 }
 
 fn read_condition(section: &Section<'_>, index: usize, field: &Field) -> Option<Condition> {

@@ -10,12 +10,13 @@ use chrono_tz::Tz;
 
 use crate::model::entity::{Decimal, Field, FieldKind};
 use crate::model::finding::Rule;
+use crate::model::format::Numbers;
 
 /// How values are written in a document.
 #[derive(Clone, Debug)]
 pub struct Reading {
-    /// `.` or `,`.
-    pub decimal_separator: u8,
+    /// Separators of decimals and thousands.
+    pub numbers: Numbers,
     /// strftime patterns, tried in order before the ISO forms.
     pub date_formats: Vec<String>,
     /// Of datetimes without an offset; UTC when `None`.
@@ -24,7 +25,7 @@ pub struct Reading {
 
 impl Default for Reading {
     fn default() -> Self {
-        Reading { decimal_separator: b'.', date_formats: Vec::new(), time_zone: None }
+        Reading { numbers: Numbers::default(), date_formats: Vec::new(), time_zone: None }
     }
 }
 
@@ -88,12 +89,15 @@ pub fn read_into(field: &Field, text: &str, reading: &Reading, out: &mut String)
             out.push_str(text);
         }
         FieldKind::Integer => {
-            let value = integer(text.trim())?;
+            let mut plain = String::new();
+            let value = integer(ungrouped(text.trim(), reading.numbers, &mut plain))?;
             within(field, || Decimal { units: i128::from(value), scale: 0 })?;
             return Ok(Read::Integer(value));
         }
         FieldKind::Decimal { precision, scale } => {
-            let digits = decimal_digits(text.trim(), *precision, *scale, reading.decimal_separator)?;
+            let mut plain = String::new();
+            let digits =
+                decimal_digits(ungrouped(text.trim(), reading.numbers, &mut plain), *precision, *scale, reading.numbers.decimal_separator)?;
             within(field, || digits.value())?;
             digits.write(out);
         }
@@ -125,6 +129,19 @@ fn string(text: &str, length: Option<u32>) -> Result<(), Wrong> {
         }
     }
     Ok(())
+}
+
+/// A number without its thousands separators; as it is when it has none, or when groups are not of three digits: then it is wrong.
+fn ungrouped<'a>(text: &'a str, numbers: Numbers, plain: &'a mut String) -> &'a str {
+    let Some(separator) = numbers.thousands_separator.filter(|separator| text.contains(*separator)) else { return text };
+    let whole = text.split(numbers.decimal_separator).next().unwrap_or_default();
+    let mut groups = whole.trim_start_matches(['+', '-']).split(separator);
+    let first = groups.next().is_some_and(|first| (1..=3).contains(&first.len()));
+    if !first || !groups.all(|group| group.len() == 3) || text[whole.len()..].contains(separator) {
+        return text;
+    }
+    plain.extend(text.chars().filter(|c| *c != separator));
+    plain
 }
 
 fn integer(text: &str) -> Result<i64, Wrong> {
@@ -174,9 +191,8 @@ impl Digits<'_> {
     }
 }
 
-fn decimal_digits(text: &str, precision: u8, scale: u8, separator: u8) -> Result<Digits<'_>, Wrong> {
+fn decimal_digits(text: &str, precision: u8, scale: u8, separator: char) -> Result<Digits<'_>, Wrong> {
     let shape = || {
-        let separator = char::from(separator);
         wrong(
             Rule::Type,
             format!("expected a decimal number with \"{separator}\""),
@@ -188,7 +204,7 @@ fn decimal_digits(text: &str, precision: u8, scale: u8, separator: u8) -> Result
         Some(b'+') => (false, &text[1..]),
         _ => (false, text),
     };
-    let (whole, part) = digits.split_once(char::from(separator)).unwrap_or((digits, ""));
+    let (whole, part) = digits.split_once(separator).unwrap_or((digits, ""));
     if (whole.is_empty() && part.is_empty()) || !whole.bytes().chain(part.bytes()).all(|digit| digit.is_ascii_digit()) {
         return Err(shape());
     }
@@ -229,7 +245,7 @@ pub fn decimal_text(value: Decimal) -> String {
 pub fn parse_decimal(text: &str) -> Option<Decimal> {
     let part = text.split_once('.').map_or(0, |(_, part)| part.len());
     let scale = u8::try_from(part).ok().filter(|scale| *scale <= 28)?;
-    decimal_digits(text, 38, scale, b'.').ok().map(|digits| digits.value())
+    decimal_digits(text, 38, scale, '.').ok().map(|digits| digits.value())
 }
 
 /// Compares two decimals exactly.
@@ -456,7 +472,7 @@ mod tests {
     #[test]
     fn patterns_zones_separators_and_bounds_are_those_of_the_configuration() {
         let reading = Reading {
-            decimal_separator: b',',
+            numbers: Numbers { decimal_separator: ',', thousands_separator: None },
             date_formats: vec!["%m/%d/%Y %H:%M".into(), "%d.%m.%Y".into()],
             time_zone: Some(chrono_tz::Europe::Amsterdam),
         };

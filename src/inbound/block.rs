@@ -4,7 +4,9 @@
 //! used again.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use crate::document::record::{Frame, Record};
 use crate::model::finding::Finding;
 use crate::store::entities::Cell;
 
@@ -50,6 +52,7 @@ struct Head {
     raw: Range<usize>,
     values: Range<usize>,
     findings: Range<usize>,
+    frames: Option<Arc<Vec<Frame>>>,
 }
 
 /// A record of a block.
@@ -61,6 +64,8 @@ pub struct Entry<'a> {
     pub number: u64,
     /// Its exact text, for the file of refused rows: a good row may still be refused when it is loaded.
     pub raw: &'a [u8],
+    /// The elements that it stands in, in documents that nest.
+    pub frames: Option<&'a Arc<Vec<Frame>>>,
     /// One value for each of the plan's columns; none when it has findings.
     pub values: &'a [Value],
     /// Why it is refused.
@@ -94,14 +99,13 @@ impl Block {
     /// Adds a record; `fill` sets its values and returns its findings.
     pub fn record(
         &mut self,
-        line: u64,
+        record: &Record,
         number: u64,
-        raw: &[u8],
         columns: usize,
         fill: impl FnOnce(&mut String, &mut [Value], &mut Vec<Finding>),
     ) {
         let (text, values, findings, from) = (self.text.len(), self.values.len(), self.findings.len(), self.raw.len());
-        self.raw.extend_from_slice(raw);
+        self.raw.extend_from_slice(&record.raw);
         self.values.resize(values + columns, Value::None);
         fill(&mut self.text, &mut self.values[values..], &mut self.findings);
         if self.findings.len() > findings {
@@ -109,8 +113,9 @@ impl Block {
             self.text.truncate(text);
         }
         self.records.push(Head {
-            line,
+            line: record.line,
             number,
+            frames: record.frames.clone(),
             raw: from..self.raw.len(),
             values: values..self.values.len(),
             findings: findings..self.findings.len(),
@@ -123,6 +128,7 @@ impl Block {
             line: head.line,
             number: head.number,
             raw: &self.raw[head.raw.clone()],
+            frames: head.frames.as_ref(),
             values: &self.values[head.values.clone()],
             findings: &self.findings[head.findings.clone()],
         })

@@ -6,21 +6,23 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::block::{Block, Entry, Value};
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use crate::clock::Stopwatch;
-use crate::document::csv::read::Reader;
-use crate::document::csv::write;
-use crate::document::encoding::encode;
+use crate::document::broken::Broken;
+use crate::document::read::{self, Layout, Take};
 use crate::document::record::Record;
+use crate::document::refused::{self, Refused};
+use crate::document::write::Unwritable;
 use crate::model::entity::Entity;
 use crate::model::execution::RowCounts;
 use crate::model::finding::{Finding, Rule};
-use crate::model::format::{CsvFormat, Format};
+use crate::model::format::Format;
 use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
 use crate::model::time::Timestamp;
@@ -117,15 +119,16 @@ impl From<StoreError> for ImportError {
 }
 
 enum Piece {
-    Header(Vec<u8>),
+    /// The document's encoding, its header's exact text, and how many columns it has.
+    Begun(&'static encoding_rs::Encoding, Vec<u8>, usize),
     Rows(Block),
+    /// Nothing of the document may be loaded.
     DocumentRefused(Vec<Finding>),
     Failed(io::Error),
 }
 
 /// Runs an import. On an error nothing is loaded.
 pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink) -> Result<Report, ImportError> {
-    let Format::Csv(format) = &import.project_entity.format;
     let watch = Stopwatch::start();
     import.database.begin()?;
     let result = std::thread::scope(|scope| {
@@ -134,11 +137,11 @@ pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink)
         let project_entity = import.project_entity;
         let parser = std::thread::Builder::new().name("import-parse".into()).spawn_scoped(scope, move || {
             let watch = Stopwatch::start();
-            parse(project_entity, format, document, &sender, &empties);
+            parse(project_entity, document, &sender, &empties);
             watch.elapsed_ms()
         });
         let parser = parser.map_err(ImportError::ReadPayload)?;
-        let mut report = load(import, format, receiver, &emptied, sink)?;
+        let mut report = load(import, receiver, &emptied, sink)?;
         // Its receiver is gone or it has sent its last piece: it ends.
         report.parse_ms = parser.join().unwrap_or_default();
         Ok(report)
@@ -163,87 +166,127 @@ pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink)
 }
 
 /// The parsing thread. Ends early when nobody listens any more.
-fn parse(project_entity: &ProjectEntity, format: &CsvFormat, document: impl Read, sender: &SyncSender<Piece>, empties: &Receiver<Block>) {
-    if let Err(error) = parse_all(project_entity, format, document, sender, empties) {
-        let _ = sender.send(Piece::Failed(error));
+fn parse(project_entity: &ProjectEntity, document: impl Read, sender: &SyncSender<Piece>, empties: &Receiver<Block>) {
+    let mut parsing = Parsing {
+        project_entity,
+        sender,
+        empties,
+        encoding: project_entity.format.encoding(),
+        plan: None,
+        block: Block::default(),
+        number: 0,
+        refused: Vec::new(),
+    };
+    let ended = read::read(document, &project_entity.format, plan::asked(project_entity), &mut parsing);
+    let _ = parsing.send();
+    let last = match ended {
+        Err(Broken::Source(error)) => Piece::Failed(error),
+        Err(Broken::Document { line, message, hint }) => Piece::DocumentRefused(vec![parsing.about_the_document(line, message, hint)]),
+        Ok(()) if !parsing.refused.is_empty() => Piece::DocumentRefused(parsing.refused),
+        Ok(()) => return,
+    };
+    let _ = sender.send(last);
+}
+
+struct Parsing<'a> {
+    project_entity: &'a ProjectEntity,
+    sender: &'a SyncSender<Piece>,
+    empties: &'a Receiver<Block>,
+    encoding: &'static encoding_rs::Encoding,
+    plan: Option<Plan<'a>>,
+    block: Block,
+    number: u64,
+    refused: Vec<Finding>,
+}
+
+impl Parsing<'_> {
+    fn send(&mut self) -> ControlFlow<()> {
+        if self.block.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let next = self.empties.try_recv().unwrap_or_default();
+        match self.sender.send(Piece::Rows(std::mem::replace(&mut self.block, next))) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+
+    fn about_the_document(&self, line: u64, message: String, hint: String) -> Finding {
+        Finding {
+            rule: Rule::Format,
+            entity: self.project_entity.entity.name.clone(),
+            line,
+            row: 0,
+            column: String::new(),
+            field: String::new(),
+            value: String::new(),
+            message,
+            hint,
+        }
     }
 }
 
-fn parse_all(
-    project_entity: &ProjectEntity,
-    format: &CsvFormat,
-    document: impl Read,
-    sender: &SyncSender<Piece>,
-    empties: &Receiver<Block>,
-) -> io::Result<()> {
-    let mut reader = Reader::new(document, format);
-    let mut record = Record::default();
-    for _ in 0..format.skip_first {
-        reader.next_into(&mut record)?;
+impl Take for Parsing<'_> {
+    fn encoding(&mut self, encoding: &'static encoding_rs::Encoding) {
+        self.encoding = encoding;
     }
-    let mut header = None;
-    if format.header {
-        if reader.next_into(&mut record)? {
-            header = Some((record.line, record.texts().map(str::to_owned).collect()));
-            if sender.send(Piece::Header(record.raw.clone())).is_err() {
-                return Ok(());
+
+    fn layout(&mut self, layout: &Layout) -> ControlFlow<()> {
+        let (raw, columns) = match layout {
+            Layout::Named { raw, names, .. } => (raw.clone(), names.len()),
+            Layout::Numbered | Layout::Asked => (Vec::new(), 0),
+        };
+        if self.sender.send(Piece::Begun(self.encoding, raw, columns)).is_err() {
+            return ControlFlow::Break(());
+        }
+        match Plan::new(self.project_entity, layout) {
+            Ok(plan) => {
+                self.plan = Some(plan);
+                ControlFlow::Continue(())
             }
-        } else {
-            header = Some((1, Vec::new()));
+            Err(findings) => {
+                self.refused = findings;
+                ControlFlow::Break(())
+            }
         }
     }
-    let plan = match Plan::new(project_entity, header) {
-        Ok(plan) => plan,
-        Err(findings) => {
-            let _ = sender.send(Piece::DocumentRefused(findings));
-            return Ok(());
+
+    fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
+        self.number += 1;
+        if let Some(plan) = &self.plan {
+            plan.apply(record, self.number, &mut self.block);
         }
-    };
-    let mut held: std::collections::VecDeque<Record> = std::collections::VecDeque::new();
-    let mut block = Block::default();
-    let mut number = 0;
-    loop {
-        let more = reader.next_into(&mut record)?;
-        if more && format.skip_last > 0 {
-            held.push_back(std::mem::take(&mut record));
-            if held.len() <= format.skip_last as usize {
-                continue;
-            }
-            record = held.pop_front().expect("more records are held than are skipped");
-        }
-        if more {
-            number += 1;
-            plan.apply(&record, number, &mut block);
-        }
-        if block.is_full() || (!more && !block.is_empty()) {
-            let next = empties.try_recv().unwrap_or_default();
-            if sender.send(Piece::Rows(std::mem::replace(&mut block, next))).is_err() {
-                return Ok(());
-            }
-        }
-        if !more {
-            return Ok(());
-        }
+        if self.block.is_full() { self.send() } else { ControlFlow::Continue(()) }
+    }
+
+    fn nothing_found(&mut self, seen: &[String]) {
+        let place = match &self.project_entity.format {
+            Format::Xml(xml) => xml.record.as_ref().map_or("/*/*".to_owned(), ToString::to_string),
+            Format::Json(json) => json.record.as_ref().map_or_else(String::new, ToString::to_string),
+            _ => String::new(),
+        };
+        let message = format!("the document has no record at {place}");
+        let hint = format!("it has {}; correct record in the format", seen.join(", "));
+        self.refused.push(self.about_the_document(0, message, hint));
     }
 }
 
 /// The loading thread.
-fn load(
-    import: &Import<'_>,
-    format: &CsvFormat,
-    pieces: Receiver<Piece>,
-    emptied: &SyncSender<Block>,
-    sink: &mut dyn Sink,
-) -> Result<Report, ImportError> {
-    let mut loader = Loader::new(import, format)?;
+fn load(import: &Import<'_>, pieces: Receiver<Piece>, emptied: &SyncSender<Block>, sink: &mut dyn Sink) -> Result<Report, ImportError> {
+    let mut loader = Loader::new(import)?;
     for piece in pieces {
         if import.stop.load(Ordering::Relaxed) {
             return Err(ImportError::Stopped);
         }
         match piece {
-            Piece::Header(raw) => loader.header = raw,
+            Piece::Begun(encoding, header, columns) => {
+                loader.refused = Refused::new(&import.project_entity.format, encoding, header, columns);
+            }
             Piece::Failed(error) => return Err(ImportError::ReadPayload(error)),
             Piece::DocumentRefused(findings) => {
+                // What came before the fault is taken back: half a document is no document.
+                import.database.begin_again()?;
+                loader.report.counts = RowCounts::default();
                 loader.report.document_refused = true;
                 for finding in findings {
                     loader.report.findings += 1;
@@ -257,6 +300,7 @@ fn load(
             }
         }
     }
+    loader.end(sink)?;
     Ok(loader.report)
 }
 
@@ -268,8 +312,9 @@ struct Loader<'a> {
     sequences: Vec<&'a str>,
     upsert: Upsert<'a>,
     references: Vec<Referenced<'a>>,
-    header: Vec<u8>,
-    refused: Refused<'a>,
+    refused: Refused,
+    /// Bytes for the file of refused rows.
+    refused_bytes: Vec<u8>,
     report: Report,
 }
 
@@ -280,7 +325,7 @@ struct Referenced<'a> {
 }
 
 impl<'a> Loader<'a> {
-    fn new(import: &'a Import<'a>, format: &'a CsvFormat) -> Result<Loader<'a>, ImportError> {
+    fn new(import: &'a Import<'a>) -> Result<Loader<'a>, ImportError> {
         let entity = &*import.project_entity.entity;
         // What a plan fills depends on the mapping alone, not on the document.
         let columns = columns_of(import.project_entity);
@@ -294,8 +339,10 @@ impl<'a> Loader<'a> {
                 references.push(Referenced { target, entity: &referenced.name, reference: import.database.reference(referenced)? });
             }
         }
-        let refused = Refused { format, begun: false };
-        Ok(Loader { import, entity, columns, sequences, upsert, references, header: Vec::new(), refused, report: Report::default() })
+        let format = &import.project_entity.format;
+        let refused = Refused::new(format, format.encoding(), Vec::new(), 0);
+        let report = Report::default();
+        Ok(Loader { import, entity, columns, sequences, upsert, references, refused, refused_bytes: Vec::new(), report })
     }
 
     fn block(&mut self, block: &Block, sink: &mut dyn Sink) -> Result<(), ImportError> {
@@ -372,15 +419,37 @@ impl<'a> Loader<'a> {
         Ok(findings)
     }
 
+    fn end(&mut self, sink: &mut dyn Sink) -> Result<(), ImportError> {
+        if self.report.counts.refused > 0 {
+            self.refused.end(&mut self.refused_bytes).map_err(unwritable)?;
+            self.flush(sink)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, sink: &mut dyn Sink) -> Result<(), ImportError> {
+        if !self.refused_bytes.is_empty() {
+            sink.refused_rows()?.write_all(&self.refused_bytes).map_err(ImportError::WriteRefused)?;
+            self.refused_bytes.clear();
+        }
+        Ok(())
+    }
+
     fn refuse(&mut self, entry: &Entry<'_>, findings: &[Finding], sink: &mut dyn Sink) -> Result<(), ImportError> {
         self.report.counts.refused += 1;
-        self.refused.row(sink, &self.header, entry.line, entry.raw, findings)?;
+        let refused = refused::Entry { line: entry.line, raw: entry.raw, frames: entry.frames };
+        self.refused.record(refused, findings, &mut self.refused_bytes).map_err(unwritable)?;
+        self.flush(sink)?;
         for finding in findings {
             self.report.findings += 1;
             sink.finding(finding.clone())?;
         }
         Ok(())
     }
+}
+
+fn unwritable(reason: Unwritable) -> ImportError {
+    ImportError::WriteRefused(io::Error::other(reason.to_string()))
 }
 
 /// A finding about a record.
@@ -433,62 +502,6 @@ fn fill(pattern: &str, number: u64) -> String {
     match pattern.find('#') {
         Some(at) => format!("{}{digits}{}", &pattern[..at], pattern[at..].trim_start_matches('#')),
         None => format!("{pattern}{digits}"),
-    }
-}
-
-/// The file of refused rows: the document's own header and records, with two columns more that say where they stood and what is wrong. Mended
-/// and sent again, the two are ignored, because nothing maps them.
-struct Refused<'a> {
-    format: &'a CsvFormat,
-    begun: bool,
-}
-
-impl Refused<'_> {
-    fn row(&mut self, sink: &mut dyn Sink, header: &[u8], line: u64, raw: &[u8], findings: &[Finding]) -> Result<(), ImportError> {
-        let mut text = Vec::new();
-        let writer = write::Writer::new(self.format);
-        if !self.begun {
-            writer.begin(&mut text);
-            if self.format.header {
-                self.line(&mut text, header, "Entrepot line", "Entrepot reason");
-            }
-            self.begun = true;
-        }
-        let reasons: Vec<String> = findings
-            .iter()
-            .map(|finding| match finding.column.is_empty() {
-                true => finding.message.clone(),
-                false => format!("{}: {}", finding.column, finding.message),
-            })
-            .collect();
-        self.line(&mut text, raw, &line.to_string(), &reasons.join("; "));
-        sink.refused_rows()?.write_all(&text).map_err(ImportError::WriteRefused)
-    }
-
-    fn line(&self, into: &mut Vec<u8>, raw: &[u8], line: &str, reason: &str) {
-        // Without a qualifier a reason must not look like two fields.
-        let reason = match self.format.qualifier {
-            None => reason.replace(&self.format.delimiter, " ").replace(['\r', '\n'], " "),
-            Some(_) => reason.to_owned(),
-        };
-        let mut tail = Vec::new();
-        let plain = CsvFormat { encoding: encoding_rs::UTF_8, ..self.format.clone() };
-        // UTF-8 can say everything.
-        let _ = write::Writer::new(&plain).record([Some(line), Some(reason.as_str())], &mut tail);
-        let start = into.len();
-        into.extend_from_slice(raw);
-        into.extend_from_slice(self.format.delimiter.as_bytes());
-        into.extend_from_slice(&tail);
-        if self.format.encoding != encoding_rs::UTF_8 {
-            let text = String::from_utf8_lossy(&into[start..]).into_owned();
-            into.truncate(start);
-            // A character that the encoding lacks can only stand in our own words.
-            let ascii = || text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect::<String>();
-            if encode(&text, self.format.encoding, into).is_err() {
-                into.truncate(start);
-                let _ = encode(&ascii(), self.format.encoding, into);
-            }
-        }
     }
 }
 

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use super::block::{Block, RECORD_BYTES_MAX, Value};
+use crate::document::read::{Layout, path_of};
 use crate::document::record::{Fault, Record};
 use crate::document::value::{self, Read, Reading};
 use crate::model::entity::Entity;
 use crate::model::finding::{Finding, Rule};
-use crate::model::format::{CsvFormat, Format};
+use crate::model::format::Format;
 use crate::model::mapping::{Mapping, Source};
+use crate::model::path::{Path, alike};
 use crate::model::project::ProjectEntity;
 
 /// Characters of a value that a finding shows.
@@ -17,8 +19,11 @@ const VALUE_SHOWN_MAX: usize = 200;
 /// A mapping compiled against a document.
 pub struct Plan<'a> {
     entity: &'a Entity,
-    format: &'a CsvFormat,
-    header: Vec<String>,
+    format: &'a Format,
+    /// Names of columns, when records are as wide as these are many.
+    header: Option<Vec<String>>,
+    /// Records may be narrower.
+    ragged: bool,
     lines: Vec<Line<'a>>,
     columns: Vec<(usize, bool)>,
     /// The fewest fields a record must have.
@@ -48,15 +53,31 @@ struct Line<'a> {
     plain: bool,
 }
 
+/// The values that records of a document that nests are asked for, in the order of the mapping.
+pub fn asked(project_entity: &ProjectEntity) -> Vec<Path> {
+    if !project_entity.format.nests() {
+        return Vec::new();
+    }
+    let path = |mapping: &Mapping| match &mapping.source {
+        // The configuration has refused what is no path.
+        Source::Column(name) => path_of(&project_entity.format, name).ok(),
+        _ => None,
+    };
+    project_entity.mapping.iter().filter_map(path).collect()
+}
+
 impl<'a> Plan<'a> {
-    /// Compiles. `header` is the document's header when its format has one. The findings say which columns are missing.
-    pub fn new(project_entity: &'a ProjectEntity, header: Option<(u64, Vec<String>)>) -> Result<Plan<'a>, Vec<Finding>> {
-        let Format::Csv(format) = &project_entity.format;
-        let entity = &*project_entity.entity;
-        let (header_line, header) = header.unwrap_or_default();
+    /// Compiles. The findings say which columns are missing.
+    pub fn new(project_entity: &'a ProjectEntity, layout: &Layout) -> Result<Plan<'a>, Vec<Finding>> {
+        let (format, entity) = (&project_entity.format, &*project_entity.entity);
+        let (header_line, header) = match layout {
+            Layout::Named { line, names, .. } => (*line, Some(names.clone())),
+            Layout::Numbered | Layout::Asked => (0, None),
+        };
+        let names = header.as_deref().unwrap_or_default();
         let mut findings = Vec::new();
         let mut refuse = |column: &str, field: usize, message: String| {
-            let present = header.iter().map(|name| name.trim()).collect::<Vec<_>>().join(", ");
+            let present = names.iter().map(|name| name.trim()).collect::<Vec<_>>().join(", ");
             findings.push(Finding {
                 rule: Rule::Header,
                 entity: entity.name.clone(),
@@ -66,18 +87,26 @@ impl<'a> Plan<'a> {
                 field: entity.fields[field].name.clone(),
                 value: String::new(),
                 message,
-                hint: format!("the document has the columns {}; add the column, or correct the mapping", cut(&present, 1000)),
+                hint: trap(format, names).unwrap_or_else(|| {
+                    format!("the document has the columns {}; add the column, or correct the mapping", cut(&present, 1000))
+                }),
             });
         };
+        let mut asked = 0;
         let mut columns: Vec<(usize, bool)> = Vec::new();
         let (mut lines, mut sequences) = (Vec::new(), Vec::new());
         let mut fields_min = 0;
         for mapping in &project_entity.mapping {
             let column = match &mapping.source {
                 Source::Column(name) => {
-                    let mut found =
-                        header.iter().enumerate().filter(|(_, column)| column.trim().eq_ignore_ascii_case(name.trim())).map(|(at, _)| at);
-                    match (found.next(), found.next()) {
+                    let (first, second) = match layout {
+                        Layout::Asked => {
+                            asked += 1;
+                            (Some(asked - 1), None)
+                        }
+                        _ => named(names, name),
+                    };
+                    match (first, second) {
                         (Some(at), None) => Some(at),
                         (Some(_), Some(_)) => {
                             refuse(name, mapping.field, format!("the column \"{name}\" stands twice in the header"));
@@ -112,11 +141,7 @@ impl<'a> Plan<'a> {
                 mapping,
                 column,
                 values: mapping.values.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect(),
-                reading: Reading {
-                    decimal_separator: u8::try_from(format.decimal_separator).unwrap_or(b'.'),
-                    date_formats: mapping.date_formats.clone(),
-                    time_zone: mapping.time_zone,
-                },
+                reading: Reading { numbers: format.numbers(), date_formats: mapping.date_formats.clone(), time_zone: mapping.time_zone },
                 target,
             });
         }
@@ -131,7 +156,8 @@ impl<'a> Plan<'a> {
                 needed.push(Needed { field, target });
             }
         }
-        Ok(Plan { entity, format, header, lines, columns, fields_min, needed, sequences })
+        let ragged = matches!(format, Format::Csv(csv) if csv.ragged);
+        Ok(Plan { entity, format, header, ragged, lines, columns, fields_min, needed, sequences })
     }
 
     /// The fields that a row has values for, and whether a blank keeps what the table has.
@@ -141,7 +167,7 @@ impl<'a> Plan<'a> {
 
     /// Maps and validates a record into the block. `number` is its row number, from 1.
     pub fn apply(&self, record: &Record, number: u64, block: &mut Block) {
-        block.record(record.line, number, &record.raw, self.columns.len(), |text, values, findings| {
+        block.record(record, number, self.columns.len(), |text, values, findings| {
             if let Some(finding) = self.check_record(record, number) {
                 findings.push(finding);
                 return;
@@ -180,7 +206,7 @@ impl<'a> Plan<'a> {
                 );
             }
             Some(Fault::Encoding) => {
-                let message = format!("the record is no text in {}", self.format.encoding.name());
+                let message = format!("the record is no text in {}", self.format.encoding().name());
                 return finding(Rule::Encoding, &message, "save the document in that encoding, or set encoding in the format");
             }
             Some(Fault::Size) => {
@@ -195,13 +221,24 @@ impl<'a> Plan<'a> {
             Some(Fault::Syntax(message)) => return finding(Rule::Format, message, "correct the record"),
             None => {}
         }
-        if self.format.header && record.len() != self.header.len() {
-            let message = format!("{} fields, the header has {}", record.len(), self.header.len());
-            return finding(Rule::Columns, &message, "check for a delimiter inside a value that is not qualified");
+        if let Some(header) = &self.header {
+            let more = || (header.len()..record.len()).any(|at| record.field(at).is_some_and(|(text, _)| !text.trim().is_empty()));
+            let fits = match self.ragged {
+                true => record.len() <= header.len() || !more(),
+                false => record.len() == header.len(),
+            };
+            if !fits {
+                let message = format!("{} fields, the header has {}", record.len(), header.len());
+                return finding(Rule::Columns, &message, "check for a delimiter inside a value that is not qualified");
+            }
         }
-        if record.len() < self.fields_min {
+        if record.len() < self.fields_min && !self.ragged && self.header.is_none() {
             let message = format!("{} fields, the mapping needs {}", record.len(), self.fields_min);
-            return finding(Rule::Columns, &message, "check the delimiter, or correct the mapping");
+            let hint = match (self.format, record.field(0)) {
+                (Format::Csv(csv), Some((text, _))) if record.len() == 1 => other_delimiter(text, &csv.delimiter),
+                _ => None,
+            };
+            return finding(Rule::Columns, &message, hint.as_deref().unwrap_or("check the delimiter, or correct the mapping"));
         }
         None
     }
@@ -231,7 +268,7 @@ impl<'a> Plan<'a> {
             (_, Some(found)) => found,
             (_, None) => ("", false),
         };
-        if !exact && self.format.nulls.iter().any(|null| null == text) {
+        if !exact && self.format.nulls().iter().any(|null| null == text) {
             return Ok(());
         }
         let cased;
@@ -291,7 +328,10 @@ impl<'a> Plan<'a> {
 
     fn column_name(&self, line: &Line<'_>) -> String {
         match (&line.mapping.source, line.column) {
-            (Source::Column(_), Some(column)) => self.header[column].trim().to_owned(),
+            (Source::Column(name), column) => {
+                let header = self.header.as_ref().zip(column).and_then(|(header, column)| header.get(column));
+                header.map_or(name.as_str(), |name| name.trim()).to_owned()
+            }
             (Source::Number(number), _) => number.to_string(),
             _ => String::new(),
         }
@@ -316,6 +356,42 @@ impl<'a> Plan<'a> {
             hint: hint.to_owned(),
         }
     }
+}
+
+/// The positions of columns that a mapping means: that of its name, or one that differs in spaces and underscores only.
+fn named(names: &[String], name: &str) -> (Option<usize>, Option<usize>) {
+    let positions = |same: &dyn Fn(&str) -> bool| {
+        let mut found = names.iter().enumerate().filter(|(_, column)| same(column.trim())).map(|(at, _)| at);
+        (found.next(), found.next())
+    };
+    match positions(&|column| column.eq_ignore_ascii_case(name.trim())) {
+        (None, _) => positions(&|column| alike(column, name.trim())),
+        found => found,
+    }
+}
+
+/// What a header that lacks columns may be instead.
+fn trap(format: &Format, names: &[String]) -> Option<String> {
+    let Format::Csv(csv) = format else { return None };
+    if let [one] = names
+        && let Some(hint) = other_delimiter(one, &csv.delimiter)
+    {
+        return Some(hint);
+    }
+    let value =
+        |name: &String| name.trim().is_empty() || name.trim().parse::<f64>().is_ok() || name.trim().starts_with("20") || name.contains('@');
+    let values = names.iter().filter(|name| value(name)).count();
+    (names.len() > 1 && values * 2 >= names.len()).then(|| {
+        "the first record looks like values, not like names: add the header, or set header = false and map columns by number".into()
+    })
+}
+
+/// The delimiter that a record of one field seems to have.
+fn other_delimiter(text: &str, stated: &str) -> Option<String> {
+    let count = |delimiter: &&str| text.matches(*delimiter).count();
+    let candidates = [";", ",", "\t", "|", ":"];
+    let best = candidates.into_iter().filter(|delimiter| *delimiter != stated && count(delimiter) > 0).max_by_key(count)?;
+    Some(format!("the document seems to be delimited by {best:?}, and the format says {stated:?}: set delimiter = {best:?} in the format"))
 }
 
 fn cut(text: &str, most: usize) -> String {

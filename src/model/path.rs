@@ -96,6 +96,16 @@ impl Path {
         Path { text: name.trim().to_owned(), absolute: false, steps: vec![Step { deep: false, to, predicates: Vec::new() }] }
     }
 
+    /// The whole document.
+    pub fn whole() -> Path {
+        Path::absolute(Vec::new())
+    }
+
+    /// A path of these steps from the document on.
+    pub fn absolute(steps: Vec<Step>) -> Path {
+        Path { text: "/".into(), absolute: true, steps }
+    }
+
     /// As written.
     pub fn text(&self) -> &str {
         &self.text

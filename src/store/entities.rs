@@ -233,6 +233,12 @@ impl Writing<'_> {
             .map_err(StoreError::sqlite("begin the load"))
     }
 
+    /// Takes everything back that was loaded so far, and begins the load anew.
+    pub fn begin_again(&self) -> Result<(), StoreError> {
+        self.connection.execute_batch("ROLLBACK").map_err(StoreError::sqlite("take the load back"))?;
+        self.begin()
+    }
+
     /// Commits the load together with its message id.
     pub fn commit(&self, message: &str, execution: &str, counts: &RowCounts, findings: u64, now: Timestamp) -> Result<(), StoreError> {
         let failed = StoreError::sqlite("commit the load");

@@ -53,6 +53,11 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// The encoding that the document has; before its first byte is read, that of the configuration.
+    pub fn encoding(&self) -> &'static encoding_rs::Encoding {
+        self.source.encoding()
+    }
+
     /// The next record into `record`; `false` at the end. Errors are the source's.
     pub fn next_into(&mut self, record: &mut Record) -> io::Result<bool> {
         loop {

@@ -3,20 +3,12 @@
 use crate::model::format::CsvFormat;
 
 use crate::document::encoding::{encode, mark};
+use crate::document::write::Unwritable;
 
 /// Appends records of one dialect to a buffer, in the dialect's encoding.
 pub struct Writer {
     format: CsvFormat,
     line: String,
-}
-
-/// A value that the encoding cannot say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmappable {
-    /// The character.
-    pub character: char,
-    /// The encoding's name.
-    pub encoding: &'static str,
 }
 
 impl Writer {
@@ -31,7 +23,7 @@ impl Writer {
     }
 
     /// Appends a record; `None` is no value.
-    pub fn record<'a>(&mut self, values: impl IntoIterator<Item = Option<&'a str>>, into: &mut Vec<u8>) -> Result<(), Unmappable> {
+    pub fn record<'a>(&mut self, values: impl IntoIterator<Item = Option<&'a str>>, into: &mut Vec<u8>) -> Result<(), Unwritable> {
         self.line.clear();
         let mut first = true;
         for value in values {
@@ -51,7 +43,8 @@ impl Writer {
             self.line.extend([qualifier, qualifier]);
         }
         self.line.push_str(self.format.record_end.as_deref().unwrap_or("\r\n"));
-        encode(&self.line, self.format.encoding, into).map_err(|character| Unmappable { character, encoding: self.format.encoding.name() })
+        encode(&self.line, self.format.encoding, into)
+            .map_err(|character| Unwritable::Character { character, encoding: self.format.encoding.name() })
     }
 }
 
@@ -122,6 +115,7 @@ mod tests {
         let format = CsvFormat { encoding: encoding_rs::WINDOWS_1252, ..Default::default() };
         let mut bytes = Vec::new();
         assert!(Writer::new(&format).record([Some("é€")], &mut bytes).is_ok());
-        assert_eq!(Writer::new(&format).record([Some("日")], &mut bytes).unwrap_err().character, '日');
+        let error = Writer::new(&format).record([Some("日")], &mut bytes).unwrap_err();
+        assert!(matches!(error, Unwritable::Character { character: '日', .. }));
     }
 }

@@ -167,7 +167,8 @@ fn rows(appliance: &Appliance, message: &Message, found: &[(u64, Finding)]) -> H
     };
     // Findings are a help for people: without its row a finding still says what is wrong and where.
     let Ok((file, _)) = appliance.store.spool().open_refused(file) else { return rows };
-    let Format::Csv(format) = &of.format;
+    // Beside findings of other formats their records are not shown yet: the file of refused rows has them.
+    let Format::Csv(format) = &of.format else { return rows };
     // It was written without what was passed over.
     let format = CsvFormat { skip_first: 0, skip_last: 0, ..format.clone() };
     let mut reader = Reader::new(std::io::BufReader::new(file), &format);

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Database;
 use crate::model::entity::{Field, FieldKind};
+use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, JsonFormat, XmlFormat, XmlStyle};
 use crate::model::mapping::{Mapping, Source};
 use crate::store::entities::Entities;
 
@@ -234,6 +235,224 @@ fn a_table_of_another_shape_is_refused_and_a_new_field_is_added() {
     assert!(changed(&|entity| entity.fields.push(field("MORE", FieldKind::Integer))).is_ok());
     scene.loads = 5.into();
     assert_eq!(scene.import(b"Group,Name,Amount,Above\n1,x,1,\n").0.counts, counts(1, 0, 0, 1, 0));
+}
+
+fn nested(format: Format) -> Scene {
+    let mut scene = scene(CsvFormat::default());
+    scene.project_entity.format = format;
+    scene
+}
+
+fn path(text: &str) -> Option<crate::model::path::Path> {
+    Some(crate::model::path::Path::parse(text).unwrap())
+}
+
+/// A document with one fault; what the finding says; what mends the refused rows.
+#[test]
+fn in_every_format_of_text_the_refused_rows_come_back_and_mended_complete_the_load() {
+    let attribute = XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() };
+    let latin = encoding_rs::WINDOWS_1252;
+    let table: Vec<(Format, Vec<u8>, (u64, u64, &str, Rule), (&str, &str))> = vec![
+        (
+            Format::Xml(XmlFormat::default()),
+            b"<?xml version=\"1.0\"?>\n<Document>\n<G><Group>1</Group><Name>A &amp; B</Name><Amount>1.5</Amount></G>\n<!-- x -->\n<G>\n<GROUP>2</GROUP><Name><![CDATA[<C>]]></Name><Amount>1,5</Amount></G>\n</Document>\n".to_vec(),
+            (5, 2, "Amount", Rule::Type),
+            ("1,5", "1.5"),
+        ),
+        (
+            Format::Xml(attribute),
+            b"<Document lang='nl'>\n<G Group='1' Name='x' Amount='1'/><G Group='2' Name='&#xe9;--' Amount='much' />\n</Document>".to_vec(),
+            (2, 2, "Amount", Rule::Type),
+            ("much", "3"),
+        ),
+        (
+            Format::Json(JsonFormat::default()),
+            "[{\"group\":1,\"Name\":\"a\\u00e9\",\"Amount\":1.50,\"Above\":null},\n {\"group\":\"2\",\"Name\":\"b\",\"Amount\":\"1,5\"}]".into(),
+            (2, 2, "Amount", Rule::Type),
+            ("1,5", "1.5"),
+        ),
+        (
+            Format::Json(JsonFormat { record: path("data/groups"), ..JsonFormat::default() }),
+            b"{\"count\":2,\"data\":{\"page\":1,\"groups\":[{\"Group\":\"1\",\"Amount\":1},\n{\"Group\":\"2\",\"Amount\":true}]}}".to_vec(),
+            (2, 2, "Amount", Rule::Type),
+            (":true", ":2"),
+        ),
+        (
+            Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }),
+            b"{\"Group\":\"1\",\"Amount\":1}\n\n{\"Group\":\"2\",\"Amount\":}\n".to_vec(),
+            (3, 2, "", Rule::Format),
+            (":,", ":2,"),
+        ),
+        (
+            Format::Csv(CsvFormat { encoding: latin, delimiter: ";".into(), ..CsvFormat::default() }),
+            b"Group;Name;Amount;Above\n1;\xe9;1;\n2;\xe9;x;\n".to_vec(),
+            (3, 2, "Amount", Rule::Type),
+            (";x;", ";2;"),
+        ),
+        (
+            Format::Fixed(FixedFormat {
+                columns: [("Group", 1, 3), ("Name", 4, 4), ("Amount", 8, 5), ("Above", 13, 3)]
+                    .map(|(name, start, length)| FixedColumn { name: name.into(), start, length, pad: ' ', right: false })
+                    .to_vec(),
+                ..FixedFormat::default()
+            }),
+            b"1  Ink 1.5\n2  Pen 1,5\n".to_vec(),
+            (2, 2, "Amount", Rule::Type),
+            ("1,5", "1.5"),
+        ),
+    ];
+    for (format, document, expected, (bad, good)) in table {
+        let scene = nested(format.clone());
+        let (report, sink) = scene.import(&document);
+        let name = format.name();
+        assert_eq!(report.counts, counts(2, 1, 0, 0, 1), "{name}: {:?}", sink.findings);
+        let finding = &sink.findings[0];
+        assert_eq!((finding.line, finding.row, finding.column.as_str(), finding.rule), expected, "{name}: {finding:?}");
+        let text = format.encoding().decode(&sink.refused).0.into_owned();
+        assert!(text.contains(bad), "{name}: {text}");
+        let mended = format.encoding().encode(&text.replacen(bad, good, 1)).0.into_owned();
+        let (report, sink) = scene.import(&mended);
+        assert_eq!((report.counts.inserted, report.counts.refused), (1, 0), "{name}: {:?}\n{text}", sink.findings);
+        assert_eq!(scene.rows().len(), 2, "{name}");
+    }
+}
+
+#[test]
+fn a_workbook_is_read_and_its_refused_rows_come_back_as_one() {
+    let scene = nested(Format::Excel(ExcelFormat { sheet: Some("Groups".into()), header_row: 2, ..ExcelFormat::default() }));
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    workbook.add_worksheet().set_name("Other").unwrap().write_string(0, 0, "nothing").unwrap();
+    let sheet = workbook.add_worksheet().set_name("Groups").unwrap();
+    sheet.write_string(0, 0, "A title").unwrap();
+    for (column, name) in ["Group", "Name", "Amount", "Above"].iter().enumerate() {
+        sheet.write_string(1, column as u16, *name).unwrap();
+    }
+    sheet.write_number(2, 0, 31001.0).unwrap().write_string(2, 1, "é").unwrap().write_number(2, 2, 19.99).unwrap();
+    sheet.write_string(4, 0, "2").unwrap().write_string(4, 2, "1,5").unwrap();
+    sheet.write_string(5, 0, "3").unwrap().write_string(5, 2, ".000000").unwrap();
+    let (report, sink) = scene.import(&workbook.save_to_buffer().unwrap());
+    assert_eq!(report.counts, counts(3, 2, 0, 0, 1), "{:?}", sink.findings);
+    assert_eq!(scene.rows(), ["3|0.00", "31001|é|19.99"]);
+    let finding = &sink.findings[0];
+    assert_eq!((finding.line, finding.row, finding.column.as_str(), finding.value.as_str()), (5, 2, "Amount", "1,5"));
+    // Mended in the workbook itself: read what came back, correct the cell.
+    let mut back: calamine::Xlsx<_> = calamine::Reader::new(io::Cursor::new(sink.refused)).unwrap();
+    let range = calamine::Reader::worksheet_range(&mut back, "Groups").unwrap();
+    let texts: Vec<Vec<String>> = range.rows().map(|row| row.iter().map(ToString::to_string).collect()).collect();
+    assert_eq!(texts[0], ["Group", "Name", "Amount", "Above", "Entrepot line", "Entrepot reason"]);
+    assert_eq!(&texts[1][..5], ["2", "", "1,5", "", "5"]);
+    assert!(texts[1][5].starts_with("Amount: expected a decimal number"), "{texts:?}");
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let sheet = workbook.add_worksheet().set_name("Groups").unwrap();
+    for (row, cells) in texts.iter().enumerate() {
+        for (column, cell) in cells.iter().enumerate() {
+            sheet.write_string(row as u32 + 1, column as u16, cell.replace("1,5", "1.5")).unwrap();
+        }
+    }
+    assert_eq!(scene.import(&workbook.save_to_buffer().unwrap()).0.counts, counts(1, 1, 0, 0, 0));
+}
+
+#[test]
+fn paths_lead_to_attributes_around_and_the_refused_rows_keep_what_is_around_them() {
+    let format = XmlFormat { record: path("//Rate[@currency]"), ..XmlFormat::default() };
+    let mut scene = nested(Format::Xml(format));
+    let sources = ["@currency", "../@day", "@rate", "/Bank/Header/Above"];
+    scene.project_entity.mapping =
+        sources.iter().enumerate().map(|(at, name)| Mapping::plain(Source::Column((*name).into()), at)).collect();
+    let document = "<Bank xmlns:x='urn:x'><Header><Above>EUR</Above></Header><Day day='d1'><Rate currency='EUR' rate='1'/><Rate currency='USD' rate='1.1'/></Day><Day day='d2'><Rate currency='JPY' rate='?'/><Rate/></Day></Bank>";
+    let (report, sink) = scene.import(document.as_bytes());
+    assert_eq!(report.counts, counts(3, 0, 0, 0, 3), "{:?}", sink.findings);
+    assert!(sink.findings[0].column.contains("Above"), "{:?}", sink.findings);
+    let refused = String::from_utf8(sink.refused).unwrap();
+    assert!(refused.contains("<Header><Above>EUR</Above></Header>") && refused.contains("<Day day=\"d2\">"), "{refused}");
+    let mended = refused.replace("<Above>EUR</Above>", "<Above/>").replace("'?'", "'160'");
+    assert_eq!(scene.import(mended.as_bytes()).0.counts, counts(3, 3, 0, 0, 0), "{mended}");
+    assert_eq!(scene.rows(), ["EUR|d1|1.00", "JPY|d2|160.00", "USD|d1|1.10"]);
+}
+
+#[test]
+fn a_document_that_breaks_loads_nothing_and_says_where() {
+    let table: &[(Format, &[u8], u64, &str)] = &[
+        (Format::Xml(XmlFormat::default()), b"<D>\n<G><Group>1</Group></G>\n<G><Group>2</G>\n</D>", 3, "not well-formed"),
+        (Format::Xml(XmlFormat::default()), b"<D>\n<G><Group>1</Group></G>\n<G>", 3, "ends inside of <G>"),
+        (
+            Format::Xml(XmlFormat::default()),
+            b"<!DOCTYPE D [<!ENTITY a 'x'>]>\n<D><G><Group>1</Group><Name>&a;</Name></G></D>",
+            2,
+            "entities are not expanded",
+        ),
+        (Format::Xml(XmlFormat::default()), b"<D><G><Group>1</Group></G></D><D/>", 1, "a second root element"),
+        (Format::Xml(XmlFormat { record: path("/D/Record"), ..XmlFormat::default() }), b"<E><Recrd/></E>", 0, "no record at /D/Record"),
+        (Format::Json(JsonFormat::default()), b"[{\"Group\":\"1\"},\n{\"Group\":]", 2, "expected a value"),
+        (Format::Json(JsonFormat::default()), b"[{\"Group\":\"1\"}", 1, "the document ends"),
+        (Format::Json(JsonFormat::default()), b"[{\"Group\":01}]", 1, "\"01\" is no value"),
+        (Format::Json(JsonFormat { record: path("orders"), ..JsonFormat::default() }), b"{\"order\":[{}]}", 0, "no record at orders"),
+        (Format::Csv(CsvFormat::default()), b"PK\x03\x04 [Content_Types].xml", 0, "a workbook of Excel"),
+        (Format::Excel(ExcelFormat::default()), b"PK\x03\x04 [Content_Types].xml", 0, "the workbook is damaged"),
+    ];
+    for (format, document, line, message) in table {
+        let scene = nested(format.clone());
+        let (report, sink) = scene.import(document);
+        assert!(report.document_refused, "{message}: {report:?}");
+        assert_eq!(report.counts, RowCounts::default());
+        let finding = sink.findings.last().unwrap();
+        assert!(finding.message.contains(message), "{message}: {finding:?}");
+        assert!(!finding.hint.is_empty());
+        assert_eq!(finding.line, *line, "{finding:?}");
+        assert!(scene.entities.reader("entities").unwrap().is_none_or(|connection| {
+            connection.query_row("SELECT count(*) FROM groups", [], |row| row.get::<_, u64>(0)).unwrap() == 0
+        }));
+    }
+    // An array or a root without records is no fault.
+    for (format, document) in [
+        (Format::Json(JsonFormat { record: path("orders"), ..JsonFormat::default() }), &b"{\"orders\":[]}"[..]),
+        (Format::Json(JsonFormat::default()), b"[]"),
+        (Format::Xml(XmlFormat::default()), b"<D/>"),
+    ] {
+        let (report, sink) = nested(format).import(document);
+        assert!(sink.findings.is_empty() && report.counts == RowCounts::default(), "{:?}", sink.findings);
+    }
+}
+
+#[test]
+fn traps_are_named_before_the_damage() {
+    let table: &[(CsvFormat, &str, &str)] = &[
+        (CsvFormat::default(), "Group;Name;Amount;Above\n1;x;1;\n", "set delimiter = \";\""),
+        (CsvFormat::default(), "Group\tName\tAmount\tAbove\n", "set delimiter = \"\\t\""),
+        (CsvFormat::default(), "1,2026-01-01,1.5,7\n2,2026-01-02,1.5,8\n", "add the header, or set header = false"),
+    ];
+    for (format, document, hint) in table {
+        let (report, sink) = scene(format.clone()).import(document.as_bytes());
+        assert!(report.document_refused && sink.findings[0].hint.contains(hint), "{:?}", sink.findings);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn hostile_documents_of_every_format_cost_findings_and_nothing_else(
+        bytes in proptest::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"<>/=\"'&;![]{}:,\\un \n\tDG12-".to_vec())], 0..200),
+        at in 0usize..120
+    ) {
+        let xml = b"<D><G><Group>1</Group><Name a='b'>x</Name></G><G><Group>2</Group></G></D>".to_vec();
+        let json = b"{\"o\":[{\"Group\":\"1\",\"Amount\":1.5},{\"Group\":\"2\",\"x\":[[1],{}]}]}".to_vec();
+        let broken = |good: &[u8]| {
+            let at = at.min(good.len());
+            [&good[..at], &bytes[..bytes.len().min(3)], &good[at..]].concat()
+        };
+        for (format, document) in [
+            (Format::Xml(XmlFormat::default()), bytes.clone()),
+            (Format::Xml(XmlFormat { record: path("//G"), ..XmlFormat::default() }), broken(&xml)),
+            (Format::Json(JsonFormat { record: path("o"), ..JsonFormat::default() }), broken(&json)),
+            (Format::Json(JsonFormat::default()), bytes.clone()),
+            (Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }), broken(&json)),
+            (Format::Excel(ExcelFormat::default()), [b"PK\x03\x04", bytes.as_slice()].concat()),
+        ] {
+            let (report, sink) = nested(format).import(&document);
+            prop_assert!(report.counts.add_up() && report.findings == sink.findings.len() as u64);
+        }
+    }
 }
 
 proptest! {
