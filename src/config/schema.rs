@@ -39,6 +39,20 @@ entity = "E"
 format = { type = "csv" }
 mapping = [{ source = 1, field = "A" }]
 filter = [{ field = "A", blank = true }]
+[[project]]
+direction = "import"
+[[project.entity]]
+entity = "E"
+format = { type = "fixed", columns = [{ name = "A", length = 1 }], record_type = { equals = "1" } }
+[[project.entity]]
+entity = "E"
+format = { type = "xml-element" }
+[[project.entity]]
+entity = "E"
+format = { type = "excel" }
+[[project.entity]]
+entity = "E"
+format = { type = "json" }
 [[job]]
 recurrence = { cron = "* * * * *" }
 monitoring_recurrence = { cron = "* * * * *" }

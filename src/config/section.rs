@@ -66,7 +66,15 @@ pub(super) struct Section<'a> {
 impl<'a> Section<'a> {
     /// The whole file.
     pub fn root(table: &'a dyn TableLike, report: &Report) -> Section<'a> {
-        Section { path: String::new(), place: String::new(), span: Some(0..0), table, report: report.clone(), asked: RefCell::default(), passed_over: RefCell::default() }
+        Section {
+            path: String::new(),
+            place: String::new(),
+            span: Some(0..0),
+            table,
+            report: report.clone(),
+            asked: RefCell::default(),
+            passed_over: RefCell::default(),
+        }
     }
 
     fn inner(&self, name: &str, table: &'a dyn TableLike, span: Option<Range<usize>>, path: String) -> Section<'a> {
