@@ -9,7 +9,7 @@ use super::section::Section;
 use crate::document::value::{self, Reading};
 use crate::model::entity::{Entity, Field};
 use crate::model::format::{CsvFormat, Format};
-use crate::model::project::{Condition, Direction, Project, ProjectEntity, Test};
+use crate::model::project::{Condition, Direction, Project, ProjectEntity, Test, WriteMode};
 
 pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>]) -> Vec<Arc<Project>> {
     let mut projects: Vec<Arc<Project>> = Vec::new();
@@ -75,7 +75,7 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
             format!("there is no entity \"{label}\""),
             suggest(&label, entities.iter().map(|entity| entity.name.as_str())),
         );
-        for name in ["mapping", "filter", "fields"] {
+        for name in ["mapping", "filter", "fields", "write", "duplicates", "truncate"] {
             section.item(name);
         }
         return None;
@@ -87,7 +87,7 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
         }
         Vec::new()
     } else {
-        read_mapping(section, entity, &format)
+        read_mapping(section, entity, &format, entities)
     };
     let field_of = |name: &str, key: &'static str| {
         let found = entity.field(name);
@@ -111,7 +111,40 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
         }
         condition.finish();
     }
-    Some(ProjectEntity { entity: entity.clone(), format, mapping, unit, level, sequence, filter, fields })
+    let write = match section.text("write").as_deref() {
+        None | Some("upsert") => WriteMode::Upsert,
+        Some("insert") => WriteMode::Insert,
+        Some("update") => WriteMode::Update,
+        Some(other) => {
+            section.problem("write", format!("\"{other}\" is no way to write"), "write upsert, insert or update");
+            WriteMode::Upsert
+        }
+    };
+    let refuse_duplicates = match section.text("duplicates").as_deref() {
+        None | Some("last") => false,
+        Some("refuse") => true,
+        Some(other) => {
+            section.problem("duplicates", format!("\"{other}\" is not understood"), "write last (the last row of a key wins) or refuse");
+            false
+        }
+    };
+    let truncate = section.boolean("truncate", false);
+    if truncate && write == WriteMode::Update {
+        section.problem("truncate", "after all rows are removed there is none to update", "take one of truncate and write out");
+    }
+    Some(ProjectEntity {
+        entity: entity.clone(),
+        format,
+        mapping,
+        unit,
+        level,
+        sequence,
+        filter,
+        fields,
+        write,
+        truncate,
+        refuse_duplicates,
+    })
 }
 
 fn read_condition(section: &Section<'_>, index: usize, field: &Field) -> Option<Condition> {

@@ -32,12 +32,13 @@ fields = [
   { name = "B", type = "decimal" },
   { name = "C", type = "enum", values = { No = 0 } },
 ]
+checks = [{ rule = "A is blank" }]
 [[project]]
 direction = "import"
 [[project.entity]]
 entity = "E"
 format = { type = "csv" }
-mapping = [{ source = 1, field = "A" }]
+mapping = [{ source = "A", field = "A", split = {}, pad = {}, look_up = {}, when = { source = "B" } }]
 filter = [{ field = "A", blank = true }]
 [[project]]
 direction = "import"

@@ -362,6 +362,11 @@ impl<'a> Section<'a> {
 
     /// Complains about every key that nobody asked for.
     pub fn finish(self) {
+        self.judge();
+    }
+
+    /// As `finish`, for a section that is only lent.
+    pub fn judge(&self) {
         if *self.passed_over.borrow() {
             return;
         }

@@ -7,6 +7,7 @@ pub mod encoding;
 pub mod excel;
 pub mod fixed;
 pub mod json;
+pub mod mapping;
 pub mod package;
 pub mod read;
 pub mod record;

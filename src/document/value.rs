@@ -12,6 +12,9 @@ use crate::model::entity::{Decimal, Field, FieldKind};
 use crate::model::finding::Rule;
 use crate::model::format::Numbers;
 
+/// Among `date_formats`: the number of days that Excel keeps.
+pub const EXCEL_DAYS: &str = "excel";
+
 /// How values are written in a document.
 #[derive(Clone, Debug)]
 pub struct Reading {
@@ -86,6 +89,12 @@ pub fn read_into(field: &Field, text: &str, reading: &Reading, out: &mut String)
     match &field.kind {
         FieldKind::String { length } => {
             string(text, *length)?;
+            if let Some(pattern) = &field.pattern
+                && !pattern.regex.is_match(text)
+            {
+                let message = format!("it does not match the pattern {}", pattern.text);
+                return Err(wrong(Rule::Pattern, message, "correct the value, or the field's pattern"));
+            }
             out.push_str(text);
         }
         FieldKind::Integer => {
@@ -191,13 +200,26 @@ impl Digits<'_> {
     }
 }
 
+/// What to do about a number that is written otherwise than said.
+fn other_separators(text: &str, separator: char) -> String {
+    let other = if separator == '.' { ',' } else { '.' };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'-' | b'+' | b' ' | b'\''));
+    match (text.rfind(other), text.rfind(separator)) {
+        (Some(_), None) if digits && text.matches(other).count() == 1 => {
+            format!("set decimal_separator = \"{other}\" in the format, or write the number with \"{separator}\"")
+        }
+        (Some(decimal), Some(group)) if digits && group < decimal => {
+            format!("set decimal_separator = \"{other}\" and thousands_separator = \"{separator}\" in the format")
+        }
+        (Some(_), _) if digits => format!("set thousands_separator = \"{other}\" in the format, or remove the grouping"),
+        _ => "remove grouping and signs of currency, or set decimal_separator in the format".into(),
+    }
+}
+
 fn decimal_digits(text: &str, precision: u8, scale: u8, separator: char) -> Result<Digits<'_>, Wrong> {
     let shape = || {
-        wrong(
-            Rule::Type,
-            format!("expected a decimal number with \"{separator}\""),
-            "remove grouping and signs of currency, or set decimal_separator in the format",
-        )
+        let message = format!("expected a decimal number with \"{separator}\"");
+        wrong(Rule::Type, message, other_separators(text, separator))
     };
     let (negative, digits) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
@@ -346,11 +368,44 @@ fn iso_datetime(bytes: &[u8]) -> Option<(NaiveDateTime, Option<i32>)> {
     Some((date.and_hms_milli_opt(hour, minute, second, milli)?, offset))
 }
 
+/// The days since 1899-12-30 that Excel keeps, with a part for the time of day.
+fn excel_days(text: &str) -> Option<NaiveDateTime> {
+    let days: f64 = text.parse().ok().filter(|days| (1.0..2_958_466.0).contains(days))?;
+    let milliseconds = (days * 86_400_000.0).round() as i64;
+    NaiveDate::from_ymd_opt(1899, 12, 30)?.and_hms_opt(0, 0, 0)?.checked_add_signed(chrono::Duration::milliseconds(milliseconds))
+}
+
 fn by_patterns(text: &str, reading: &Reading) -> Option<NaiveDateTime> {
     reading.date_formats.iter().find_map(|pattern| {
+        if pattern == EXCEL_DAYS {
+            return excel_days(text);
+        }
         NaiveDateTime::parse_from_str(text, pattern)
             .ok()
             .or_else(|| NaiveDate::parse_from_str(text, pattern).ok().and_then(|date| date.and_hms_opt(0, 0, 0)))
+    })
+}
+
+/// What to say about a date of three numbers: whose order is clear, and whose is not.
+fn numeric_date(text: &str) -> Option<String> {
+    let separator = ['/', '.', '-'].into_iter().find(|separator| text.contains(*separator))?;
+    let mut parts = text.split([separator, ' ', 'T']);
+    let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
+    let number = |text: &str| text.parse::<u32>().ok().filter(|_| text.len() <= 2);
+    let (first, second) = (number(first)?, number(second)?);
+    let year = match third.len() {
+        4 => "%Y",
+        2 => "%y",
+        _ => return None,
+    };
+    let (day_first, month_first) = (format!("%d{separator}%m{separator}{year}"), format!("%m{separator}%d{separator}{year}"));
+    Some(match (first, second) {
+        (13..=31, 1..=12) => format!("the day stands first: set date_formats = [\"{day_first}\"] in the mapping"),
+        (1..=12, 13..=31) => format!("the month stands first: set date_formats = [\"{month_first}\"] in the mapping"),
+        (1..=12, 1..=12) => format!(
+            "it could be day-first or month-first: ask the sender, then set date_formats = [\"{day_first}\"] or [\"{month_first}\"] in the mapping"
+        ),
+        _ => return None,
     })
 }
 
@@ -361,7 +416,7 @@ fn date(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong> {
     }
     let shape = || {
         let hint = if reading.date_formats.is_empty() {
-            "write YYYY-MM-DD, or say how with date_formats in the mapping".into()
+            numeric_date(text).unwrap_or_else(|| "write YYYY-MM-DD, or say how with date_formats in the mapping".into())
         } else {
             format!("written as {}", reading.date_formats.join(" or "))
         };
@@ -378,7 +433,7 @@ fn date(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong> {
 fn datetime(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong> {
     let shape = || {
         let hint = if reading.date_formats.is_empty() {
-            "write YYYY-MM-DDThh:mm:ssZ, or say how with date_formats in the mapping".into()
+            numeric_date(text).unwrap_or_else(|| "write YYYY-MM-DDThh:mm:ssZ, or say how with date_formats in the mapping".into())
         } else {
             format!("written as {}", reading.date_formats.join(" or "))
         };
@@ -410,7 +465,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn field(kind: FieldKind) -> Field {
-        Field { name: "F".into(), kind, required: false, references: None, minimum: None, maximum: None }
+        Field { name: "F".into(), kind, ..Field::default() }
     }
 
     fn read(kind: FieldKind, text: &str) -> Result<String, Rule> {
@@ -486,6 +541,51 @@ mod tests {
         for (text, ok) in [("0", true), ("-0.001", false), ("99.500", true), ("99.501", false)] {
             assert_eq!(parse(&bounded, text, &Reading::default()).is_ok(), ok, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_written_otherwise_is_told_with_what_would_read_it() {
+        let decimal = field(FieldKind::Decimal { precision: 18, scale: 2 });
+        let hint = |field: &Field, text: &str, reading: &Reading| parse(field, text, reading).unwrap_err().hint;
+        for (text, expected) in [
+            ("1,5", "set decimal_separator = \",\""),
+            ("1.000,50", "set decimal_separator = \",\" and thousands_separator = \".\""),
+            ("1,000.50", "set thousands_separator = \",\""),
+            ("EUR 5", "remove grouping and signs of currency"),
+        ] {
+            let hint = hint(&decimal, text, &Reading::default());
+            assert!(hint.contains(expected), "{text}: {hint}");
+        }
+        for (text, expected) in [
+            ("03/04/2026", "day-first or month-first"),
+            ("25.12.2026", "the day stands first: set date_formats = [\"%d.%m.%Y\"]"),
+            ("12/25/26", "the month stands first: set date_formats = [\"%m/%d/%y\"]"),
+            ("tomorrow", "write YYYY-MM-DD"),
+        ] {
+            let hint = hint(&field(FieldKind::Date), text, &Reading::default());
+            assert!(hint.contains(expected), "{text}: {hint}");
+        }
+    }
+
+    #[test]
+    fn thousands_and_the_days_of_excel_are_read_where_the_mapping_says_so() {
+        let reading = Reading {
+            numbers: Numbers { decimal_separator: ',', thousands_separator: Some('.') },
+            date_formats: vec![EXCEL_DAYS.into()],
+            time_zone: None,
+        };
+        let at = |kind, text| parse(&field(kind), text, &reading).map(|stored| stored.text()).map_err(|wrong| wrong.rule);
+        let decimal = || FieldKind::Decimal { precision: 18, scale: 2 };
+        assert_eq!(at(decimal(), "1.234.567,5"), Ok("1234567.50".into()));
+        assert_eq!(at(decimal(), "-1.234"), Ok("-1234.00".into()));
+        assert_eq!(at(FieldKind::Integer, "12.345"), Ok("12345".into()));
+        for wrong in ["1.23", "1234.567", ".123", "1,234.5", "1..234"] {
+            assert_eq!(at(decimal(), wrong), Err(Rule::Type), "{wrong}");
+        }
+        assert_eq!(at(FieldKind::Date, "39640"), Ok("2008-07-11".into()));
+        assert_eq!(at(FieldKind::DateTime, "39640.5"), Ok("2008-07-11T12:00:00Z".into()));
+        assert_eq!(at(FieldKind::Date, "2008-07-11"), Ok("2008-07-11".into()));
+        assert_eq!(at(FieldKind::Date, "0"), Err(Rule::Type));
     }
 
     proptest! {

@@ -15,9 +15,11 @@ use super::block::{Block, Entry, Value};
 use super::plan::{self, Plan};
 use crate::clock::Stopwatch;
 use crate::document::broken::Broken;
+use crate::document::mapping::number_sequence::fill;
 use crate::document::read::{self, Layout, Take};
 use crate::document::record::Record;
 use crate::document::refused::{self, Refused};
+use crate::document::value::Stored;
 use crate::document::write::Unwritable;
 use crate::model::entity::Entity;
 use crate::model::execution::RowCounts;
@@ -27,7 +29,7 @@ use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
 use crate::model::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::entities::{Cell, Loaded, Reference, Upsert, Writing};
+use crate::store::entities::{Cell, Finder, Loaded, Reference, Seen, Upsert, Writing};
 
 /// Blocks under way.
 const BLOCKS: usize = 4;
@@ -40,6 +42,8 @@ pub struct Import<'a> {
     pub entities: &'a [Arc<Entity>],
     /// The opened database.
     pub database: &'a Writing<'a>,
+    /// The legal entity that the message is for.
+    pub company: Option<&'a str>,
     /// The message whose load this is.
     pub message: &'a str,
     /// Its execution.
@@ -134,10 +138,10 @@ pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink)
     let result = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BLOCKS);
         let (emptied, empties) = sync_channel::<Block>(2 * BLOCKS);
-        let project_entity = import.project_entity;
+        let (project_entity, entities, company) = (import.project_entity, import.entities, import.company);
         let parser = std::thread::Builder::new().name("import-parse".into()).spawn_scoped(scope, move || {
             let watch = Stopwatch::start();
-            parse(project_entity, document, &sender, &empties);
+            parse(project_entity, entities, company, document, &sender, &empties);
             watch.elapsed_ms()
         });
         let parser = parser.map_err(ImportError::ReadPayload)?;
@@ -166,9 +170,18 @@ pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink)
 }
 
 /// The parsing thread. Ends early when nobody listens any more.
-fn parse(project_entity: &ProjectEntity, document: impl Read, sender: &SyncSender<Piece>, empties: &Receiver<Block>) {
+fn parse(
+    project_entity: &ProjectEntity,
+    entities: &[Arc<Entity>],
+    company: Option<&str>,
+    document: impl Read,
+    sender: &SyncSender<Piece>,
+    empties: &Receiver<Block>,
+) {
     let mut parsing = Parsing {
         project_entity,
+        entities,
+        company,
         sender,
         empties,
         encoding: project_entity.format.encoding(),
@@ -190,6 +203,8 @@ fn parse(project_entity: &ProjectEntity, document: impl Read, sender: &SyncSende
 
 struct Parsing<'a> {
     project_entity: &'a ProjectEntity,
+    entities: &'a [Arc<Entity>],
+    company: Option<&'a str>,
     sender: &'a SyncSender<Piece>,
     empties: &'a Receiver<Block>,
     encoding: &'static encoding_rs::Encoding,
@@ -239,7 +254,7 @@ impl Take for Parsing<'_> {
         if self.sender.send(Piece::Begun(self.encoding, raw, columns)).is_err() {
             return ControlFlow::Break(());
         }
-        match Plan::new(self.project_entity, layout) {
+        match Plan::new(self.project_entity, self.entities, self.company, layout) {
             Ok(plan) => {
                 self.plan = Some(plan);
                 ControlFlow::Continue(())
@@ -312,6 +327,8 @@ struct Loader<'a> {
     sequences: Vec<&'a str>,
     upsert: Upsert<'a>,
     references: Vec<Referenced<'a>>,
+    look_ups: Vec<LookedUp<'a>>,
+    unique: Vec<Unique<'a>>,
     refused: Refused,
     /// Bytes for the file of refused rows.
     refused_bytes: Vec<u8>,
@@ -324,13 +341,25 @@ struct Referenced<'a> {
     reference: Reference<'a>,
 }
 
+struct LookedUp<'a> {
+    target: usize,
+    entity: &'a str,
+    finder: Finder<'a>,
+}
+
+/// Values, or keys, that no two rows of the document have.
+struct Unique<'a> {
+    targets: Vec<usize>,
+    seen: Seen<'a>,
+}
+
 impl<'a> Loader<'a> {
     fn new(import: &'a Import<'a>) -> Result<Loader<'a>, ImportError> {
         let entity = &*import.project_entity.entity;
         // What a plan fills depends on the mapping alone, not on the document.
         let columns = columns_of(import.project_entity);
         let sequences = sequences_of(import.project_entity);
-        let upsert = import.database.upsert(entity, &columns)?;
+        let upsert = import.database.rows(entity, &columns, import.project_entity.write)?;
         let mut references = Vec::new();
         for (target, (field, _)) in columns.iter().enumerate() {
             if let Some(name) = &entity.fields[*field].references
@@ -339,10 +368,36 @@ impl<'a> Loader<'a> {
                 references.push(Referenced { target, entity: &referenced.name, reference: import.database.reference(referenced)? });
             }
         }
+        let mut look_ups = Vec::new();
+        for mapping in &import.project_entity.mapping {
+            let Some(look_up) = &mapping.look_up else { continue };
+            let other = import.entities.iter().find(|entity| entity.is_called(&look_up.entity));
+            let places = other.and_then(|other| Some((other, other.field(&look_up.find)?, other.field(&look_up.take)?)));
+            let target = columns.iter().position(|(field, _)| *field == mapping.field);
+            if let (Some((other, find, take)), Some(target)) = (places, target) {
+                look_ups.push(LookedUp { target, entity: &other.name, finder: import.database.finder(other, find, take)? });
+            }
+        }
+        let target_of = |field: usize| columns.iter().position(|(mapped, _)| *mapped == field);
+        let mut lists: Vec<Vec<usize>> = (0..entity.fields.len())
+            .filter(|field| entity.fields[*field].unique)
+            .filter_map(target_of)
+            .map(|target| vec![target])
+            .collect();
+        if import.project_entity.refuse_duplicates {
+            lists.push(entity.key.iter().filter_map(|field| target_of(*field)).collect());
+        }
+        let mut unique = Vec::new();
+        for (number, targets) in lists.into_iter().enumerate() {
+            unique.push(Unique { targets, seen: import.database.seen(number)? });
+        }
+        if import.project_entity.truncate {
+            import.database.truncate(entity)?;
+        }
         let format = &import.project_entity.format;
         let refused = Refused::new(format, format.encoding(), Vec::new(), 0);
         let report = Report::default();
-        Ok(Loader { import, entity, columns, sequences, upsert, references, refused, refused_bytes: Vec::new(), report })
+        Ok(Loader { import, entity, columns, sequences, upsert, references, look_ups, unique, refused, refused_bytes: Vec::new(), report })
     }
 
     fn block(&mut self, block: &Block, sink: &mut dyn Sink) -> Result<(), ImportError> {
@@ -352,7 +407,18 @@ impl<'a> Loader<'a> {
             if entry.findings.is_empty() {
                 cells.clear();
                 cells.extend(entry.values.iter().map(|value| block.cell(*value)));
-                let findings = self.row(&entry, &cells)?;
+                let findings = match self.look_ups.is_empty() {
+                    true => self.row(&entry, &cells)?,
+                    false => {
+                        let (found, mut findings) = self.look_up(&entry, &cells)?;
+                        if findings.is_empty() {
+                            let cells: Vec<Cell<'_>> =
+                                cells.iter().zip(&found).map(|(cell, found)| found.as_ref().map_or(*cell, Cell::from)).collect();
+                            findings = self.row(&entry, &cells)?;
+                        }
+                        findings
+                    }
+                };
                 if !findings.is_empty() {
                     self.refuse(&entry, &findings, sink)?;
                 }
@@ -363,18 +429,60 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
+    /// What look-ups find, by target, and findings about what they do not.
+    fn look_up(&mut self, entry: &Entry<'_>, cells: &[Cell<'_>]) -> Result<(Vec<Option<Stored>>, Vec<Finding>), ImportError> {
+        let (mut found, mut findings) = (vec![None; cells.len()], Vec::new());
+        for at in 0..self.look_ups.len() {
+            let look_up = &mut self.look_ups[at];
+            let (target, cell) = (look_up.target, cells[look_up.target]);
+            if cell == Cell::Null {
+                continue;
+            }
+            found[target] = look_up.finder.find(cell)?;
+            if found[target].is_none() {
+                let message = format!("{} has no row with this value", look_up.entity);
+                let mut finding = finding(self.entity, entry, Rule::Reference, message, "load that row first, or correct the value");
+                self.place(&mut finding, target, cell);
+                findings.push(finding);
+            }
+        }
+        Ok((found, findings))
+    }
+
+    /// Gives a finding its column, field and value.
+    fn place(&self, finding: &mut Finding, target: usize, cell: Cell<'_>) {
+        let field = self.columns[target].0;
+        finding.column = source_of(self.import.project_entity, field);
+        finding.field.clone_from(&self.entity.fields[field].name);
+        finding.value = cell.text();
+    }
+
     /// Loads a row; its findings when it is refused.
     fn row(&mut self, entry: &Entry<'_>, cells: &[Cell<'_>]) -> Result<Vec<Finding>, ImportError> {
         let mut findings = Vec::new();
-        for referenced in &mut self.references {
-            if !referenced.reference.exists(cells[referenced.target])? {
+        for at in 0..self.references.len() {
+            let referenced = &mut self.references[at];
+            let target = referenced.target;
+            if !referenced.reference.exists(cells[target])? {
                 let message = format!("{} has no row with this key", referenced.entity);
                 let (rule, hint) = (Rule::Reference, "load that row first, or correct the value");
                 let mut finding = finding(self.entity, entry, rule, message, hint);
-                let field = self.columns[referenced.target].0;
-                finding.column = source_of(self.import.project_entity, field);
-                finding.field = self.entity.fields[field].name.clone();
-                finding.value = cells[referenced.target].text();
+                self.place(&mut finding, target, cells[target]);
+                findings.push(finding);
+            }
+        }
+        for at in 0..self.unique.len() {
+            let unique = &mut self.unique[at];
+            let values: Vec<String> = unique.targets.iter().map(|target| cells[*target].text()).collect();
+            let (target, value) = (unique.targets[0], values.join("\u{1f}"));
+            if values.iter().all(String::is_empty) {
+                continue;
+            }
+            if let Some(row) = unique.seen.note(&value, entry.number)? {
+                let message = format!("row {row} of the document has it too");
+                let mut finding = finding(self.entity, entry, Rule::Unique, message, "take one of the two out, or give one another value");
+                self.place(&mut finding, target, cells[target]);
+                finding.value = values.join(", ");
                 findings.push(finding);
             }
         }
@@ -398,7 +506,7 @@ impl<'a> Loader<'a> {
             }
             let filled = cells.iter().zip(&numbers).map(|(cell, number)| number.as_ref().map_or(*cell, |(_, text)| Cell::Text(text)));
             let loaded = self.upsert.row(&filled.collect::<Vec<_>>())?;
-            if matches!(loaded, Loaded::Refused(_)) {
+            if !matches!(loaded, Loaded::Inserted | Loaded::Updated | Loaded::Unchanged) {
                 numbers.iter().flatten().try_for_each(|(pattern, _)| database.give_back(pattern))?;
             }
             loaded
@@ -411,6 +519,20 @@ impl<'a> Loader<'a> {
             }
             Loaded::Updated => self.report.counts.updated += 1,
             Loaded::Unchanged => self.report.counts.unchanged += 1,
+            Loaded::Exists | Loaded::Missing => {
+                let (rule, message, hint) = match loaded {
+                    Loaded::Exists => {
+                        (Rule::Exists, "a row with this key exists, and only new rows are taken", "take the row out, or write upsert")
+                    }
+                    _ => (Rule::Missing, "no row has this key, and only existing rows are changed", "correct the key, or write upsert"),
+                };
+                let mut finding = finding(self.entity, entry, rule, message.to_owned(), hint);
+                let key = self.entity.key[0];
+                if let Some(target) = self.columns.iter().position(|(field, _)| *field == key) {
+                    self.place(&mut finding, target, cells[target]);
+                }
+                findings.push(finding);
+            }
             Loaded::Refused(reason) => {
                 let message = format!("the table does not take the row: {reason}");
                 findings.push(finding(self.entity, entry, Rule::Load, message, "correct the row, or the table's rule"));
@@ -470,7 +592,7 @@ fn finding(entity: &Entity, entry: &Entry<'_>, rule: Rule, message: String, hint
 /// The patterns of number sequences, in the order of [`Plan::sequences`].
 fn sequences_of(project_entity: &ProjectEntity) -> Vec<&str> {
     let patterns = project_entity.mapping.iter().filter_map(|mapping| match &mapping.source {
-        Source::NumberSequence { pattern, .. } => Some(pattern.as_str()),
+        Source::NumberSequence { pattern } => Some(pattern.as_str()),
         _ => None,
     });
     patterns.collect()
@@ -487,22 +609,9 @@ fn columns_of(project_entity: &ProjectEntity) -> Vec<(usize, bool)> {
     columns
 }
 
+/// The column that a field comes from, for findings made when the row is loaded.
 fn source_of(project_entity: &ProjectEntity, field: usize) -> String {
-    match project_entity.mapping.iter().find(|mapping| mapping.field == field).map(|mapping| &mapping.source) {
-        Some(Source::Column(name)) => name.clone(),
-        Some(Source::Number(number)) => number.to_string(),
-        _ => String::new(),
-    }
-}
-
-/// A number sequence's pattern with its number: the run of `#` is as wide as the number is padded to.
-fn fill(pattern: &str, number: u64) -> String {
-    let width = pattern.bytes().filter(|byte| *byte == b'#').count();
-    let digits = format!("{number:0>width$}");
-    match pattern.find('#') {
-        Some(at) => format!("{}{digits}{}", &pattern[..at], pattern[at..].trim_start_matches('#')),
-        None => format!("{pattern}{digits}"),
-    }
+    project_entity.mapping.iter().find(|mapping| mapping.field == field).map_or_else(String::new, |mapping| mapping.source.name())
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
 //! Maps and validates: a project entity's mapping, compiled once against a document's header, then applied record by record. Pure.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::block::{Block, RECORD_BYTES_MAX, Value};
+use crate::document::mapping::{self, Ready, check, concatenate, when};
 use crate::document::read::{Layout, path_of};
 use crate::document::record::{Fault, Record};
-use crate::document::value::{self, Read, Reading};
-use crate::model::entity::Entity;
+use crate::document::value::{self, Read, Reading, Wrong};
+use crate::model::check::Check;
+use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::finding::{Finding, Rule};
 use crate::model::format::Format;
-use crate::model::mapping::{Mapping, Source};
+use crate::model::mapping::{Mapping, Source, When};
 use crate::model::path::{Path, alike};
 use crate::model::project::ProjectEntity;
 
@@ -19,6 +22,7 @@ const VALUE_SHOWN_MAX: usize = 200;
 /// A mapping compiled against a document.
 pub struct Plan<'a> {
     entity: &'a Entity,
+    company: Option<&'a str>,
     format: &'a Format,
     /// Names of columns, when records are as wide as these are many.
     header: Option<Vec<String>>,
@@ -41,16 +45,18 @@ struct Needed {
 
 struct Line<'a> {
     mapping: &'a Mapping,
-    /// Where the value is in a record.
-    column: Option<usize>,
-    values: HashMap<&'a str, &'a str>,
+    /// Where its columns are in a record.
+    columns: Vec<usize>,
+    /// Where the column of its condition is.
+    condition: usize,
+    conversions: Vec<Ready>,
     reading: Reading,
+    /// The field whose type reads the value: the one it is for, or the one it is looked up by.
+    field: &'a Field,
     /// Position in `columns`.
     target: usize,
     /// Position in `sequences`.
     sequence: u32,
-    /// Nothing is to be converted.
-    plain: bool,
 }
 
 /// The values that records of a document that nests are asked for, in the order of the mapping.
@@ -58,17 +64,31 @@ pub fn asked(project_entity: &ProjectEntity) -> Vec<Path> {
     if !project_entity.format.nests() {
         return Vec::new();
     }
-    let path = |mapping: &Mapping| match &mapping.source {
+    let path = |source: &Source| match source {
         // The configuration has refused what is no path.
         Source::Column(name) => path_of(&project_entity.format, name).ok(),
         _ => None,
     };
-    project_entity.mapping.iter().filter_map(path).collect()
+    project_entity.mapping.iter().flat_map(sources).filter_map(path).collect()
+}
+
+/// All columns that a line reads, that of its condition last.
+fn sources(mapping: &Mapping) -> impl Iterator<Item = &Source> {
+    let condition = match &mapping.when {
+        When::Holds(source, _) => Some(source),
+        When::Always | When::Blank => None,
+    };
+    mapping.source.columns().iter().chain(condition)
 }
 
 impl<'a> Plan<'a> {
-    /// Compiles. The findings say which columns are missing.
-    pub fn new(project_entity: &'a ProjectEntity, layout: &Layout) -> Result<Plan<'a>, Vec<Finding>> {
+    /// Compiles. `entities` are all, for look-ups; `company` is the legal entity of the message. The findings say which columns are missing.
+    pub fn new(
+        project_entity: &'a ProjectEntity,
+        entities: &'a [Arc<Entity>],
+        company: Option<&'a str>,
+        layout: &Layout,
+    ) -> Result<Plan<'a>, Vec<Finding>> {
         let (format, entity) = (&project_entity.format, &*project_entity.entity);
         let (header_line, header) = match layout {
             Layout::Named { line, names, .. } => (*line, Some(names.clone())),
@@ -97,52 +117,54 @@ impl<'a> Plan<'a> {
         let (mut lines, mut sequences) = (Vec::new(), Vec::new());
         let mut fields_min = 0;
         for mapping in &project_entity.mapping {
-            let column = match &mapping.source {
-                Source::Column(name) => {
-                    let (first, second) = match layout {
-                        Layout::Asked => {
-                            asked += 1;
-                            (Some(asked - 1), None)
-                        }
-                        _ => named(names, name),
-                    };
-                    match (first, second) {
-                        (Some(at), None) => Some(at),
-                        (Some(_), Some(_)) => {
-                            refuse(name, mapping.field, format!("the column \"{name}\" stands twice in the header"));
-                            continue;
-                        }
-                        (None, _) => {
-                            refuse(name, mapping.field, format!("the document has no column \"{name}\""));
-                            continue;
-                        }
+            let mut positions = Vec::new();
+            for source in sources(mapping) {
+                match (source, layout) {
+                    (_, Layout::Asked) => {
+                        positions.push(asked);
+                        asked += 1;
                     }
+                    (Source::Column(name), _) => match named(names, name) {
+                        (Some(at), None) => positions.push(at),
+                        (Some(_), Some(_)) => refuse(name, mapping.field, format!("the column \"{name}\" stands twice in the header")),
+                        (None, _) => refuse(name, mapping.field, format!("the document has no column \"{name}\"")),
+                    },
+                    (Source::Number(number), _) => {
+                        fields_min = fields_min.max(*number);
+                        positions.push(number - 1);
+                    }
+                    _ => {}
                 }
-                Source::Number(number) => {
-                    fields_min = fields_min.max(*number);
-                    Some(number - 1)
-                }
-                Source::Value(_) | Source::NumberSequence { .. } => None,
-            };
+            }
+            let condition = if matches!(mapping.when, When::Holds(..)) { positions.pop().unwrap_or_default() } else { 0 };
             let target = columns.iter().position(|(field, _)| *field == mapping.field).unwrap_or_else(|| {
                 columns.push((mapping.field, mapping.ignore_blank));
                 columns.len() - 1
             });
             let sequence = match &mapping.source {
-                Source::NumberSequence { pattern, .. } => {
+                Source::NumberSequence { pattern } => {
                     sequences.push(pattern.clone());
                     sequences.len() - 1
                 }
                 _ => 0,
             };
+            let found_by = mapping.look_up.as_ref().and_then(|look_up| {
+                let other = entities.iter().find(|other| other.is_called(&look_up.entity))?;
+                other.field(&look_up.find).map(|field| &other.fields[field])
+            });
             lines.push(Line {
-                plain: !(mapping.trim || mapping.upper || mapping.lower || !mapping.values.is_empty()),
-                sequence: u32::try_from(sequence).unwrap_or_default(),
                 mapping,
-                column,
-                values: mapping.values.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect(),
-                reading: Reading { numbers: format.numbers(), date_formats: mapping.date_formats.clone(), time_zone: mapping.time_zone },
+                columns: positions,
+                condition,
+                conversions: mapping::ready(&mapping.conversions),
+                reading: Reading {
+                    numbers: mapping.numbers.unwrap_or_else(|| format.numbers()),
+                    date_formats: mapping.date_formats.clone(),
+                    time_zone: mapping.time_zone,
+                },
+                field: found_by.unwrap_or(&entity.fields[mapping.field]),
                 target,
+                sequence: u32::try_from(sequence).unwrap_or_default(),
             });
         }
         if !findings.is_empty() {
@@ -157,7 +179,7 @@ impl<'a> Plan<'a> {
             }
         }
         let ragged = matches!(format, Format::Csv(csv) if csv.ragged);
-        Ok(Plan { entity, format, header, ragged, lines, columns, fields_min, needed, sequences })
+        Ok(Plan { entity, company, format, header, ragged, lines, columns, fields_min, needed, sequences })
     }
 
     /// The fields that a row has values for, and whether a blank keeps what the table has.
@@ -189,6 +211,9 @@ impl<'a> Plan<'a> {
                     let (message, hint) = ("a required value is blank", "fill it in, or give the mapping a default value");
                     findings.push(self.finding(Rule::Required, record, number, &column, name, "", message, hint));
                 }
+            }
+            if findings.len() == own {
+                findings.extend(self.entity.checks.iter().filter_map(|one| self.check(one, record, number, text, values)));
             }
         });
     }
@@ -243,6 +268,33 @@ impl<'a> Plan<'a> {
         None
     }
 
+    /// Whether a check between fields holds; its finding when not. Numbers of a sequence are not known yet, and count as present.
+    fn check(&self, check: &Check, record: &Record, number: u64, text: &str, values: &[Value]) -> Option<Finding> {
+        let value = |field: usize| {
+            let target = self.columns.iter().position(|(mapped, _)| *mapped == field)?;
+            match values[target] {
+                Value::None => None,
+                Value::Integer(integer) => Some(integer.to_string()),
+                Value::Text { start, end } => Some(text[start as usize..end as usize].to_owned()),
+                Value::Sequence(_) => Some(String::new()),
+            }
+        };
+        if check::holds(self.entity, &check.rule, &value) {
+            return None;
+        }
+        let message = if check.message.is_empty() { format!("this does not hold: {}", check.rule.text) } else { check.message.clone() };
+        Some(self.finding(Rule::Check, record, number, "", "", "", &message, "correct the values of the record"))
+    }
+
+    /// A column's text, and whether it is one at all.
+    fn column<'r>(&self, record: &'r Record, column: usize) -> Option<&'r str> {
+        let (text, exact) = record.field(column)?;
+        if !exact && self.format.nulls().iter().any(|null| null == text) {
+            return None;
+        }
+        Some(text)
+    }
+
     fn map(
         &self,
         line: &Line<'_>,
@@ -253,54 +305,43 @@ impl<'a> Plan<'a> {
         values: &mut [Value],
     ) -> Result<(), Finding> {
         let mapping = line.mapping;
-        let field = &self.entity.fields[mapping.field];
-        let complain = |rule, shown: &str, message: &str, hint: &str| {
-            Err(self.finding(rule, record, number, &self.column_name(line), &field.name, shown, message, hint))
-        };
-        let (text, exact) = match (&mapping.source, line.column.and_then(|column| record.field(column))) {
-            (Source::NumberSequence { when_blank, .. }, _) => {
-                if !when_blank || values[line.target] == Value::None {
-                    values[line.target] = Value::Sequence(line.sequence);
-                }
+        match &mapping.when {
+            When::Always => {}
+            When::Blank if values[line.target] != Value::None => return Ok(()),
+            When::Blank => {}
+            When::Holds(_, test) if !when::holds(test, self.column(record, line.condition).unwrap_or_default()) => return Ok(()),
+            When::Holds(..) => {}
+        }
+        let text = match &mapping.source {
+            Source::Column(_) | Source::Number(_) => {
+                line.columns.first().and_then(|column| self.column(record, *column)).map(Cow::Borrowed)
+            }
+            Source::Value(text) => Some(Cow::Borrowed(text.as_str())),
+            Source::Company => self.company.map(Cow::Borrowed),
+            Source::Concatenate { with, .. } => {
+                let parts = line.columns.iter().filter_map(|column| self.column(record, *column));
+                Some(Cow::Owned(concatenate::join(parts, with)))
+            }
+            Source::NumberSequence { .. } => {
+                values[line.target] = Value::Sequence(line.sequence);
                 return Ok(());
             }
-            (Source::Value(text), _) => (text.as_str(), true),
-            (_, Some(found)) => found,
-            (_, None) => ("", false),
         };
-        if !exact && self.format.nulls().iter().any(|null| null == text) {
-            return Ok(());
-        }
-        let cased;
-        let text = if line.plain {
-            text
+        let Some(text) = text else { return Ok(()) };
+        let complain = |shown: &str, wrong: Wrong| {
+            let field = &self.entity.fields[mapping.field].name;
+            Err(self.finding(wrong.rule, record, number, &self.column_name(line), field, shown, &wrong.message, &wrong.hint))
+        };
+        let converted;
+        let text = if line.conversions.is_empty() {
+            &*text
         } else {
-            let trimmed = if mapping.trim { text.trim() } else { text };
-            let text = match (mapping.upper, mapping.lower) {
-                (true, _) => {
-                    cased = trimmed.to_uppercase();
-                    &cased
+            match mapping::convert(&line.conversions, &text) {
+                Ok(done) => {
+                    converted = done;
+                    &*converted
                 }
-                (_, true) => {
-                    cased = trimmed.to_lowercase();
-                    &cased
-                }
-                _ => trimmed,
-            };
-            match line.values.is_empty() {
-                true => text,
-                false => match line.values.get(text).or_else(|| line.values.get("*")) {
-                    Some(converted) => converted,
-                    None if text.trim().is_empty() => text,
-                    None => {
-                        return complain(
-                            Rule::Conversion,
-                            text,
-                            "the mapping's values do not convert it",
-                            "add it to values in the mapping, or a \"*\" for all others",
-                        );
-                    }
-                },
+                Err(wrong) => return complain(&text, wrong),
             }
         };
         if text.trim_start().is_empty() {
@@ -308,32 +349,30 @@ impl<'a> Plan<'a> {
         }
         let start = out.len();
         if start - begin + text.len() > RECORD_BYTES_MAX {
-            return complain(
-                Rule::Size,
-                text,
-                "the values of the record are larger than 64 MiB together",
-                "map its long values to fewer fields",
-            );
+            let message = "the values of the record are larger than 64 MiB together".to_owned();
+            return complain(text, Wrong { rule: Rule::Size, message, hint: "map its long values to fewer fields".into() });
         }
-        match value::read_into(field, text, &line.reading, out) {
+        if matches!(line.field.kind, FieldKind::String { .. }) && !mapping.keep_exponent && is_shortened(text) {
+            let message = "a spreadsheet has shortened this number: its other digits are lost".to_owned();
+            let hint =
+                "make the column text in the spreadsheet before the data goes in; keep_exponent = true in the mapping takes it as it is";
+            return complain(text, Wrong { rule: Rule::Spreadsheet, message, hint: hint.into() });
+        }
+        match value::read_into(line.field, text, &line.reading, out) {
             Ok(Read::Integer(integer)) => values[line.target] = Value::Integer(integer),
             Ok(Read::Text) => {
                 let narrow = |at: usize| u32::try_from(at).expect("a block is smaller than 4 GiB");
                 values[line.target] = Value::Text { start: narrow(start), end: narrow(out.len()) };
             }
-            Err(wrong) => return complain(wrong.rule, text, &wrong.message, &wrong.hint),
+            Err(wrong) => return complain(text, wrong),
         }
         Ok(())
     }
 
     fn column_name(&self, line: &Line<'_>) -> String {
-        match (&line.mapping.source, line.column) {
-            (Source::Column(name), column) => {
-                let header = self.header.as_ref().zip(column).and_then(|(header, column)| header.get(column));
-                header.map_or(name.as_str(), |name| name.trim()).to_owned()
-            }
-            (Source::Number(number), _) => number.to_string(),
-            _ => String::new(),
+        match (&line.mapping.source, &self.header, line.columns.first()) {
+            (Source::Column(name), Some(header), Some(column)) => header.get(*column).map_or(name.as_str(), |name| name.trim()).to_owned(),
+            (source, ..) => source.name(),
         }
     }
 
@@ -356,6 +395,19 @@ impl<'a> Plan<'a> {
             hint: hint.to_owned(),
         }
     }
+}
+
+/// Whether a text is a number as Excel shows a long one: `1.01E+12`.
+fn is_shortened(text: &str) -> bool {
+    let bytes = text.trim().as_bytes();
+    let Some(exponent) = bytes.windows(2).position(|pair| pair == b"E+") else { return false };
+    let (number, power) = (&bytes[..exponent], &bytes[exponent + 2..]);
+    let number = match number {
+        [first, b'.' | b',', rest @ ..] if !rest.is_empty() => first.is_ascii_digit() && rest.iter().all(u8::is_ascii_digit),
+        [first] => first.is_ascii_digit(),
+        _ => false,
+    };
+    number && power.len() >= 2 && power.iter().all(u8::is_ascii_digit)
 }
 
 /// The positions of columns that a mapping means: that of its name, or one that differs in spaces and underscores only.

@@ -105,10 +105,7 @@ fn attempt(appliance: &Arc<Appliance>, job: &Job, message: &Message) -> Result<O
     let here: Vec<_> = live.config.entities.iter().filter(|entity| entity.database == project_entity.entity.database).cloned().collect();
     let needed: Vec<_> = here
         .iter()
-        .filter(|entity| {
-            entity.name == project_entity.entity.name
-                || project_entity.entity.fields.iter().any(|field| field.references.as_ref().is_some_and(|name| entity.is_called(name)))
-        })
+        .filter(|entity| entity.name == project_entity.entity.name || project_entity.needs().any(|name| entity.is_called(name)))
         .cloned()
         .collect();
     let database = live.entities.writer(&project_entity.entity.database, &needed)?;
@@ -133,6 +130,7 @@ fn attempt(appliance: &Arc<Appliance>, job: &Job, message: &Message) -> Result<O
         project_entity,
         entities: &here,
         database: &database,
+        company: message.company.as_deref(),
         message: &key,
         execution: &execution.0,
         now,

@@ -32,6 +32,18 @@ pub enum Rule {
     Reference,
     /// The table refused the row.
     Load,
+    /// A text that does not match the field's pattern.
+    Pattern,
+    /// A value, or a key, that another row of the document has.
+    Unique,
+    /// What must hold between the fields of the row does not.
+    Check,
+    /// Only new rows are taken, and a row with this key exists.
+    Exists,
+    /// Only existing rows are changed, and none has this key.
+    Missing,
+    /// A number that a spreadsheet has shortened.
+    Spreadsheet,
 }
 
 impl Rule {
@@ -51,6 +63,49 @@ impl Rule {
             Rule::Conversion => "conversion",
             Rule::Reference => "reference",
             Rule::Load => "load",
+            Rule::Pattern => "pattern",
+            Rule::Unique => "unique",
+            Rule::Check => "check",
+            Rule::Exists => "exists",
+            Rule::Missing => "missing",
+            Rule::Spreadsheet => "spreadsheet",
+        }
+    }
+
+    /// The code of the rule: stable, for programs and for asking others about it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Rule::Encoding => "ENT101",
+            Rule::Format => "ENT102",
+            Rule::Header => "ENT103",
+            Rule::Columns => "ENT104",
+            Rule::Size => "ENT105",
+            Rule::Required => "ENT201",
+            Rule::Type => "ENT202",
+            Rule::Length => "ENT203",
+            Rule::Range => "ENT204",
+            Rule::Enum => "ENT205",
+            Rule::Pattern => "ENT206",
+            Rule::Conversion => "ENT207",
+            Rule::Spreadsheet => "ENT208",
+            Rule::Check => "ENT209",
+            Rule::Unique => "ENT301",
+            Rule::Reference => "ENT302",
+            Rule::Exists => "ENT303",
+            Rule::Missing => "ENT304",
+            Rule::Load => "ENT305",
+        }
+    }
+
+    /// The code of D365's data management that means the same, where there is one (CONTRACT.md §6).
+    pub fn dmf_code(self) -> Option<&'static str> {
+        match self {
+            Rule::Encoding => Some("DMF1957"),
+            Rule::Header => Some("DMF1966"),
+            Rule::Columns => Some("DMF2018"),
+            Rule::Type => Some("DMF1855"),
+            Rule::Unique => Some("DMF1959"),
+            _ => None,
         }
     }
 }

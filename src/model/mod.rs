@@ -2,6 +2,7 @@
 //!
 //! Everything else speaks in these types; a wire spelling, a column or a page is derived from them elsewhere.
 
+pub mod check;
 pub mod entity;
 pub mod execution;
 pub mod finding;

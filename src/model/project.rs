@@ -65,6 +65,50 @@ pub struct ProjectEntity {
     pub filter: Vec<Condition>,
     /// Export: positions in the entity's `fields`, in the order of the document's columns.
     pub fields: Vec<usize>,
+    /// Import: which rows are written.
+    pub write: WriteMode,
+    /// Import: all rows of the entity are removed first, in the same transaction.
+    pub truncate: bool,
+    /// Import: of several rows of a document with the same key, only the first is taken, and the others are refused.
+    pub refuse_duplicates: bool,
+}
+
+impl ProjectEntity {
+    /// An entity in this format, with everything else as it is by default.
+    pub fn new(entity: Arc<Entity>, format: Format) -> ProjectEntity {
+        ProjectEntity {
+            fields: (0..entity.fields.len()).collect(),
+            entity,
+            format,
+            mapping: Vec::new(),
+            unit: 1,
+            level: 1,
+            sequence: 1,
+            filter: Vec::new(),
+            write: WriteMode::Upsert,
+            truncate: false,
+            refuse_duplicates: false,
+        }
+    }
+}
+
+impl ProjectEntity {
+    /// Names of the entities whose tables an import looks into: references and look-ups.
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
+        let references = self.entity.fields.iter().filter_map(|field| field.references.as_deref());
+        references.chain(self.mapping.iter().filter_map(|mapping| mapping.look_up.as_ref()).map(|look_up| look_up.entity.as_str()))
+    }
+}
+
+/// Which rows an import writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteMode {
+    /// New ones are inserted, changed ones updated.
+    Upsert,
+    /// A row whose key exists is refused.
+    Insert,
+    /// A row whose key does not exist is refused.
+    Update,
 }
 
 /// One condition of an export's filter.

@@ -16,6 +16,7 @@ use crate::config::Database;
 use crate::document::value::Stored;
 use crate::model::entity::{Entity, FieldKind};
 use crate::model::execution::RowCounts;
+use crate::model::project::WriteMode;
 use crate::model::time::Timestamp;
 
 /// Page cache of a load. A prototype needed no more for 10 M rows; what is dirty beyond it spills to the WAL.
@@ -295,6 +296,11 @@ impl Writing<'_> {
 
     /// Prepares the upsert of an entity. `columns` are positions of mapped fields; for each, whether a blank keeps what is there.
     pub fn upsert(&self, entity: &Entity, columns: &[(usize, bool)]) -> Result<Upsert<'_>, StoreError> {
+        self.rows(entity, columns, WriteMode::Upsert)
+    }
+
+    /// As `upsert`, for new rows only, or for existing ones only.
+    pub fn rows(&self, entity: &Entity, columns: &[(usize, bool)], mode: WriteMode) -> Result<Upsert<'_>, StoreError> {
         let failed = StoreError::sqlite("prepare the upsert");
         let name = |index: usize| quote(&entity.fields[index].name);
         let table = quote(&entity.table);
@@ -310,7 +316,9 @@ impl Writing<'_> {
                 (column, value)
             })
             .collect();
-        let action = if rest.is_empty() {
+        let number = |index: usize| columns.iter().position(|(column, _)| *column == index).map_or(0, |at| at + 1);
+        let same_key: Vec<String> = entity.key.iter().map(|index| format!("{} = ?{}", name(*index), number(*index))).collect();
+        let action = if rest.is_empty() || mode == WriteMode::Insert {
             "DO NOTHING".to_owned()
         } else {
             let set: Vec<String> = rest.iter().map(|(column, value)| format!("{column} = {value}")).collect();
@@ -318,8 +326,21 @@ impl Writing<'_> {
             let differs: Vec<String> = rest.iter().map(|(column, value)| format!("{table}.{column} IS NOT {value}")).collect();
             format!("DO UPDATE SET {} WHERE {}", set.join(", "), differs.join(" OR "))
         };
-        let sql =
-            format!("INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT ({}) {action}", names.join(", "), marks.join(", "), key.join(", "));
+        let sql = if mode == WriteMode::Update {
+            let value = |(index, keep): &(usize, bool)| {
+                let (column, number) = (name(*index), number(*index));
+                (column.clone(), if *keep { format!("coalesce(?{number}, {column})") } else { format!("?{number}") })
+            };
+            let rest: Vec<(String, String)> = columns.iter().filter(|(index, _)| !entity.key.contains(index)).map(value).collect();
+            let set: Vec<String> = rest.iter().map(|(column, value)| format!("{column} = {value}")).collect();
+            let differs: Vec<String> = rest.iter().map(|(column, value)| format!("{column} IS NOT {value}")).collect();
+            match rest.is_empty() {
+                true => format!("UPDATE {table} SET {0} = {0} WHERE 0 AND {1}", key[0], same_key.join(" AND ")),
+                false => format!("UPDATE {table} SET {} WHERE {} AND ({})", set.join(", "), same_key.join(" AND "), differs.join(" OR ")),
+            }
+        } else {
+            format!("INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT ({}) {action}", names.join(", "), marks.join(", "), key.join(", "))
+        };
         let without_rowid: bool = self
             .connection
             .query_row("SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'", [&entity.table], |row| row.get(0))
@@ -329,19 +350,37 @@ impl Writing<'_> {
                 operation: "prepare the upsert",
                 cause: Cause::Damaged(format!("the database has no table \"{}\"", entity.table)),
             })?;
-        let exists = without_rowid
-            .then(|| {
-                let key: Vec<String> = columns
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, (index, _))| entity.key.contains(index))
-                    .map(|(at, (index, _))| format!("{} = ?{}", name(*index), at + 1))
-                    .collect();
-                self.connection.prepare(&format!("SELECT 1 FROM {table} WHERE {}", key.join(" AND ")))
-            })
+        let exists = (without_rowid || mode == WriteMode::Update)
+            .then(|| self.connection.prepare(&format!("SELECT 1 FROM {table} WHERE {}", same_key.join(" AND "))))
             .transpose()
             .map_err(&failed)?;
-        Ok(Upsert { connection: &self.connection, statement: self.connection.prepare(&sql).map_err(&failed)?, exists, last: NO_ROW })
+        Ok(Upsert { connection: &self.connection, statement: self.connection.prepare(&sql).map_err(&failed)?, exists, mode, last: NO_ROW })
+    }
+
+    /// Prepares a look-up.
+    pub fn finder(&self, entity: &Entity, find: usize, take: usize) -> Result<Finder<'_>, StoreError> {
+        let (take, find) = (quote(&entity.fields[take].name), quote(&entity.fields[find].name));
+        let sql = format!("SELECT {take} FROM {} WHERE {find} = ?1 LIMIT 1", quote(&entity.table));
+        let statement = self.connection.prepare(&sql).map_err(StoreError::sqlite("prepare a look-up"))?;
+        Ok(Finder { statement, found: HashMap::new() })
+    }
+
+    /// Prepares the note of values that a document has; `number` tells one list from another.
+    pub fn seen(&self, number: usize) -> Result<Seen<'_>, StoreError> {
+        let failed = StoreError::sqlite("prepare a list of values");
+        let table = format!("temp.entrepot_seen_{number}");
+        let make =
+            format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} (value TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID");
+        self.connection.execute_batch(&make).map_err(&failed)?;
+        let add = self.connection.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES (?1, ?2)")).map_err(&failed)?;
+        let first = self.connection.prepare(&format!("SELECT row FROM {table} WHERE value = ?1")).map_err(&failed)?;
+        Ok(Seen { add, first })
+    }
+
+    /// Removes all rows of an entity, in the load's transaction.
+    pub fn truncate(&self, entity: &Entity) -> Result<(), StoreError> {
+        let sql = format!("DELETE FROM {}", quote(&entity.table));
+        self.connection.execute_batch(&sql).map_err(StoreError::sqlite("remove the entity's rows"))
     }
 
     /// Prepares the check that a referenced row exists.
@@ -349,6 +388,56 @@ impl Writing<'_> {
         let sql = format!("SELECT 1 FROM {} WHERE {} = ?1", quote(&entity.table), quote(&entity.fields[entity.key[0]].name));
         let statement = self.connection.prepare(&sql).map_err(StoreError::sqlite("prepare a reference"))?;
         Ok(Reference { statement, found: HashMap::new() })
+    }
+}
+
+/// A prepared look-up of a value by another, which remembers what it saw.
+pub struct Finder<'a> {
+    statement: rusqlite::Statement<'a>,
+    found: HashMap<String, Option<Stored>>,
+}
+
+impl Finder<'_> {
+    /// The value; `None` when no row is found, or it is blank there.
+    pub fn find(&mut self, key: Cell<'_>) -> Result<Option<Stored>, StoreError> {
+        let text = key.text();
+        if let Some(found) = self.found.get(&text) {
+            return Ok(found.clone());
+        }
+        let failed = StoreError::sqlite("look a value up");
+        let found = self
+            .statement
+            .query_row([key], |row| {
+                Ok(match row.get_ref(0)? {
+                    ValueRef::Integer(value) => Some(Stored::Integer(value)),
+                    ValueRef::Text(text) => Some(Stored::Text(String::from_utf8_lossy(text).into_owned())),
+                    _ => None,
+                })
+            })
+            .optional()
+            .map_err(failed)?
+            .flatten();
+        if self.found.len() < REFERENCES_MAX {
+            self.found.insert(text, found.clone());
+        }
+        Ok(found)
+    }
+}
+
+/// Values that were seen in the document: exact, in a temporary table that spills to disk.
+pub struct Seen<'a> {
+    add: rusqlite::Statement<'a>,
+    first: rusqlite::Statement<'a>,
+}
+
+impl Seen<'_> {
+    /// Notes a value; the row that had it before, when one did.
+    pub fn note(&mut self, value: &str, row: u64) -> Result<Option<u64>, StoreError> {
+        let failed = StoreError::sqlite("note a value");
+        if self.add.execute(params![value, row]).map_err(&failed)? == 1 {
+            return Ok(None);
+        }
+        self.first.query_row([value], |found| found.get(0)).map(Some).map_err(failed)
     }
 }
 
@@ -402,6 +491,10 @@ pub enum Loaded {
     Updated,
     /// It was so already.
     Unchanged,
+    /// Only new rows are taken, and its key exists.
+    Exists,
+    /// Only existing rows are taken, and its key does not exist.
+    Missing,
     /// The table does not take it, for this reason.
     Refused(String),
 }
@@ -411,6 +504,7 @@ pub struct Upsert<'a> {
     connection: &'a Connection,
     statement: rusqlite::Statement<'a>,
     exists: Option<rusqlite::Statement<'a>>,
+    mode: WriteMode,
     last: i64,
 }
 
@@ -426,7 +520,10 @@ impl Upsert<'_> {
             }
         };
         match self.statement.execute(rusqlite::params_from_iter(cells)) {
+            Ok(0) if self.mode == WriteMode::Insert => Ok(Loaded::Exists),
+            Ok(0) if existed == Some(false) && self.mode == WriteMode::Update => Ok(Loaded::Missing),
             Ok(0) => Ok(Loaded::Unchanged),
+            Ok(_) if self.mode == WriteMode::Update => Ok(Loaded::Updated),
             Ok(_) => {
                 // An insert sets the last rowid, an update leaves it. Tables without rowid were asked before.
                 let last = self.connection.last_insert_rowid();

@@ -126,7 +126,12 @@ mod tests {
         let decimal = || FieldKind::Decimal { precision: 10, scale: 2 };
         Entity {
             name: "Terms".into(),
-            fields: vec![field("FROM", FieldKind::Date), field("TO", FieldKind::Date), field("LOW", decimal()), field("KIND", FieldKind::String { length: None })],
+            fields: vec![
+                field("FROM", FieldKind::Date),
+                field("TO", FieldKind::Date),
+                field("LOW", decimal()),
+                field("KIND", FieldKind::String { length: None }),
+            ],
             ..Entity::default()
         }
     }

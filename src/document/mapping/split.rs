@@ -28,7 +28,9 @@ mod tests {
 
     #[test]
     fn parts_count_from_either_end() {
-        for (text, part, expected) in [("a-b-c", 1, "a"), ("a-b-c", 3, "c"), ("a-b-c", -1, "c"), ("a-b-c", -3, "a"), ("a-b-c", 4, ""), ("a", -2, "")] {
+        for (text, part, expected) in
+            [("a-b-c", 1, "a"), ("a-b-c", 3, "c"), ("a-b-c", -1, "c"), ("a-b-c", -3, "a"), ("a-b-c", 4, ""), ("a", -2, "")]
+        {
             assert_eq!(Split { at: "-".into(), part }.apply(text).unwrap(), expected, "{text} {part}");
         }
     }

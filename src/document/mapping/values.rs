@@ -1,5 +1,5 @@
 //! `values = { "30" = "Net30", "*" = "Cash" }`: one value for another; `*` is for all others. A value that nothing converts is a finding; blank
-//! stays blank unless `""` or `*` says otherwise.
+//! stays blank unless `""` says otherwise.
 
 use std::collections::HashMap;
 
@@ -22,9 +22,10 @@ impl Values {
 
     /// The value for this one.
     pub fn apply(&self, text: &str) -> Result<Option<String>, Wrong> {
-        match self.pairs.get(text).or(self.other.as_ref()) {
+        let blank = text.trim().is_empty();
+        match self.pairs.get(text).or(self.other.as_ref().filter(|_| !blank)) {
             Some(to) => Ok(Some(to.clone())),
-            None if text.trim().is_empty() => Ok(None),
+            None if blank => Ok(None),
             None => Err(Wrong {
                 rule: Rule::Conversion,
                 message: "the mapping's values do not convert it".into(),

@@ -4,7 +4,8 @@ use super::*;
 use crate::config::Database;
 use crate::model::entity::{Field, FieldKind};
 use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, JsonFormat, XmlFormat, XmlStyle};
-use crate::model::mapping::{Mapping, Source};
+use crate::model::mapping::{Conversion, LookUp, Mapping, Source, Test, When};
+use crate::model::project::WriteMode;
 use crate::store::entities::Entities;
 
 struct Memory {
@@ -28,7 +29,7 @@ impl Sink for Memory {
 }
 
 fn field(name: &str, kind: FieldKind) -> Field {
-    Field { name: name.into(), kind, required: false, references: None, minimum: None, maximum: None }
+    Field { name: name.into(), kind, ..Field::default() }
 }
 
 struct Scene {
@@ -52,27 +53,18 @@ fn scene(format: CsvFormat) -> Scene {
     fields[3].references = Some("Groups".into());
     let entity = Arc::new(Entity {
         name: "Groups".into(),
-        aliases: vec![],
         database: "entities".into(),
         table: "groups".into(),
         key: vec![0],
         fields,
+        ..Entity::default()
     });
     let mapping = ["Group", "Name", "Amount", "Above"]
         .iter()
         .enumerate()
         .map(|(at, name)| Mapping::plain(Source::Column(name.to_string()), at))
         .collect();
-    let project_entity = ProjectEntity {
-        entity: entity.clone(),
-        format: Format::Csv(format),
-        mapping,
-        unit: 1,
-        level: 1,
-        sequence: 1,
-        filter: vec![],
-        fields: vec![],
-    };
+    let project_entity = ProjectEntity { mapping, ..ProjectEntity::new(entity.clone(), Format::Csv(format)) };
     Scene { _dir: dir, entities: Entities::new(&[database]), all: vec![entity], project_entity, loads: 0.into() }
 }
 
@@ -85,6 +77,7 @@ impl Scene {
             project_entity: &self.project_entity,
             entities: &self.all,
             database: &database,
+            company: Some("USMF"),
             message: &message,
             execution: "e",
             now: Timestamp(1),
@@ -173,11 +166,10 @@ fn a_document_without_a_mapped_column_is_refused_as_a_whole_and_told_what_it_has
 fn nulls_defaults_conversions_sequences_and_kept_values_do_what_the_mapping_says() {
     let mut scene = scene(CsvFormat { nulls: vec!["NULL".into()], skip_first: 1, skip_last: 1, ..Default::default() });
     let mapping = &mut scene.project_entity.mapping;
-    mapping[0].trim = true;
-    mapping[0].upper = true;
-    mapping[1].values = vec![("r".into(), "Retail".into()), ("*".into(), "Other".into())];
+    mapping[0].conversions = vec![Conversion::Trim, Conversion::Upper];
+    mapping[1].conversions = vec![Conversion::Values(vec![("r".into(), "Retail".into()), ("*".into(), "Other".into())])];
     mapping[2].ignore_blank = true;
-    mapping[3] = Mapping::plain(Source::NumberSequence { pattern: "CG-###".into(), when_blank: true }, 0);
+    mapping[3] = Mapping { when: When::Blank, ..Mapping::plain(Source::NumberSequence { pattern: "CG-###".into() }, 0) };
     let (report, sink) = scene.import(b"title\nGroup,Name,Amount\n a ,r,5\nNULL,zzz,\n\"NULL\",r,1\ntotal 3\n");
     assert_eq!(report.counts, counts(3, 3, 0, 0, 0), "{:?}", sink.findings);
     assert_eq!(scene.rows(), ["A|Retail|5.00", "CG-001|Other", "NULL|Retail|1.00"]);
@@ -208,6 +200,7 @@ fn a_payload_that_fails_half_way_or_a_stop_loads_nothing() {
             project_entity: &scene.project_entity,
             entities: &scene.all,
             database: &database,
+            company: Some("USMF"),
             message: "m",
             execution: "e",
             now: Timestamp(1),
@@ -235,6 +228,90 @@ fn a_table_of_another_shape_is_refused_and_a_new_field_is_added() {
     assert!(changed(&|entity| entity.fields.push(field("MORE", FieldKind::Integer))).is_ok());
     scene.loads = 5.into();
     assert_eq!(scene.import(b"Group,Name,Amount,Above\n1,x,1,\n").0.counts, counts(1, 0, 0, 1, 0));
+}
+
+#[test]
+fn conditions_companies_joined_columns_and_look_ups_fill_fields() {
+    let mut scene = scene(CsvFormat::default());
+    scene.import(b"Group,Name,Amount,Above\n10,Retail,1,\n");
+    let column = |name: &str| Source::Column(name.into());
+    let holds = |test| When::Holds(column("Kind"), test);
+    let of = |field: usize, source| Mapping::plain(source, field);
+    scene.project_entity.mapping = vec![
+        of(0, Source::Concatenate { parts: vec![column("Kind"), column("No")], with: "-".into() }),
+        Mapping { when: holds(Test::Equals(vec!["A".into()])), ..of(1, Source::Value("is A".into())) },
+        Mapping { when: holds(Test::Not(vec!["A".into()])), ..of(1, Source::Company) },
+        Mapping { when: When::Blank, ..of(2, Source::Value("7".into())) },
+        Mapping {
+            look_up: Some(LookUp { entity: "Groups".into(), find: "NAME".into(), take: "ID".into() }),
+            conversions: vec![Conversion::Trim],
+            ..of(3, column("Above name"))
+        },
+    ];
+    let (report, sink) = scene.import(b"Kind,No,ABOVE_NAME\nA,1, Retail\nB,2,\nC,3,Nobody\n");
+    assert_eq!(report.counts, counts(3, 2, 0, 0, 1), "{:?}", sink.findings);
+    let finding = &sink.findings[0];
+    assert_eq!((finding.rule, finding.row, finding.column.as_str(), finding.value.as_str()), (Rule::Reference, 3, "Above name", "Nobody"));
+    assert_eq!(scene.rows(), ["10|Retail|1.00", "A-1|is A|7.00|10", "B-2|USMF|7.00"]);
+}
+
+#[test]
+fn rows_may_be_only_new_ones_only_existing_ones_or_all_there_are() {
+    let mut scene = scene(CsvFormat::default());
+    scene.import(b"Group,Name,Amount,Above\n10,Retail,1,\n20,x,1,\n");
+    let document = b"Group,Name,Amount,Above\n10,Changed,1,\n30,New,1,\n20,x,1,\n";
+    scene.project_entity.write = WriteMode::Insert;
+    let (report, sink) = scene.import(document);
+    assert_eq!(report.counts, counts(3, 1, 0, 0, 2));
+    assert_eq!(sink.findings.iter().map(|finding| (finding.rule, finding.row)).collect::<Vec<_>>(), [(Rule::Exists, 1), (Rule::Exists, 3)]);
+    scene.project_entity.write = WriteMode::Update;
+    let (report, sink) = scene.import(b"Group,Name,Amount,Above\n10,Changed,1,\n40,New,1,\n20,x,1,\n");
+    assert_eq!(report.counts, counts(3, 0, 1, 1, 1));
+    assert_eq!((sink.findings[0].rule, sink.findings[0].row, sink.findings[0].value.as_str()), (Rule::Missing, 2, "40"));
+    assert_eq!(scene.rows(), ["10|Changed|1.00", "20|x|1.00", "30|New|1.00"]);
+    scene.project_entity.write = WriteMode::Upsert;
+    scene.project_entity.truncate = true;
+    assert_eq!(scene.import(b"Group,Name,Amount,Above\n10,Only,1,\n").0.counts, counts(1, 1, 0, 0, 0));
+    assert_eq!(scene.rows(), ["10|Only|1.00"]);
+    let (report, _) = scene.import(b"Group;Name\n");
+    assert!(report.document_refused);
+    assert_eq!(scene.rows(), ["10|Only|1.00"], "a document that is refused removes nothing");
+}
+
+#[test]
+fn rules_between_rows_and_between_fields_are_held() {
+    let mut scene = scene(CsvFormat::default());
+    let mut entity = (*scene.all[0]).clone();
+    entity.fields[0].pattern = Some(crate::model::entity::Pattern::new("[A-Z][0-9]+").unwrap());
+    entity.fields[1].unique = true;
+    let rule = crate::document::mapping::check::parse(&entity, "AMOUNT >= 0 or NAME is not blank").unwrap();
+    entity.checks = vec![crate::model::check::Check { rule, message: "credit needs a name".into() }];
+    scene.all = vec![Arc::new(entity)];
+    scene.project_entity.entity = scene.all[0].clone();
+    scene.project_entity.refuse_duplicates = true;
+    let (report, sink) =
+        scene.import(b"Group,Name,Amount,Above\nA1,x,1,\nA2,x,1,\nA1,y,1,\nb3,z,1,\nA4,,-1,\nA5,,1,\nA6,,1,\nA7,1.01E+12,1,\n");
+    let found: Vec<_> = sink.findings.iter().map(|finding| (finding.row, finding.rule, finding.field.as_str())).collect();
+    let expected = [
+        (2, Rule::Unique, "NAME"),
+        (3, Rule::Unique, "ID"),
+        (4, Rule::Pattern, "ID"),
+        (5, Rule::Check, ""),
+        (8, Rule::Spreadsheet, "NAME"),
+    ];
+    assert_eq!(found, expected, "{:?}", sink.findings);
+    assert_eq!(report.counts, counts(8, 3, 0, 0, 5));
+    assert_eq!(sink.findings[0].message, "row 1 of the document has it too");
+    assert_eq!(sink.findings[3].message, "credit needs a name");
+}
+
+#[test]
+fn a_row_that_is_refused_leaves_no_number_of_its_sequence_out() {
+    let mut scene = scene(CsvFormat::default());
+    scene.project_entity.mapping[0] = Mapping::plain(Source::NumberSequence { pattern: "G-###".into() }, 0);
+    let (report, _) = scene.import(b"Name,Amount,Above\na,1,\nb,x,\nc,1,nobody\nd,1,\n");
+    assert_eq!(report.counts, counts(4, 2, 0, 0, 2));
+    assert_eq!(scene.rows(), ["G-001|a|1.00", "G-002|d|1.00"]);
 }
 
 fn nested(format: Format) -> Scene {
