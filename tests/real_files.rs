@@ -350,3 +350,34 @@ fn records_of_fixed_width_load_by_type_with_cents_as_they_stand() {
         loads(&mut app, &std::fs::read(data.join("fixed/csvkit").join(file)).unwrap(), rows, sums, file);
     }
 }
+
+#[test]
+fn orders_load_with_their_lines_in_one_document() {
+    let Some(data) = data() else { return };
+    let entities = |number: &str, lines: &str| {
+        format!(
+            "[[entity]]\nname = \"File\"\ntable = \"file\"\nkey = [\"ID\"]\nfields = [{{ name = \"ID\", type = \"{number}\" }}, {{ name = \"TOTAL\", type = \"decimal\", scale = 2 }}]\n[[entity]]\nname = \"Lines\"\ntable = \"lines\"\nkey = [\"ORDERID\", \"ID\"]\nfields = [{{ name = \"ORDERID\", type = \"{number}\", references = \"File\" }}, {{ name = \"ID\", type = \"integer\" }}, {{ name = \"PRICE\", type = \"decimal\", scale = 2 }}]\n{lines}[[job]]\nname = \"File in\"\nactivity_id = \"{}\"\nproject = \"File in\"\napplications = [\"Tests\"]\n",
+            crate::appliance::IMPORT
+        )
+    };
+    let project = |record: &str, id: &str, total: &str, lines: &str, line: &str, price: &str| {
+        format!(
+            "[[project]]\nname = \"File in\"\ndirection = \"import\"\n[[project.entity]]\nentity = \"File\"\nformat = {{ type = \"json\"{record} }}\nmapping = [{{ source = \"{id}\", field = \"ID\" }}, {{ source = \"{total}\", field = \"TOTAL\" }}]\n[[project.entity.nested]]\nentity = \"Lines\"\nrecord = \"{lines}\"\nmapping = [{{ parent = \"ID\", field = \"ORDERID\" }}, {{ source = \"{line}\", field = \"ID\" }}, {{ source = \"{price}\", field = \"PRICE\" }}]\n"
+        )
+    };
+    let shopify = project(", record = \"order\"", "id", "total_price", "line_items", "id", "price");
+    let northwind = project("", "orderID", "freight", "details", "productID", "unitPrice");
+    for (file, project, orders, lines) in [("json/shopify/order.json", shopify, 1, 3), ("json/northwind/orders.json", northwind, 830, 2155)]
+    {
+        let mut app = Appliance::start(&entities("integer", &project));
+        let id = app.enqueue_to(crate::appliance::IMPORT, "File", &std::fs::read(data.join(file)).unwrap(), None);
+        app.settle();
+        assert_eq!(app.message(&id)["rows"]["inserted"], orders + lines, "{file}: {:?}", app.findings(&id).first());
+        assert_eq!(app.sql("SELECT count(*) FROM file"), [orders.to_string()]);
+        assert_eq!(app.sql("SELECT count(*) FROM lines"), [lines.to_string()]);
+        if orders == 830 {
+            let sum: i128 = app.sql("SELECT PRICE FROM lines").iter().map(|value| millionths(value)).sum();
+            assert_eq!(sum, millionths("56500.91"));
+        }
+    }
+}

@@ -13,7 +13,17 @@ use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::format::Format;
 use crate::model::mapping::{Conversion, LookUp, Mapping, Source, Test, When};
 
-pub(super) fn read_mapping(section: &Section<'_>, entity: &Entity, format: &Format, entities: &[Arc<Entity>]) -> Vec<Mapping> {
+/// What the lines of a mapping are read against.
+pub(super) struct Target<'a> {
+    pub entity: &'a Entity,
+    pub format: &'a Format,
+    pub entities: &'a [Arc<Entity>],
+    /// The entity whose rows nested records belong to, and the fields that its mapping fills.
+    pub parent: Option<(&'a Entity, &'a [Mapping])>,
+}
+
+pub(super) fn read_mapping(section: &Section<'_>, target: &Target<'_>) -> Vec<Mapping> {
+    let (entity, format) = (target.entity, target.format);
     if !section.has("mapping") {
         section.item("mapping");
         let source = |index: usize, field: &Field| match format.is_numbered() {
@@ -24,7 +34,7 @@ pub(super) fn read_mapping(section: &Section<'_>, entity: &Entity, format: &Form
     }
     let mut mappings: Vec<Mapping> = Vec::new();
     for line in section.sections("mapping") {
-        if let Some(mapping) = read_line(&line, entity, format, entities, &mappings) {
+        if let Some(mapping) = read_line(&line, target, &mappings) {
             mappings.push(mapping);
         }
         line.finish();
@@ -42,8 +52,9 @@ pub(super) fn read_mapping(section: &Section<'_>, entity: &Entity, format: &Form
     mappings
 }
 
-fn read_line(line: &Section<'_>, entity: &Entity, format: &Format, entities: &[Arc<Entity>], before: &[Mapping]) -> Option<Mapping> {
-    let source = read_source(line, format);
+fn read_line(line: &Section<'_>, target: &Target<'_>, before: &[Mapping]) -> Option<Mapping> {
+    let Target { entity, format, entities, .. } = *target;
+    let source = read_source(line, target);
     let when = read_when(line, format);
     let conversions = read_conversions(line);
     let look_up = line.section("look_up").and_then(|section| read_look_up(&section, entity, entities));
@@ -90,6 +101,12 @@ fn read_line(line: &Section<'_>, entity: &Entity, format: &Format, entities: &[A
             "only a line with when = \"blank\" or another condition may follow another line",
         );
     }
+    if let (Source::Parent(outer), Some((parent, _))) = (&mapping.source, target.parent) {
+        let (one, two) = (parent.fields[*outer].kind.name(), entity.fields[field].kind.name());
+        if one != two {
+            line.problem("parent", format!("\"{}\" is {one}, \"{name}\" is {two}", parent.fields[*outer].name), "give both the same type");
+        }
+    }
     if let Some(look_up) = &mapping.look_up
         && let Some(other) = entities.iter().find(|other| other.is_called(&look_up.entity))
         && let Some(taken) = other.field(&look_up.take)
@@ -104,8 +121,9 @@ fn read_line(line: &Section<'_>, entity: &Entity, format: &Format, entities: &[A
     Some(Mapping { field, ..mapping })
 }
 
-/// `source`, `value`, `number_sequence`, `concatenate` or `company`: one of them.
-fn read_source(line: &Section<'_>, format: &Format) -> Option<Source> {
+/// `source`, `value`, `number_sequence`, `concatenate`, `company` or, for nested records, `parent`: one of them.
+fn read_source(line: &Section<'_>, target: &Target<'_>) -> Option<Source> {
+    let format = target.format;
     let column = line.item("source").and_then(|item| read_column(line, "source", item, format));
     let fixed = line.text("value").map(Source::Value);
     let sequence = line.text("number_sequence").map(|pattern| {
@@ -126,15 +144,33 @@ fn read_source(line: &Section<'_>, format: &Format) -> Option<Source> {
         Source::Concatenate { parts, with: with.clone() }
     });
     let company = line.boolean("company", false).then_some(Source::Company);
+    let parent = line.text("parent").and_then(|name| read_parent(line, target, &name));
     let given: Vec<&str> =
-        ["source", "value", "number_sequence", "concatenate", "company"].into_iter().filter(|name| line.has(name)).collect();
+        ["source", "value", "number_sequence", "concatenate", "company", "parent"].into_iter().filter(|name| line.has(name)).collect();
     let hint = "one of source, value, number_sequence, concatenate and company";
     match given.as_slice() {
         [] => line.problem("source", "it is missing", hint),
         [_] => {}
         [first, ..] => line.problem(first, format!("only {hint}"), ""),
     }
-    [column, fixed, sequence, parts, company].into_iter().flatten().next()
+    [column, fixed, sequence, parts, company, parent].into_iter().flatten().next()
+}
+
+/// A field of the row that a nested record belongs to.
+fn read_parent(line: &Section<'_>, target: &Target<'_>, name: &str) -> Option<Source> {
+    let Some((outer, mapping)) = target.parent else {
+        line.problem("parent", "only nested records have a parent", "write it in the mapping of a [[project.entity.nested]]");
+        return None;
+    };
+    let Some(field) = outer.field(name) else {
+        let names = outer.fields.iter().map(|field| field.name.as_str());
+        line.problem("parent", format!("\"{}\" has no field \"{name}\"", outer.name), suggest(name, names));
+        return None;
+    };
+    if !mapping.iter().any(|mapping| mapping.field == field) {
+        line.problem("parent", format!("\"{name}\" is not mapped in the outer record"), "map it there");
+    }
+    Some(Source::Parent(field))
 }
 
 fn read_column(line: &Section<'_>, key: &'static str, item: &Item, format: &Format) -> Option<Source> {

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::format::read_format;
-use super::mapping::read_mapping;
+use super::mapping::{Target, read_mapping};
 use super::problem::suggest;
 use super::section::Section;
+use crate::document::read::path_of;
 use crate::document::value::{self, Reading};
 use crate::model::entity::{Entity, Field};
 use crate::model::format::{CsvFormat, Format};
-use crate::model::project::{Condition, Direction, Project, ProjectEntity, Test, WriteMode};
+use crate::model::path::To;
+use crate::model::project::{Condition, Direction, NestedEntity, Project, ProjectEntity, Test, WriteMode};
 
 pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>]) -> Vec<Arc<Project>> {
     let mut projects: Vec<Arc<Project>> = Vec::new();
@@ -75,7 +77,7 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
             format!("there is no entity \"{label}\""),
             suggest(&label, entities.iter().map(|entity| entity.name.as_str())),
         );
-        for name in ["mapping", "filter", "fields", "write", "duplicates", "truncate"] {
+        for name in ["mapping", "filter", "fields", "write", "duplicates", "truncate", "nested"] {
             section.item(name);
         }
         return None;
@@ -87,8 +89,9 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
         }
         Vec::new()
     } else {
-        read_mapping(section, entity, &format, entities)
+        read_mapping(section, &Target { entity, format: &format, entities, parent: None })
     };
+    let nested = read_nested(section, &Target { entity, format: &format, entities, parent: Some((entity, &mapping)) });
     let field_of = |name: &str, key: &'static str| {
         let found = entity.field(name);
         if found.is_none() {
@@ -144,7 +147,57 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
         write,
         truncate,
         refuse_duplicates,
+        nested,
     })
+}
+
+/// `[[project.entity.nested]]`: records inside of records, which become rows of another entity.
+fn read_nested(section: &Section<'_>, target: &Target<'_>) -> Vec<NestedEntity> {
+    let mut all: Vec<NestedEntity> = Vec::new();
+    for inner in section.sections("nested") {
+        if !target.format.nests() {
+            inner.problem("entity", "records nest only in XML and JSON", "give the rows a document of their own");
+        }
+        let record = inner.name("record").and_then(|text| match path_of(target.format, &text) {
+            Ok(path) if path.steps.iter().all(|step| matches!(step.to, To::Element(_))) && !path.absolute && !path.steps.is_empty() => {
+                Some(path)
+            }
+            Ok(_) => {
+                inner.problem("record", format!("\"{text}\" leads out of the record"), "as in \"line_items\" or \"Lines/Line\"");
+                None
+            }
+            Err(reason) => {
+                inner.problem("record", format!("\"{text}\" is no path: {reason}"), "as in \"line_items\" or \"Lines/Line\"");
+                None
+            }
+        });
+        let found = inner.name("entity").and_then(|label| {
+            let found = target.entities.iter().find(|entity| entity.is_called(&label));
+            if found.is_none() {
+                let names = target.entities.iter().map(|entity| entity.name.as_str());
+                inner.problem("entity", format!("there is no entity \"{label}\""), suggest(&label, names));
+            }
+            found
+        });
+        match found {
+            Some(entity) => {
+                if entity.database != target.entity.database {
+                    inner.problem("entity", format!("\"{}\" is in another database", entity.name), "put both entities into one database");
+                }
+                if entity.name == target.entity.name {
+                    inner.problem("entity", "this is the entity of the outer record", "nested records are rows of another entity");
+                }
+                let mapping = read_mapping(&inner, &Target { entity, ..*target });
+                if let Some(record) = record {
+                    let project_entity = ProjectEntity { mapping, ..ProjectEntity::new(entity.clone(), target.format.clone()) };
+                    all.push(NestedEntity { record, project_entity });
+                }
+            }
+            None => drop(inner.item("mapping")),
+        }
+        inner.finish();
+    }
+    all
 }
 
 fn read_condition(section: &Section<'_>, index: usize, field: &Field) -> Option<Condition> {

@@ -40,6 +40,10 @@ entity = "E"
 format = { type = "csv" }
 mapping = [{ source = "A", field = "A", split = {}, pad = {}, look_up = {}, when = { source = "B" } }]
 filter = [{ field = "A", blank = true }]
+[[project.entity.nested]]
+entity = "E"
+record = "r"
+mapping = [{ source = "A", field = "A", split = {}, pad = {}, look_up = {}, when = { source = "B" } }]
 [[project]]
 direction = "import"
 [[project.entity]]

@@ -63,6 +63,7 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         ),
         ("trim = true", "split = { at = \"-\" }", "a split has a text to split at and the number of a part"),
         ("trim = true", "pad = { length = 3, with = \"ab\" }", "one character to fill up with"),
+        ("trim = true", "parent = \"DESCRIPTION\"", "only nested records have a parent"),
         ("trim = true", "when = \"never\"", "\"never\" is not understood"),
         ("trim = true", "when = { source = \"Name\" }", "a source and one of equals, not and blank"),
         ("trim = true", "look_up = { entity = \"Terms\", find = \"NAME\", take = \"NAME\" }", "there is no entity \"Terms\""),

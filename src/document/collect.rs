@@ -24,9 +24,23 @@ pub struct Asked {
     pub record: Path,
     /// The values of a record, in the order of its fields.
     pub values: Vec<Path>,
+    /// Records nested in a record: where they stand in it, and their values.
+    pub nested: Vec<Nested>,
     /// Prefixes that paths use.
     pub namespaces: Vec<(String, String)>,
 }
+
+/// Records nested in a record.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Nested {
+    /// Where they stand, from the record on.
+    pub record: Option<Path>,
+    /// Their values, in the order of their fields.
+    pub values: Vec<Path>,
+}
+
+/// Records nested in one record, at most.
+pub const NESTED_MAX: usize = 100_000;
 
 /// Why collecting cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +87,8 @@ impl Collector {
     /// A collector of these records. Paths do not name the `unnamed` outermost elements.
     pub fn new(asked: Asked, unnamed: usize, write_frame: WriteFrame) -> Collector {
         let outer = asked.record.steps.split_last().map_or(&[][..], |(_, outer)| outer);
-        let keeps_context = asked.values.iter().any(needs_context) || outer.iter().any(asks_for_elements);
+        let values = asked.values.iter().chain(asked.nested.iter().flat_map(|nested| &nested.values));
+        let keeps_context = values.clone().any(needs_context) || outer.iter().any(asks_for_elements);
         let (tree, open) = (Tree::default(), Vec::new());
         Collector {
             asked,
@@ -231,6 +246,25 @@ impl Collector {
             match self.tree.find(id, path, &self.asked.namespaces).and_then(|found| self.tree.string(found)) {
                 Some((text, exact)) => record.push(&text, exact),
                 None => record.push("", false),
+            }
+        }
+        for (number, nested) in self.asked.nested.iter().enumerate() {
+            let Some(place) = &nested.record else { continue };
+            let found = self.tree.find_all(id, place, &self.asked.namespaces, NESTED_MAX + 1);
+            if found.len() + record.nested.len() > NESTED_MAX {
+                record.fault = Some(Fault::Size);
+                break;
+            }
+            for id in found {
+                let mut inner = Record::default();
+                inner.clear(self.tree.line(id));
+                for path in &nested.values {
+                    match self.tree.find(id, path, &self.asked.namespaces).and_then(|found| self.tree.string(found)) {
+                        Some((text, exact)) => inner.push(&text, exact),
+                        None => inner.push("", false),
+                    }
+                }
+                record.nested.push((number, inner));
             }
         }
         let frames = self.frames.get_or_insert_with(|| {

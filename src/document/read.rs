@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use encoding_rs::Encoding;
 
 use super::broken::Broken;
-use super::collect::Asked;
+use super::collect::{Asked, Nested};
 use super::record::{Fault, Record};
 use super::sniff;
 use super::{csv, excel, fixed, json, xml};
@@ -44,8 +44,18 @@ pub trait Take {
     fn nothing_found(&mut self, _: &[String]) {}
 }
 
-/// Reads a document to its end, or until `take` has enough. `values` are the paths of a record's values, for documents that nest.
-pub fn read(source: impl Read, format: &Format, values: Vec<Path>, take: &mut dyn Take) -> Result<(), Broken> {
+/// What is asked of a document that nests.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// The values of a record.
+    pub values: Vec<Path>,
+    /// Records nested in it.
+    pub nested: Vec<Nested>,
+}
+
+/// Reads a document to its end, or until `take` has enough.
+pub fn read(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) -> Result<(), Broken> {
+    let Wanted { values, nested } = wanted;
     let source = sniff::check(source, format)?;
     let mut held = Held { skip: format.skip_last(), held: VecDeque::new(), take };
     let take: &mut dyn Take = if held.skip > 0 { &mut held } else { held.take };
@@ -79,7 +89,7 @@ pub fn read(source: impl Read, format: &Format, values: Vec<Path>, take: &mut dy
             begin(take, reader.encoding(), &layout, Record::default(), |record| Ok(reader.next_into(record)?))
         }
         Format::Xml(format) => {
-            let asked = Asked { record: record_of(format), values, namespaces: format.namespaces.clone() };
+            let asked = Asked { record: record_of(format), values, nested, namespaces: format.namespaces.clone() };
             let mut reader = xml::read::Reader::new(source, format.encoding, asked);
             let mut record = Record::default();
             // The declaration is read with the first record.
@@ -97,7 +107,7 @@ pub fn read(source: impl Read, format: &Format, values: Vec<Path>, take: &mut dy
             })
         }
         Format::Json(format) => {
-            let asked = Asked { record: format.record.clone().unwrap_or_else(Path::whole), values, namespaces: Vec::new() };
+            let asked = Asked { record: format.record.clone().unwrap_or_else(Path::whole), values, nested, namespaces: Vec::new() };
             let mut reader = json::read::Reader::new(source, format.encoding, format.lines, asked);
             let mut record = Record::default();
             let first = reader.next_into(&mut record)?;

@@ -19,6 +19,8 @@ pub struct Record {
     pub fault: Option<Fault>,
     /// The elements that it stands in, outermost first, in documents that nest.
     pub frames: Option<Arc<Vec<Frame>>>,
+    /// Records nested in it, with the position of what asked for them.
+    pub nested: Vec<(usize, Record)>,
 }
 
 /// An element that records stand in, as the file of refused rows shows it.
@@ -86,6 +88,7 @@ impl Record {
         self.fields.clear();
         self.fault = None;
         self.frames = None;
+        self.nested.clear();
     }
 
     /// Adds a field.

@@ -11,25 +11,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::block::{Block, Entry, Value};
+use super::block::{Block, Entry};
+use super::load::Loading;
 use super::plan::{self, Plan};
 use crate::clock::Stopwatch;
 use crate::document::broken::Broken;
-use crate::document::mapping::number_sequence::fill;
 use crate::document::read::{self, Layout, Take};
 use crate::document::record::Record;
 use crate::document::refused::{self, Refused};
-use crate::document::value::Stored;
 use crate::document::write::Unwritable;
 use crate::model::entity::Entity;
 use crate::model::execution::RowCounts;
 use crate::model::finding::{Finding, Rule};
 use crate::model::format::Format;
-use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
 use crate::model::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::entities::{Cell, Finder, Loaded, Reference, Seen, Upsert, Writing};
+use crate::store::entities::{Loaded, Writing};
 
 /// Blocks under way.
 const BLOCKS: usize = 4;
@@ -190,7 +188,7 @@ fn parse(
         number: 0,
         refused: Vec::new(),
     };
-    let ended = read::read(document, &project_entity.format, plan::asked(project_entity), &mut parsing);
+    let ended = read::read(document, &project_entity.format, plan::wanted(project_entity), &mut parsing);
     let _ = parsing.send();
     let last = match ended {
         Err(Broken::Source(error)) => Piece::Failed(error),
@@ -322,221 +320,90 @@ fn load(import: &Import<'_>, pieces: Receiver<Piece>, emptied: &SyncSender<Block
 /// Loads blocks, and reports what becomes of their records.
 struct Loader<'a> {
     import: &'a Import<'a>,
-    entity: &'a Entity,
-    columns: Vec<(usize, bool)>,
-    sequences: Vec<&'a str>,
-    upsert: Upsert<'a>,
-    references: Vec<Referenced<'a>>,
-    look_ups: Vec<LookedUp<'a>>,
-    unique: Vec<Unique<'a>>,
+    /// The entity's own rows, then those of nested records.
+    parts: Vec<Loading<'a>>,
     refused: Refused,
     /// Bytes for the file of refused rows.
     refused_bytes: Vec<u8>,
     report: Report,
 }
 
-struct Referenced<'a> {
-    target: usize,
-    entity: &'a str,
-    reference: Reference<'a>,
-}
-
-struct LookedUp<'a> {
-    target: usize,
-    entity: &'a str,
-    finder: Finder<'a>,
-}
-
-/// Values, or keys, that no two rows of the document have.
-struct Unique<'a> {
-    targets: Vec<usize>,
-    seen: Seen<'a>,
-}
-
 impl<'a> Loader<'a> {
     fn new(import: &'a Import<'a>) -> Result<Loader<'a>, ImportError> {
-        let entity = &*import.project_entity.entity;
-        // What a plan fills depends on the mapping alone, not on the document.
-        let columns = columns_of(import.project_entity);
-        let sequences = sequences_of(import.project_entity);
-        let upsert = import.database.rows(entity, &columns, import.project_entity.write)?;
-        let mut references = Vec::new();
-        for (target, (field, _)) in columns.iter().enumerate() {
-            if let Some(name) = &entity.fields[*field].references
-                && let Some(referenced) = import.entities.iter().find(|entity| entity.is_called(name))
-            {
-                references.push(Referenced { target, entity: &referenced.name, reference: import.database.reference(referenced)? });
-            }
+        let own = import.project_entity;
+        let all = std::iter::once(own).chain(own.nested.iter().map(|nested| &nested.project_entity));
+        let together = !own.nested.is_empty();
+        let mut parts = Vec::new();
+        for (part, project_entity) in all.enumerate() {
+            parts.push(Loading::new(project_entity, import.entities, import.database, part, together)?);
         }
-        let mut look_ups = Vec::new();
-        for mapping in &import.project_entity.mapping {
-            let Some(look_up) = &mapping.look_up else { continue };
-            let other = import.entities.iter().find(|entity| entity.is_called(&look_up.entity));
-            let places = other.and_then(|other| Some((other, other.field(&look_up.find)?, other.field(&look_up.take)?)));
-            let target = columns.iter().position(|(field, _)| *field == mapping.field);
-            if let (Some((other, find, take)), Some(target)) = (places, target) {
-                look_ups.push(LookedUp { target, entity: &other.name, finder: import.database.finder(other, find, take)? });
-            }
-        }
-        let target_of = |field: usize| columns.iter().position(|(mapped, _)| *mapped == field);
-        let mut lists: Vec<Vec<usize>> = (0..entity.fields.len())
-            .filter(|field| entity.fields[*field].unique)
-            .filter_map(target_of)
-            .map(|target| vec![target])
-            .collect();
-        if import.project_entity.refuse_duplicates {
-            lists.push(entity.key.iter().filter_map(|field| target_of(*field)).collect());
-        }
-        let mut unique = Vec::new();
-        for (number, targets) in lists.into_iter().enumerate() {
-            unique.push(Unique { targets, seen: import.database.seen(number)? });
-        }
-        if import.project_entity.truncate {
-            import.database.truncate(entity)?;
-        }
-        let format = &import.project_entity.format;
-        let refused = Refused::new(format, format.encoding(), Vec::new(), 0);
-        let report = Report::default();
-        Ok(Loader { import, entity, columns, sequences, upsert, references, look_ups, unique, refused, refused_bytes: Vec::new(), report })
+        let refused = Refused::new(&own.format, own.format.encoding(), Vec::new(), 0);
+        Ok(Loader { import, parts, refused, refused_bytes: Vec::new(), report: Report::default() })
     }
 
     fn block(&mut self, block: &Block, sink: &mut dyn Sink) -> Result<(), ImportError> {
-        let mut cells: Vec<Cell<'_>> = Vec::with_capacity(self.columns.len());
         for entry in block.records() {
-            self.report.counts.read += 1;
-            if entry.findings.is_empty() {
-                cells.clear();
-                cells.extend(entry.values.iter().map(|value| block.cell(*value)));
-                let findings = match self.look_ups.is_empty() {
-                    true => self.row(&entry, &cells)?,
-                    false => {
-                        let (found, mut findings) = self.look_up(&entry, &cells)?;
-                        if findings.is_empty() {
-                            let cells: Vec<Cell<'_>> =
-                                cells.iter().zip(&found).map(|(cell, found)| found.as_ref().map_or(*cell, Cell::from)).collect();
-                            findings = self.row(&entry, &cells)?;
-                        }
-                        findings
-                    }
-                };
-                if !findings.is_empty() {
-                    self.refuse(&entry, &findings, sink)?;
-                }
-            } else {
+            self.report.counts.read += entry.len();
+            if !entry.findings.is_empty() {
                 self.refuse(&entry, entry.findings, sink)?;
+                continue;
+            }
+            let findings = if self.parts.len() == 1 { self.single(block, &entry)? } else { self.composite(block, &entry)? };
+            if !findings.is_empty() {
+                self.refuse(&entry, &findings, sink)?;
             }
         }
         Ok(())
     }
 
-    /// What look-ups find, by target, and findings about what they do not.
-    fn look_up(&mut self, entry: &Entry<'_>, cells: &[Cell<'_>]) -> Result<(Vec<Option<Stored>>, Vec<Finding>), ImportError> {
-        let (mut found, mut findings) = (vec![None; cells.len()], Vec::new());
-        for at in 0..self.look_ups.len() {
-            let look_up = &mut self.look_ups[at];
-            let (target, cell) = (look_up.target, cells[look_up.target]);
-            if cell == Cell::Null {
-                continue;
-            }
-            found[target] = look_up.finder.find(cell)?;
-            if found[target].is_none() {
-                let message = format!("{} has no row with this value", look_up.entity);
-                let mut finding = finding(self.entity, entry, Rule::Reference, message, "load that row first, or correct the value");
-                self.place(&mut finding, target, cell);
-                findings.push(finding);
-            }
-        }
-        Ok((found, findings))
-    }
-
-    /// Gives a finding its column, field and value.
-    fn place(&self, finding: &mut Finding, target: usize, cell: Cell<'_>) {
-        let field = self.columns[target].0;
-        finding.column = source_of(self.import.project_entity, field);
-        finding.field.clone_from(&self.entity.fields[field].name);
-        finding.value = cell.text();
-    }
-
-    /// Loads a row; its findings when it is refused.
-    fn row(&mut self, entry: &Entry<'_>, cells: &[Cell<'_>]) -> Result<Vec<Finding>, ImportError> {
+    /// Loads a record that is one row.
+    fn single(&mut self, block: &Block, entry: &Entry<'_>) -> Result<Vec<Finding>, ImportError> {
         let mut findings = Vec::new();
-        for at in 0..self.references.len() {
-            let referenced = &mut self.references[at];
-            let target = referenced.target;
-            if !referenced.reference.exists(cells[target])? {
-                let message = format!("{} has no row with this key", referenced.entity);
-                let (rule, hint) = (Rule::Reference, "load that row first, or correct the value");
-                let mut finding = finding(self.entity, entry, rule, message, hint);
-                self.place(&mut finding, target, cells[target]);
-                findings.push(finding);
+        for row in entry.rows() {
+            let outcome = self.parts[0].row(block, entry.number, &row, &[], None)?;
+            if outcome.loaded == Some(Loaded::Inserted) {
+                let entity = self.parts[0].entity();
+                self.parts[0].inserted(entity);
+            }
+            count(&mut self.report.counts, outcome.loaded.as_ref());
+            findings.extend(outcome.findings);
+        }
+        Ok(findings)
+    }
+
+    /// Loads a record with the records nested in it: all or none.
+    fn composite(&mut self, block: &Block, entry: &Entry<'_>) -> Result<Vec<Finding>, ImportError> {
+        let (mut findings, mut counts, mut parent) = (Vec::new(), RowCounts::default(), Vec::new());
+        self.import.database.begin_together()?;
+        for row in entry.rows() {
+            let part = &mut self.parts[row.part];
+            let outcome = if row.part == 0 {
+                let mut own = Vec::new();
+                let outcome = part.row(block, entry.number, &row, &[], Some(&mut own))?;
+                parent = own;
+                outcome
+            } else {
+                part.row(block, entry.number, &row, &parent, None)?
+            };
+            if outcome.loaded == Some(Loaded::Inserted) {
+                let entity = part.entity();
+                self.parts.iter_mut().for_each(|part| part.inserted(entity));
+            }
+            count(&mut counts, outcome.loaded.as_ref());
+            findings.extend(outcome.findings);
+            // What belongs to a row that is refused cannot be judged.
+            if row.part == 0 && !findings.is_empty() {
+                break;
             }
         }
-        for at in 0..self.unique.len() {
-            let unique = &mut self.unique[at];
-            let values: Vec<String> = unique.targets.iter().map(|target| cells[*target].text()).collect();
-            let (target, value) = (unique.targets[0], values.join("\u{1f}"));
-            if values.iter().all(String::is_empty) {
-                continue;
-            }
-            if let Some(row) = unique.seen.note(&value, entry.number)? {
-                let message = format!("row {row} of the document has it too");
-                let mut finding = finding(self.entity, entry, Rule::Unique, message, "take one of the two out, or give one another value");
-                self.place(&mut finding, target, cells[target]);
-                finding.value = values.join(", ");
-                findings.push(finding);
-            }
-        }
-        if !findings.is_empty() {
-            return Ok(findings);
-        }
-        // Numbers are taken last, and given back by a row that the table refuses: no number is left out.
-        let loaded = if self.sequences.is_empty() {
-            self.upsert.row(cells)?
+        self.import.database.end_together(findings.is_empty())?;
+        if findings.is_empty() {
+            let all = &mut self.report.counts;
+            all.inserted += counts.inserted;
+            all.updated += counts.updated;
+            all.unchanged += counts.unchanged;
         } else {
-            let database = self.import.database;
-            let mut numbers = Vec::new();
-            for value in entry.values {
-                numbers.push(match value {
-                    Value::Sequence(index) => {
-                        let pattern = self.sequences[*index as usize];
-                        Some((pattern, fill(pattern, database.next_number(pattern)?)))
-                    }
-                    _ => None,
-                });
-            }
-            let filled = cells.iter().zip(&numbers).map(|(cell, number)| number.as_ref().map_or(*cell, |(_, text)| Cell::Text(text)));
-            let loaded = self.upsert.row(&filled.collect::<Vec<_>>())?;
-            if !matches!(loaded, Loaded::Inserted | Loaded::Updated | Loaded::Unchanged) {
-                numbers.iter().flatten().try_for_each(|(pattern, _)| database.give_back(pattern))?;
-            }
-            loaded
-        };
-        match loaded {
-            Loaded::Inserted => {
-                self.report.counts.inserted += 1;
-                let own = self.references.iter_mut().filter(|referenced| *referenced.entity == self.entity.name);
-                own.for_each(|referenced| referenced.reference.forget_missing());
-            }
-            Loaded::Updated => self.report.counts.updated += 1,
-            Loaded::Unchanged => self.report.counts.unchanged += 1,
-            Loaded::Exists | Loaded::Missing => {
-                let (rule, message, hint) = match loaded {
-                    Loaded::Exists => {
-                        (Rule::Exists, "a row with this key exists, and only new rows are taken", "take the row out, or write upsert")
-                    }
-                    _ => (Rule::Missing, "no row has this key, and only existing rows are changed", "correct the key, or write upsert"),
-                };
-                let mut finding = finding(self.entity, entry, rule, message.to_owned(), hint);
-                let key = self.entity.key[0];
-                if let Some(target) = self.columns.iter().position(|(field, _)| *field == key) {
-                    self.place(&mut finding, target, cells[target]);
-                }
-                findings.push(finding);
-            }
-            Loaded::Refused(reason) => {
-                let message = format!("the table does not take the row: {reason}");
-                findings.push(finding(self.entity, entry, Rule::Load, message, "correct the row, or the table's rule"));
-            }
+            self.parts.iter_mut().for_each(Loading::taken_back);
         }
         Ok(findings)
     }
@@ -558,7 +425,7 @@ impl<'a> Loader<'a> {
     }
 
     fn refuse(&mut self, entry: &Entry<'_>, findings: &[Finding], sink: &mut dyn Sink) -> Result<(), ImportError> {
-        self.report.counts.refused += 1;
+        self.report.counts.refused += entry.len();
         let refused = refused::Entry { line: entry.line, raw: entry.raw, frames: entry.frames };
         self.refused.record(refused, findings, &mut self.refused_bytes).map_err(unwritable)?;
         self.flush(sink)?;
@@ -574,44 +441,13 @@ fn unwritable(reason: Unwritable) -> ImportError {
     ImportError::WriteRefused(io::Error::other(reason.to_string()))
 }
 
-/// A finding about a record.
-fn finding(entity: &Entity, entry: &Entry<'_>, rule: Rule, message: String, hint: &str) -> Finding {
-    Finding {
-        rule,
-        entity: entity.name.clone(),
-        line: entry.line,
-        row: entry.number,
-        column: String::new(),
-        field: String::new(),
-        value: String::new(),
-        message,
-        hint: hint.to_owned(),
+fn count(counts: &mut RowCounts, loaded: Option<&Loaded>) {
+    match loaded {
+        Some(Loaded::Inserted) => counts.inserted += 1,
+        Some(Loaded::Updated) => counts.updated += 1,
+        Some(Loaded::Unchanged) => counts.unchanged += 1,
+        _ => {}
     }
-}
-
-/// The patterns of number sequences, in the order of [`Plan::sequences`].
-fn sequences_of(project_entity: &ProjectEntity) -> Vec<&str> {
-    let patterns = project_entity.mapping.iter().filter_map(|mapping| match &mapping.source {
-        Source::NumberSequence { pattern } => Some(pattern.as_str()),
-        _ => None,
-    });
-    patterns.collect()
-}
-
-/// The fields a mapping fills, in the order of [`Plan::columns`].
-fn columns_of(project_entity: &ProjectEntity) -> Vec<(usize, bool)> {
-    let mut columns: Vec<(usize, bool)> = Vec::new();
-    for mapping in &project_entity.mapping {
-        if !columns.iter().any(|(field, _)| *field == mapping.field) {
-            columns.push((mapping.field, mapping.ignore_blank));
-        }
-    }
-    columns
-}
-
-/// The column that a field comes from, for findings made when the row is loaded.
-fn source_of(project_entity: &ProjectEntity, field: usize) -> String {
-    project_entity.mapping.iter().find(|mapping| mapping.field == field).map_or_else(String::new, |mapping| mapping.source.name())
 }
 
 #[cfg(test)]

@@ -3,5 +3,6 @@
 
 pub mod block;
 pub mod import;
+pub mod load;
 pub mod plan;
 pub mod process;

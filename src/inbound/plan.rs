@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::block::{Block, RECORD_BYTES_MAX, Value};
+use crate::document::collect::Nested;
 use crate::document::mapping::{self, Ready, check, concatenate, when};
-use crate::document::read::{Layout, path_of};
+use crate::document::read::{Layout, Wanted, path_of};
 use crate::document::record::{Fault, Record};
 use crate::document::value::{self, Read, Reading, Wrong};
 use crate::model::check::Check;
@@ -14,7 +15,7 @@ use crate::model::finding::{Finding, Rule};
 use crate::model::format::Format;
 use crate::model::mapping::{Mapping, Source, When};
 use crate::model::path::{Path, alike};
-use crate::model::project::ProjectEntity;
+use crate::model::project::{NestedEntity, ProjectEntity};
 
 /// Characters of a value that a finding shows.
 const VALUE_SHOWN_MAX: usize = 200;
@@ -34,7 +35,8 @@ pub struct Plan<'a> {
     fields_min: usize,
     /// Fields that must have a value.
     needed: Vec<Needed>,
-    sequences: Vec<String>,
+    /// Of nested records.
+    nested: Vec<Plan<'a>>,
 }
 
 struct Needed {
@@ -57,13 +59,20 @@ struct Line<'a> {
     target: usize,
     /// Position in `sequences`.
     sequence: u32,
+    /// Position in the columns of the row that a nested record belongs to.
+    parent: u32,
 }
 
-/// The values that records of a document that nests are asked for, in the order of the mapping.
-pub fn asked(project_entity: &ProjectEntity) -> Vec<Path> {
+/// What records of a document that nests are asked for, in the order of the mapping.
+pub fn wanted(project_entity: &ProjectEntity) -> Wanted {
     if !project_entity.format.nests() {
-        return Vec::new();
+        return Wanted::default();
     }
+    let nested = |nested: &NestedEntity| Nested { record: Some(nested.record.clone()), values: values(&nested.project_entity) };
+    Wanted { values: values(project_entity), nested: project_entity.nested.iter().map(nested).collect() }
+}
+
+fn values(project_entity: &ProjectEntity) -> Vec<Path> {
     let path = |source: &Source| match source {
         // The configuration has refused what is no path.
         Source::Column(name) => path_of(&project_entity.format, name).ok(),
@@ -88,6 +97,21 @@ impl<'a> Plan<'a> {
         entities: &'a [Arc<Entity>],
         company: Option<&'a str>,
         layout: &Layout,
+    ) -> Result<Plan<'a>, Vec<Finding>> {
+        let mut plan = Plan::alone(project_entity, entities, company, layout, &[])?;
+        for nested in &project_entity.nested {
+            plan.nested.push(Plan::alone(&nested.project_entity, entities, company, layout, &plan.columns)?);
+        }
+        Ok(plan)
+    }
+
+    /// `outer` are the columns of the row that a nested record belongs to.
+    fn alone(
+        project_entity: &'a ProjectEntity,
+        entities: &'a [Arc<Entity>],
+        company: Option<&'a str>,
+        layout: &Layout,
+        outer: &[(usize, bool)],
     ) -> Result<Plan<'a>, Vec<Finding>> {
         let (format, entity) = (&project_entity.format, &*project_entity.entity);
         let (header_line, header) = match layout {
@@ -114,7 +138,7 @@ impl<'a> Plan<'a> {
         };
         let mut asked = 0;
         let mut columns: Vec<(usize, bool)> = Vec::new();
-        let (mut lines, mut sequences) = (Vec::new(), Vec::new());
+        let (mut lines, mut sequences) = (Vec::new(), 0usize);
         let mut fields_min = 0;
         for mapping in &project_entity.mapping {
             let mut positions = Vec::new();
@@ -142,9 +166,9 @@ impl<'a> Plan<'a> {
                 columns.len() - 1
             });
             let sequence = match &mapping.source {
-                Source::NumberSequence { pattern } => {
-                    sequences.push(pattern.clone());
-                    sequences.len() - 1
+                Source::NumberSequence { .. } => {
+                    sequences += 1;
+                    sequences - 1
                 }
                 _ => 0,
             };
@@ -165,6 +189,13 @@ impl<'a> Plan<'a> {
                 field: found_by.unwrap_or(&entity.fields[mapping.field]),
                 target,
                 sequence: u32::try_from(sequence).unwrap_or_default(),
+                parent: match &mapping.source {
+                    Source::Parent(field) => {
+                        let target = outer.iter().position(|(mapped, _)| mapped == field);
+                        target.and_then(|target| u32::try_from(target).ok()).unwrap_or(u32::MAX)
+                    }
+                    _ => u32::MAX,
+                },
             });
         }
         if !findings.is_empty() {
@@ -179,43 +210,50 @@ impl<'a> Plan<'a> {
             }
         }
         let ragged = matches!(format, Format::Csv(csv) if csv.ragged);
-        Ok(Plan { entity, company, format, header, ragged, lines, columns, fields_min, needed, sequences })
-    }
-
-    /// The fields that a row has values for, and whether a blank keeps what the table has.
-    pub fn columns(&self) -> &[(usize, bool)] {
-        &self.columns
+        Ok(Plan { entity, company, format, header, ragged, lines, columns, fields_min, needed, nested: Vec::new() })
     }
 
     /// Maps and validates a record into the block. `number` is its row number, from 1.
     pub fn apply(&self, record: &Record, number: u64, block: &mut Block) {
-        block.record(record, number, self.columns.len(), |text, values, findings| {
-            if let Some(finding) = self.check_record(record, number) {
-                findings.push(finding);
-                return;
-            }
-            let (begin, own) = (text.len(), findings.len());
-            for line in &self.lines {
-                if let Err(finding) = self.map(line, record, number, begin, text, values) {
-                    findings.push(finding);
+        block.record(record, number, |rows| {
+            rows.row(0, record.line, self.columns.len(), |text, values, findings| self.fill(record, number, text, values, findings));
+            // What is wrong with the record as such is told once.
+            for (nested, inner) in record.nested.iter().filter(|_| record.fault.is_none()) {
+                if let Some(plan) = self.nested.get(*nested) {
+                    rows.row(nested + 1, inner.line, plan.columns.len(), |text, values, findings| {
+                        plan.fill(inner, number, text, values, findings);
+                    });
                 }
-            }
-            for needed in &self.needed {
-                if needed.target.is_some_and(|target| values[target] != Value::None) {
-                    continue;
-                }
-                let name = &self.entity.fields[needed.field].name;
-                if !findings[own..].iter().any(|finding: &Finding| finding.field == *name) {
-                    let line = self.lines.iter().find(|line| line.mapping.field == needed.field);
-                    let column = line.map_or_else(String::new, |line| self.column_name(line));
-                    let (message, hint) = ("a required value is blank", "fill it in, or give the mapping a default value");
-                    findings.push(self.finding(Rule::Required, record, number, &column, name, "", message, hint));
-                }
-            }
-            if findings.len() == own {
-                findings.extend(self.entity.checks.iter().filter_map(|one| self.check(one, record, number, text, values)));
             }
         });
+    }
+
+    fn fill(&self, record: &Record, number: u64, text: &mut String, values: &mut [Value], findings: &mut Vec<Finding>) {
+        if let Some(finding) = self.check_record(record, number) {
+            findings.push(finding);
+            return;
+        }
+        let (begin, own) = (text.len(), findings.len());
+        for line in &self.lines {
+            if let Err(finding) = self.map(line, record, number, begin, text, values) {
+                findings.push(finding);
+            }
+        }
+        for needed in &self.needed {
+            if needed.target.is_some_and(|target| values[target] != Value::None) {
+                continue;
+            }
+            let name = &self.entity.fields[needed.field].name;
+            if !findings[own..].iter().any(|finding: &Finding| finding.field == *name) {
+                let line = self.lines.iter().find(|line| line.mapping.field == needed.field);
+                let column = line.map_or_else(String::new, |line| self.column_name(line));
+                let (message, hint) = ("a required value is blank", "fill it in, or give the mapping a default value");
+                findings.push(self.finding(Rule::Required, record, number, &column, name, "", message, hint));
+            }
+        }
+        if findings.len() == own {
+            findings.extend(self.entity.checks.iter().filter_map(|one| self.check(one, record, number, text, values)));
+        }
     }
 
     fn check_record(&self, record: &Record, number: u64) -> Option<Finding> {
@@ -276,7 +314,7 @@ impl<'a> Plan<'a> {
                 Value::None => None,
                 Value::Integer(integer) => Some(integer.to_string()),
                 Value::Text { start, end } => Some(text[start as usize..end as usize].to_owned()),
-                Value::Sequence(_) => Some(String::new()),
+                Value::Sequence(_) | Value::Parent(_) => Some(String::new()),
             }
         };
         if check::holds(self.entity, &check.rule, &value) {
@@ -321,6 +359,10 @@ impl<'a> Plan<'a> {
             Source::Concatenate { with, .. } => {
                 let parts = line.columns.iter().filter_map(|column| self.column(record, *column));
                 Some(Cow::Owned(concatenate::join(parts, with)))
+            }
+            Source::Parent(_) => {
+                values[line.target] = Value::Parent(line.parent);
+                return Ok(());
             }
             Source::NumberSequence { .. } => {
                 values[line.target] = Value::Sequence(line.sequence);
@@ -374,11 +416,6 @@ impl<'a> Plan<'a> {
             (Source::Column(name), Some(header), Some(column)) => header.get(*column).map_or(name.as_str(), |name| name.trim()).to_owned(),
             (source, ..) => source.name(),
         }
-    }
-
-    /// The patterns of number sequences, by the index that values carry.
-    pub fn sequences(&self) -> &[String] {
-        &self.sequences
     }
 
     #[expect(clippy::too_many_arguments, reason = "a finding has this many parts")]

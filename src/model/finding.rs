@@ -1,6 +1,7 @@
 //! Findings: what is wrong with a document, where, and what would be right. A finding is data, not an error of ours.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The rule that a value or record broke. The names are stable: they are stored and shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -111,7 +112,7 @@ impl Rule {
 }
 
 /// One fault in a document, with its place.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Finding {
     /// The rule that was broken.
     pub rule: Rule,
@@ -131,4 +132,59 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub hint: String,
+}
+
+/// Its parts, and the codes of its rule.
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut all = serializer.serialize_struct("Finding", 11)?;
+        all.serialize_field("code", self.rule.code())?;
+        all.serialize_field("dmf_code", &self.rule.dmf_code())?;
+        all.serialize_field("rule", &self.rule)?;
+        all.serialize_field("entity", &self.entity)?;
+        all.serialize_field("line", &self.line)?;
+        all.serialize_field("row", &self.row)?;
+        all.serialize_field("column", &self.column)?;
+        all.serialize_field("field", &self.field)?;
+        all.serialize_field("value", &self.value)?;
+        all.serialize_field("message", &self.message)?;
+        all.serialize_field("hint", &self.hint)?;
+        all.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_a_code_of_its_own_and_reads_back_from_its_name() {
+        let all = [
+            Rule::Encoding,
+            Rule::Format,
+            Rule::Header,
+            Rule::Columns,
+            Rule::Size,
+            Rule::Required,
+            Rule::Type,
+            Rule::Length,
+            Rule::Range,
+            Rule::Enum,
+            Rule::Conversion,
+            Rule::Reference,
+            Rule::Load,
+            Rule::Pattern,
+            Rule::Unique,
+            Rule::Check,
+            Rule::Exists,
+            Rule::Missing,
+            Rule::Spreadsheet,
+        ];
+        let codes: std::collections::BTreeSet<&str> = all.iter().map(|rule| rule.code()).collect();
+        assert_eq!(codes.len(), all.len());
+        for rule in all {
+            assert_eq!(serde_json::to_value(rule).unwrap(), rule.name(), "the stored name");
+            assert_eq!(serde_json::from_value::<Rule>(rule.name().into()).unwrap(), rule);
+        }
+    }
 }

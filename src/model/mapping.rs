@@ -64,6 +64,8 @@ pub enum Source {
     },
     /// The legal entity that the message is for.
     Company,
+    /// A field of the row that a nested record belongs to, by its position in that entity's `fields`.
+    Parent(usize),
     /// The next number of a sequence: the run of `#` in the pattern is the number, zero-padded to its length.
     NumberSequence {
         /// `CG-#####`.
@@ -77,7 +79,7 @@ impl Source {
         match self {
             Source::Column(_) | Source::Number(_) => std::slice::from_ref(self),
             Source::Concatenate { parts, .. } => parts,
-            Source::Value(_) | Source::Company | Source::NumberSequence { .. } => &[],
+            Source::Value(_) | Source::Company | Source::Parent(_) | Source::NumberSequence { .. } => &[],
         }
     }
 

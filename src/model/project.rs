@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::entity::Entity;
 use super::format::Format;
 use super::mapping::Mapping;
+use super::path::Path;
 
 /// Which way a project moves rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -71,6 +72,17 @@ pub struct ProjectEntity {
     pub truncate: bool,
     /// Import: of several rows of a document with the same key, only the first is taken, and the others are refused.
     pub refuse_duplicates: bool,
+    /// Import: records nested in this one's, which become rows of other entities; all of them are loaded with it, or none.
+    pub nested: Vec<NestedEntity>,
+}
+
+/// Records nested in those of a project's entity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NestedEntity {
+    /// Where they stand, from the record on.
+    pub record: Path,
+    /// What they become. Its format is that of the outer one.
+    pub project_entity: ProjectEntity,
 }
 
 impl ProjectEntity {
@@ -88,15 +100,20 @@ impl ProjectEntity {
             write: WriteMode::Upsert,
             truncate: false,
             refuse_duplicates: false,
+            nested: Vec::new(),
         }
     }
 }
 
 impl ProjectEntity {
-    /// Names of the entities whose tables an import looks into: references and look-ups.
+    /// Names of the entities whose tables an import needs besides its own: references, look-ups, nested records.
     pub fn needs(&self) -> impl Iterator<Item = &str> {
-        let references = self.entity.fields.iter().filter_map(|field| field.references.as_deref());
-        references.chain(self.mapping.iter().filter_map(|mapping| mapping.look_up.as_ref()).map(|look_up| look_up.entity.as_str()))
+        let nested = self.nested.iter().map(|nested| &nested.project_entity);
+        let names = nested.clone().map(|nested| nested.entity.name.as_str());
+        names.chain(std::iter::once(self).chain(nested).flat_map(|one| {
+            let references = one.entity.fields.iter().filter_map(|field| field.references.as_deref());
+            references.chain(one.mapping.iter().filter_map(|mapping| mapping.look_up.as_ref()).map(|look_up| look_up.entity.as_str()))
+        }))
     }
 }
 

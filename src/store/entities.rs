@@ -234,6 +234,24 @@ impl Writing<'_> {
             .map_err(StoreError::sqlite("begin the load"))
     }
 
+    /// Begins rows that are loaded together or not at all.
+    pub fn begin_together(&self) -> Result<(), StoreError> {
+        self.together("SAVEPOINT entrepot_record", "begin a record")
+    }
+
+    /// Ends what `begin_together` began: keeps the rows, or takes them back.
+    pub fn end_together(&self, keep: bool) -> Result<(), StoreError> {
+        if !keep {
+            self.together("ROLLBACK TO entrepot_record", "take a record back")?;
+        }
+        self.together("RELEASE entrepot_record", "end a record")
+    }
+
+    fn together(&self, sql: &str, operation: &'static str) -> Result<(), StoreError> {
+        let done = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        done.map(|_| ()).map_err(StoreError::sqlite(operation))
+    }
+
     /// Takes everything back that was loaded so far, and begins the load anew.
     pub fn begin_again(&self) -> Result<(), StoreError> {
         self.connection.execute_batch("ROLLBACK").map_err(StoreError::sqlite("take the load back"))?;
@@ -296,11 +314,11 @@ impl Writing<'_> {
 
     /// Prepares the upsert of an entity. `columns` are positions of mapped fields; for each, whether a blank keeps what is there.
     pub fn upsert(&self, entity: &Entity, columns: &[(usize, bool)]) -> Result<Upsert<'_>, StoreError> {
-        self.rows(entity, columns, WriteMode::Upsert)
+        self.rows(entity, columns, WriteMode::Upsert, false)
     }
 
-    /// As `upsert`, for new rows only, or for existing ones only.
-    pub fn rows(&self, entity: &Entity, columns: &[(usize, bool)], mode: WriteMode) -> Result<Upsert<'_>, StoreError> {
+    /// As `upsert`, for new rows only, or for existing ones only. `together`: rows of other tables are inserted between these.
+    pub fn rows(&self, entity: &Entity, columns: &[(usize, bool)], mode: WriteMode, together: bool) -> Result<Upsert<'_>, StoreError> {
         let failed = StoreError::sqlite("prepare the upsert");
         let name = |index: usize| quote(&entity.fields[index].name);
         let table = quote(&entity.table);
@@ -350,7 +368,8 @@ impl Writing<'_> {
                 operation: "prepare the upsert",
                 cause: Cause::Damaged(format!("the database has no table \"{}\"", entity.table)),
             })?;
-        let exists = (without_rowid || mode == WriteMode::Update)
+        // The last rowid tells an insert from an update only where nothing else is inserted.
+        let exists = (without_rowid || together || mode == WriteMode::Update)
             .then(|| self.connection.prepare(&format!("SELECT 1 FROM {table} WHERE {}", same_key.join(" AND "))))
             .transpose()
             .map_err(&failed)?;
@@ -398,6 +417,11 @@ pub struct Finder<'a> {
 }
 
 impl Finder<'_> {
+    /// Rows were taken back: what was seen may be gone.
+    pub fn forget(&mut self) {
+        self.found.clear();
+    }
+
     /// The value; `None` when no row is found, or it is blank there.
     pub fn find(&mut self, key: Cell<'_>) -> Result<Option<Stored>, StoreError> {
         let text = key.text();
@@ -453,6 +477,15 @@ pub enum Cell<'a> {
 }
 
 impl Cell<'_> {
+    /// The value kept by itself.
+    pub fn stored(&self) -> Option<Stored> {
+        match self {
+            Cell::Null => None,
+            Cell::Integer(value) => Some(Stored::Integer(*value)),
+            Cell::Text(text) => Some(Stored::Text((*text).to_owned())),
+        }
+    }
+
     /// As text, for messages.
     pub fn text(&self) -> String {
         match self {
@@ -566,6 +599,11 @@ impl Reference<'_> {
             self.found.insert(text, found);
         }
         Ok(found)
+    }
+
+    /// Rows were taken back: what was seen may be gone.
+    pub fn forget(&mut self) {
+        self.found.clear();
     }
 
     /// A row was added: what was missing may exist now.

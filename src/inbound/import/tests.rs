@@ -314,6 +314,68 @@ fn a_row_that_is_refused_leaves_no_number_of_its_sequence_out() {
     assert_eq!(scene.rows(), ["G-001|a|1.00", "G-002|d|1.00"]);
 }
 
+#[test]
+fn nested_records_are_loaded_with_the_one_they_belong_to_or_not_at_all() {
+    let mut scene = scene(CsvFormat::default());
+    let entity = Arc::new(Entity {
+        name: "Lines".into(),
+        database: "entities".into(),
+        table: "lines".into(),
+        key: vec![0, 1],
+        fields: vec![
+            Field { references: Some("Groups".into()), ..field("GROUP", FieldKind::String { length: None }) },
+            field("NO", FieldKind::Integer),
+            field("PRICE", FieldKind::Decimal { precision: 9, scale: 2 }),
+        ],
+        ..Entity::default()
+    });
+    scene.all.push(entity.clone());
+    let lines = |record: &str, format: &Format| crate::model::project::NestedEntity {
+        record: path(record).unwrap(),
+        project_entity: ProjectEntity {
+            mapping: vec![
+                Mapping::plain(Source::Parent(0), 0),
+                Mapping::plain(Source::Column("No".into()), 1),
+                Mapping::plain(Source::Column("Price".into()), 2),
+            ],
+            ..ProjectEntity::new(entity.clone(), format.clone())
+        },
+    };
+    let json = Format::Json(JsonFormat::default());
+    scene.project_entity.format = json.clone();
+    scene.project_entity.nested = vec![lines("lines", &json)];
+    let document = b"[{\"Group\":\"1\",\"Name\":\"a\",\"lines\":[{\"No\":1,\"Price\":1.5},{\"No\":2,\"Price\":\"2\"}]},
+{\"Group\":\"2\",\"Name\":\"b\",\"lines\":[{\"No\":1,\"Price\":1},\n{\"No\":2,\"Price\":\"x\"}]},
+{\"Group\":\"3\",\"Above\":\"99\",\"lines\":[{\"No\":1}]},
+{\"Group\":\"4\"}]";
+    let (report, sink) = scene.import(document);
+    assert_eq!(report.counts, counts(9, 4, 0, 0, 5), "{:?}", sink.findings);
+    let found: Vec<_> = sink.findings.iter().map(|one| (one.entity.as_str(), one.line, one.row, one.column.as_str(), one.rule)).collect();
+    assert_eq!(found, [("Lines", 3, 2, "Price", Rule::Type), ("Groups", 4, 3, "Above", Rule::Reference)]);
+    let loaded = |scene: &Scene| {
+        let connection = scene.entities.reader("entities").unwrap().unwrap();
+        let mut statement = connection.prepare("SELECT \"GROUP\" || '-' || NO || ' ' || PRICE FROM lines ORDER BY 1").unwrap();
+        statement.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    assert_eq!(loaded(&scene), ["1-1 1.50", "1-2 2.00"]);
+    let mended = String::from_utf8(sink.refused)
+        .unwrap()
+        .replace("\"x\"", "3")
+        .replace("\"99\"", "\"1\"")
+        .replace("{\"No\":1}]", "{\"No\":1,\"Price\":0}]");
+    let (report, sink) = scene.import(mended.as_bytes());
+    assert_eq!(report.counts, counts(5, 5, 0, 0, 0), "{:?}", sink.findings);
+    assert_eq!(loaded(&scene), ["1-1 1.50", "1-2 2.00", "2-1 1.00", "2-2 3.00", "3-1 0.00"]);
+    let (report, _) = scene.import(document);
+    assert_eq!((report.counts.unchanged, report.counts.updated, report.counts.inserted), (4, 0, 0), "{:?}", report.counts);
+
+    let xml = Format::Xml(XmlFormat::default());
+    scene.project_entity.format = xml.clone();
+    scene.project_entity.nested = vec![lines("Lines/Line", &xml)];
+    let document = b"<D><G><Group>5</Group><Lines><Line><No>1</No><Price>9</Price></Line><Line><No>2</No></Line></Lines></G></D>";
+    assert_eq!(scene.import(document).0.counts, counts(3, 3, 0, 0, 0));
+}
+
 fn nested(format: Format) -> Scene {
     let mut scene = scene(CsvFormat::default());
     scene.project_entity.format = format;
