@@ -11,3 +11,4 @@ mod pages;
 mod real_files;
 mod schedule;
 mod tidy;
+mod trial;

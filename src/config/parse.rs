@@ -88,11 +88,11 @@ fn read(root: &Section<'_>, base: &Path, file: Option<PathBuf>) -> Option<Config
     let issuers = read_issuers(root, base, &server.public_url);
     let databases = read_databases(root, base, &server.data_dir);
     let entities = read_entities(root, &databases);
-    let projects = read_projects(root, &entities);
+    let (projects, tests) = read_projects(root, &entities, base);
     let jobs = read_jobs(root, &projects, &applications);
     let users = super::user::read(root);
     for name in ["alert", "fault"] {
         root.later(name);
     }
-    Some(Config { file, server, queue, users, applications, issuers, databases, entities, projects, jobs })
+    Some(Config { file, server, queue, users, applications, issuers, databases, entities, projects, tests, jobs })
 }

@@ -1,20 +1,24 @@
 //! `[[project]]` with its entities, filters and conditions.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::format::read_format;
 use super::mapping::{Target, read_mapping};
+use super::mapping_test::read_tests;
 use super::problem::suggest;
 use super::section::Section;
 use crate::document::read::path_of;
 use crate::document::value::{self, Reading};
 use crate::model::entity::{Entity, Field};
 use crate::model::format::{CsvFormat, Format};
+use crate::model::mapping_test::MappingTest;
 use crate::model::path::To;
 use crate::model::project::{Condition, Direction, NestedEntity, Project, ProjectEntity, Test, WriteMode};
 
-pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>]) -> Vec<Arc<Project>> {
-    let mut projects: Vec<Arc<Project>> = Vec::new();
+/// The projects, and their tests.
+pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>], base: &Path) -> (Vec<Arc<Project>>, Vec<MappingTest>) {
+    let (mut projects, mut tests): (Vec<Arc<Project>>, Vec<MappingTest>) = Default::default();
     for section in root.sections("project") {
         let name = section.name("name");
         let direction = match section.name("direction").as_deref() {
@@ -26,7 +30,6 @@ pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>]) -> Vec
             }
             None => None,
         };
-        section.later("test");
         let mut project_entities = Vec::new();
         for entity_section in section.sections("entity") {
             let found = read_project_entity(&entity_section, entities, direction);
@@ -46,11 +49,15 @@ pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>]) -> Vec
             if projects.iter().any(|other| other.name == name) {
                 section.problem("name", format!("there is another project \"{name}\""), "");
             }
-            projects.push(Arc::new(Project { name, direction, entities: project_entities }));
+            let project = Project { name, direction, entities: project_entities };
+            tests.extend(read_tests(&section, &project, base));
+            projects.push(Arc::new(project));
+        } else {
+            section.item("test");
         }
         section.finish();
     }
-    projects
+    (projects, tests)
 }
 
 fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], direction: Option<Direction>) -> Option<ProjectEntity> {

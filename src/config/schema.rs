@@ -45,6 +45,13 @@ entity = "E"
 record = "r"
 mapping = [{ source = "A", field = "A", split = {}, pad = {}, look_up = {}, when = { source = "B" } }]
 [[project]]
+name = "P"
+direction = "import"
+[[project.entity]]
+entity = "E"
+[[project.test]]
+findings = [{ row = 1 }]
+[[project]]
 direction = "import"
 [[project.entity]]
 entity = "E"

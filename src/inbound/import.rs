@@ -19,6 +19,7 @@ use crate::document::broken::Broken;
 use crate::document::read::{self, Layout, Take};
 use crate::document::record::Record;
 use crate::document::refused::{self, Refused};
+use crate::document::value::Stored;
 use crate::document::write::Unwritable;
 use crate::model::entity::Entity;
 use crate::model::execution::RowCounts;
@@ -58,6 +59,12 @@ pub trait Sink {
     fn finding(&mut self, finding: Finding) -> Result<(), ImportError>;
     /// The file that refused rows are written to; asked for once, at the first refused row.
     fn refused_rows(&mut self) -> Result<Box<dyn Write + '_>, ImportError>;
+    /// Whether it wants to see the next row.
+    fn wants_rows(&self) -> bool {
+        false
+    }
+    /// A row was loaded. `columns` are the fields of its values.
+    fn row(&mut self, _entity: &Entity, _columns: &[(usize, bool)], _values: &[Option<Stored>], _loaded: &Loaded) {}
     /// All is read and about to be committed: findings must be durable before.
     fn before_commit(&mut self, counts: &RowCounts, findings: u64) -> Result<(), ImportError>;
 }
@@ -348,7 +355,7 @@ impl<'a> Loader<'a> {
                 self.refuse(&entry, entry.findings, sink)?;
                 continue;
             }
-            let findings = if self.parts.len() == 1 { self.single(block, &entry)? } else { self.composite(block, &entry)? };
+            let findings = if self.parts.len() == 1 { self.single(block, &entry, sink)? } else { self.composite(block, &entry, sink)? };
             if !findings.is_empty() {
                 self.refuse(&entry, &findings, sink)?;
             }
@@ -357,10 +364,14 @@ impl<'a> Loader<'a> {
     }
 
     /// Loads a record that is one row.
-    fn single(&mut self, block: &Block, entry: &Entry<'_>) -> Result<Vec<Finding>, ImportError> {
+    fn single(&mut self, block: &Block, entry: &Entry<'_>, sink: &mut dyn Sink) -> Result<Vec<Finding>, ImportError> {
         let mut findings = Vec::new();
+        let (shows, mut kept) = (sink.wants_rows(), Vec::new());
         for row in entry.rows() {
-            let outcome = self.parts[0].row(block, entry.number, &row, &[], None)?;
+            let outcome = self.parts[0].row(block, entry.number, &row, &[], shows.then_some(&mut kept))?;
+            if let Some(loaded) = outcome.loaded.as_ref().filter(|_| shows) {
+                sink.row(self.parts[0].definition(), self.parts[0].columns(), &kept, loaded);
+            }
             if outcome.loaded == Some(Loaded::Inserted) {
                 let entity = self.parts[0].entity();
                 self.parts[0].inserted(entity);
@@ -372,19 +383,21 @@ impl<'a> Loader<'a> {
     }
 
     /// Loads a record with the records nested in it: all or none.
-    fn composite(&mut self, block: &Block, entry: &Entry<'_>) -> Result<Vec<Finding>, ImportError> {
+    fn composite(&mut self, block: &Block, entry: &Entry<'_>, sink: &mut dyn Sink) -> Result<Vec<Finding>, ImportError> {
+        let (shows, mut shown) = (sink.wants_rows(), Vec::new());
         let (mut findings, mut counts, mut parent) = (Vec::new(), RowCounts::default(), Vec::new());
         self.import.database.begin_together()?;
         for row in entry.rows() {
             let part = &mut self.parts[row.part];
-            let outcome = if row.part == 0 {
-                let mut own = Vec::new();
-                let outcome = part.row(block, entry.number, &row, &[], Some(&mut own))?;
+            let mut own = Vec::new();
+            let keep = (row.part == 0 || shows).then_some(&mut own);
+            let outcome = part.row(block, entry.number, &row, &parent, keep)?;
+            if let Some(loaded) = outcome.loaded.clone().filter(|_| shows) {
+                shown.push((row.part, own.clone(), loaded));
+            }
+            if row.part == 0 {
                 parent = own;
-                outcome
-            } else {
-                part.row(block, entry.number, &row, &parent, None)?
-            };
+            }
             if outcome.loaded == Some(Loaded::Inserted) {
                 let entity = part.entity();
                 self.parts.iter_mut().for_each(|part| part.inserted(entity));
@@ -402,6 +415,9 @@ impl<'a> Loader<'a> {
             all.inserted += counts.inserted;
             all.updated += counts.updated;
             all.unchanged += counts.unchanged;
+            for (part, values, loaded) in &shown {
+                sink.row(self.parts[*part].definition(), self.parts[*part].columns(), values, loaded);
+            }
         } else {
             self.parts.iter_mut().for_each(Loading::taken_back);
         }

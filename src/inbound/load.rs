@@ -228,6 +228,16 @@ impl<'a> Loading<'a> {
         self.look_ups.iter_mut().for_each(|look_up| look_up.finder.forget());
     }
 
+    /// The entity.
+    pub fn definition(&self) -> &'a Entity {
+        self.entity
+    }
+
+    /// The fields that a row has values for, and whether a blank keeps what the table has.
+    pub fn columns(&self) -> &[(usize, bool)] {
+        &self.columns
+    }
+
     /// The name of the entity.
     pub fn entity(&self) -> &'a str {
         &self.entity.name

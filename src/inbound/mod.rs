@@ -6,3 +6,4 @@ pub mod import;
 pub mod load;
 pub mod plan;
 pub mod process;
+pub mod trial;

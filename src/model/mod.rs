@@ -10,6 +10,7 @@ pub mod format;
 pub mod id;
 pub mod job;
 pub mod mapping;
+pub mod mapping_test;
 pub mod message;
 pub mod path;
 pub mod person;

@@ -28,6 +28,12 @@ const REFERENCES_MAX: usize = 65_536;
 /// What `last_insert_rowid` says before the first insert of a load: no key of any real row.
 const NO_ROW: i64 = i64::MIN + 1;
 
+/// What a load keeps in the database that it loads into.
+const TABLES: &str = "CREATE TABLE IF NOT EXISTS entrepot_loaded (
+    message_id TEXT PRIMARY KEY, execution_id TEXT NOT NULL, loaded_at INTEGER NOT NULL, read INTEGER NOT NULL, inserted INTEGER NOT NULL,
+    updated INTEGER NOT NULL, unchanged INTEGER NOT NULL, refused INTEGER NOT NULL, findings INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS entrepot_sequence (pattern TEXT PRIMARY KEY, next INTEGER NOT NULL);";
+
 /// The databases of a configuration.
 pub struct Entities {
     databases: Vec<(Database, Arc<Mutex<()>>)>,
@@ -75,18 +81,31 @@ impl Entities {
         }
         connection.pragma_update(None, "synchronous", "FULL").map_err(&failed)?;
         connection.pragma_update(None, "cache_size", -LOAD_CACHE_KIB).map_err(&failed)?;
-        connection
-            .execute_batch(
-                "CREATE TABLE IF NOT EXISTS entrepot_loaded (
-                   message_id TEXT PRIMARY KEY, execution_id TEXT NOT NULL, loaded_at INTEGER NOT NULL, read INTEGER NOT NULL, inserted INTEGER NOT NULL,
-                   updated INTEGER NOT NULL, unchanged INTEGER NOT NULL, refused INTEGER NOT NULL, findings INTEGER NOT NULL);
-                 CREATE TABLE IF NOT EXISTS entrepot_sequence (pattern TEXT PRIMARY KEY, next INTEGER NOT NULL);",
-            )
-            .map_err(&failed)?;
+        connection.execute_batch(TABLES).map_err(&failed)?;
         for entity in entities.iter().filter(|_| database.managed) {
             prepare_table(&connection, entity)?;
         }
-        Ok(Writing { connection, wal: PathBuf::from(format!("{}-wal", database.path.display())), _guard: guard })
+        let wal = PathBuf::from(format!("{}-wal", database.path.display()));
+        Ok(Writing { connection, wal, trial: false, kept: Default::default(), _guard: Some(guard) })
+    }
+
+    /// Opens a database for a load that is taken back whatever happens: nothing is stored, not even tables that are missing. A database that does not
+    /// exist yet is an empty one.
+    pub fn trial(&self, name: &str, entities: &[Arc<Entity>]) -> Result<Writing<'_>, StoreError> {
+        let (database, lock) = self.database(name)?;
+        if !database.path.exists() {
+            return Writing::scratch(entities);
+        }
+        let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = StoreError::sqlite("open the entity database for a trial");
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&database.path, flags).map_err(&failed)?;
+        connection.busy_timeout(Duration::from_secs(20)).map_err(&failed)?;
+        connection.pragma_update(None, "cache_size", -LOAD_CACHE_KIB).map_err(&failed)?;
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(&failed)?;
+        connection.execute_batch(TABLES).map_err(&failed)?;
+        entities.iter().filter(|_| database.managed).try_for_each(|entity| prepare_table(&connection, entity))?;
+        Ok(Writing { connection, wal: PathBuf::new(), trial: true, kept: Default::default(), _guard: Some(guard) })
     }
 
     /// Forgets loads before `before`, whose messages are forgotten too; waits for no load: what is busy is cleaned another time.
@@ -198,10 +217,38 @@ fn prepare_table(connection: &Connection, entity: &Entity) -> Result<(), StoreEr
 pub struct Writing<'a> {
     connection: Connection,
     wal: PathBuf,
-    _guard: MutexGuard<'a, ()>,
+    /// Everything is taken back.
+    trial: bool,
+    kept: std::cell::Cell<bool>,
+    _guard: Option<MutexGuard<'a, ()>>,
 }
 
 impl Writing<'_> {
+    /// An empty database in memory, for a trial.
+    pub fn scratch(entities: &[Arc<Entity>]) -> Result<Writing<'static>, StoreError> {
+        let failed = StoreError::sqlite("make a database in memory");
+        let connection = Connection::open_in_memory().map_err(&failed)?;
+        connection.execute_batch("BEGIN").map_err(&failed)?;
+        connection.execute_batch(TABLES).map_err(&failed)?;
+        entities.iter().try_for_each(|entity| prepare_table(&connection, entity))?;
+        Ok(Writing { connection, wal: PathBuf::new(), trial: true, kept: Default::default(), _guard: None })
+    }
+
+    /// Keeps what a trial in it loads, for the trials that follow.
+    pub fn keep<T>(&self, run: impl FnOnce(&Self) -> T) -> T {
+        self.kept.set(true);
+        let done = run(self);
+        self.kept.set(false);
+        done
+    }
+
+    fn begin_statement(&self) -> &'static str {
+        if self.trial { "SAVEPOINT entrepot_load" } else { "BEGIN IMMEDIATE" }
+    }
+
+    fn back_statement(&self) -> &'static str {
+        if self.trial { "ROLLBACK TO entrepot_load" } else { "ROLLBACK" }
+    }
     /// The counts of a message that was loaded before a crash; the number of findings after them.
     pub fn already_loaded(&self, message: &str) -> Result<Option<(RowCounts, u64)>, StoreError> {
         self.connection
@@ -229,7 +276,8 @@ impl Writing<'_> {
             .execute_batch(&format!(
                 "CREATE TEMP TABLE IF NOT EXISTS entrepot_row (id INTEGER PRIMARY KEY);
                  INSERT OR REPLACE INTO temp.entrepot_row VALUES ({NO_ROW});
-                 BEGIN IMMEDIATE"
+                 {}",
+                self.begin_statement()
             ))
             .map_err(StoreError::sqlite("begin the load"))
     }
@@ -254,12 +302,19 @@ impl Writing<'_> {
 
     /// Takes everything back that was loaded so far, and begins the load anew.
     pub fn begin_again(&self) -> Result<(), StoreError> {
-        self.connection.execute_batch("ROLLBACK").map_err(StoreError::sqlite("take the load back"))?;
+        self.connection.execute_batch(self.back_statement()).map_err(StoreError::sqlite("take the load back"))?;
         self.begin()
     }
 
     /// Commits the load together with its message id.
     pub fn commit(&self, message: &str, execution: &str, counts: &RowCounts, findings: u64, now: Timestamp) -> Result<(), StoreError> {
+        if self.trial {
+            if self.kept.get() {
+                return self.connection.execute_batch("RELEASE entrepot_load").map_err(StoreError::sqlite("keep the load"));
+            }
+            self.roll_back();
+            return Ok(());
+        }
         let failed = StoreError::sqlite("commit the load");
         self.connection
             .execute(
@@ -290,7 +345,7 @@ impl Writing<'_> {
     /// Takes everything of the load back.
     pub fn roll_back(&self) {
         // Dropping the connection would do the same.
-        let _ = self.connection.execute_batch("ROLLBACK");
+        let _ = self.connection.execute_batch(self.back_statement());
     }
 
     /// The next number of a sequence, in the load's transaction.
