@@ -92,3 +92,23 @@ fn tests_of_mappings_pass_or_say_what_differs() {
     let (code, _, error) = run(dir.path(), &["test"]);
     assert!(code == 1 && error.contains("has no field \"NOPE\"") && error.contains("a test has a document"), "{error}");
 }
+
+#[test]
+fn what_is_inferred_from_a_sample_imports_it() {
+    let dir = configuration("");
+    let rows: String = (1..60).map(|n| format!("C{n:03};Name {n};{n},50;{:02}.11.2026\n", n % 28 + 1)).collect();
+    std::fs::write(dir.path().join("web_customers.csv"), format!("Customer No;Name;Balance;Since\n{rows}")).unwrap();
+    let (code, out, error) = run(dir.path(), &["infer", "web_customers.csv"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(out.contains("tried: 59 of 59 rows would be loaded"), "{out}");
+    let before = std::fs::read_to_string(dir.path().join("entrepot.toml")).unwrap();
+    let (code, out, error) = run(dir.path(), &["infer", "web_customers.csv", "--add"]);
+    assert_eq!(code, 0, "{out}{error}");
+    let after = std::fs::read_to_string(dir.path().join("entrepot.toml")).unwrap();
+    assert!(after.starts_with(before.trim_end()), "what was there stays");
+    let (code, out, error) = run(dir.path(), &["try", "web customers in", "web_customers.csv"]);
+    assert_eq!(code, 0, "{out}{error}");
+    assert!(out.contains("59 rows: 59 new"), "{out}");
+    let (code, _, error) = run(dir.path(), &["infer", "web_customers.csv", "--add"]);
+    assert!(code == 1 && error.contains("another entity is called"), "{error}");
+}

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod app;
 mod check;
 mod demo;
+mod infer;
 mod init;
 mod notify;
 mod operate;
@@ -51,6 +52,9 @@ enum Verb {
     /// A document through the whole chain: rows as they would be loaded, findings; nothing is stored.
     #[command(after_help = "Example: entrepot try \"Customer groups in\" groups.csv")]
     Try(try_document::Try),
+    /// Print the entity and the project that would import a sample, types and key guessed.
+    #[command(after_help = "Example: entrepot infer customers.csv --add")]
+    Infer(infer::Infer),
     /// Run the mapping tests of the configuration.
     #[command(after_help = "Example: entrepot test --junit report.xml")]
     Test(test_mappings::Test),
@@ -137,6 +141,7 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Verb::Try(verb) => verb.run(),
+        Verb::Infer(infer) => infer.run(),
         Verb::Test(test) => test.run(),
         Verb::App(app) => app.run(),
         Verb::Job(job) => job.run(),

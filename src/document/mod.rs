@@ -6,6 +6,7 @@ pub mod csv;
 pub mod encoding;
 pub mod excel;
 pub mod fixed;
+pub mod infer;
 pub mod json;
 pub mod mapping;
 pub mod package;
