@@ -70,6 +70,7 @@ fn import_once(config: &Config, entities: &Entities, file: &Path, message: &str)
         project_entity: part,
         entities: &config.entities,
         database: &database,
+        company: None,
         message,
         execution: "e",
         now: Clock::system().now(),

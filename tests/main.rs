@@ -17,4 +17,5 @@ mod playground;
 mod real_files;
 mod schedule;
 mod tidy;
+mod trial;
 mod wire;

@@ -118,6 +118,15 @@ fn the_files_with_headers_load_with_their_nulls_marks_and_accents() {
         ("csv/reference/exchange-rates-monthly.csv", plain, &["Date", "Country"], 17237, &[("Exchange rate", "37692167.3406")]),
         ("csv/shopify/shopify_customer_data.csv", plain, &["id"], 4, &[("total_spent", "21.16")]),
         (
+            "csv/shopify/shopify_order_data.csv",
+            plain,
+            &["id"],
+            8,
+            &[("subtotal_price", "590.00"), ("total_tax", "0.03"), ("total_price", "627.01")],
+        ),
+        ("csv/shopify/shopify_order_line_data.csv", plain, &["order_id", "id"], 3, &[("price", "10.0")]),
+        ("csv/shopify/shopify_inventory_item_data.csv", plain, &["id"], 5, &[("id", "219926987669684"), ("duplicate_sku_count", "5")]),
+        (
             "dmf/CustomersV3Export-Customers V3.csv",
             plain,
             &["ORGANIZATIONNAME"],
@@ -170,4 +179,205 @@ fn currency_codes_keep_their_leading_zeros_and_withdrawn_ones_without_code_are_r
     let mut listed = String::new();
     app.sql("SELECT DISTINCT C2 FROM file WHERE C1 = 'ALL'").iter().for_each(|code| writeln!(listed, "{code}").unwrap());
     assert_eq!(listed, "008\n");
+}
+
+/// As [`configuration`], for any format, with sources as the mapping writes them.
+fn mapped(format: &str, sources: &[&str], columns: &str, key: &[usize]) -> String {
+    let header: Vec<String> = sources.iter().map(|source| (*source).to_owned()).collect();
+    configuration("", columns, key, Some(&header)).replace("format = { type = \"csv\",  }", &format!("format = {{ {format} }}"))
+}
+
+#[test]
+fn xml_and_json_load_by_paths_with_the_sums_of_the_readme() {
+    let Some(data) = data() else { return };
+    let ubl = "type = \"xml-element\", record = \"//cac:InvoiceLine\", namespaces = { cac = \"urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2\", cbc = \"urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2\" }";
+    let lines: &[&str] = &["../cbc:ID", "cbc:ID", "cbc:LineExtensionAmount", "cbc:LineExtensionAmount/@currencyID", "../cbc:IssueDate"];
+    let invoice = "type = \"xml-element\", record = \"/Invoice\"";
+    let total: &[&str] = &["ID", "LegalMonetaryTotal/PayableAmount", "DocumentCurrencyCode", "IssueDate"];
+    let camt = "type = \"xml-element\", record = \"//Ntry\"";
+    let json = "type = \"json\"";
+    let table: &[(&str, &str, &[&str], &str, &[usize], usize, &[(usize, &str)])] = &[
+        (
+            "xml/ecb/eurofxref-daily.xml",
+            "type = \"xml-element\", record = \"//Cube[@currency]\"",
+            &["@currency", "@rate", "../@time"],
+            "tdD",
+            &[0],
+            31,
+            &[(1, "16161.04373")],
+        ),
+        ("xml/ubl/01.01a-INVOICE_ubl.xml", ubl, lines, "ttdtD", &[0, 1], 2, &[(2, "314.86")]),
+        ("xml/ubl/01.02a-INVOICE_ubl.xml", ubl, lines, "ttdtD", &[0, 1], 1, &[(2, "11.78")]),
+        ("xml/ubl/01.05a-INVOICE_ubl.xml", ubl, lines, "ttdtD", &[0, 1], 4, &[(2, "8870")]),
+        ("xml/ubl/01.01a-INVOICE_ubl.xml", invoice, total, "tdtD", &[0], 1, &[(1, "336.9")]),
+        ("xml/ubl/01.02a-INVOICE_ubl.xml", invoice, total, "tdtD", &[0], 1, &[(1, "12.6")]),
+        ("xml/ubl/01.05a-INVOICE_ubl.xml", invoice, total, "tdtD", &[0], 1, &[(1, "10555.3")]),
+        ("xml/camt/camt053.v4.xml", camt, &["../Id", "Amt", "Amt/@Ccy", "CdtDbtInd", "BookgDt/Dt"], "tdttD", &[0, 1], 1, &[(1, "8.85")]),
+        ("xml/camt/camt053.v2.minimal.xml", camt, &["../Id", "Amt", "Amt/@Ccy", "CdtDbtInd"], "tdtt", &[0, 1], 1, &[(1, "8.85")]),
+        (
+            "json/northwind/orders.json",
+            json,
+            &["orderID", "customerID", "orderDate", "freight", "shipAddress/city", "shipAddress/postalCode", "details[1]/productID"],
+            "itDdtti",
+            &[0],
+            830,
+            &[(3, "64942.69")],
+        ),
+        ("json/northwind/products.json", json, &["productID", "name", "unitPrice"], "itd", &[0], 77, &[(2, "2222.71")]),
+        (
+            "json/shopify/orders.json",
+            "type = \"json\", record = \"orders\"",
+            &["id", "total_price", "created_at"],
+            "idD",
+            &[0],
+            1,
+            &[(1, "598.94")],
+        ),
+        ("json/shopify/order.json", "type = \"json\", record = \"order\"", &["id", "line_items[2]/sku"], "it", &[0], 1, &[]),
+        ("json/shopify/products.json", json, &["id", "title"], "it", &[0], 4, &[]),
+        ("json/shopify/product.json", "type = \"json\", record = \"product\"", &["id", "variants[1]/price"], "id", &[0], 1, &[]),
+        ("json/shopify/customer.json", "type = \"json\", record = \"customer\"", &["id"], "i", &[0], 1, &[]),
+        ("json/shopify/variants.json", "type = \"json\", record = \"variants\"", &["id", "price"], "id", &[0], 4, &[]),
+        ("json/shopify/inventory_items.json", "type = \"json\", record = \"inventory_items\"", &["id"], "i", &[0], 3, &[]),
+        ("json/shopify/price_rules.json", "type = \"json\", record = \"price_rules\"", &["id"], "i", &[0], 2, &[]),
+        ("json/shopify/transactions.json", json, &["id", "amount"], "id", &[0], 1, &[]),
+        (
+            "xml/camt/camt053.v4.json",
+            "type = \"json\", record = \"getEntries\"",
+            &["getAccountServicerReference", "getAmount/getAmount"],
+            "td",
+            &[0],
+            1,
+            &[(1, "885")],
+        ),
+    ];
+    for (file, format, sources, columns, key, rows, sums) in table {
+        let document = std::fs::read(data.join(file)).unwrap();
+        let mut app = Appliance::start(&mapped(format, sources, columns, key));
+        loads(&mut app, &document, *rows, sums, file);
+    }
+}
+
+#[test]
+fn entries_of_iso_4217_without_a_currency_are_refused_with_their_place() {
+    let Some(data) = data() else { return };
+    let document = std::fs::read(data.join("xml/iso4217/table_a1.xml")).unwrap();
+    let sources = ["CtryNm", "Ccy", "CcyNbr", "CcyNm/@IsFund"];
+    let mut app = Appliance::start(&mapped("type = \"xml-element\", record = \"//CcyNtry\"", &sources, "tttb", &[0, 1]));
+    let id = app.enqueue_to(crate::appliance::IMPORT, "File", &document, None);
+    app.settle();
+    let rows = &app.message(&id)["rows"];
+    assert_eq!((rows["read"].as_u64(), rows["refused"].as_u64()), (Some(280), Some(3)));
+    let findings = app.findings(&id);
+    assert!(findings.iter().all(|finding| finding["rule"] == "required" && finding["column"] == "Ccy"), "{findings:?}");
+    assert_eq!(app.sql("SELECT DISTINCT C2 FROM file WHERE C1 = 'ALL'"), ["008"]);
+}
+
+#[test]
+fn workbooks_load_with_their_dates_codes_and_sums() {
+    let Some(data) = data() else { return };
+    let table: &[(&str, &[&str], &str, &[usize], usize, &[(usize, &str)])] = &[
+        (
+            "xlsx/ne_1033_data.xlsx",
+            &["county", "fips", "nsn", "item_name", "quantity", "acquisition_cost", "total_cost", "ship_date"],
+            "tittiddD",
+            &[0, 2, 3, 4, 5, 6, 7],
+            0,
+            &[(5, "5430787.55"), (6, "5553135.17")],
+        ),
+        ("xlsx/d365-project-operations/Customers.xlsx", &["Account Number", "Customer Group Id"], "td", &[0], 5, &[(1, "50")]),
+        ("xlsx/d365-project-operations/PriceList.xlsx", &["Name", "Currency", "StartDate"], "ttD", &[0], 2, &[]),
+        ("xlsx/d365-project-operations/RolePrice.xlsx", &["Role", "PriceList", "Price"], "ttd", &[0, 1], 4, &[(2, "400.00")]),
+        ("xlsx/d365-project-operations/ContractLines.xlsx", &["Name", "Amount"], "td", &[0], 2, &[(1, "2000")]),
+    ];
+    for (file, sources, columns, key, rows, sums) in table {
+        let document = std::fs::read(data.join(file)).unwrap();
+        // The surplus list has equal rows: a number of its own tells them apart.
+        if *rows == 0 {
+            let numbered = mapped("type = \"excel\", sheet = \"NE data\"", sources, columns, &[0])
+                .replace("key = [\"C0\"]", "key = [\"ROW\"]")
+                .replace("fields = [", "fields = [{ name = \"ROW\", type = \"string\" }, ")
+                .replace("mapping = [", "mapping = [{ number_sequence = \"R-######\", field = \"ROW\" }, ");
+            let mut app = Appliance::start(&numbered);
+            let id = app.enqueue_to(crate::appliance::IMPORT, "File", &document, None);
+            app.settle();
+            assert_eq!(app.message(&id)["rows"]["inserted"], 1036, "{:?}", app.findings(&id).first());
+            for (column, expected) in *sums {
+                let sum: i128 = app.sql(&format!("SELECT C{column} FROM file")).iter().map(|value| millionths(value)).sum();
+                assert_eq!(sum, millionths(expected));
+            }
+            assert_eq!(app.sql("SELECT C7 FROM file WHERE ROW = 'R-000001'"), ["2008-07-11T00:00:00Z"]);
+            assert_eq!(app.sql("SELECT C1 FROM file WHERE ROW = 'R-000001'"), ["31001"]);
+            continue;
+        }
+        let mut app = Appliance::start(&mapped("type = \"excel\"", sources, columns, key));
+        loads(&mut app, &document, *rows, sums, file);
+    }
+}
+
+#[test]
+fn records_of_fixed_width_load_by_type_with_cents_as_they_stand() {
+    let Some(data) = data() else { return };
+    let column = |name: &str, start: u32, length: u32| format!("{{ name = \"{name}\", start = {start}, length = {length} }}");
+    let entries = [column("Trace", 80, 15), column("Account", 13, 17), column("Cents", 30, 10)].join(", ");
+    for lines in [true, false] {
+        let length = if lines { "" } else { ", record_length = 94" };
+        let nacha = format!("type = \"fixed\", columns = [{entries}], record_type = {{ equals = \"6\" }}{length}");
+        for (file, rows, cents) in [
+            ("ppd-debit", 1, "200000000"),
+            ("ppd-mixedDebitCredit", 3, "400000000"),
+            ("ctx-debit", 1, "100000000"),
+            ("iat-mixedCreditDebit", 2, "200000"),
+            ("20110805A", 48, "5101200"),
+        ] {
+            let document = std::fs::read(data.join(format!("fixed/nacha/{file}.ach"))).unwrap();
+            // International entries have their amount elsewhere in the same places.
+            let mut app = Appliance::start(&mapped(&nacha, &["Trace", "Account", "Cents"], "ttd", &[0, 1, 2]));
+            loads(&mut app, &document, rows, &[(2, cents)], file);
+        }
+    }
+    let places = [("text", 1, 18), ("date", 19, 10), ("integer", 30, 4), ("boolean", 34, 5), ("float", 39, 11), ("datetime", 59, 19)];
+    let columns: Vec<String> = places.iter().map(|(name, start, length)| column(name, *start, *length)).collect();
+    let format = format!("type = \"fixed\", columns = [{}]", columns.join(", "));
+    let sources: Vec<&str> = places.iter().map(|(name, ..)| *name).collect();
+    let mut app = Appliance::start(&mapped(&format, &sources, "tDibdD", &[0]));
+    loads(&mut app, &std::fs::read(data.join("fixed/csvkit/testfixed")).unwrap(), 4, &[(4, "41800002.25")], "testfixed");
+    for (file, sources, columns, rows, sums) in [
+        ("testfixed_schema.csv", &["column", "start", "length"][..], "tdd", 8, &[(1, "303"), (2, "77")][..]),
+        ("testfixed_converted.csv", &["text", "float"], "td", 4, &[(1, "41800002.25")]),
+    ] {
+        let mut app = Appliance::start(&mapped("type = \"csv\"", sources, columns, &[0]));
+        loads(&mut app, &std::fs::read(data.join("fixed/csvkit").join(file)).unwrap(), rows, sums, file);
+    }
+}
+
+#[test]
+fn orders_load_with_their_lines_in_one_document() {
+    let Some(data) = data() else { return };
+    let entities = |number: &str, lines: &str| {
+        format!(
+            "[[entity]]\nname = \"File\"\ntable = \"file\"\nkey = [\"ID\"]\nfields = [{{ name = \"ID\", type = \"{number}\" }}, {{ name = \"TOTAL\", type = \"decimal\", scale = 2 }}]\n[[entity]]\nname = \"Lines\"\ntable = \"lines\"\nkey = [\"ORDERID\", \"ID\"]\nfields = [{{ name = \"ORDERID\", type = \"{number}\", references = \"File\" }}, {{ name = \"ID\", type = \"integer\" }}, {{ name = \"PRICE\", type = \"decimal\", scale = 2 }}]\n{lines}[[job]]\nname = \"File in\"\nactivity_id = \"{}\"\nproject = \"File in\"\napplications = [\"Tests\"]\n",
+            crate::appliance::IMPORT
+        )
+    };
+    let project = |record: &str, id: &str, total: &str, lines: &str, line: &str, price: &str| {
+        format!(
+            "[[project]]\nname = \"File in\"\ndirection = \"import\"\n[[project.entity]]\nentity = \"File\"\nformat = {{ type = \"json\"{record} }}\nmapping = [{{ source = \"{id}\", field = \"ID\" }}, {{ source = \"{total}\", field = \"TOTAL\" }}]\n[[project.entity.nested]]\nentity = \"Lines\"\nrecord = \"{lines}\"\nmapping = [{{ parent = \"ID\", field = \"ORDERID\" }}, {{ source = \"{line}\", field = \"ID\" }}, {{ source = \"{price}\", field = \"PRICE\" }}]\n"
+        )
+    };
+    let shopify = project(", record = \"order\"", "id", "total_price", "line_items", "id", "price");
+    let northwind = project("", "orderID", "freight", "details", "productID", "unitPrice");
+    for (file, project, orders, lines) in [("json/shopify/order.json", shopify, 1, 3), ("json/northwind/orders.json", northwind, 830, 2155)]
+    {
+        let mut app = Appliance::start(&entities("integer", &project));
+        let id = app.enqueue_to(crate::appliance::IMPORT, "File", &std::fs::read(data.join(file)).unwrap(), None);
+        app.settle();
+        assert_eq!(app.message(&id)["rows"]["inserted"], orders + lines, "{file}: {:?}", app.findings(&id).first());
+        assert_eq!(app.sql("SELECT count(*) FROM file"), [orders.to_string()]);
+        assert_eq!(app.sql("SELECT count(*) FROM lines"), [lines.to_string()]);
+        if orders == 830 {
+            let sum: i128 = app.sql("SELECT PRICE FROM lines").iter().map(|value| millionths(value)).sum();
+            assert_eq!(sum, millionths("56500.91"));
+        }
+    }
 }

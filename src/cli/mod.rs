@@ -8,10 +8,13 @@ use clap::{Parser, Subcommand};
 mod app;
 mod check;
 mod demo;
+mod infer;
 mod init;
 mod notify;
 mod operate;
 mod serve;
+mod test_mappings;
+mod try_document;
 mod user;
 
 use crate::log::LogFormat;
@@ -46,6 +49,15 @@ enum Verb {
         after_help = "Example: entrepot schema > entrepot.schema.json, and #:schema ./entrepot.schema.json as the first line of entrepot.toml"
     )]
     Schema,
+    /// A document through the whole chain: rows as they would be loaded, findings; nothing is stored.
+    #[command(after_help = "Example: entrepot try \"Customer groups in\" groups.csv")]
+    Try(try_document::Try),
+    /// Print the entity and the project that would import a sample, types and key guessed.
+    #[command(after_help = "Example: entrepot infer customers.csv --add")]
+    Infer(infer::Infer),
+    /// Run the mapping tests of the configuration.
+    #[command(after_help = "Example: entrepot test --junit report.xml")]
+    Test(test_mappings::Test),
     /// Applications: the programs that may call.
     #[command(subcommand)]
     App(app::App),
@@ -128,6 +140,9 @@ pub fn main() -> ExitCode {
             print!("{}", crate::config::schema::SCHEMA);
             Ok(())
         }
+        Verb::Try(verb) => verb.run(),
+        Verb::Infer(infer) => infer.run(),
+        Verb::Test(test) => test.run(),
         Verb::App(app) => app.run(),
         Verb::Job(job) => job.run(),
         Verb::Message(message) => message.run(),

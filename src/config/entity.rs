@@ -8,8 +8,10 @@ use toml_edit::Item;
 use super::Database;
 use super::problem::suggest;
 use super::section::Section;
+use crate::document::mapping::check;
 use crate::document::value;
-use crate::model::entity::{Decimal, Entity, Field, FieldKind};
+use crate::model::check::Check;
+use crate::model::entity::{Decimal, Entity, Field, FieldKind, Pattern};
 
 pub(super) fn read_databases(root: &Section<'_>, base: &Path, data_dir: &Path) -> Vec<Database> {
     let mut databases = vec![Database { name: "entities".into(), path: data_dir.join("entities.db"), managed: true }];
@@ -80,7 +82,9 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
             if entities.iter().any(|other| other.database == database && other.table.eq_ignore_ascii_case(&table)) {
                 section.problem("table", format!("another entity has the table \"{table}\" too"), "");
             }
-            entities.push(Entity { name, aliases, database, table, key, fields });
+            let mut entity = Entity { name, aliases, database, table, key, fields, checks: Vec::new() };
+            entity.checks = read_checks(&section.sections("checks"), &entity);
+            entities.push(entity);
         }
     }
     // References, once all entities are known.
@@ -123,6 +127,21 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
     }
     sections.into_iter().for_each(Section::finish);
     entities.into_iter().map(Arc::new).collect()
+}
+
+fn read_checks(sections: &[Section<'_>], entity: &Entity) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for section in sections {
+        let message = section.text("message").unwrap_or_default();
+        if let Some(text) = section.name("rule") {
+            match check::parse(entity, &text) {
+                Ok(rule) => checks.push(Check { rule, message }),
+                Err(reason) => section.problem("rule", reason, "as in \"VALIDTO >= VALIDFROM\" or \"KIND = 'A' or LIMIT is not blank\""),
+            }
+        }
+        section.judge();
+    }
+    checks
 }
 
 const FIELD_TYPES: [&str; 8] = ["string", "integer", "decimal", "date", "datetime", "boolean", "enum", "guid"];
@@ -169,7 +188,23 @@ fn read_field(section: &Section<'_>) -> Option<Field> {
     };
     let minimum = read_bound(section, "minimum", &kind);
     let maximum = read_bound(section, "maximum", &kind);
-    Some(Field { name: name?, kind, required, references, minimum, maximum })
+    let pattern = section.text("pattern").and_then(|text| match Pattern::new(&text) {
+        Ok(pattern) if matches!(kind, FieldKind::String { .. }) => Some(pattern),
+        Ok(_) => {
+            section.problem("pattern", "a pattern is for strings", "");
+            None
+        }
+        Err(error) => {
+            section.problem(
+                "pattern",
+                format!("\"{text}\" is no regular expression: {error}"),
+                "as in \"[A-Z]{2}[0-9]+\"; it matches the whole value",
+            );
+            None
+        }
+    });
+    let unique = section.boolean("unique", false);
+    Some(Field { name: name?, kind, required, references, minimum, maximum, pattern, unique })
 }
 
 fn read_bound(section: &Section<'_>, name: &'static str, kind: &FieldKind) -> Option<Decimal> {

@@ -1,21 +1,34 @@
 //! `format` of a project's entity: how its documents are written.
 
-use super::section::Section;
-use crate::model::format::CsvFormat;
+use encoding_rs::Encoding;
 
-pub(super) fn read_format(section: &Section<'_>) -> Option<CsvFormat> {
-    let mut format = CsvFormat::default();
-    match section.text("type").as_deref() {
-        None | Some("csv") => {}
-        Some(other @ ("fixed" | "xml-element" | "xml-attribute" | "excel" | "json" | "jsonl")) => {
-            section.problem("type", format!("the format \"{other}\" is not available in this version"), "write csv");
-            return None;
-        }
+use super::problem::suggest;
+use super::section::Section;
+use crate::model::format::{
+    CsvFormat, ExcelFormat, FORMATS, FixedColumn, FixedFormat, Format, JsonFormat, Numbers, RecordType, XmlFormat, XmlStyle,
+};
+use crate::model::path::{Path, Predicate, To};
+
+pub(super) fn read_format(section: &Section<'_>) -> Option<Format> {
+    Some(match section.text("type").as_deref() {
+        None | Some("csv") => Format::Csv(read_csv(section)),
+        Some("fixed") => Format::Fixed(read_fixed(section)),
+        Some("xml-element") => Format::Xml(read_xml(section, XmlStyle::Element)),
+        Some("xml-attribute") => Format::Xml(read_xml(section, XmlStyle::Attribute)),
+        Some("excel") => Format::Excel(read_excel(section)),
+        Some("json") => Format::Json(read_json(section, false)),
+        Some("jsonl") => Format::Json(read_json(section, true)),
         Some(other) => {
-            section.problem("type", format!("there is no format \"{other}\""), "write csv");
+            section.problem("type", format!("there is no format \"{other}\""), suggest(other, FORMATS));
+            // What else stands there cannot be judged.
+            section.pass_over();
             return None;
         }
-    }
+    })
+}
+
+fn read_csv(section: &Section<'_>) -> CsvFormat {
+    let mut format = CsvFormat::default();
     if let Some(delimiter) = section.text("delimiter") {
         if delimiter.is_empty() || delimiter.len() > 16 || delimiter.contains(['\r', '\n']) {
             section.problem("delimiter", "a delimiter has 1 to 16 characters and no line end", "");
@@ -23,16 +36,9 @@ pub(super) fn read_format(section: &Section<'_>) -> Option<CsvFormat> {
             format.delimiter = delimiter;
         }
     }
-    if let Some(end) = section.text("record_end") {
-        if end.is_empty() || end.len() > 16 || end == format.delimiter {
-            section.problem(
-                "record_end",
-                "a record end has 1 to 16 characters and is not the delimiter",
-                "leave it out for ordinary lines",
-            );
-        } else {
-            format.record_end = Some(end);
-        }
+    format.record_end = read_record_end(section);
+    if format.record_end.as_ref() == Some(&format.delimiter) {
+        section.problem("record_end", "it is the delimiter too", "leave it out for ordinary lines");
     }
     let single = |name: &'static str, default: Option<char>| match section.text(name) {
         None => default,
@@ -46,19 +52,182 @@ pub(super) fn read_format(section: &Section<'_>) -> Option<CsvFormat> {
     format.qualifier = single("qualifier", format.qualifier);
     format.escape = single("escape", None);
     format.header = section.boolean("header", true);
-    if let Some(label) = section.text("encoding") {
-        match encoding_rs::Encoding::for_label(label.as_bytes()) {
-            Some(encoding) if encoding != encoding_rs::REPLACEMENT => format.encoding = encoding,
-            _ => section.problem("encoding", format!("there is no encoding \"{label}\""), "write utf-8, utf-16le, windows-1252, …"),
+    format.ragged = section.boolean("ragged", false);
+    format.encoding = read_encoding(section);
+    (format.skip_first, format.skip_last) = (read_skip(section, "skip_first"), read_skip(section, "skip_last"));
+    format.nulls = section.texts("nulls").unwrap_or_default();
+    format.numbers = read_numbers(section);
+    format
+}
+
+fn read_fixed(section: &Section<'_>) -> FixedFormat {
+    let mut format = FixedFormat::default();
+    let most = 1_000_000;
+    let count = |section: &Section<'_>, name| section.integer(name, 1..=most).and_then(|value| usize::try_from(value).ok());
+    let mut next = 1;
+    for column in section.sections("columns") {
+        let name = column.name("name");
+        let start = count(&column, "start").unwrap_or(next);
+        let length = count(&column, "length");
+        if length.is_none() && !column.has("length") {
+            column.problem("length", "it is missing", "how many characters the column has");
+        }
+        let pad = match column.text("pad") {
+            None => ' ',
+            Some(text) => match (text.chars().next(), text.chars().count()) {
+                (Some(pad), 1) => pad,
+                _ => {
+                    column.problem("pad", format!("\"{text}\" is not one character"), "write one character: \" \", \"0\"");
+                    ' '
+                }
+            },
+        };
+        let right = match column.text("align").as_deref() {
+            None => pad.is_ascii_digit(),
+            Some("left") => false,
+            Some("right") => true,
+            Some(other) => {
+                column.problem("align", format!("\"{other}\" is no side"), "write left or right");
+                false
+            }
+        };
+        column.finish();
+        if let (Some(name), Some(length)) = (name, length) {
+            next = start + length;
+            format.columns.push(FixedColumn { name, start, length, pad, right });
         }
     }
-    let skip = |name| section.integer(name, 0..=100_000).and_then(|value| u32::try_from(value).ok()).unwrap_or(0);
-    (format.skip_first, format.skip_last) = (skip("skip_first"), skip("skip_last"));
+    if format.columns.is_empty() {
+        section.problem("columns", "fixed width has columns", "columns = [{ name = \"ID\", start = 1, length = 10 }]");
+    }
+    format.record_length = count(section, "record_length");
+    let last = format.columns.iter().map(|column| column.start - 1 + column.length).max().unwrap_or(0);
+    if format.record_length.is_some_and(|length| length < last) {
+        section.problem("record_length", format!("the last column ends at {last}"), "make it longer, or correct the columns");
+    }
+    format.record_end = read_record_end(section);
+    format.record_type = section.section("record_type").and_then(|kind| {
+        let (start, length) = (count(&kind, "start").unwrap_or(1), count(&kind, "length"));
+        let equals = match kind.item("equals").and_then(|item| item.as_str()) {
+            Some(text) => vec![text.to_owned()],
+            None => kind.texts("equals").unwrap_or_default(),
+        };
+        if equals.is_empty() {
+            kind.problem("equals", "it is missing", "record_type = { start = 1, length = 1, equals = \"6\" }");
+        }
+        kind.finish();
+        let length = length.or_else(|| equals.first().map(|text| text.chars().count()))?;
+        Some(RecordType { start, length, equals })
+    });
+    format.encoding = read_encoding(section);
+    (format.skip_first, format.skip_last) = (read_skip(section, "skip_first"), read_skip(section, "skip_last"));
     format.nulls = section.texts("nulls").unwrap_or_default();
+    format.numbers = read_numbers(section);
+    format
+}
+
+fn read_xml(section: &Section<'_>, style: XmlStyle) -> XmlFormat {
+    XmlFormat {
+        style,
+        root: section.text("root"),
+        record: read_record(section),
+        namespaces: section.pairs("namespaces"),
+        encoding: read_encoding(section),
+        nulls: section.texts("nulls").unwrap_or_default(),
+        numbers: read_numbers(section),
+    }
+}
+
+fn read_json(section: &Section<'_>, lines: bool) -> JsonFormat {
+    JsonFormat {
+        lines: lines || section.boolean("jsonl", false),
+        record: read_record(section),
+        encoding: read_encoding(section),
+        nulls: section.texts("nulls").unwrap_or_default(),
+        numbers: read_numbers(section),
+    }
+}
+
+fn read_excel(section: &Section<'_>) -> ExcelFormat {
+    let row = section.integer("header_row", 0..=1_048_576).and_then(|row| u32::try_from(row).ok());
+    ExcelFormat {
+        sheet: section.text("sheet"),
+        header_row: row.unwrap_or(u32::from(section.boolean("header", true))),
+        skip_last: read_skip(section, "skip_last"),
+        old: section.boolean("old", false),
+        nulls: section.texts("nulls").unwrap_or_default(),
+        numbers: read_numbers(section),
+    }
+}
+
+fn read_record(section: &Section<'_>) -> Option<Path> {
+    let text = section.text("record")?;
+    match Path::parse(&text) {
+        Ok(path) => {
+            let position = |step: &crate::model::path::Step| step.predicates.iter().any(|one| matches!(one, Predicate::Position(_)));
+            if path.steps.iter().any(|step| !matches!(step.to, To::Element(_)) || position(step)) {
+                section.problem(
+                    "record",
+                    "a record is an element, not an attribute, a parent or a position",
+                    "as in \"//Cube[@currency]\"",
+                );
+                return None;
+            }
+            Some(path)
+        }
+        Err(reason) => {
+            section.problem(
+                "record",
+                format!("\"{text}\" is no path: {reason}"),
+                "as in \"/Document/Customer\", \"//Cube[@currency]\" or \"orders\"",
+            );
+            None
+        }
+    }
+}
+
+fn read_record_end(section: &Section<'_>) -> Option<String> {
+    let end = section.text("record_end")?;
+    if end.is_empty() || end.len() > 16 {
+        section.problem("record_end", "a record end has 1 to 16 characters", "leave it out for ordinary lines");
+        return None;
+    }
+    Some(end)
+}
+
+fn read_encoding(section: &Section<'_>) -> &'static Encoding {
+    let Some(label) = section.text("encoding") else { return encoding_rs::UTF_8 };
+    match Encoding::for_label(label.as_bytes()) {
+        Some(encoding) if encoding != encoding_rs::REPLACEMENT => encoding,
+        _ => {
+            section.problem("encoding", format!("there is no encoding \"{label}\""), "write utf-8, utf-16le, windows-1252, …");
+            encoding_rs::UTF_8
+        }
+    }
+}
+
+fn read_skip(section: &Section<'_>, name: &'static str) -> u32 {
+    section.integer(name, 0..=100_000).and_then(|value| u32::try_from(value).ok()).unwrap_or(0)
+}
+
+/// `decimal_separator` and `thousands_separator`, of a format or of one line of a mapping.
+pub(super) fn read_numbers(section: &Section<'_>) -> Numbers {
+    let mut numbers = Numbers::default();
     match section.text("decimal_separator").as_deref() {
         None | Some(".") => {}
-        Some(",") => format.decimal_separator = ',',
+        Some(",") => numbers.decimal_separator = ',',
         Some(other) => section.problem("decimal_separator", format!("\"{other}\" separates no decimals"), "write \".\" or \",\""),
     }
-    Some(format)
+    match section.text("thousands_separator").as_deref() {
+        None | Some("") => {}
+        Some(text) if [",", ".", "'", " ", "\u{a0}", "\u{202f}", "_"].contains(&text) && !text.contains(numbers.decimal_separator) => {
+            numbers.thousands_separator = text.chars().next();
+        }
+        Some(other) => section.problem(
+            "thousands_separator",
+            format!("\"{other}\" separates no thousands here"),
+            "write \".\", \",\", \"'\" or \" \", another than decimal_separator",
+        ),
+    }
+    numbers
 }

@@ -1,95 +1,41 @@
 //! `mapping` of a project's entity: from a document's columns to fields, with conversions.
 
+use std::sync::Arc;
+
+use toml_edit::Item;
+
+use super::format::read_numbers;
 use super::problem::suggest;
 use super::section::Section;
-use crate::model::entity::{Entity, Field};
-use crate::model::format::CsvFormat;
-use crate::model::mapping::{Mapping, Source};
+use crate::document::read::path_of;
+use crate::document::value::EXCEL_DAYS;
+use crate::model::entity::{Entity, Field, FieldKind};
+use crate::model::format::Format;
+use crate::model::mapping::{Conversion, LookUp, Mapping, Source, Test, When};
 
-pub(super) fn read_mapping(section: &Section<'_>, entity: &Entity, format: &CsvFormat) -> Vec<Mapping> {
+/// What the lines of a mapping are read against.
+pub(super) struct Target<'a> {
+    pub entity: &'a Entity,
+    pub format: &'a Format,
+    pub entities: &'a [Arc<Entity>],
+    /// The entity whose rows nested records belong to, and the fields that its mapping fills.
+    pub parent: Option<(&'a Entity, &'a [Mapping])>,
+}
+
+pub(super) fn read_mapping(section: &Section<'_>, target: &Target<'_>) -> Vec<Mapping> {
+    let (entity, format) = (target.entity, target.format);
     if !section.has("mapping") {
         section.item("mapping");
-        let source =
-            |index: usize, field: &Field| if format.header { Source::Column(field.name.clone()) } else { Source::Number(index + 1) };
+        let source = |index: usize, field: &Field| match format.is_numbered() {
+            true => Source::Number(index + 1),
+            false => Source::Column(field.name.clone()),
+        };
         return entity.fields.iter().enumerate().map(|(index, field)| Mapping::plain(source(index, field), index)).collect();
     }
     let mut mappings: Vec<Mapping> = Vec::new();
     for line in section.sections("mapping") {
-        let source = match line.item("source") {
-            Some(item) => match (item.as_str(), item.as_integer()) {
-                (Some(name), _) if !format.header => {
-                    line.problem(
-                        "source",
-                        format!("\"{name}\" is a name, and the document has no header"),
-                        "write the column's number, from 1",
-                    );
-                    None
-                }
-                (Some(name), _) => Some(Source::Column(name.to_owned())),
-                (_, Some(number)) if (1..=4096).contains(&number) => usize::try_from(number).ok().map(Source::Number),
-                _ => {
-                    line.problem("source", "a source is a column's name, or its number from 1", "");
-                    None
-                }
-            },
-            None => None,
-        };
-        let fixed = line.text("value").map(Source::Value);
-        let blank = match line.text("when").as_deref() {
-            None => false,
-            Some("blank") => true,
-            Some(other) => {
-                line.problem("when", format!("\"{other}\" is not understood"), "write when = \"blank\"");
-                false
-            }
-        };
-        let sequence = line.text("number_sequence").map(|pattern| Source::NumberSequence { pattern, when_blank: blank });
-        if let Some(Source::NumberSequence { pattern, .. }) = &sequence
-            && (!pattern.contains('#') || pattern.trim_start_matches(|c| c != '#').trim_start_matches('#').contains('#'))
-        {
-            line.problem("number_sequence", "a pattern has one run of # for the number", "\"CG-#####\"");
-        }
-        let values = line.pairs("values");
-        let ignore_blank = line.boolean("ignore_blank", false);
-        let (trim, upper, lower) = (line.boolean("trim", false), line.boolean("upper", false), line.boolean("lower", false));
-        let date_formats = line.texts("date_formats").unwrap_or_default();
-        for pattern in &date_formats {
-            if chrono::format::StrftimeItems::new(pattern).any(|item| item == chrono::format::Item::Error) {
-                line.problem("date_formats", format!("\"{pattern}\" is no strftime pattern"), "as in \"%d.%m.%Y %H:%M\"");
-            }
-        }
-        let time_zone = line.zone("time_zone");
-        let mut sources = [source, fixed, sequence].into_iter().flatten();
-        let (first, second) = (sources.next(), sources.next());
-        let name = line.name("field");
-        if second.is_some() {
-            line.problem("source", "only one of source, value and number_sequence", "");
-        }
-        let field = name.and_then(|name| {
-            let found = entity.field(&name);
-            if found.is_none() {
-                line.problem(
-                    "field",
-                    format!("\"{}\" has no field \"{name}\"", entity.name),
-                    suggest(&name, entity.fields.iter().map(|field| field.name.as_str())),
-                );
-            }
-            found
-        });
-        match (first, field) {
-            (Some(source), Some(field)) => {
-                let fills = matches!(source, Source::NumberSequence { when_blank: true, .. });
-                if !fills && mappings.iter().any(|other| other.field == field) {
-                    line.problem(
-                        "field",
-                        format!("\"{}\" is mapped twice", entity.fields[field].name),
-                        "only a number_sequence with when = \"blank\" may follow another line",
-                    );
-                }
-                mappings.push(Mapping { source, field, trim, upper, lower, values, ignore_blank, date_formats, time_zone });
-            }
-            (None, _) if !line.has("source") => line.problem("source", "it is missing", "one of source, value and number_sequence"),
-            _ => {}
+        if let Some(mapping) = read_line(&line, target, &mappings) {
+            mappings.push(mapping);
         }
         line.finish();
     }
@@ -104,4 +50,257 @@ pub(super) fn read_mapping(section: &Section<'_>, entity: &Entity, format: &CsvF
         }
     }
     mappings
+}
+
+fn read_line(line: &Section<'_>, target: &Target<'_>, before: &[Mapping]) -> Option<Mapping> {
+    let Target { entity, format, entities, .. } = *target;
+    let source = read_source(line, target);
+    let when = read_when(line, format);
+    let conversions = read_conversions(line);
+    let look_up = line.section("look_up").and_then(|section| read_look_up(&section, entity, entities));
+    let date_formats = line.texts("date_formats").unwrap_or_default();
+    for pattern in date_formats.iter().filter(|pattern| *pattern != EXCEL_DAYS) {
+        if chrono::format::StrftimeItems::new(pattern).any(|item| item == chrono::format::Item::Error) {
+            line.problem("date_formats", format!("\"{pattern}\" is no strftime pattern"), "as in \"%d.%m.%Y %H:%M\"");
+        }
+    }
+    if let (Some(day), Some(month)) = (date_formats.iter().find(|f| f.starts_with("%d")), date_formats.iter().find(|f| f.starts_with("%m")))
+    {
+        line.warning(
+            "date_formats",
+            format!("\"{day}\" and \"{month}\" both read 03/04/2026, as different days"),
+            "the first one wins; leave one out",
+        );
+    }
+    let numbers = (line.has("decimal_separator") || line.has("thousands_separator")).then(|| read_numbers(line));
+    // Asked for in any case, so that they are known keys.
+    if numbers.is_none() {
+        read_numbers(line);
+    }
+    let mapping = Mapping {
+        when,
+        conversions,
+        look_up,
+        ignore_blank: line.boolean("ignore_blank", false),
+        date_formats,
+        time_zone: line.zone("time_zone"),
+        numbers,
+        keep_exponent: line.boolean("keep_exponent", false),
+        ..Mapping::plain(source.unwrap_or(Source::Company), 0)
+    };
+    let name = line.name("field")?;
+    let Some(field) = entity.field(&name) else {
+        let fields = entity.fields.iter().map(|field| field.name.as_str());
+        line.problem("field", format!("\"{}\" has no field \"{name}\"", entity.name), suggest(&name, fields));
+        return None;
+    };
+    if mapping.when == When::Always && before.iter().any(|other| other.field == field) {
+        line.problem(
+            "field",
+            format!("\"{}\" is mapped twice", entity.fields[field].name),
+            "only a line with when = \"blank\" or another condition may follow another line",
+        );
+    }
+    if let (Source::Parent(outer), Some((parent, _))) = (&mapping.source, target.parent) {
+        let (one, two) = (parent.fields[*outer].kind.name(), entity.fields[field].kind.name());
+        if one != two {
+            line.problem("parent", format!("\"{}\" is {one}, \"{name}\" is {two}", parent.fields[*outer].name), "give both the same type");
+        }
+    }
+    if let Some(look_up) = &mapping.look_up
+        && let Some(other) = entities.iter().find(|other| other.is_called(&look_up.entity))
+        && let Some(taken) = other.field(&look_up.take)
+        && other.fields[taken].kind.name() != entity.fields[field].kind.name()
+    {
+        let (one, two) = (other.fields[taken].kind.name(), entity.fields[field].kind.name());
+        line.problem("look_up", format!("\"{}\" is {one}, \"{name}\" is {two}", look_up.take), "take a field of the same type");
+    }
+    if mapping.look_up.is_some() && mapping.conversions.is_empty() && mapping.source.columns().is_empty() {
+        line.problem("look_up", "there is nothing to look up", "give the line a source");
+    }
+    Some(Mapping { field, ..mapping })
+}
+
+/// `source`, `value`, `number_sequence`, `concatenate`, `company` or, for nested records, `parent`: one of them.
+fn read_source(line: &Section<'_>, target: &Target<'_>) -> Option<Source> {
+    let format = target.format;
+    let column = line.item("source").and_then(|item| read_column(line, "source", item, format));
+    let fixed = line.text("value").map(Source::Value);
+    let sequence = line.text("number_sequence").map(|pattern| {
+        if !pattern.contains('#') || pattern.trim_start_matches(|c| c != '#').trim_start_matches('#').contains('#') {
+            line.problem("number_sequence", "a pattern has one run of # for the number", "\"CG-#####\"");
+        }
+        Source::NumberSequence { pattern }
+    });
+    let with = line.text("with").unwrap_or_default();
+    let parts = line.item("concatenate").map(|item| {
+        let parts: Vec<Source> = match item.as_array() {
+            Some(array) => array.iter().filter_map(|value| read_column(line, "concatenate", &Item::Value(value.clone()), format)).collect(),
+            None => Vec::new(),
+        };
+        if parts.len() < 2 {
+            line.problem("concatenate", "it joins at least two columns", "concatenate = [\"Street\", \"Number\"], with = \" \"");
+        }
+        Source::Concatenate { parts, with: with.clone() }
+    });
+    let company = line.boolean("company", false).then_some(Source::Company);
+    let parent = line.text("parent").and_then(|name| read_parent(line, target, &name));
+    let given: Vec<&str> =
+        ["source", "value", "number_sequence", "concatenate", "company", "parent"].into_iter().filter(|name| line.has(name)).collect();
+    let hint = "one of source, value, number_sequence, concatenate and company";
+    match given.as_slice() {
+        [] => line.problem("source", "it is missing", hint),
+        [_] => {}
+        [first, ..] => line.problem(first, format!("only {hint}"), ""),
+    }
+    [column, fixed, sequence, parts, company, parent].into_iter().flatten().next()
+}
+
+/// A field of the row that a nested record belongs to.
+fn read_parent(line: &Section<'_>, target: &Target<'_>, name: &str) -> Option<Source> {
+    let Some((outer, mapping)) = target.parent else {
+        line.problem("parent", "only nested records have a parent", "write it in the mapping of a [[project.entity.nested]]");
+        return None;
+    };
+    let Some(field) = outer.field(name) else {
+        let names = outer.fields.iter().map(|field| field.name.as_str());
+        line.problem("parent", format!("\"{}\" has no field \"{name}\"", outer.name), suggest(name, names));
+        return None;
+    };
+    if !mapping.iter().any(|mapping| mapping.field == field) {
+        line.problem("parent", format!("\"{name}\" is not mapped in the outer record"), "map it there");
+    }
+    Some(Source::Parent(field))
+}
+
+fn read_column(line: &Section<'_>, key: &'static str, item: &Item, format: &Format) -> Option<Source> {
+    match (item.as_str(), item.as_integer()) {
+        (Some(name), _) if format.is_numbered() => {
+            line.problem(key, format!("\"{name}\" is a name, and the document has no header"), "write the column's number, from 1");
+            None
+        }
+        (Some(name), _) => match path_of(format, name) {
+            Err(reason) if format.nests() => {
+                line.problem(key, format!("\"{name}\" is no path: {reason}"), "as in \"Name\", \"@id\", \"../Date\" or \"a/b[1]/c\"");
+                None
+            }
+            _ => Some(Source::Column(name.to_owned())),
+        },
+        (_, Some(_)) if format.nests() => {
+            line.problem(key, "a document that nests has no columns to count", "write a name or a path");
+            None
+        }
+        (_, Some(number)) if (1..=16_384).contains(&number) => usize::try_from(number).ok().map(Source::Number),
+        _ => {
+            line.problem(key, "a source is a column's name, or its number from 1", "");
+            None
+        }
+    }
+}
+
+/// `when = "blank"`, or a condition on a column.
+fn read_when(line: &Section<'_>, format: &Format) -> When {
+    let Some(item) = line.item("when") else { return When::Always };
+    match item.as_str() {
+        Some("blank") => return When::Blank,
+        Some(other) => {
+            line.problem(
+                "when",
+                format!("\"{other}\" is not understood"),
+                "write when = \"blank\", or { source = \"Type\", equals = \"A\" }",
+            );
+            return When::Always;
+        }
+        None => {}
+    }
+    let Some(section) = line.section("when") else { return When::Always };
+    let source = section.item("source").and_then(|item| read_column(&section, "source", item, format));
+    let texts = |name: &'static str| match section.item(name)?.as_str() {
+        Some(text) => Some(vec![text.to_owned()]),
+        None => section.texts(name),
+    };
+    let tests = [
+        texts("equals").map(Test::Equals),
+        texts("not").map(Test::Not),
+        section.item("blank").map(|_| Test::Blank(section.boolean("blank", true))),
+    ];
+    let mut tests = tests.into_iter().flatten();
+    let when = match (source, tests.next(), tests.next()) {
+        (Some(source), Some(test), None) => When::Holds(source, test),
+        _ => {
+            section.problem("source", "a condition has a source and one of equals, not and blank", "{ source = \"Type\", equals = \"A\" }");
+            When::Always
+        }
+    };
+    section.finish();
+    when
+}
+
+fn read_conversions(line: &Section<'_>) -> Vec<Conversion> {
+    let mut conversions = Vec::new();
+    if line.boolean("trim", false) {
+        conversions.push(Conversion::Trim);
+    }
+    if let Some(section) = line.section("split") {
+        let (at, part) = (section.text("at"), section.integer("part", -1000..=1000));
+        match (at.filter(|at| !at.is_empty()), part.filter(|part| *part != 0)) {
+            (Some(at), Some(part)) => conversions.push(Conversion::Split { at, part: i32::try_from(part).unwrap_or(1) }),
+            _ => section.problem("part", "a split has a text to split at and the number of a part", "split = { at = \"-\", part = 1 }"),
+        }
+        section.finish();
+    }
+    if line.boolean("upper", false) {
+        conversions.push(Conversion::Upper);
+    }
+    if line.boolean("lower", false) {
+        conversions.push(Conversion::Lower);
+    }
+    let values = line.pairs("values");
+    if !values.is_empty() {
+        conversions.push(Conversion::Values(values));
+    }
+    if let Some(section) = line.section("pad") {
+        let length = section.integer("length", 1..=10_000).and_then(|length| usize::try_from(length).ok());
+        let with = section.text("with").unwrap_or_else(|| "0".into());
+        let right = match section.text("align").as_deref() {
+            None | Some("right") => false,
+            Some("left") => true,
+            Some(other) => {
+                section.problem("align", format!("\"{other}\" is no side"), "write left or right");
+                false
+            }
+        };
+        match (length, with.chars().next(), with.chars().count()) {
+            (Some(length), Some(with), 1) => conversions.push(Conversion::Pad { length, with, right }),
+            _ => section.problem("length", "a pad has a length and one character to fill up with", "pad = { length = 10, with = \"0\" }"),
+        }
+        section.finish();
+    }
+    conversions
+}
+
+fn read_look_up(section: &Section<'_>, entity: &Entity, entities: &[Arc<Entity>]) -> Option<LookUp> {
+    let (name, find, take) = (section.name("entity"), section.name("find"), section.name("take"));
+    let (name, find, take) = (name?, find?, take?);
+    let Some(other) = entities.iter().find(|other| other.is_called(&name)) else {
+        let names = entities.iter().map(|entity| entity.name.as_str());
+        section.problem("entity", format!("there is no entity \"{name}\""), suggest(&name, names));
+        return None;
+    };
+    if other.database != entity.database {
+        section.problem("entity", format!("\"{name}\" is in another database"), "put both entities into one database");
+    }
+    let field = |key: &'static str, name: &str| {
+        let found = other.field(name);
+        if found.is_none() {
+            let names = other.fields.iter().map(|field| field.name.as_str());
+            section.problem(key, format!("\"{}\" has no field \"{name}\"", other.name), suggest(name, names));
+        }
+        found
+    };
+    let (found, taken) = (field("find", &find)?, field("take", &take)?);
+    if !matches!(other.fields[found].kind, FieldKind::String { .. } | FieldKind::Integer | FieldKind::Enum { .. } | FieldKind::Guid) {
+        section.problem("find", "a look-up compares with a string, an integer, an enum or a guid", "");
+    }
+    Some(LookUp { entity: other.name.clone(), find: other.fields[found].name.clone(), take: other.fields[taken].name.clone() })
 }

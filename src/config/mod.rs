@@ -9,6 +9,7 @@ mod format;
 mod job;
 mod limits;
 mod mapping;
+mod mapping_test;
 pub mod parse;
 pub mod problem;
 mod project;
@@ -33,6 +34,7 @@ use crate::model::entity::Entity;
 use crate::model::id::{ActivityId, ApplicationId};
 use crate::model::injury::Fault;
 use crate::model::job::Job;
+use crate::model::mapping_test::MappingTest;
 use crate::model::person::User;
 use crate::model::project::Project;
 
@@ -57,6 +59,8 @@ pub struct Config {
     pub entities: Vec<Arc<Entity>>,
     /// `[[project]]`
     pub projects: Vec<Arc<Project>>,
+    /// `[[project.test]]`
+    pub tests: Vec<MappingTest>,
     /// `[[job]]`
     pub jobs: Vec<Arc<Job>>,
     /// `[[fault]]`

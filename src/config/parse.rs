@@ -88,11 +88,11 @@ fn read(root: &Section<'_>, base: &Path, file: Option<PathBuf>) -> Option<Config
     let issuers = read_issuers(root, base, &server.public_url);
     let databases = read_databases(root, base, &server.data_dir);
     let entities = read_entities(root, &databases);
-    let projects = read_projects(root, &entities);
+    let (projects, tests) = read_projects(root, &entities, base);
     let jobs = read_jobs(root, &projects, &applications);
     let users = super::user::read(root);
     let faults = super::fault::read_faults(root);
     root.later("alert");
     let overrides = super::Overrides::default();
-    Some(Config { file, server, queue, users, applications, issuers, databases, entities, projects, jobs, faults, overrides })
+    Some(Config { file, server, queue, users, applications, issuers, databases, entities, projects, tests, jobs, faults, overrides })
 }

@@ -1,18 +1,24 @@
 //! `[[project]]` with its entities, filters and conditions.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::format::read_format;
-use super::mapping::read_mapping;
+use super::mapping::{Target, read_mapping};
+use super::mapping_test::read_tests;
 use super::problem::suggest;
 use super::section::Section;
+use crate::document::read::path_of;
 use crate::document::value::{self, Reading};
 use crate::model::entity::{Entity, Field};
 use crate::model::format::{CsvFormat, Format};
-use crate::model::project::{Condition, Direction, Project, ProjectEntity, Test};
+use crate::model::mapping_test::MappingTest;
+use crate::model::path::To;
+use crate::model::project::{Condition, Direction, NestedEntity, Project, ProjectEntity, Test, WriteMode};
 
-pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>]) -> Vec<Arc<Project>> {
-    let mut projects: Vec<Arc<Project>> = Vec::new();
+/// The projects, and their tests.
+pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>], base: &Path) -> (Vec<Arc<Project>>, Vec<MappingTest>) {
+    let (mut projects, mut tests): (Vec<Arc<Project>>, Vec<MappingTest>) = Default::default();
     for section in root.sections("project") {
         let name = section.name("name");
         let direction = match section.name("direction").as_deref() {
@@ -24,7 +30,6 @@ pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>]) -> Vec
             }
             None => None,
         };
-        section.later("test");
         let mut project_entities = Vec::new();
         for entity_section in section.sections("entity") {
             let found = read_project_entity(&entity_section, entities, direction);
@@ -44,16 +49,20 @@ pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>]) -> Vec
             if projects.iter().any(|other| other.name == name) {
                 section.problem("name", format!("there is another project \"{name}\""), "");
             }
-            projects.push(Arc::new(Project { name, direction, entities: project_entities }));
+            let project = Project { name, direction, entities: project_entities };
+            tests.extend(read_tests(&section, &project, base));
+            projects.push(Arc::new(project));
+        } else {
+            section.item("test");
         }
         section.finish();
     }
-    projects
+    (projects, tests)
 }
 
 fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], direction: Option<Direction>) -> Option<ProjectEntity> {
     let label = section.name("entity");
-    let format = section.section("format").map_or(Some(CsvFormat::default()), |format| {
+    let format = section.section("format").map_or(Some(Format::Csv(CsvFormat::default())), |format| {
         let read = read_format(&format);
         format.finish();
         read
@@ -75,7 +84,7 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
             format!("there is no entity \"{label}\""),
             suggest(&label, entities.iter().map(|entity| entity.name.as_str())),
         );
-        for name in ["mapping", "filter", "fields"] {
+        for name in ["mapping", "filter", "fields", "write", "duplicates", "truncate", "nested"] {
             section.item(name);
         }
         return None;
@@ -87,8 +96,9 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
         }
         Vec::new()
     } else {
-        read_mapping(section, entity, &format)
+        read_mapping(section, &Target { entity, format: &format, entities, parent: None })
     };
+    let nested = read_nested(section, &Target { entity, format: &format, entities, parent: Some((entity, &mapping)) });
     let field_of = |name: &str, key: &'static str| {
         let found = entity.field(name);
         if found.is_none() {
@@ -111,9 +121,30 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
         }
         condition.finish();
     }
+    let write = match section.text("write").as_deref() {
+        None | Some("upsert") => WriteMode::Upsert,
+        Some("insert") => WriteMode::Insert,
+        Some("update") => WriteMode::Update,
+        Some(other) => {
+            section.problem("write", format!("\"{other}\" is no way to write"), "write upsert, insert or update");
+            WriteMode::Upsert
+        }
+    };
+    let refuse_duplicates = match section.text("duplicates").as_deref() {
+        None | Some("last") => false,
+        Some("refuse") => true,
+        Some(other) => {
+            section.problem("duplicates", format!("\"{other}\" is not understood"), "write last (the last row of a key wins) or refuse");
+            false
+        }
+    };
+    let truncate = section.boolean("truncate", false);
+    if truncate && write == WriteMode::Update {
+        section.problem("truncate", "after all rows are removed there is none to update", "take one of truncate and write out");
+    }
     Some(ProjectEntity {
         entity: entity.clone(),
-        format: Format::Csv(format),
+        format,
         format_stated: section.has("format"),
         mapping,
         mapping_stated: section.has("mapping"),
@@ -122,7 +153,60 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
         sequence,
         filter,
         fields,
+        write,
+        truncate,
+        refuse_duplicates,
+        nested,
     })
+}
+
+/// `[[project.entity.nested]]`: records inside of records, which become rows of another entity.
+fn read_nested(section: &Section<'_>, target: &Target<'_>) -> Vec<NestedEntity> {
+    let mut all: Vec<NestedEntity> = Vec::new();
+    for inner in section.sections("nested") {
+        if !target.format.nests() {
+            inner.problem("entity", "records nest only in XML and JSON", "give the rows a document of their own");
+        }
+        let record = inner.name("record").and_then(|text| match path_of(target.format, &text) {
+            Ok(path) if path.steps.iter().all(|step| matches!(step.to, To::Element(_))) && !path.absolute && !path.steps.is_empty() => {
+                Some(path)
+            }
+            Ok(_) => {
+                inner.problem("record", format!("\"{text}\" leads out of the record"), "as in \"line_items\" or \"Lines/Line\"");
+                None
+            }
+            Err(reason) => {
+                inner.problem("record", format!("\"{text}\" is no path: {reason}"), "as in \"line_items\" or \"Lines/Line\"");
+                None
+            }
+        });
+        let found = inner.name("entity").and_then(|label| {
+            let found = target.entities.iter().find(|entity| entity.is_called(&label));
+            if found.is_none() {
+                let names = target.entities.iter().map(|entity| entity.name.as_str());
+                inner.problem("entity", format!("there is no entity \"{label}\""), suggest(&label, names));
+            }
+            found
+        });
+        match found {
+            Some(entity) => {
+                if entity.database != target.entity.database {
+                    inner.problem("entity", format!("\"{}\" is in another database", entity.name), "put both entities into one database");
+                }
+                if entity.name == target.entity.name {
+                    inner.problem("entity", "this is the entity of the outer record", "nested records are rows of another entity");
+                }
+                let mapping = read_mapping(&inner, &Target { entity, ..*target });
+                if let Some(record) = record {
+                    let project_entity = ProjectEntity { mapping, ..ProjectEntity::new(entity.clone(), target.format.clone()) };
+                    all.push(NestedEntity { record, project_entity });
+                }
+            }
+            None => drop(inner.item("mapping")),
+        }
+        inner.finish();
+    }
+    all
 }
 
 fn read_condition(section: &Section<'_>, index: usize, field: &Field) -> Option<Condition> {

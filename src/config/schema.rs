@@ -33,13 +33,39 @@ fields = [
   { name = "B", type = "decimal" },
   { name = "C", type = "enum", values = { No = 0 } },
 ]
+checks = [{ rule = "A is blank" }]
 [[project]]
 direction = "import"
 [[project.entity]]
 entity = "E"
 format = { type = "csv" }
-mapping = [{ source = 1, field = "A" }]
+mapping = [{ source = "A", field = "A", split = {}, pad = {}, look_up = {}, when = { source = "B" } }]
 filter = [{ field = "A", blank = true }]
+[[project.entity.nested]]
+entity = "E"
+record = "r"
+mapping = [{ source = "A", field = "A", split = {}, pad = {}, look_up = {}, when = { source = "B" } }]
+[[project]]
+name = "P"
+direction = "import"
+[[project.entity]]
+entity = "E"
+[[project.test]]
+findings = [{ row = 1 }]
+[[project]]
+direction = "import"
+[[project.entity]]
+entity = "E"
+format = { type = "fixed", columns = [{ name = "A", length = 1 }], record_type = { equals = "1" } }
+[[project.entity]]
+entity = "E"
+format = { type = "xml-element" }
+[[project.entity]]
+entity = "E"
+format = { type = "excel" }
+[[project.entity]]
+entity = "E"
+format = { type = "json" }
 [[job]]
 recurrence = { cron = "* * * * *" }
 monitoring_recurrence = { cron = "* * * * *" }

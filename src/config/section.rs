@@ -59,17 +59,27 @@ pub(super) struct Section<'a> {
     table: &'a dyn TableLike,
     report: Report,
     asked: RefCell<Vec<&'static str>>,
+    /// Nothing here is judged.
+    passed_over: RefCell<bool>,
 }
 
 impl<'a> Section<'a> {
     /// The whole file.
     pub fn root(table: &'a dyn TableLike, report: &Report) -> Section<'a> {
-        Section { path: String::new(), place: String::new(), span: Some(0..0), table, report: report.clone(), asked: RefCell::default() }
+        Section {
+            path: String::new(),
+            place: String::new(),
+            span: Some(0..0),
+            table,
+            report: report.clone(),
+            asked: RefCell::default(),
+            passed_over: RefCell::default(),
+        }
     }
 
     fn inner(&self, name: &str, table: &'a dyn TableLike, span: Option<Range<usize>>, path: String) -> Section<'a> {
         let place = if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) };
-        Section { path, place, span, table, report: self.report.clone(), asked: RefCell::default() }
+        Section { path, place, span, table, report: self.report.clone(), asked: RefCell::default(), passed_over: RefCell::default() }
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -345,8 +355,21 @@ impl<'a> Section<'a> {
         zone
     }
 
+    /// What stands here cannot be judged: no key of it is unknown.
+    pub fn pass_over(&self) {
+        *self.passed_over.borrow_mut() = true;
+    }
+
     /// Complains about every key that nobody asked for.
     pub fn finish(self) {
+        self.judge();
+    }
+
+    /// As `finish`, for a section that is only lent.
+    pub fn judge(&self) {
+        if *self.passed_over.borrow() {
+            return;
+        }
         let asked = self.asked.borrow();
         for (key, item) in self.table.iter() {
             if !asked.contains(&key) {

@@ -3,17 +3,23 @@
 //! Numbers are exact: digits are moved, never turned into floating point. Dates of the ISO forms are read without a calendar library; other
 //! forms through the mapping's strftime patterns.
 
+use std::fmt::Write as _;
+
 use chrono::{LocalResult, NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 
 use crate::model::entity::{Decimal, Field, FieldKind};
 use crate::model::finding::Rule;
+use crate::model::format::Numbers;
+
+/// Among `date_formats`: the number of days that Excel keeps.
+pub const EXCEL_DAYS: &str = "excel";
 
 /// How values are written in a document.
 #[derive(Clone, Debug)]
 pub struct Reading {
-    /// `.` or `,`.
-    pub decimal_separator: u8,
+    /// Separators of decimals and thousands.
+    pub numbers: Numbers,
     /// strftime patterns, tried in order before the ISO forms.
     pub date_formats: Vec<String>,
     /// Of datetimes without an offset; UTC when `None`.
@@ -22,7 +28,7 @@ pub struct Reading {
 
 impl Default for Reading {
     fn default() -> Self {
-        Reading { decimal_separator: b'.', date_formats: Vec::new(), time_zone: None }
+        Reading { numbers: Numbers::default(), date_formats: Vec::new(), time_zone: None }
     }
 }
 
@@ -60,31 +66,64 @@ fn wrong(rule: Rule, message: impl Into<String>, hint: impl Into<String>) -> Wro
     Wrong { rule, message: message.into(), hint: hint.into() }
 }
 
-/// Reads a value of a field. The text is not blank: whether it may be is not decided here.
-pub fn parse(field: &Field, text: &str, reading: &Reading) -> Result<Stored, Wrong> {
-    match &field.kind {
-        FieldKind::String { length } => string(text, *length),
-        FieldKind::Integer => {
-            let value = integer(text.trim())?;
-            within(field, Decimal { units: i128::from(value), scale: 0 })?;
-            Ok(Stored::Integer(value))
-        }
-        FieldKind::Decimal { precision, scale } => {
-            let value = decimal(text.trim(), *precision, *scale, reading.decimal_separator)?;
-            within(field, value)?;
-            Ok(Stored::Text(decimal_text(value)))
-        }
-        FieldKind::Date => date(text.trim(), reading).map(Stored::Text),
-        FieldKind::DateTime => datetime(text.trim(), reading).map(Stored::Text),
-        FieldKind::Boolean => boolean(text.trim()).map(|value| Stored::Integer(i64::from(value))),
-        FieldKind::Enum { values } => enumeration(text.trim(), values).map(Stored::Text),
-        FieldKind::Guid => crate::model::id::parse_guid(text)
-            .map(|guid| Stored::Text(guid.hyphenated().to_string()))
-            .map_err(|error| wrong(Rule::Type, error.to_string(), "write it with hyphens, with or without braces")),
-    }
+/// A value that was read: an integer, or the text that was appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// INTEGER.
+    Integer(i64),
+    /// TEXT: what was appended.
+    Text,
 }
 
-fn string(text: &str, length: Option<u32>) -> Result<Stored, Wrong> {
+/// Reads a value of a field. The text is not blank: whether it may be is not decided here.
+pub fn parse(field: &Field, text: &str, reading: &Reading) -> Result<Stored, Wrong> {
+    let mut out = String::new();
+    read_into(field, text, reading, &mut out).map(|read| match read {
+        Read::Integer(value) => Stored::Integer(value),
+        Read::Text => Stored::Text(out),
+    })
+}
+
+/// As [`parse`], appending text to `out`: an import keeps the values of many rows in one buffer. Nothing is appended when the value is wrong.
+pub fn read_into(field: &Field, text: &str, reading: &Reading, out: &mut String) -> Result<Read, Wrong> {
+    match &field.kind {
+        FieldKind::String { length } => {
+            string(text, *length)?;
+            if let Some(pattern) = &field.pattern
+                && !pattern.regex.is_match(text)
+            {
+                let message = format!("it does not match the pattern {}", pattern.text);
+                return Err(wrong(Rule::Pattern, message, "correct the value, or the field's pattern"));
+            }
+            out.push_str(text);
+        }
+        FieldKind::Integer => {
+            let mut plain = String::new();
+            let value = integer(ungrouped(text.trim(), reading.numbers, &mut plain))?;
+            within(field, || Decimal { units: i128::from(value), scale: 0 })?;
+            return Ok(Read::Integer(value));
+        }
+        FieldKind::Decimal { precision, scale } => {
+            let mut plain = String::new();
+            let digits =
+                decimal_digits(ungrouped(text.trim(), reading.numbers, &mut plain), *precision, *scale, reading.numbers.decimal_separator)?;
+            within(field, || digits.value())?;
+            digits.write(out);
+        }
+        FieldKind::Date => date(text.trim(), reading, out)?,
+        FieldKind::DateTime => datetime(text.trim(), reading, out)?,
+        FieldKind::Boolean => return boolean(text.trim()).map(|value| Read::Integer(i64::from(value))),
+        FieldKind::Enum { values } => out.push_str(enumeration(text.trim(), values)?),
+        FieldKind::Guid => {
+            let guid = crate::model::id::parse_guid(text)
+                .map_err(|error| wrong(Rule::Type, error.to_string(), "write it with hyphens, with or without braces"))?;
+            out.push_str(guid.hyphenated().encode_lower(&mut [0; 36]));
+        }
+    }
+    Ok(Read::Text)
+}
+
+fn string(text: &str, length: Option<u32>) -> Result<(), Wrong> {
     if let Some(length) = length {
         // As many bytes are at least as many characters: only long texts are counted.
         if text.len() > length as usize {
@@ -98,7 +137,20 @@ fn string(text: &str, length: Option<u32>) -> Result<Stored, Wrong> {
             }
         }
     }
-    Ok(Stored::Text(text.to_owned()))
+    Ok(())
+}
+
+/// A number without its thousands separators; as it is when it has none, or when groups are not of three digits: then it is wrong.
+fn ungrouped<'a>(text: &'a str, numbers: Numbers, plain: &'a mut String) -> &'a str {
+    let Some(separator) = numbers.thousands_separator.filter(|separator| text.contains(*separator)) else { return text };
+    let whole = text.split(numbers.decimal_separator).next().unwrap_or_default();
+    let mut groups = whole.trim_start_matches(['+', '-']).split(separator);
+    let first = groups.next().is_some_and(|first| (1..=3).contains(&first.len()));
+    if !first || !groups.all(|group| group.len() == 3) || text[whole.len()..].contains(separator) {
+        return text;
+    }
+    plain.extend(text.chars().filter(|c| *c != separator));
+    plain
 }
 
 fn integer(text: &str) -> Result<i64, Wrong> {
@@ -109,53 +161,93 @@ fn integer(text: &str) -> Result<i64, Wrong> {
     text.parse().map_err(|_| wrong(Rule::Range, "too large for a whole number of 64 bits", "use a decimal field"))
 }
 
-fn decimal(text: &str, precision: u8, scale: u8, separator: u8) -> Result<Decimal, Wrong> {
+/// A decimal number taken apart: no digit is looked at twice, none is lost.
+struct Digits<'a> {
+    negative: bool,
+    /// Without leading zeros.
+    whole: &'a str,
+    /// Those that fit the scale.
+    part: &'a str,
+    scale: u8,
+}
+
+impl Digits<'_> {
+    fn value(&self) -> Decimal {
+        let mut units: i128 = 0;
+        for digit in self.whole.bytes().chain(self.part.bytes()) {
+            units = units * 10 + i128::from(digit - b'0');
+        }
+        for _ in self.part.len()..usize::from(self.scale) {
+            units *= 10;
+        }
+        Decimal { units: if self.negative { -units } else { units }, scale: self.scale }
+    }
+
+    /// As [`decimal_text`] writes its value.
+    fn write(&self, out: &mut String) {
+        if self.negative && self.whole.bytes().chain(self.part.bytes()).any(|digit| digit != b'0') {
+            out.push('-');
+        }
+        if self.whole.is_empty() {
+            out.push('0');
+        }
+        out.push_str(self.whole);
+        if self.scale > 0 {
+            out.push('.');
+            out.push_str(self.part);
+            out.extend(std::iter::repeat_n('0', usize::from(self.scale) - self.part.len()));
+        }
+    }
+}
+
+/// What to do about a number that is written otherwise than said.
+fn other_separators(text: &str, separator: char) -> String {
+    let other = if separator == '.' { ',' } else { '.' };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'-' | b'+' | b' ' | b'\''));
+    match (text.rfind(other), text.rfind(separator)) {
+        (Some(_), None) if digits && text.matches(other).count() == 1 => {
+            format!("set decimal_separator = \"{other}\" in the format, or write the number with \"{separator}\"")
+        }
+        (Some(decimal), Some(group)) if digits && group < decimal => {
+            format!("set decimal_separator = \"{other}\" and thousands_separator = \"{separator}\" in the format")
+        }
+        (Some(_), _) if digits => format!("set thousands_separator = \"{other}\" in the format, or remove the grouping"),
+        _ => "remove grouping and signs of currency, or set decimal_separator in the format".into(),
+    }
+}
+
+fn decimal_digits(text: &str, precision: u8, scale: u8, separator: char) -> Result<Digits<'_>, Wrong> {
     let shape = || {
-        let separator = char::from(separator);
-        wrong(
-            Rule::Type,
-            format!("expected a decimal number with \"{separator}\""),
-            "remove grouping and signs of currency, or set decimal_separator in the format",
-        )
+        let message = format!("expected a decimal number with \"{separator}\"");
+        wrong(Rule::Type, message, other_separators(text, separator))
     };
-    let (negative, digits) = match text.as_bytes() {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
+    let (negative, digits) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
     };
-    let point = memchr::memchr(separator, digits);
-    let (whole, part) = match point {
-        Some(at) => (&digits[..at], &digits[at + 1..]),
-        None => (digits, &digits[..0]),
-    };
-    if (whole.is_empty() && part.is_empty()) || !whole.iter().chain(part).all(u8::is_ascii_digit) {
+    let (whole, part) = digits.split_once(separator).unwrap_or((digits, ""));
+    if (whole.is_empty() && part.is_empty()) || !whole.bytes().chain(part.bytes()).all(|digit| digit.is_ascii_digit()) {
         return Err(shape());
     }
     let kept = part.len().min(usize::from(scale));
-    if part[kept..].iter().any(|digit| *digit != b'0') {
+    if part[kept..].bytes().any(|digit| digit != b'0') {
         return Err(wrong(
             Rule::Range,
             format!("{} digits after the point, at most {scale} fit", part.len()),
             "round it, or give the field a greater scale",
         ));
     }
-    let significant = whole.iter().skip_while(|digit| **digit == b'0').count();
-    if significant + usize::from(scale) > usize::from(precision) {
+    let whole = whole.trim_start_matches('0');
+    if whole.len() + usize::from(scale) > usize::from(precision) {
         let most = precision - scale;
         return Err(wrong(
             Rule::Range,
-            format!("{significant} digits before the point, at most {most} fit"),
+            format!("{} digits before the point, at most {most} fit", whole.len()),
             "give the field a greater precision",
         ));
     }
-    let mut units: i128 = 0;
-    for digit in whole.iter().chain(&part[..kept]) {
-        units = units * 10 + i128::from(digit - b'0');
-    }
-    for _ in kept..usize::from(scale) {
-        units *= 10;
-    }
-    Ok(Decimal { units: if negative { -units } else { units }, scale })
+    Ok(Digits { negative, whole, part: &part[..kept], scale })
 }
 
 /// A decimal with exactly its scale of digits after the point, as tables keep it.
@@ -175,7 +267,7 @@ pub fn decimal_text(value: Decimal) -> String {
 pub fn parse_decimal(text: &str) -> Option<Decimal> {
     let part = text.split_once('.').map_or(0, |(_, part)| part.len());
     let scale = u8::try_from(part).ok().filter(|scale| *scale <= 28)?;
-    decimal(text, 38, scale, b'.').ok()
+    decimal_digits(text, 38, scale, '.').ok().map(|digits| digits.value())
 }
 
 /// Compares two decimals exactly.
@@ -189,7 +281,11 @@ pub fn compare(one: Decimal, other: Decimal) -> std::cmp::Ordering {
     }
 }
 
-fn within(field: &Field, value: Decimal) -> Result<(), Wrong> {
+fn within(field: &Field, value: impl Fn() -> Decimal) -> Result<(), Wrong> {
+    if field.minimum.is_none() && field.maximum.is_none() {
+        return Ok(());
+    }
+    let value = value();
     if let Some(minimum) = field.minimum.filter(|minimum| compare(value, *minimum).is_lt()) {
         return Err(wrong(Rule::Range, format!("less than the minimum {}", decimal_text(minimum)), "correct the value"));
     }
@@ -208,11 +304,11 @@ fn boolean(text: &str) -> Result<bool, Wrong> {
     }
 }
 
-fn enumeration(text: &str, values: &[(String, i64)]) -> Result<String, Wrong> {
+fn enumeration<'a>(text: &str, values: &'a [(String, i64)]) -> Result<&'a str, Wrong> {
     let number = text.parse::<i64>().ok();
     let found =
         values.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).or_else(|| values.iter().find(|(_, value)| Some(*value) == number));
-    found.map(|(name, _)| name.clone()).ok_or_else(|| {
+    found.map(|(name, _)| name.as_str()).ok_or_else(|| {
         let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).take(20).collect();
         wrong(Rule::Enum, format!("not one of {}", names.join(", ")), "correct the value, or convert it with values in the mapping")
     })
@@ -272,18 +368,55 @@ fn iso_datetime(bytes: &[u8]) -> Option<(NaiveDateTime, Option<i32>)> {
     Some((date.and_hms_milli_opt(hour, minute, second, milli)?, offset))
 }
 
+/// The days since 1899-12-30 that Excel keeps, with a part for the time of day.
+fn excel_days(text: &str) -> Option<NaiveDateTime> {
+    let days: f64 = text.parse().ok().filter(|days| (1.0..2_958_466.0).contains(days))?;
+    let milliseconds = (days * 86_400_000.0).round() as i64;
+    NaiveDate::from_ymd_opt(1899, 12, 30)?.and_hms_opt(0, 0, 0)?.checked_add_signed(chrono::Duration::milliseconds(milliseconds))
+}
+
 fn by_patterns(text: &str, reading: &Reading) -> Option<NaiveDateTime> {
     reading.date_formats.iter().find_map(|pattern| {
+        if pattern == EXCEL_DAYS {
+            return excel_days(text);
+        }
         NaiveDateTime::parse_from_str(text, pattern)
             .ok()
             .or_else(|| NaiveDate::parse_from_str(text, pattern).ok().and_then(|date| date.and_hms_opt(0, 0, 0)))
     })
 }
 
-fn date(text: &str, reading: &Reading) -> Result<String, Wrong> {
+/// What to say about a date of three numbers: whose order is clear, and whose is not.
+fn numeric_date(text: &str) -> Option<String> {
+    let separator = ['/', '.', '-'].into_iter().find(|separator| text.contains(*separator))?;
+    let mut parts = text.split([separator, ' ', 'T']);
+    let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
+    let number = |text: &str| text.parse::<u32>().ok().filter(|_| text.len() <= 2);
+    let (first, second) = (number(first)?, number(second)?);
+    let year = match third.len() {
+        4 => "%Y",
+        2 => "%y",
+        _ => return None,
+    };
+    let (day_first, month_first) = (format!("%d{separator}%m{separator}{year}"), format!("%m{separator}%d{separator}{year}"));
+    Some(match (first, second) {
+        (13..=31, 1..=12) => format!("the day stands first: set date_formats = [\"{day_first}\"] in the mapping"),
+        (1..=12, 13..=31) => format!("the month stands first: set date_formats = [\"{month_first}\"] in the mapping"),
+        (1..=12, 1..=12) => format!(
+            "it could be day-first or month-first: ask the sender, then set date_formats = [\"{day_first}\"] or [\"{month_first}\"] in the mapping"
+        ),
+        _ => return None,
+    })
+}
+
+fn date(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong> {
+    if reading.date_formats.is_empty() && text.len() == 10 && iso_date(text.as_bytes()).is_some() {
+        out.push_str(text);
+        return Ok(());
+    }
     let shape = || {
         let hint = if reading.date_formats.is_empty() {
-            "write YYYY-MM-DD, or say how with date_formats in the mapping".into()
+            numeric_date(text).unwrap_or_else(|| "write YYYY-MM-DD, or say how with date_formats in the mapping".into())
         } else {
             format!("written as {}", reading.date_formats.join(" or "))
         };
@@ -293,13 +426,14 @@ fn date(text: &str, reading: &Reading) -> Result<String, Wrong> {
     if at.time() != chrono::NaiveTime::MIN {
         return Err(wrong(Rule::Type, "expected a day, found a time of day too", "use a datetime field"));
     }
-    Ok(at.format("%Y-%m-%d").to_string())
+    let _ = write!(out, "{}", at.format("%Y-%m-%d"));
+    Ok(())
 }
 
-fn datetime(text: &str, reading: &Reading) -> Result<String, Wrong> {
+fn datetime(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong> {
     let shape = || {
         let hint = if reading.date_formats.is_empty() {
-            "write YYYY-MM-DDThh:mm:ssZ, or say how with date_formats in the mapping".into()
+            numeric_date(text).unwrap_or_else(|| "write YYYY-MM-DDThh:mm:ssZ, or say how with date_formats in the mapping".into())
         } else {
             format!("written as {}", reading.date_formats.join(" or "))
         };
@@ -321,7 +455,8 @@ fn datetime(text: &str, reading: &Reading) -> Result<String, Wrong> {
         },
     };
     let milli = utc.and_utc().timestamp_subsec_millis();
-    Ok(if milli == 0 { utc.format("%Y-%m-%dT%H:%M:%SZ").to_string() } else { utc.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string() })
+    let _ = write!(out, "{}", utc.format(if milli == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S%.3fZ" }));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -330,7 +465,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn field(kind: FieldKind) -> Field {
-        Field { name: "F".into(), kind, required: false, references: None, minimum: None, maximum: None }
+        Field { name: "F".into(), kind, ..Field::default() }
     }
 
     fn read(kind: FieldKind, text: &str) -> Result<String, Rule> {
@@ -392,7 +527,7 @@ mod tests {
     #[test]
     fn patterns_zones_separators_and_bounds_are_those_of_the_configuration() {
         let reading = Reading {
-            decimal_separator: b',',
+            numbers: Numbers { decimal_separator: ',', thousands_separator: None },
             date_formats: vec!["%m/%d/%Y %H:%M".into(), "%d.%m.%Y".into()],
             time_zone: Some(chrono_tz::Europe::Amsterdam),
         };
@@ -406,6 +541,51 @@ mod tests {
         for (text, ok) in [("0", true), ("-0.001", false), ("99.500", true), ("99.501", false)] {
             assert_eq!(parse(&bounded, text, &Reading::default()).is_ok(), ok, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_written_otherwise_is_told_with_what_would_read_it() {
+        let decimal = field(FieldKind::Decimal { precision: 18, scale: 2 });
+        let hint = |field: &Field, text: &str, reading: &Reading| parse(field, text, reading).unwrap_err().hint;
+        for (text, expected) in [
+            ("1,5", "set decimal_separator = \",\""),
+            ("1.000,50", "set decimal_separator = \",\" and thousands_separator = \".\""),
+            ("1,000.50", "set thousands_separator = \",\""),
+            ("EUR 5", "remove grouping and signs of currency"),
+        ] {
+            let hint = hint(&decimal, text, &Reading::default());
+            assert!(hint.contains(expected), "{text}: {hint}");
+        }
+        for (text, expected) in [
+            ("03/04/2026", "day-first or month-first"),
+            ("25.12.2026", "the day stands first: set date_formats = [\"%d.%m.%Y\"]"),
+            ("12/25/26", "the month stands first: set date_formats = [\"%m/%d/%y\"]"),
+            ("tomorrow", "write YYYY-MM-DD"),
+        ] {
+            let hint = hint(&field(FieldKind::Date), text, &Reading::default());
+            assert!(hint.contains(expected), "{text}: {hint}");
+        }
+    }
+
+    #[test]
+    fn thousands_and_the_days_of_excel_are_read_where_the_mapping_says_so() {
+        let reading = Reading {
+            numbers: Numbers { decimal_separator: ',', thousands_separator: Some('.') },
+            date_formats: vec![EXCEL_DAYS.into()],
+            time_zone: None,
+        };
+        let at = |kind, text| parse(&field(kind), text, &reading).map(|stored| stored.text()).map_err(|wrong| wrong.rule);
+        let decimal = || FieldKind::Decimal { precision: 18, scale: 2 };
+        assert_eq!(at(decimal(), "1.234.567,5"), Ok("1234567.50".into()));
+        assert_eq!(at(decimal(), "-1.234"), Ok("-1234.00".into()));
+        assert_eq!(at(FieldKind::Integer, "12.345"), Ok("12345".into()));
+        for wrong in ["1.23", "1234.567", ".123", "1,234.5", "1..234"] {
+            assert_eq!(at(decimal(), wrong), Err(Rule::Type), "{wrong}");
+        }
+        assert_eq!(at(FieldKind::Date, "39640"), Ok("2008-07-11".into()));
+        assert_eq!(at(FieldKind::DateTime, "39640.5"), Ok("2008-07-11T12:00:00Z".into()));
+        assert_eq!(at(FieldKind::Date, "2008-07-11"), Ok("2008-07-11".into()));
+        assert_eq!(at(FieldKind::Date, "0"), Err(Rule::Type));
     }
 
     proptest! {

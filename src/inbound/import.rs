@@ -1,30 +1,35 @@
 //! Imports one document into one entity: decode → parse → map → validate → load → report, in constant memory.
 //!
 //! Two threads: this one's helper decodes, splits, maps and validates into blocks of rows; this one runs one prepared upsert in one transaction
-//! and keeps findings and refused rows in the order of the document. Rows read = inserted + updated + unchanged + refused, always.
+//! and keeps findings and refused rows in the order of the document. Blocks go back and forth, so that their memory is used again. Rows read =
+//! inserted + updated + unchanged + refused, always.
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::plan::{Plan, Row, Value};
+use super::block::{Block, Entry};
+use super::load::Loading;
+use super::plan::{self, Plan};
 use crate::clock::Stopwatch;
-use crate::document::csv::read::{Reader, Record, encode};
-use crate::document::csv::write;
+use crate::document::broken::Broken;
+use crate::document::read::{self, Layout, Take};
+use crate::document::record::Record;
+use crate::document::refused::{self, Refused};
 use crate::document::value::Stored;
+use crate::document::write::Unwritable;
 use crate::model::entity::Entity;
 use crate::model::execution::RowCounts;
 use crate::model::finding::{Finding, Rule};
-use crate::model::format::{CsvFormat, Format};
+use crate::model::format::Format;
 use crate::model::project::ProjectEntity;
 use crate::model::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::entities::{Cell, Loaded, Writing};
+use crate::store::entities::{Loaded, Writing};
 
-/// Rows that pass from one thread to the other at a time.
-const BLOCK_ROWS: usize = 512;
 /// Blocks under way.
 const BLOCKS: usize = 4;
 
@@ -36,6 +41,8 @@ pub struct Import<'a> {
     pub entities: &'a [Arc<Entity>],
     /// The opened database.
     pub database: &'a Writing<'a>,
+    /// The legal entity that the message is for.
+    pub company: Option<&'a str>,
     /// The message whose load this is.
     pub message: &'a str,
     /// Its execution.
@@ -52,6 +59,12 @@ pub trait Sink {
     fn finding(&mut self, finding: Finding) -> Result<(), ImportError>;
     /// The file that refused rows are written to; asked for once, at the first refused row.
     fn refused_rows(&mut self) -> Result<Box<dyn Write + '_>, ImportError>;
+    /// Whether it wants to see the next row.
+    fn wants_rows(&self) -> bool {
+        false
+    }
+    /// A row was loaded. `columns` are the fields of its values.
+    fn row(&mut self, _entity: &Entity, _columns: &[(usize, bool)], _values: &[Option<Stored>], _loaded: &Loaded) {}
     /// All is read and about to be committed: findings must be durable before.
     fn before_commit(&mut self, counts: &RowCounts, findings: u64) -> Result<(), ImportError>;
 }
@@ -114,36 +127,30 @@ impl From<StoreError> for ImportError {
     }
 }
 
-struct Parsed {
-    line: u64,
-    number: u64,
-    row: Row,
-    /// The record's exact text, for the file of refused rows: a good row may still be refused when it is loaded.
-    raw: Vec<u8>,
-}
-
 enum Piece {
-    Header(Vec<u8>),
-    Rows(Vec<Parsed>),
+    /// The document's encoding, its header's exact text, and how many columns it has.
+    Begun(&'static encoding_rs::Encoding, Vec<u8>, usize),
+    Rows(Block),
+    /// Nothing of the document may be loaded.
     DocumentRefused(Vec<Finding>),
     Failed(io::Error),
 }
 
 /// Runs an import. On an error nothing is loaded.
 pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink) -> Result<Report, ImportError> {
-    let Format::Csv(format) = &import.project_entity.format;
     let watch = Stopwatch::start();
     import.database.begin()?;
     let result = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BLOCKS);
-        let project_entity = import.project_entity;
+        let (emptied, empties) = sync_channel::<Block>(2 * BLOCKS);
+        let (project_entity, entities, company) = (import.project_entity, import.entities, import.company);
         let parser = std::thread::Builder::new().name("import-parse".into()).spawn_scoped(scope, move || {
             let watch = Stopwatch::start();
-            parse(project_entity, format, document, &sender);
+            parse(project_entity, entities, company, document, &sender, &empties);
             watch.elapsed_ms()
         });
         let parser = parser.map_err(ImportError::ReadPayload)?;
-        let mut report = load(import, format, receiver, sink)?;
+        let mut report = load(import, receiver, &emptied, sink)?;
         // Its receiver is gone or it has sent its last piece: it ends.
         report.parse_ms = parser.join().unwrap_or_default();
         Ok(report)
@@ -168,262 +175,294 @@ pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink)
 }
 
 /// The parsing thread. Ends early when nobody listens any more.
-fn parse(project_entity: &ProjectEntity, format: &CsvFormat, document: impl Read, sender: &SyncSender<Piece>) {
-    if let Err(error) = parse_all(project_entity, format, document, sender) {
-        let _ = sender.send(Piece::Failed(error));
+fn parse(
+    project_entity: &ProjectEntity,
+    entities: &[Arc<Entity>],
+    company: Option<&str>,
+    document: impl Read,
+    sender: &SyncSender<Piece>,
+    empties: &Receiver<Block>,
+) {
+    let mut parsing = Parsing {
+        project_entity,
+        entities,
+        company,
+        sender,
+        empties,
+        encoding: project_entity.format.encoding(),
+        plan: None,
+        block: Block::default(),
+        number: 0,
+        refused: Vec::new(),
+    };
+    let ended = read::read(document, &project_entity.format, plan::wanted(project_entity), &mut parsing);
+    let _ = parsing.send();
+    let last = match ended {
+        Err(Broken::Source(error)) => Piece::Failed(error),
+        Err(Broken::Document { line, message, hint }) => Piece::DocumentRefused(vec![parsing.about_the_document(line, message, hint)]),
+        Ok(()) if !parsing.refused.is_empty() => Piece::DocumentRefused(parsing.refused),
+        Ok(()) => return,
+    };
+    let _ = sender.send(last);
+}
+
+struct Parsing<'a> {
+    project_entity: &'a ProjectEntity,
+    entities: &'a [Arc<Entity>],
+    company: Option<&'a str>,
+    sender: &'a SyncSender<Piece>,
+    empties: &'a Receiver<Block>,
+    encoding: &'static encoding_rs::Encoding,
+    plan: Option<Plan<'a>>,
+    block: Block,
+    number: u64,
+    refused: Vec<Finding>,
+}
+
+impl Parsing<'_> {
+    fn send(&mut self) -> ControlFlow<()> {
+        if self.block.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let next = self.empties.try_recv().unwrap_or_default();
+        match self.sender.send(Piece::Rows(std::mem::replace(&mut self.block, next))) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+
+    fn about_the_document(&self, line: u64, message: String, hint: String) -> Finding {
+        Finding {
+            rule: Rule::Format,
+            entity: self.project_entity.entity.name.clone(),
+            line,
+            row: 0,
+            column: String::new(),
+            field: String::new(),
+            value: String::new(),
+            message,
+            hint,
+        }
     }
 }
 
-fn parse_all(project_entity: &ProjectEntity, format: &CsvFormat, document: impl Read, sender: &SyncSender<Piece>) -> io::Result<()> {
-    let mut reader = Reader::new(document, format);
-    let mut record = Record::default();
-    for _ in 0..format.skip_first {
-        reader.next_into(&mut record)?;
+impl Take for Parsing<'_> {
+    fn encoding(&mut self, encoding: &'static encoding_rs::Encoding) {
+        self.encoding = encoding;
     }
-    let mut header = None;
-    if format.header {
-        if reader.next_into(&mut record)? {
-            header = Some((record.line, record.texts().collect()));
-            if sender.send(Piece::Header(record.raw.clone())).is_err() {
-                return Ok(());
+
+    fn layout(&mut self, layout: &Layout) -> ControlFlow<()> {
+        let (raw, columns) = match layout {
+            Layout::Named { raw, names, .. } => (raw.clone(), names.len()),
+            Layout::Numbered | Layout::Asked => (Vec::new(), 0),
+        };
+        if self.sender.send(Piece::Begun(self.encoding, raw, columns)).is_err() {
+            return ControlFlow::Break(());
+        }
+        match Plan::new(self.project_entity, self.entities, self.company, layout) {
+            Ok(plan) => {
+                self.plan = Some(plan);
+                ControlFlow::Continue(())
             }
-        } else {
-            header = Some((1, Vec::new()));
+            Err(findings) => {
+                self.refused = findings;
+                ControlFlow::Break(())
+            }
         }
     }
-    let plan = match Plan::new(project_entity, header) {
-        Ok(plan) => plan,
-        Err(findings) => {
-            let _ = sender.send(Piece::DocumentRefused(findings));
-            return Ok(());
+
+    fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
+        self.number += 1;
+        if let Some(plan) = &self.plan {
+            plan.apply(record, self.number, &mut self.block);
         }
-    };
-    let mut held: std::collections::VecDeque<Record> = std::collections::VecDeque::new();
-    let mut rows = Vec::with_capacity(BLOCK_ROWS);
-    let mut number = 0;
-    loop {
-        let more = reader.next_into(&mut record)?;
-        if more && format.skip_last > 0 {
-            held.push_back(record.clone());
-            if held.len() <= format.skip_last as usize {
-                continue;
-            }
-            record = held.pop_front().expect("more records are held than are skipped");
-        }
-        if more {
-            number += 1;
-            let row = plan.apply(&record, number);
-            rows.push(Parsed { line: record.line, number, row, raw: record.raw.clone() });
-        }
-        if rows.len() == BLOCK_ROWS || (!more && !rows.is_empty()) {
-            let full = std::mem::replace(&mut rows, Vec::with_capacity(BLOCK_ROWS));
-            if sender.send(Piece::Rows(full)).is_err() {
-                return Ok(());
-            }
-        }
-        if !more {
-            return Ok(());
-        }
+        if self.block.is_full() { self.send() } else { ControlFlow::Continue(()) }
+    }
+
+    fn nothing_found(&mut self, seen: &[String]) {
+        let place = match &self.project_entity.format {
+            Format::Xml(xml) => xml.record.as_ref().map_or("/*/*".to_owned(), ToString::to_string),
+            Format::Json(json) => json.record.as_ref().map_or_else(String::new, ToString::to_string),
+            _ => String::new(),
+        };
+        let message = format!("the document has no record at {place}");
+        let hint = format!("it has {}; correct record in the format", seen.join(", "));
+        self.refused.push(self.about_the_document(0, message, hint));
     }
 }
 
 /// The loading thread.
-fn load(import: &Import<'_>, format: &CsvFormat, pieces: Receiver<Piece>, sink: &mut dyn Sink) -> Result<Report, ImportError> {
-    let entity = &*import.project_entity.entity;
-    let mut report = Report::default();
-    // The columns of a plan depend on the mapping alone, not on the header: compile one to know them.
-    let columns = columns_of(import.project_entity);
-    let mut upsert = import.database.upsert(entity, &columns)?;
-    let mut references = Vec::new();
-    for (target, (field, _)) in columns.iter().enumerate() {
-        if let Some(name) = &entity.fields[*field].references
-            && let Some(referenced) = import.entities.iter().find(|entity| entity.is_called(name))
-        {
-            references.push((target, *field, referenced.name.clone(), import.database.reference(referenced)?));
-        }
-    }
-    let mut header = Vec::new();
-    let mut refused = Refused { format, begun: false };
+fn load(import: &Import<'_>, pieces: Receiver<Piece>, emptied: &SyncSender<Block>, sink: &mut dyn Sink) -> Result<Report, ImportError> {
+    let mut loader = Loader::new(import)?;
     for piece in pieces {
         if import.stop.load(Ordering::Relaxed) {
             return Err(ImportError::Stopped);
         }
-        let rows = match piece {
-            Piece::Header(raw) => {
-                header = raw;
-                continue;
+        match piece {
+            Piece::Begun(encoding, header, columns) => {
+                loader.refused = Refused::new(&import.project_entity.format, encoding, header, columns);
             }
             Piece::Failed(error) => return Err(ImportError::ReadPayload(error)),
             Piece::DocumentRefused(findings) => {
-                report.document_refused = true;
+                // What came before the fault is taken back: half a document is no document.
+                import.database.begin_again()?;
+                loader.report.counts = RowCounts::default();
+                loader.report.document_refused = true;
                 for finding in findings {
-                    report.findings += 1;
+                    loader.report.findings += 1;
                     sink.finding(finding)?;
                 }
+            }
+            Piece::Rows(mut block) => {
+                loader.block(&block, sink)?;
+                block.clear();
+                let _ = emptied.try_send(block);
+            }
+        }
+    }
+    loader.end(sink)?;
+    Ok(loader.report)
+}
+
+/// Loads blocks, and reports what becomes of their records.
+struct Loader<'a> {
+    import: &'a Import<'a>,
+    /// The entity's own rows, then those of nested records.
+    parts: Vec<Loading<'a>>,
+    refused: Refused,
+    /// Bytes for the file of refused rows.
+    refused_bytes: Vec<u8>,
+    report: Report,
+}
+
+impl<'a> Loader<'a> {
+    fn new(import: &'a Import<'a>) -> Result<Loader<'a>, ImportError> {
+        let own = import.project_entity;
+        let all = std::iter::once(own).chain(own.nested.iter().map(|nested| &nested.project_entity));
+        let together = !own.nested.is_empty();
+        let mut parts = Vec::new();
+        for (part, project_entity) in all.enumerate() {
+            parts.push(Loading::new(project_entity, import.entities, import.database, part, together)?);
+        }
+        let refused = Refused::new(&own.format, own.format.encoding(), Vec::new(), 0);
+        Ok(Loader { import, parts, refused, refused_bytes: Vec::new(), report: Report::default() })
+    }
+
+    fn block(&mut self, block: &Block, sink: &mut dyn Sink) -> Result<(), ImportError> {
+        for entry in block.records() {
+            self.report.counts.read += entry.len();
+            if !entry.findings.is_empty() {
+                self.refuse(&entry, entry.findings, sink)?;
                 continue;
             }
-            Piece::Rows(rows) => rows,
-        };
-        for Parsed { line, number, row, raw } in rows {
-            report.counts.read += 1;
-            let findings = match row {
-                Row::Refused(findings) => findings,
-                Row::Good(values) => {
-                    let place = |target: usize, rule, value: String, message: String, hint: &str| Finding {
-                        rule,
-                        entity: entity.name.clone(),
-                        line,
-                        row: number,
-                        column: source_of(import.project_entity, columns[target].0),
-                        field: entity.fields[columns[target].0].name.clone(),
-                        value,
-                        message,
-                        hint: hint.to_owned(),
-                    };
-                    let values = values
-                        .into_iter()
-                        .map(|value| match value {
-                            Value::None => Ok(None),
-                            Value::Stored(stored) => Ok(Some(stored)),
-                            Value::Sequence(pattern) => {
-                                import.database.next_number(&pattern).map(|number| Some(Stored::Text(fill(&pattern, number))))
-                            }
-                        })
-                        .collect::<Result<Vec<_>, _>>()?;
-                    let cells: Vec<Cell<'_>> = values.iter().map(|value| value.as_ref().map_or(Cell::Null, Cell::from)).collect();
-                    let mut findings = Vec::new();
-                    for (target, _, referenced, reference) in &mut references {
-                        if !reference.exists(cells[*target])? {
-                            let value = values[*target].as_ref().map(Stored::text).unwrap_or_default();
-                            let message = format!("{referenced} has no row with this key");
-                            findings.push(place(*target, Rule::Reference, value, message, "load that row first, or correct the value"));
-                        }
-                    }
-                    if findings.is_empty() {
-                        match upsert.row(&cells)? {
-                            Loaded::Inserted => {
-                                report.counts.inserted += 1;
-                                references
-                                    .iter_mut()
-                                    .filter(|(.., name, _)| *name == entity.name)
-                                    .for_each(|(.., reference)| reference.forget_missing());
-                            }
-                            Loaded::Updated => report.counts.updated += 1,
-                            Loaded::Unchanged => report.counts.unchanged += 1,
-                            Loaded::Refused(reason) => {
-                                let mut finding = place(
-                                    0,
-                                    Rule::Load,
-                                    String::new(),
-                                    format!("the table does not take the row: {reason}"),
-                                    "correct the row, or the table's rule",
-                                );
-                                finding.column.clear();
-                                finding.field.clear();
-                                findings.push(finding);
-                            }
-                        }
-                    }
-                    findings
-                }
-            };
-            if findings.is_empty() {
-                continue;
-            }
-            report.counts.refused += 1;
-            refused.row(sink, &header, line, &raw, &findings)?;
-            for finding in findings {
-                report.findings += 1;
-                sink.finding(finding)?;
+            let findings = if self.parts.len() == 1 { self.single(block, &entry, sink)? } else { self.composite(block, &entry, sink)? };
+            if !findings.is_empty() {
+                self.refuse(&entry, &findings, sink)?;
             }
         }
+        Ok(())
     }
-    Ok(report)
-}
 
-/// The fields a mapping fills, in the order of [`Plan::columns`].
-fn columns_of(project_entity: &ProjectEntity) -> Vec<(usize, bool)> {
-    let mut columns: Vec<(usize, bool)> = Vec::new();
-    for mapping in &project_entity.mapping {
-        if !columns.iter().any(|(field, _)| *field == mapping.field) {
-            columns.push((mapping.field, mapping.ignore_blank));
-        }
-    }
-    columns
-}
-
-fn source_of(project_entity: &ProjectEntity, field: usize) -> String {
-    use crate::model::mapping::Source;
-    match project_entity.mapping.iter().find(|mapping| mapping.field == field).map(|mapping| &mapping.source) {
-        Some(Source::Column(name)) => name.clone(),
-        Some(Source::Number(number)) => number.to_string(),
-        _ => String::new(),
-    }
-}
-
-/// A number sequence's pattern with its number: the run of `#` is as wide as the number is padded to.
-fn fill(pattern: &str, number: u64) -> String {
-    let width = pattern.bytes().filter(|byte| *byte == b'#').count();
-    let digits = format!("{number:0>width$}");
-    match pattern.find('#') {
-        Some(at) => format!("{}{digits}{}", &pattern[..at], pattern[at..].trim_start_matches('#')),
-        None => format!("{pattern}{digits}"),
-    }
-}
-
-/// The file of refused rows: the document's own header and records, with two columns more that say where they stood and what is wrong. Mended
-/// and sent again, the two are ignored, because nothing maps them.
-struct Refused<'a> {
-    format: &'a CsvFormat,
-    begun: bool,
-}
-
-impl Refused<'_> {
-    fn row(&mut self, sink: &mut dyn Sink, header: &[u8], line: u64, raw: &[u8], findings: &[Finding]) -> Result<(), ImportError> {
-        let mut text = Vec::new();
-        let writer = write::Writer::new(self.format);
-        if !self.begun {
-            writer.begin(&mut text);
-            if self.format.header {
-                self.line(&mut text, header, "Entrepot line", "Entrepot reason");
+    /// Loads a record that is one row.
+    fn single(&mut self, block: &Block, entry: &Entry<'_>, sink: &mut dyn Sink) -> Result<Vec<Finding>, ImportError> {
+        let mut findings = Vec::new();
+        let (shows, mut kept) = (sink.wants_rows(), Vec::new());
+        for row in entry.rows() {
+            let outcome = self.parts[0].row(block, entry.number, &row, &[], shows.then_some(&mut kept))?;
+            if let Some(loaded) = outcome.loaded.as_ref().filter(|_| shows) {
+                sink.row(self.parts[0].definition(), self.parts[0].columns(), &kept, loaded);
             }
-            self.begun = true;
+            if outcome.loaded == Some(Loaded::Inserted) {
+                let entity = self.parts[0].entity();
+                self.parts[0].inserted(entity);
+            }
+            count(&mut self.report.counts, outcome.loaded.as_ref());
+            findings.extend(outcome.findings);
         }
-        let reasons: Vec<String> = findings
-            .iter()
-            .map(|finding| match finding.column.is_empty() {
-                true => finding.message.clone(),
-                false => format!("{}: {}", finding.column, finding.message),
-            })
-            .collect();
-        self.line(&mut text, raw, &line.to_string(), &reasons.join("; "));
-        sink.refused_rows()?.write_all(&text).map_err(ImportError::WriteRefused)
+        Ok(findings)
     }
 
-    fn line(&self, into: &mut Vec<u8>, raw: &[u8], line: &str, reason: &str) {
-        // Without a qualifier a reason must not look like two fields.
-        let reason = match self.format.qualifier {
-            None => reason.replace(&self.format.delimiter, " ").replace(['\r', '\n'], " "),
-            Some(_) => reason.to_owned(),
-        };
-        let mut tail = Vec::new();
-        let plain = CsvFormat { encoding: encoding_rs::UTF_8, ..self.format.clone() };
-        // UTF-8 can say everything.
-        let _ = write::Writer::new(&plain).record([Some(line), Some(reason.as_str())], &mut tail);
-        let start = into.len();
-        into.extend_from_slice(raw);
-        into.extend_from_slice(self.format.delimiter.as_bytes());
-        into.extend_from_slice(&tail);
-        if self.format.encoding != encoding_rs::UTF_8 {
-            let text = String::from_utf8_lossy(&into[start..]).into_owned();
-            into.truncate(start);
-            // A character that the encoding lacks can only stand in our own words.
-            let ascii = || text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect::<String>();
-            if encode(&text, self.format.encoding, into).is_err() {
-                into.truncate(start);
-                let _ = encode(&ascii(), self.format.encoding, into);
+    /// Loads a record with the records nested in it: all or none.
+    fn composite(&mut self, block: &Block, entry: &Entry<'_>, sink: &mut dyn Sink) -> Result<Vec<Finding>, ImportError> {
+        let (shows, mut shown) = (sink.wants_rows(), Vec::new());
+        let (mut findings, mut counts, mut parent) = (Vec::new(), RowCounts::default(), Vec::new());
+        self.import.database.begin_together()?;
+        for row in entry.rows() {
+            let part = &mut self.parts[row.part];
+            let mut own = Vec::new();
+            let keep = (row.part == 0 || shows).then_some(&mut own);
+            let outcome = part.row(block, entry.number, &row, &parent, keep)?;
+            if let Some(loaded) = outcome.loaded.clone().filter(|_| shows) {
+                shown.push((row.part, own.clone(), loaded));
+            }
+            if row.part == 0 {
+                parent = own;
+            }
+            if outcome.loaded == Some(Loaded::Inserted) {
+                let entity = part.entity();
+                self.parts.iter_mut().for_each(|part| part.inserted(entity));
+            }
+            count(&mut counts, outcome.loaded.as_ref());
+            findings.extend(outcome.findings);
+            // What belongs to a row that is refused cannot be judged.
+            if row.part == 0 && !findings.is_empty() {
+                break;
             }
         }
+        self.import.database.end_together(findings.is_empty())?;
+        if findings.is_empty() {
+            let all = &mut self.report.counts;
+            all.inserted += counts.inserted;
+            all.updated += counts.updated;
+            all.unchanged += counts.unchanged;
+            for (part, values, loaded) in &shown {
+                sink.row(self.parts[*part].definition(), self.parts[*part].columns(), values, loaded);
+            }
+        } else {
+            self.parts.iter_mut().for_each(Loading::taken_back);
+        }
+        Ok(findings)
+    }
+
+    fn end(&mut self, sink: &mut dyn Sink) -> Result<(), ImportError> {
+        if self.report.counts.refused > 0 {
+            self.refused.end(&mut self.refused_bytes).map_err(unwritable)?;
+            self.flush(sink)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, sink: &mut dyn Sink) -> Result<(), ImportError> {
+        if !self.refused_bytes.is_empty() {
+            sink.refused_rows()?.write_all(&self.refused_bytes).map_err(ImportError::WriteRefused)?;
+            self.refused_bytes.clear();
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, entry: &Entry<'_>, findings: &[Finding], sink: &mut dyn Sink) -> Result<(), ImportError> {
+        self.report.counts.refused += entry.len();
+        let refused = refused::Entry { line: entry.line, raw: entry.raw, frames: entry.frames };
+        self.refused.record(refused, findings, &mut self.refused_bytes).map_err(unwritable)?;
+        self.flush(sink)?;
+        for finding in findings {
+            self.report.findings += 1;
+            sink.finding(finding.clone())?;
+        }
+        Ok(())
+    }
+}
+
+fn unwritable(reason: Unwritable) -> ImportError {
+    ImportError::WriteRefused(io::Error::other(reason.to_string()))
+}
+
+fn count(counts: &mut RowCounts, loaded: Option<&Loaded>) {
+    match loaded {
+        Some(Loaded::Inserted) => counts.inserted += 1,
+        Some(Loaded::Updated) => counts.updated += 1,
+        Some(Loaded::Unchanged) => counts.unchanged += 1,
+        _ => {}
     }
 }
 

@@ -1,8 +1,11 @@
 //! The journey in. `receive` → (queue) → `process`, which takes one message through `import`: decode, parse, map, validate (`plan`), load,
 //! report.
 
+pub mod block;
 pub mod import;
+pub mod load;
 mod package;
 pub mod plan;
 pub mod process;
 mod strict;
+pub mod trial;

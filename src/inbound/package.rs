@@ -13,8 +13,8 @@ use crate::document::package::manifest::{MapLine, PackageEntity};
 use crate::files::PayloadWindow;
 use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
 use crate::model::finding::{Finding, Rule};
-use crate::model::format::{CsvFormat, Format};
-use crate::model::mapping::{Mapping, Source};
+use crate::model::format::{CsvFormat, ExcelFormat, Format, JsonFormat, XmlFormat, XmlStyle};
+use crate::model::mapping::{Conversion, Mapping, Source};
 use crate::model::project::{Project, ProjectEntity};
 
 /// Names that a note lists.
@@ -137,7 +137,7 @@ fn adapt<'a>(project_entity: &'a ProjectEntity, package: &PackageEntity) -> Resu
         let Some(format) = format_of(&package.source_format) else {
             let message = format!("SourceFormat \"{}\" is not read", package.source_format);
             let hint =
-                "state the format of this entity in the project, or write CSV, CSV-Unicode, Tab, Semicolon, Colon or Pipe".to_owned();
+                "state the format of this entity in the project, or write CSV, CSV-Unicode, Tab, Semicolon, Colon, Pipe, XML-Element, XML-Attribute, EXCEL or JSON".to_owned();
             return Err(Box::new(about(&entity.name, package.line, &package.source_format, message, hint)));
         };
         adapted.to_mut().format = format;
@@ -179,7 +179,7 @@ fn adapt<'a>(project_entity: &'a ProjectEntity, package: &PackageEntity) -> Resu
     Ok((adapted, notes))
 }
 
-/// The formats of the vendor's list that are delimited text, by their usual names (CONTRACT §4.4).
+/// The formats of the vendor's list, by their usual names (CONTRACT §4.4). Fixed width needs its columns, which only a project can state.
 fn format_of(source_format: &str) -> Option<Format> {
     let name = source_format.trim().to_ascii_lowercase();
     let (name, unicode) = match name.strip_suffix("-unicode") {
@@ -187,6 +187,10 @@ fn format_of(source_format: &str) -> Option<Format> {
         None => (name.as_str(), false),
     };
     let delimiter = match name {
+        "xml-element" => return Some(Format::Xml(XmlFormat::default())),
+        "xml-attribute" => return Some(Format::Xml(XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() })),
+        "excel" => return Some(Format::Excel(ExcelFormat::default())),
+        "json" => return Some(Format::Json(JsonFormat::default())),
         "" | "csv" | "comma" => ",",
         "tab" => "\t",
         "semicolon" => ";",
@@ -201,13 +205,16 @@ fn format_of(source_format: &str) -> Option<Format> {
 fn map_line(line: &MapLine, field: usize) -> Mapping {
     let mut mapping = Mapping::plain(Source::Column(line.column.clone()), field);
     mapping.ignore_blank = line.ignore_blank;
-    mapping.values = line.conversions.clone();
+    let mut values = line.conversions.clone();
     if let Some(default) = line.default_value.as_ref().filter(|_| line.default) {
-        mapping.values.push((String::new(), default.clone()));
+        values.push((String::new(), default.clone()));
     }
-    if !mapping.values.is_empty() && !mapping.values.iter().any(|(from, _)| from == "*") {
-        // The vendor's conversion leaves a value for which it has no pair.
-        mapping.values.push(("*".into(), "*".into()));
+    if !values.is_empty() {
+        if !values.iter().any(|(from, _)| from == "*") {
+            // The vendor's conversion leaves a value for which it has no pair.
+            values.push(("*".into(), "*".into()));
+        }
+        mapping.conversions.push(Conversion::Values(values));
     }
     mapping
 }

@@ -1,69 +1,127 @@
 //! Maps and validates: a project entity's mapping, compiled once against a document's header, then applied record by record. Pure.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::sync::Arc;
 
-use crate::document::csv::read::{Fault, Record};
-use crate::document::value::{self, Reading, Stored};
-use crate::model::entity::{Entity, FieldKind};
+use super::block::{Block, RECORD_BYTES_MAX, Value};
+use crate::document::collect::Nested;
+use crate::document::mapping::{self, Ready, check, concatenate, when};
+use crate::document::read::{Layout, Wanted, path_of};
+use crate::document::record::{Fault, Record};
+use crate::document::value::{self, Read, Reading, Wrong};
+use crate::model::check::Check;
+use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::finding::{Finding, Rule};
-use crate::model::format::{CsvFormat, Format};
-use crate::model::mapping::{Mapping, Source};
-use crate::model::project::ProjectEntity;
+use crate::model::format::Format;
+use crate::model::mapping::{Mapping, Source, When};
+use crate::model::path::{Path, alike};
+use crate::model::project::{NestedEntity, ProjectEntity};
 
 /// Characters of a value that a finding shows.
 const VALUE_SHOWN_MAX: usize = 200;
 
-/// A value of a row between mapping and loading.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// Blank.
-    None,
-    /// Ready for the table.
-    Stored(Stored),
-    /// The next number of this sequence, taken when the row is loaded.
-    Sequence(String),
-}
-
-/// A record after mapping and validation.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Row {
-    /// One value for each of [`Plan::columns`].
-    Good(Vec<Value>),
-    /// Refused, with at least one finding.
-    Refused(Vec<Finding>),
-}
-
 /// A mapping compiled against a document.
 pub struct Plan<'a> {
     entity: &'a Entity,
-    format: &'a CsvFormat,
-    header: Vec<String>,
+    company: Option<&'a str>,
+    format: &'a Format,
+    /// Names of columns, when records are as wide as these are many.
+    header: Option<Vec<String>>,
+    /// Records may be narrower.
+    ragged: bool,
     lines: Vec<Line<'a>>,
     columns: Vec<(usize, bool)>,
     /// The fewest fields a record must have.
     fields_min: usize,
-    by_field: Vec<Option<usize>>,
+    /// Fields that must have a value.
+    needed: Vec<Needed>,
+    /// Of nested records.
+    nested: Vec<Plan<'a>>,
+}
+
+struct Needed {
+    field: usize,
+    /// Where its value is; `None` when nothing fills it.
+    target: Option<usize>,
 }
 
 struct Line<'a> {
     mapping: &'a Mapping,
-    /// Where the value is in a record.
-    column: Option<usize>,
-    values: HashMap<&'a str, &'a str>,
+    /// Where its columns are in a record.
+    columns: Vec<usize>,
+    /// Where the column of its condition is.
+    condition: usize,
+    conversions: Vec<Ready>,
     reading: Reading,
+    /// The field whose type reads the value: the one it is for, or the one it is looked up by.
+    field: &'a Field,
     /// Position in `columns`.
     target: usize,
+    /// Position in `sequences`.
+    sequence: u32,
+    /// Position in the columns of the row that a nested record belongs to.
+    parent: u32,
+}
+
+/// What records of a document that nests are asked for, in the order of the mapping.
+pub fn wanted(project_entity: &ProjectEntity) -> Wanted {
+    if !project_entity.format.nests() {
+        return Wanted::default();
+    }
+    let nested = |nested: &NestedEntity| Nested { record: Some(nested.record.clone()), values: values(&nested.project_entity) };
+    Wanted { values: values(project_entity), nested: project_entity.nested.iter().map(nested).collect() }
+}
+
+fn values(project_entity: &ProjectEntity) -> Vec<Path> {
+    let path = |source: &Source| match source {
+        // The configuration has refused what is no path.
+        Source::Column(name) => path_of(&project_entity.format, name).ok(),
+        _ => None,
+    };
+    project_entity.mapping.iter().flat_map(sources).filter_map(path).collect()
+}
+
+/// All columns that a line reads, that of its condition last.
+fn sources(mapping: &Mapping) -> impl Iterator<Item = &Source> {
+    let condition = match &mapping.when {
+        When::Holds(source, _) => Some(source),
+        When::Always | When::Blank => None,
+    };
+    mapping.source.columns().iter().chain(condition)
 }
 
 impl<'a> Plan<'a> {
-    /// Compiles. `header` is the document's header when its format has one. The findings say which columns are missing.
-    pub fn new(project_entity: &'a ProjectEntity, header: Option<(u64, Vec<String>)>) -> Result<Plan<'a>, Vec<Finding>> {
-        let Format::Csv(format) = &project_entity.format;
-        let entity = &*project_entity.entity;
-        let (header_line, header) = header.unwrap_or_default();
+    /// Compiles. `entities` are all, for look-ups; `company` is the legal entity of the message. The findings say which columns are missing.
+    pub fn new(
+        project_entity: &'a ProjectEntity,
+        entities: &'a [Arc<Entity>],
+        company: Option<&'a str>,
+        layout: &Layout,
+    ) -> Result<Plan<'a>, Vec<Finding>> {
+        let mut plan = Plan::alone(project_entity, entities, company, layout, &[])?;
+        for nested in &project_entity.nested {
+            plan.nested.push(Plan::alone(&nested.project_entity, entities, company, layout, &plan.columns)?);
+        }
+        Ok(plan)
+    }
+
+    /// `outer` are the columns of the row that a nested record belongs to.
+    fn alone(
+        project_entity: &'a ProjectEntity,
+        entities: &'a [Arc<Entity>],
+        company: Option<&'a str>,
+        layout: &Layout,
+        outer: &[(usize, bool)],
+    ) -> Result<Plan<'a>, Vec<Finding>> {
+        let (format, entity) = (&project_entity.format, &*project_entity.entity);
+        let (header_line, header) = match layout {
+            Layout::Named { line, names, .. } => (*line, Some(names.clone())),
+            Layout::Numbered | Layout::Asked => (0, None),
+        };
+        let names = header.as_deref().unwrap_or_default();
         let mut findings = Vec::new();
         let mut refuse = |column: &str, field: usize, message: String| {
-            let present = header.iter().map(|name| name.trim()).collect::<Vec<_>>().join(", ");
+            let present = names.iter().map(|name| name.trim()).collect::<Vec<_>>().join(", ");
             findings.push(Finding {
                 rule: Rule::Header,
                 entity: entity.name.clone(),
@@ -73,94 +131,136 @@ impl<'a> Plan<'a> {
                 field: entity.fields[field].name.clone(),
                 value: String::new(),
                 message,
-                hint: format!("the document has the columns {}; add the column, or correct the mapping", cut(&present, 1000)),
+                hint: trap(format, names).unwrap_or_else(|| {
+                    format!("the document has the columns {}; add the column, or correct the mapping", cut(&present, 1000))
+                }),
             });
         };
+        let mut asked = 0;
         let mut columns: Vec<(usize, bool)> = Vec::new();
-        let mut lines = Vec::new();
+        let (mut lines, mut sequences) = (Vec::new(), 0usize);
         let mut fields_min = 0;
         for mapping in &project_entity.mapping {
-            let column = match &mapping.source {
-                Source::Column(name) => {
-                    let mut found =
-                        header.iter().enumerate().filter(|(_, column)| column.trim().eq_ignore_ascii_case(name.trim())).map(|(at, _)| at);
-                    match (found.next(), found.next()) {
-                        (Some(at), None) => Some(at),
-                        (Some(_), Some(_)) => {
-                            refuse(name, mapping.field, format!("the column \"{name}\" stands twice in the header"));
-                            continue;
-                        }
-                        (None, _) => {
-                            refuse(name, mapping.field, format!("the document has no column \"{name}\""));
-                            continue;
-                        }
+            let mut positions = Vec::new();
+            for source in sources(mapping) {
+                match (source, layout) {
+                    (_, Layout::Asked) => {
+                        positions.push(asked);
+                        asked += 1;
                     }
+                    (Source::Column(name), _) => match named(names, name) {
+                        (Some(at), None) => positions.push(at),
+                        (Some(_), Some(_)) => refuse(name, mapping.field, format!("the column \"{name}\" stands twice in the header")),
+                        (None, _) => refuse(name, mapping.field, format!("the document has no column \"{name}\"")),
+                    },
+                    (Source::Number(number), _) => {
+                        fields_min = fields_min.max(*number);
+                        positions.push(number - 1);
+                    }
+                    _ => {}
                 }
-                Source::Number(number) => {
-                    fields_min = fields_min.max(*number);
-                    Some(number - 1)
-                }
-                Source::Value(_) | Source::NumberSequence { .. } => None,
-            };
+            }
+            let condition = if matches!(mapping.when, When::Holds(..)) { positions.pop().unwrap_or_default() } else { 0 };
             let target = columns.iter().position(|(field, _)| *field == mapping.field).unwrap_or_else(|| {
                 columns.push((mapping.field, mapping.ignore_blank));
                 columns.len() - 1
             });
+            let sequence = match &mapping.source {
+                Source::NumberSequence { .. } => {
+                    sequences += 1;
+                    sequences - 1
+                }
+                _ => 0,
+            };
+            let found_by = mapping.look_up.as_ref().and_then(|look_up| {
+                let other = entities.iter().find(|other| other.is_called(&look_up.entity))?;
+                other.field(&look_up.find).map(|field| &other.fields[field])
+            });
             lines.push(Line {
                 mapping,
-                column,
-                values: mapping.values.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect(),
+                columns: positions,
+                condition,
+                conversions: mapping::ready(&mapping.conversions),
                 reading: Reading {
-                    decimal_separator: u8::try_from(format.decimal_separator).unwrap_or(b'.'),
+                    numbers: mapping.numbers.unwrap_or_else(|| format.numbers()),
                     date_formats: mapping.date_formats.clone(),
                     time_zone: mapping.time_zone,
                 },
+                field: found_by.unwrap_or(&entity.fields[mapping.field]),
                 target,
+                sequence: u32::try_from(sequence).unwrap_or_default(),
+                parent: match &mapping.source {
+                    Source::Parent(field) => {
+                        let target = outer.iter().position(|(mapped, _)| mapped == field);
+                        target.and_then(|target| u32::try_from(target).ok()).unwrap_or(u32::MAX)
+                    }
+                    _ => u32::MAX,
+                },
             });
         }
         if !findings.is_empty() {
             return Err(findings);
         }
-        let by_field = (0..entity.fields.len()).map(|field| columns.iter().position(|(mapped, _)| *mapped == field)).collect();
-        Ok(Plan { entity, format, header, lines, columns, fields_min, by_field })
-    }
-
-    /// The fields that a row has values for, and whether a blank keeps what the table has.
-    pub fn columns(&self) -> &[(usize, bool)] {
-        &self.columns
-    }
-
-    /// Maps and validates a record. `number` is its row number, from 1.
-    pub fn apply(&self, record: &Record, number: u64) -> Row {
-        if let Some(finding) = self.check_record(record, number) {
-            return Row::Refused(vec![finding]);
+        let mut needed = Vec::new();
+        for (field, definition) in entity.fields.iter().enumerate() {
+            let target = columns.iter().position(|(mapped, _)| *mapped == field);
+            let (key, keeps) = (entity.key.contains(&field), target.is_some_and(|target| columns[target].1));
+            if key || (definition.required && !keeps) {
+                needed.push(Needed { field, target });
+            }
         }
-        let mut values = vec![Value::None; self.columns.len()];
-        let mut findings = Vec::new();
+        let ragged = matches!(format, Format::Csv(csv) if csv.ragged);
+        Ok(Plan { entity, company, format, header, ragged, lines, columns, fields_min, needed, nested: Vec::new() })
+    }
+
+    /// Maps and validates a record into the block. `number` is its row number, from 1.
+    pub fn apply(&self, record: &Record, number: u64, block: &mut Block) {
+        block.record(record, number, |rows| {
+            rows.row(0, record.line, self.columns.len(), |text, values, findings| self.fill(record, number, text, values, findings));
+            // What is wrong with the record as such is told once.
+            for (nested, inner) in record.nested.iter().filter(|_| record.fault.is_none()) {
+                if let Some(plan) = self.nested.get(*nested) {
+                    rows.row(nested + 1, inner.line, plan.columns.len(), |text, values, findings| {
+                        plan.fill(inner, number, text, values, findings);
+                    });
+                }
+            }
+        });
+    }
+
+    fn fill(&self, record: &Record, number: u64, text: &mut String, values: &mut [Value], findings: &mut Vec<Finding>) {
+        if let Some(finding) = self.check_record(record, number) {
+            findings.push(finding);
+            return;
+        }
+        let (begin, own) = (text.len(), findings.len());
         for line in &self.lines {
-            if let Err(finding) = self.map(line, record, number, &mut values) {
+            if let Err(finding) = self.map(line, record, number, begin, text, values) {
                 findings.push(finding);
             }
         }
-        for (field, definition) in self.entity.fields.iter().enumerate() {
-            let needed = definition.required || self.entity.key.contains(&field);
-            let blank = self.by_field[field].is_none_or(|at| values[at] == Value::None);
-            let keeps = self.by_field[field].is_some_and(|at| self.columns[at].1) && !self.entity.key.contains(&field);
-            if needed && blank && !keeps && !findings.iter().any(|finding: &Finding| finding.field == definition.name) {
-                let line = self.lines.iter().find(|line| line.mapping.field == field);
+        for needed in &self.needed {
+            if needed.target.is_some_and(|target| values[target] != Value::None) {
+                continue;
+            }
+            let name = &self.entity.fields[needed.field].name;
+            if !findings[own..].iter().any(|finding: &Finding| finding.field == *name) {
+                let line = self.lines.iter().find(|line| line.mapping.field == needed.field);
                 let column = line.map_or_else(String::new, |line| self.column_name(line));
                 let (message, hint) = ("a required value is blank", "fill it in, or give the mapping a default value");
-                findings.push(self.finding(Rule::Required, record, number, &column, &definition.name, "", message, hint));
+                findings.push(self.finding(Rule::Required, record, number, &column, name, "", message, hint));
             }
         }
-        if findings.is_empty() { Row::Good(values) } else { Row::Refused(findings) }
+        if findings.len() == own {
+            findings.extend(self.entity.checks.iter().filter_map(|one| self.check(one, record, number, text, values)));
+        }
     }
 
     fn check_record(&self, record: &Record, number: u64) -> Option<Finding> {
         let finding = |rule, message: &str, hint: &str| {
             Some(self.finding(rule, record, number, "", "", &String::from_utf8_lossy(&record.raw), message, hint))
         };
-        match record.fault {
+        match &record.fault {
             Some(Fault::Unterminated) => {
                 return finding(
                     Rule::Format,
@@ -169,7 +269,7 @@ impl<'a> Plan<'a> {
                 );
             }
             Some(Fault::Encoding) => {
-                let message = format!("the record is no text in {}", self.format.encoding.name());
+                let message = format!("the record is no text in {}", self.format.encoding().name());
                 return finding(Rule::Encoding, &message, "save the document in that encoding, or set encoding in the format");
             }
             Some(Fault::Size) => {
@@ -180,96 +280,142 @@ impl<'a> Plan<'a> {
                 );
             }
             Some(Fault::Fields) => return finding(Rule::Size, "the record has more than 4,096 fields", "check the delimiter"),
+            Some(Fault::Depth) => return finding(Rule::Size, "the record nests too deep", "correct the document"),
+            Some(Fault::Syntax(message)) => return finding(Rule::Format, message, "correct the record"),
             None => {}
         }
-        if self.format.header && record.len() != self.header.len() {
-            let message = format!("{} fields, the header has {}", record.len(), self.header.len());
-            return finding(Rule::Columns, &message, "check for a delimiter inside a value that is not qualified");
+        if let Some(header) = &self.header {
+            let more = || (header.len()..record.len()).any(|at| record.field(at).is_some_and(|(text, _)| !text.trim().is_empty()));
+            let fits = match self.ragged {
+                true => record.len() <= header.len() || !more(),
+                false => record.len() == header.len(),
+            };
+            if !fits {
+                let message = format!("{} fields, the header has {}", record.len(), header.len());
+                return finding(Rule::Columns, &message, "check for a delimiter inside a value that is not qualified");
+            }
         }
-        if record.len() < self.fields_min {
+        if record.len() < self.fields_min && !self.ragged && self.header.is_none() {
             let message = format!("{} fields, the mapping needs {}", record.len(), self.fields_min);
-            return finding(Rule::Columns, &message, "check the delimiter, or correct the mapping");
+            let hint = match (self.format, record.field(0)) {
+                (Format::Csv(csv), Some((text, _))) if record.len() == 1 => other_delimiter(text, &csv.delimiter),
+                _ => None,
+            };
+            return finding(Rule::Columns, &message, hint.as_deref().unwrap_or("check the delimiter, or correct the mapping"));
         }
         None
     }
 
-    fn map(&self, line: &Line<'_>, record: &Record, number: u64, values: &mut [Value]) -> Result<(), Finding> {
-        let mapping = line.mapping;
-        let field = &self.entity.fields[mapping.field];
-        let complain = |rule, shown: &str, message: &str, hint: &str| {
-            Err(self.finding(rule, record, number, &self.column_name(line), &field.name, shown, message, hint))
+    /// Whether a check between fields holds; its finding when not. Numbers of a sequence are not known yet, and count as present.
+    fn check(&self, check: &Check, record: &Record, number: u64, text: &str, values: &[Value]) -> Option<Finding> {
+        let value = |field: usize| {
+            let target = self.columns.iter().position(|(mapped, _)| *mapped == field)?;
+            match values[target] {
+                Value::None => None,
+                Value::Integer(integer) => Some(integer.to_string()),
+                Value::Text { start, end } => Some(text[start as usize..end as usize].to_owned()),
+                Value::Sequence(_) | Value::Parent(_) => Some(String::new()),
+            }
         };
-        let (bytes, qualified) = match (&mapping.source, line.column.and_then(|column| record.field(column))) {
-            (Source::NumberSequence { pattern, when_blank }, _) => {
-                if !when_blank || values[line.target] == Value::None {
-                    values[line.target] = Value::Sequence(pattern.clone());
-                }
+        if check::holds(self.entity, &check.rule, &value) {
+            return None;
+        }
+        let message = if check.message.is_empty() { format!("this does not hold: {}", check.rule.text) } else { check.message.clone() };
+        Some(self.finding(Rule::Check, record, number, "", "", "", &message, "correct the values of the record"))
+    }
+
+    /// A column's text, and whether it is one at all.
+    fn column<'r>(&self, record: &'r Record, column: usize) -> Option<&'r str> {
+        let (text, exact) = record.field(column)?;
+        if !exact && self.format.nulls().iter().any(|null| null == text) {
+            return None;
+        }
+        Some(text)
+    }
+
+    fn map(
+        &self,
+        line: &Line<'_>,
+        record: &Record,
+        number: u64,
+        begin: usize,
+        out: &mut String,
+        values: &mut [Value],
+    ) -> Result<(), Finding> {
+        let mapping = line.mapping;
+        match &mapping.when {
+            When::Always => {}
+            When::Blank if values[line.target] != Value::None => return Ok(()),
+            When::Blank => {}
+            When::Holds(_, test) if !when::holds(test, self.column(record, line.condition).unwrap_or_default()) => return Ok(()),
+            When::Holds(..) => {}
+        }
+        let text = match &mapping.source {
+            Source::Column(_) | Source::Number(_) => {
+                line.columns.first().and_then(|column| self.column(record, *column)).map(Cow::Borrowed)
+            }
+            Source::Value(text) => Some(Cow::Borrowed(text.as_str())),
+            Source::Company => self.company.map(Cow::Borrowed),
+            Source::Concatenate { with, .. } => {
+                let parts = line.columns.iter().filter_map(|column| self.column(record, *column));
+                Some(Cow::Owned(concatenate::join(parts, with)))
+            }
+            Source::Parent(_) => {
+                values[line.target] = Value::Parent(line.parent);
                 return Ok(());
             }
-            (Source::Value(text), _) => (text.as_bytes(), true),
-            (_, Some(found)) => found,
-            (_, None) => (&b""[..], false),
-        };
-        // The whole record was checked to be UTF-8; a delimiter of its own bytes cannot cut a character.
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            return complain(Rule::Encoding, "", "the value is no text", "save the document in the stated encoding");
-        };
-        if !qualified && self.format.nulls.iter().any(|null| null == text) {
-            return Ok(());
-        }
-        let trimmed = if mapping.trim { text.trim() } else { text };
-        let cased;
-        let text = match (mapping.upper, mapping.lower) {
-            (true, _) => {
-                cased = trimmed.to_uppercase();
-                &cased
+            Source::NumberSequence { .. } => {
+                values[line.target] = Value::Sequence(line.sequence);
+                return Ok(());
             }
-            (_, true) => {
-                cased = trimmed.to_lowercase();
-                &cased
-            }
-            _ => trimmed,
         };
-        let text = match line.values.is_empty() {
-            true => text,
-            false => match line.values.get(text).or_else(|| line.values.get("*").map(|to| if *to == "*" { &text } else { to })) {
-                Some(converted) => converted,
-                None if text.trim().is_empty() => text,
-                None => {
-                    return complain(
-                        Rule::Conversion,
-                        text,
-                        "the mapping's values do not convert it",
-                        "add it to values in the mapping, or a \"*\" for all others",
-                    );
+        let Some(text) = text else { return Ok(()) };
+        let complain = |shown: &str, wrong: Wrong| {
+            let field = &self.entity.fields[mapping.field].name;
+            Err(self.finding(wrong.rule, record, number, &self.column_name(line), field, shown, &wrong.message, &wrong.hint))
+        };
+        let converted;
+        let text = if line.conversions.is_empty() {
+            &*text
+        } else {
+            match mapping::convert(&line.conversions, &text) {
+                Ok(done) => {
+                    converted = done;
+                    &*converted
                 }
-            },
+                Err(wrong) => return complain(&text, wrong),
+            }
         };
-        if text.trim().is_empty() {
+        if text.trim_start().is_empty() {
             return Ok(());
         }
-        values[line.target] = match &field.kind {
-            FieldKind::String { length: None } => Value::Stored(Stored::Text(text.to_owned())),
-            _ => match value::parse(field, text, &line.reading) {
-                Ok(stored) => Value::Stored(stored),
-                Err(wrong) => return complain(wrong.rule, text, &wrong.message, &wrong.hint),
-            },
-        };
+        let start = out.len();
+        if start - begin + text.len() > RECORD_BYTES_MAX {
+            let message = "the values of the record are larger than 64 MiB together".to_owned();
+            return complain(text, Wrong { rule: Rule::Size, message, hint: "map its long values to fewer fields".into() });
+        }
+        if matches!(line.field.kind, FieldKind::String { .. }) && !mapping.keep_exponent && is_shortened(text) {
+            let message = "a spreadsheet has shortened this number: its other digits are lost".to_owned();
+            let hint =
+                "make the column text in the spreadsheet before the data goes in; keep_exponent = true in the mapping takes it as it is";
+            return complain(text, Wrong { rule: Rule::Spreadsheet, message, hint: hint.into() });
+        }
+        match value::read_into(line.field, text, &line.reading, out) {
+            Ok(Read::Integer(integer)) => values[line.target] = Value::Integer(integer),
+            Ok(Read::Text) => {
+                let narrow = |at: usize| u32::try_from(at).expect("a block is smaller than 4 GiB");
+                values[line.target] = Value::Text { start: narrow(start), end: narrow(out.len()) };
+            }
+            Err(wrong) => return complain(text, wrong),
+        }
         Ok(())
     }
 
     fn column_name(&self, line: &Line<'_>) -> String {
-        match (&line.mapping.source, line.column) {
-            (Source::Column(_), Some(column)) => self.header[column].trim().to_owned(),
-            (Source::Number(number), _) => number.to_string(),
-            _ => String::new(),
+        match (&line.mapping.source, &self.header, line.columns.first()) {
+            (Source::Column(name), Some(header), Some(column)) => header.get(*column).map_or(name.as_str(), |name| name.trim()).to_owned(),
+            (source, ..) => source.name(),
         }
-    }
-
-    /// The document's column and the name of a field, for findings that are made when the row is loaded.
-    pub fn place(&self, target: usize) -> (String, &str) {
-        let line = self.lines.iter().find(|line| line.target == target);
-        (line.map_or_else(String::new, |line| self.column_name(line)), &self.entity.fields[self.columns[target].0].name)
     }
 
     #[expect(clippy::too_many_arguments, reason = "a finding has this many parts")]
@@ -286,6 +432,55 @@ impl<'a> Plan<'a> {
             hint: hint.to_owned(),
         }
     }
+}
+
+/// Whether a text is a number as Excel shows a long one: `1.01E+12`.
+fn is_shortened(text: &str) -> bool {
+    let bytes = text.trim().as_bytes();
+    let Some(exponent) = bytes.windows(2).position(|pair| pair == b"E+") else { return false };
+    let (number, power) = (&bytes[..exponent], &bytes[exponent + 2..]);
+    let number = match number {
+        [first, b'.' | b',', rest @ ..] if !rest.is_empty() => first.is_ascii_digit() && rest.iter().all(u8::is_ascii_digit),
+        [first] => first.is_ascii_digit(),
+        _ => false,
+    };
+    number && power.len() >= 2 && power.iter().all(u8::is_ascii_digit)
+}
+
+/// The positions of columns that a mapping means: that of its name, or one that differs in spaces and underscores only.
+fn named(names: &[String], name: &str) -> (Option<usize>, Option<usize>) {
+    let positions = |same: &dyn Fn(&str) -> bool| {
+        let mut found = names.iter().enumerate().filter(|(_, column)| same(column.trim())).map(|(at, _)| at);
+        (found.next(), found.next())
+    };
+    match positions(&|column| column.eq_ignore_ascii_case(name.trim())) {
+        (None, _) => positions(&|column| alike(column, name.trim())),
+        found => found,
+    }
+}
+
+/// What a header that lacks columns may be instead.
+fn trap(format: &Format, names: &[String]) -> Option<String> {
+    let Format::Csv(csv) = format else { return None };
+    if let [one] = names
+        && let Some(hint) = other_delimiter(one, &csv.delimiter)
+    {
+        return Some(hint);
+    }
+    let value =
+        |name: &String| name.trim().is_empty() || name.trim().parse::<f64>().is_ok() || name.trim().starts_with("20") || name.contains('@');
+    let values = names.iter().filter(|name| value(name)).count();
+    (names.len() > 1 && values * 2 >= names.len()).then(|| {
+        "the first record looks like values, not like names: add the header, or set header = false and map columns by number".into()
+    })
+}
+
+/// The delimiter that a record of one field seems to have.
+fn other_delimiter(text: &str, stated: &str) -> Option<String> {
+    let count = |delimiter: &&str| text.matches(*delimiter).count();
+    let candidates = [";", ",", "\t", "|", ":"];
+    let best = candidates.into_iter().filter(|delimiter| *delimiter != stated && count(delimiter) > 0).max_by_key(count)?;
+    Some(format!("the document seems to be delimited by {best:?}, and the format says {stated:?}: set delimiter = {best:?} in the format"))
 }
 
 fn cut(text: &str, most: usize) -> String {

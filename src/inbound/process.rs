@@ -19,7 +19,6 @@ use crate::appliance::{Appliance, Live};
 use crate::background::rescuer::Stranded;
 use crate::clock::Stopwatch;
 use crate::document::package::archive::DocumentFault;
-use crate::model::entity::Entity;
 use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
 use crate::model::finding::{Finding, Rule};
 use crate::model::id::ExecutionId;
@@ -189,9 +188,11 @@ impl Work<'_> {
         let entity = &*project_entity.entity;
         // The tables of referenced entities are made too, so that a reference can be looked up before their first import.
         let here: Vec<_> = self.live.config.entities.iter().filter(|other| other.database == entity.database).cloned().collect();
-        let referenced =
-            |name: &Entity| entity.fields.iter().any(|field| field.references.as_ref().is_some_and(|label| name.is_called(label)));
-        let needed: Vec<_> = here.iter().filter(|other| other.name == entity.name || referenced(other)).cloned().collect();
+        let needed: Vec<_> = here
+            .iter()
+            .filter(|other| other.name == entity.name || project_entity.needs().any(|name| other.is_called(name)))
+            .cloned()
+            .collect();
         let database = self.live.entities.writer(&entity.database, &needed)?;
         let (report, staged) = match database.already_loaded(ledger)? {
             Some((counts, findings)) => {
@@ -210,6 +211,7 @@ impl Work<'_> {
                     project_entity,
                     entities: &here,
                     database: &database,
+                    company: self.message.company.as_deref(),
                     message: ledger,
                     execution: &self.execution.0,
                     now: started_at,

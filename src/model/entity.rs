@@ -1,7 +1,11 @@
 //! Entities: the thing whose rows are imported and exported, and the types of its fields.
 
+use regex_lite::Regex;
+
+use super::check::Check;
+
 /// An entity as the configuration resolves it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entity {
     /// The label clients use: `?entity=Customer%20groups`.
     pub name: String,
@@ -15,6 +19,8 @@ pub struct Entity {
     pub key: Vec<usize>,
     /// The fields, in the order of the table's columns.
     pub fields: Vec<Field>,
+    /// What must hold between the fields of a row.
+    pub checks: Vec<Check>,
 }
 
 impl Entity {
@@ -31,7 +37,7 @@ impl Entity {
 }
 
 /// One field of an entity.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Field {
     /// Its name, which is the column's name too.
     pub name: String,
@@ -45,6 +51,33 @@ pub struct Field {
     pub minimum: Option<Decimal>,
     /// Largest value allowed; integer and decimal fields only.
     pub maximum: Option<Decimal>,
+    /// Texts match this as a whole.
+    pub pattern: Option<Pattern>,
+    /// No two rows of a document have the same value.
+    pub unique: bool,
+}
+
+/// A regular expression that a text matches as a whole.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// As written.
+    pub text: String,
+    /// Ready to be used.
+    pub regex: Regex,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Pattern {
+    /// Compiles. The error says what is wrong.
+    pub fn new(text: &str) -> Result<Pattern, String> {
+        let regex = Regex::new(&format!("^(?:{text})$")).map_err(|error| error.to_string())?;
+        Ok(Pattern { text: text.to_owned(), regex })
+    }
 }
 
 /// The types of DESIGN §3, and how each is kept in SQLite.
@@ -78,6 +111,12 @@ pub enum FieldKind {
     },
     /// A GUID, kept as TEXT, lower case with hyphens.
     Guid,
+}
+
+impl Default for FieldKind {
+    fn default() -> Self {
+        FieldKind::String { length: None }
+    }
 }
 
 impl FieldKind {

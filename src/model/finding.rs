@@ -1,6 +1,7 @@
 //! Findings: what is wrong with a document, where, and what would be right. A finding is data, not an error of ours.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The rule that a value or record broke. The names are stable: they are stored and shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,6 +35,18 @@ pub enum Rule {
     Package,
     /// The table refused the row.
     Load,
+    /// A text that does not match the field's pattern.
+    Pattern,
+    /// A value, or a key, that another row of the document has.
+    Unique,
+    /// What must hold between the fields of the row does not.
+    Check,
+    /// Only new rows are taken, and a row with this key exists.
+    Exists,
+    /// Only existing rows are changed, and none has this key.
+    Missing,
+    /// A number that a spreadsheet has shortened.
+    Spreadsheet,
 }
 
 impl Rule {
@@ -54,12 +67,56 @@ impl Rule {
             Rule::Reference => "reference",
             Rule::Package => "package",
             Rule::Load => "load",
+            Rule::Pattern => "pattern",
+            Rule::Unique => "unique",
+            Rule::Check => "check",
+            Rule::Exists => "exists",
+            Rule::Missing => "missing",
+            Rule::Spreadsheet => "spreadsheet",
+        }
+    }
+
+    /// The code of the rule: stable, for programs and for asking others about it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Rule::Encoding => "ENT101",
+            Rule::Format => "ENT102",
+            Rule::Header => "ENT103",
+            Rule::Columns => "ENT104",
+            Rule::Size => "ENT105",
+            Rule::Package => "ENT106",
+            Rule::Required => "ENT201",
+            Rule::Type => "ENT202",
+            Rule::Length => "ENT203",
+            Rule::Range => "ENT204",
+            Rule::Enum => "ENT205",
+            Rule::Pattern => "ENT206",
+            Rule::Conversion => "ENT207",
+            Rule::Spreadsheet => "ENT208",
+            Rule::Check => "ENT209",
+            Rule::Unique => "ENT301",
+            Rule::Reference => "ENT302",
+            Rule::Exists => "ENT303",
+            Rule::Missing => "ENT304",
+            Rule::Load => "ENT305",
+        }
+    }
+
+    /// The code of D365's data management that means the same, where there is one (CONTRACT.md §6).
+    pub fn dmf_code(self) -> Option<&'static str> {
+        match self {
+            Rule::Encoding => Some("DMF1957"),
+            Rule::Header => Some("DMF1966"),
+            Rule::Columns => Some("DMF2018"),
+            Rule::Type => Some("DMF1855"),
+            Rule::Unique => Some("DMF1959"),
+            _ => None,
         }
     }
 }
 
 /// One fault in a document, with its place.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Finding {
     /// The rule that was broken.
     pub rule: Rule,
@@ -79,4 +136,60 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub hint: String,
+}
+
+/// Its parts, and the codes of its rule.
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut all = serializer.serialize_struct("Finding", 11)?;
+        all.serialize_field("code", self.rule.code())?;
+        all.serialize_field("dmf_code", &self.rule.dmf_code())?;
+        all.serialize_field("rule", &self.rule)?;
+        all.serialize_field("entity", &self.entity)?;
+        all.serialize_field("line", &self.line)?;
+        all.serialize_field("row", &self.row)?;
+        all.serialize_field("column", &self.column)?;
+        all.serialize_field("field", &self.field)?;
+        all.serialize_field("value", &self.value)?;
+        all.serialize_field("message", &self.message)?;
+        all.serialize_field("hint", &self.hint)?;
+        all.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_a_code_of_its_own_and_reads_back_from_its_name() {
+        let all = [
+            Rule::Encoding,
+            Rule::Format,
+            Rule::Header,
+            Rule::Columns,
+            Rule::Size,
+            Rule::Required,
+            Rule::Type,
+            Rule::Length,
+            Rule::Range,
+            Rule::Enum,
+            Rule::Conversion,
+            Rule::Reference,
+            Rule::Load,
+            Rule::Package,
+            Rule::Pattern,
+            Rule::Unique,
+            Rule::Check,
+            Rule::Exists,
+            Rule::Missing,
+            Rule::Spreadsheet,
+        ];
+        let codes: std::collections::BTreeSet<&str> = all.iter().map(|rule| rule.code()).collect();
+        assert_eq!(codes.len(), all.len());
+        for rule in all {
+            assert_eq!(serde_json::to_value(rule).unwrap(), rule.name(), "the stored name");
+            assert_eq!(serde_json::from_value::<Rule>(rule.name().into()).unwrap(), rule);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything else speaks in these types; a wire spelling, a column or a page is derived from them elsewhere.
 
+pub mod check;
 pub mod entity;
 pub mod execution;
 pub mod finding;
@@ -10,7 +11,9 @@ pub mod id;
 pub mod injury;
 pub mod job;
 pub mod mapping;
+pub mod mapping_test;
 pub mod message;
+pub mod path;
 pub mod person;
 pub mod project;
 pub mod query;

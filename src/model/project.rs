@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::entity::Entity;
 use super::format::Format;
 use super::mapping::Mapping;
+use super::path::Path;
 
 /// Which way a project moves rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -69,6 +70,68 @@ pub struct ProjectEntity {
     pub filter: Vec<Condition>,
     /// Export: positions in the entity's `fields`, in the order of the document's columns.
     pub fields: Vec<usize>,
+    /// Import: which rows are written.
+    pub write: WriteMode,
+    /// Import: all rows of the entity are removed first, in the same transaction.
+    pub truncate: bool,
+    /// Import: of several rows of a document with the same key, only the first is taken, and the others are refused.
+    pub refuse_duplicates: bool,
+    /// Import: records nested in this one's, which become rows of other entities; all of them are loaded with it, or none.
+    pub nested: Vec<NestedEntity>,
+}
+
+/// Records nested in those of a project's entity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NestedEntity {
+    /// Where they stand, from the record on.
+    pub record: Path,
+    /// What they become. Its format is that of the outer one.
+    pub project_entity: ProjectEntity,
+}
+
+impl ProjectEntity {
+    /// An entity in this format, with everything else as it is by default.
+    pub fn new(entity: Arc<Entity>, format: Format) -> ProjectEntity {
+        ProjectEntity {
+            fields: (0..entity.fields.len()).collect(),
+            entity,
+            format,
+            format_stated: true,
+            mapping: Vec::new(),
+            mapping_stated: true,
+            unit: 1,
+            level: 1,
+            sequence: 1,
+            filter: Vec::new(),
+            write: WriteMode::Upsert,
+            truncate: false,
+            refuse_duplicates: false,
+            nested: Vec::new(),
+        }
+    }
+}
+
+impl ProjectEntity {
+    /// Names of the entities whose tables an import needs besides its own: references, look-ups, nested records.
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
+        let nested = self.nested.iter().map(|nested| &nested.project_entity);
+        let names = nested.clone().map(|nested| nested.entity.name.as_str());
+        names.chain(std::iter::once(self).chain(nested).flat_map(|one| {
+            let references = one.entity.fields.iter().filter_map(|field| field.references.as_deref());
+            references.chain(one.mapping.iter().filter_map(|mapping| mapping.look_up.as_ref()).map(|look_up| look_up.entity.as_str()))
+        }))
+    }
+}
+
+/// Which rows an import writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteMode {
+    /// New ones are inserted, changed ones updated.
+    Upsert,
+    /// A row whose key exists is refused.
+    Insert,
+    /// A row whose key does not exist is refused.
+    Update,
 }
 
 /// One condition of an export's filter.

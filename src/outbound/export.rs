@@ -16,11 +16,10 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use crate::clock::Stopwatch;
-use crate::document::csv::write::Writer;
 use crate::document::package;
+use crate::document::write::{Unwritable, Writer};
 use crate::files::{Digested, Digester};
 use crate::model::entity::FieldKind;
-use crate::model::format::Format;
 use crate::model::project::{Project, ProjectEntity};
 use crate::store::entities::Entities;
 use crate::store::{StoreError, select};
@@ -50,14 +49,14 @@ pub enum ExportError {
     Store(StoreError),
     /// The package cannot be written.
     WritePackage(io::Error),
-    /// A value that the document's encoding does not have.
-    Unmappable {
+    /// A value that the document's format cannot hold.
+    Unwritable {
         /// Which document.
         entity: String,
         /// Row, from 1.
         row: u64,
-        /// The character and the encoding.
-        reason: String,
+        /// Why.
+        reason: Unwritable,
     },
     /// The appliance stops.
     Stopped,
@@ -68,9 +67,7 @@ impl std::fmt::Display for ExportError {
         match self {
             ExportError::Store(error) => error.fmt(f),
             ExportError::WritePackage(error) => write!(f, "cannot write the package: {error}"),
-            ExportError::Unmappable { entity, row, reason } => {
-                write!(f, "cannot write {entity}, row {row}: {reason}; choose another encoding in the format")
-            }
+            ExportError::Unwritable { entity, row, reason } => write!(f, "cannot write {entity}, row {row}: {reason}"),
             ExportError::Stopped => f.write_str("the appliance stops"),
         }
     }
@@ -191,21 +188,11 @@ fn document(
     send: &dyn Fn(Piece) -> bool,
     empty: &dyn Fn() -> Vec<u8>,
 ) -> Result<u64, ExportError> {
-    let Format::Csv(format) = &project_entity.format;
     let entity = &*project_entity.entity;
-    let unmappable = |row: u64, error: crate::document::csv::write::Unmappable| ExportError::Unmappable {
-        entity: entity.name.clone(),
-        row,
-        reason: format!("{} has no \"{}\"", error.encoding, error.character),
-    };
-    let mut writer = Writer::new(format);
+    let unwritable = |row: u64, reason| ExportError::Unwritable { entity: entity.name.clone(), row, reason };
+    let mut writer = Writer::new(&project_entity.format, entity, &project_entity.fields).map_err(|reason| unwritable(0, reason))?;
     let mut block = empty();
-    writer.begin(&mut block);
-    if format.header {
-        writer
-            .record(project_entity.fields.iter().map(|index| Some(entity.fields[*index].name.as_str())), &mut block)
-            .map_err(|error| unmappable(0, error))?;
-    }
+    writer.begin(&mut block).map_err(|reason| unwritable(0, reason))?;
     let kinds: Vec<&FieldKind> = project_entity.fields.iter().map(|index| &entity.fields[*index].kind).collect();
     let mut texts = vec![String::new(); kinds.len()];
     let mut count = 0u64;
@@ -221,7 +208,7 @@ fn document(
             }
             let values = cells.iter().zip(&texts).map(|(cell, text)| (*cell != ValueRef::Null).then_some(text.as_str()));
             if let Err(error) = writer.record(values, &mut block) {
-                return ControlFlow::Break(Some(unmappable(count, error)));
+                return ControlFlow::Break(Some(unwritable(count, error)));
             }
             if block.len() >= BLOCK && (stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty())))) {
                 return ControlFlow::Break(Some(ExportError::Stopped));
@@ -233,6 +220,7 @@ fn document(
         }
         total = seen.min(rows_max);
     }
+    writer.end(&mut block).map_err(|reason| unwritable(total, reason))?;
     send(Piece::Bytes(block));
     Ok(total)
 }

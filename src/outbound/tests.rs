@@ -10,7 +10,7 @@ use crate::model::project::{Condition, Direction, Project, ProjectEntity, Test};
 use crate::store::entities::{Cell, Entities};
 
 fn entity() -> Arc<Entity> {
-    let field = |name: &str, kind| Field { name: name.into(), kind, required: false, references: None, minimum: None, maximum: None };
+    let field = |name: &str, kind| Field { name: name.into(), kind, ..Field::default() };
     let fields = vec![
         field("ID", FieldKind::Integer),
         field("NAME", FieldKind::String { length: None }),
@@ -20,11 +20,11 @@ fn entity() -> Arc<Entity> {
     ];
     Arc::new(Entity {
         name: "Limits/all".into(),
-        aliases: vec![],
         database: "entities".into(),
         table: "limits".into(),
         key: vec![0],
         fields,
+        ..Entity::default()
     })
 }
 
@@ -42,18 +42,7 @@ fn entities(dir: &tempfile::TempDir, rows: &[[Cell<'_>; 5]]) -> Entities {
 }
 
 fn export(entities: &Entities, format: CsvFormat, fields: Vec<usize>, filter: Vec<Condition>) -> Result<(u64, Vec<u8>), ExportError> {
-    let part = ProjectEntity {
-        entity: entity(),
-        format: Format::Csv(format),
-        format_stated: true,
-        mapping: vec![],
-        mapping_stated: false,
-        unit: 1,
-        level: 1,
-        sequence: 1,
-        filter,
-        fields,
-    };
+    let part = ProjectEntity { filter, fields, ..ProjectEntity::new(entity(), Format::Csv(format)) };
     let project = Project { name: "Out".into(), direction: Direction::Export, entities: vec![part] };
     let mut file = tempfile::tempfile().unwrap();
     let report = run(&project, entities, &mut file, &AtomicBool::new(false))?;

@@ -16,6 +16,7 @@ use crate::config::Database;
 use crate::document::value::Stored;
 use crate::model::entity::{Entity, FieldKind};
 use crate::model::execution::RowCounts;
+use crate::model::project::WriteMode;
 use crate::model::time::Timestamp;
 
 /// Page cache of a load. A prototype needed no more for 10 M rows; what is dirty beyond it spills to the WAL.
@@ -26,6 +27,12 @@ const WAL_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const REFERENCES_MAX: usize = 65_536;
 /// What `last_insert_rowid` says before the first insert of a load: no key of any real row.
 const NO_ROW: i64 = i64::MIN + 1;
+
+/// What a load keeps in the database that it loads into.
+const TABLES: &str = "CREATE TABLE IF NOT EXISTS entrepot_loaded (
+    message_id TEXT PRIMARY KEY, execution_id TEXT NOT NULL, loaded_at INTEGER NOT NULL, read INTEGER NOT NULL, inserted INTEGER NOT NULL,
+    updated INTEGER NOT NULL, unchanged INTEGER NOT NULL, refused INTEGER NOT NULL, findings INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS entrepot_sequence (pattern TEXT PRIMARY KEY, next INTEGER NOT NULL);";
 
 /// The databases of a configuration.
 pub struct Entities {
@@ -74,18 +81,31 @@ impl Entities {
         }
         connection.pragma_update(None, "synchronous", "FULL").map_err(&failed)?;
         connection.pragma_update(None, "cache_size", -LOAD_CACHE_KIB).map_err(&failed)?;
-        connection
-            .execute_batch(
-                "CREATE TABLE IF NOT EXISTS entrepot_loaded (
-                   message_id TEXT PRIMARY KEY, execution_id TEXT NOT NULL, loaded_at INTEGER NOT NULL, read INTEGER NOT NULL, inserted INTEGER NOT NULL,
-                   updated INTEGER NOT NULL, unchanged INTEGER NOT NULL, refused INTEGER NOT NULL, findings INTEGER NOT NULL);
-                 CREATE TABLE IF NOT EXISTS entrepot_sequence (pattern TEXT PRIMARY KEY, next INTEGER NOT NULL);",
-            )
-            .map_err(&failed)?;
+        connection.execute_batch(TABLES).map_err(&failed)?;
         for entity in entities.iter().filter(|_| database.managed) {
             prepare_table(&connection, entity)?;
         }
-        Ok(Writing { connection, wal: PathBuf::from(format!("{}-wal", database.path.display())), _guard: guard })
+        let wal = PathBuf::from(format!("{}-wal", database.path.display()));
+        Ok(Writing { connection, wal, trial: false, kept: Default::default(), _guard: Some(guard) })
+    }
+
+    /// Opens a database for a load that is taken back whatever happens: nothing is stored, not even tables that are missing. A database that does not
+    /// exist yet is an empty one.
+    pub fn trial(&self, name: &str, entities: &[Arc<Entity>]) -> Result<Writing<'_>, StoreError> {
+        let (database, lock) = self.database(name)?;
+        if !database.path.exists() {
+            return Writing::scratch(entities);
+        }
+        let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = StoreError::sqlite("open the entity database for a trial");
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&database.path, flags).map_err(&failed)?;
+        connection.busy_timeout(Duration::from_secs(20)).map_err(&failed)?;
+        connection.pragma_update(None, "cache_size", -LOAD_CACHE_KIB).map_err(&failed)?;
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(&failed)?;
+        connection.execute_batch(TABLES).map_err(&failed)?;
+        entities.iter().filter(|_| database.managed).try_for_each(|entity| prepare_table(&connection, entity))?;
+        Ok(Writing { connection, wal: PathBuf::new(), trial: true, kept: Default::default(), _guard: Some(guard) })
     }
 
     /// Forgets loads before `before`, whose messages are forgotten too; waits for no load: what is busy is cleaned another time.
@@ -210,10 +230,38 @@ fn prepare_table(connection: &Connection, entity: &Entity) -> Result<(), StoreEr
 pub struct Writing<'a> {
     connection: Connection,
     wal: PathBuf,
-    _guard: MutexGuard<'a, ()>,
+    /// Everything is taken back.
+    trial: bool,
+    kept: std::cell::Cell<bool>,
+    _guard: Option<MutexGuard<'a, ()>>,
 }
 
 impl Writing<'_> {
+    /// An empty database in memory, for a trial.
+    pub fn scratch(entities: &[Arc<Entity>]) -> Result<Writing<'static>, StoreError> {
+        let failed = StoreError::sqlite("make a database in memory");
+        let connection = Connection::open_in_memory().map_err(&failed)?;
+        connection.execute_batch("BEGIN").map_err(&failed)?;
+        connection.execute_batch(TABLES).map_err(&failed)?;
+        entities.iter().try_for_each(|entity| prepare_table(&connection, entity))?;
+        Ok(Writing { connection, wal: PathBuf::new(), trial: true, kept: Default::default(), _guard: None })
+    }
+
+    /// Keeps what a trial in it loads, for the trials that follow.
+    pub fn keep<T>(&self, run: impl FnOnce(&Self) -> T) -> T {
+        self.kept.set(true);
+        let done = run(self);
+        self.kept.set(false);
+        done
+    }
+
+    fn begin_statement(&self) -> &'static str {
+        if self.trial { "SAVEPOINT entrepot_load" } else { "BEGIN IMMEDIATE" }
+    }
+
+    fn back_statement(&self) -> &'static str {
+        if self.trial { "ROLLBACK TO entrepot_load" } else { "ROLLBACK" }
+    }
     /// The counts of a message that was loaded before a crash; the number of findings after them.
     pub fn already_loaded(&self, message: &str) -> Result<Option<(RowCounts, u64)>, StoreError> {
         self.connection
@@ -241,13 +289,45 @@ impl Writing<'_> {
             .execute_batch(&format!(
                 "CREATE TEMP TABLE IF NOT EXISTS entrepot_row (id INTEGER PRIMARY KEY);
                  INSERT OR REPLACE INTO temp.entrepot_row VALUES ({NO_ROW});
-                 BEGIN IMMEDIATE"
+                 {}",
+                self.begin_statement()
             ))
             .map_err(StoreError::sqlite("begin the load"))
     }
 
+    /// Begins rows that are loaded together or not at all.
+    pub fn begin_together(&self) -> Result<(), StoreError> {
+        self.together("SAVEPOINT entrepot_record", "begin a record")
+    }
+
+    /// Ends what `begin_together` began: keeps the rows, or takes them back.
+    pub fn end_together(&self, keep: bool) -> Result<(), StoreError> {
+        if !keep {
+            self.together("ROLLBACK TO entrepot_record", "take a record back")?;
+        }
+        self.together("RELEASE entrepot_record", "end a record")
+    }
+
+    fn together(&self, sql: &str, operation: &'static str) -> Result<(), StoreError> {
+        let done = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        done.map(|_| ()).map_err(StoreError::sqlite(operation))
+    }
+
+    /// Takes everything back that was loaded so far, and begins the load anew.
+    pub fn begin_again(&self) -> Result<(), StoreError> {
+        self.connection.execute_batch(self.back_statement()).map_err(StoreError::sqlite("take the load back"))?;
+        self.begin()
+    }
+
     /// Commits the load together with its message id.
     pub fn commit(&self, message: &str, execution: &str, counts: &RowCounts, findings: u64, now: Timestamp) -> Result<(), StoreError> {
+        if self.trial {
+            if self.kept.get() {
+                return self.connection.execute_batch("RELEASE entrepot_load").map_err(StoreError::sqlite("keep the load"));
+            }
+            self.roll_back();
+            return Ok(());
+        }
         let failed = StoreError::sqlite("commit the load");
         self.connection
             .execute(
@@ -278,7 +358,7 @@ impl Writing<'_> {
     /// Takes everything of the load back.
     pub fn roll_back(&self) {
         // Dropping the connection would do the same.
-        let _ = self.connection.execute_batch("ROLLBACK");
+        let _ = self.connection.execute_batch(self.back_statement());
         // What a large load has written to the log is worth nothing now. On a full disk its space is what the queue needs to say so.
         let _ = self.connection.busy_timeout(Duration::ZERO);
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -294,8 +374,22 @@ impl Writing<'_> {
             .map_err(StoreError::sqlite("take a number"))
     }
 
+    /// Gives the number taken last back: the row that it was taken for was refused.
+    pub fn give_back(&self, pattern: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE entrepot_sequence SET next = next - 1 WHERE pattern = ?1")
+            .and_then(|mut statement| statement.execute([pattern]))
+            .map(|_| ())
+            .map_err(StoreError::sqlite("give a number back"))
+    }
+
     /// Prepares the upsert of an entity. `columns` are positions of mapped fields; for each, whether a blank keeps what is there.
     pub fn upsert(&self, entity: &Entity, columns: &[(usize, bool)]) -> Result<Upsert<'_>, StoreError> {
+        self.rows(entity, columns, WriteMode::Upsert, false)
+    }
+
+    /// As `upsert`, for new rows only, or for existing ones only. `together`: rows of other tables are inserted between these.
+    pub fn rows(&self, entity: &Entity, columns: &[(usize, bool)], mode: WriteMode, together: bool) -> Result<Upsert<'_>, StoreError> {
         let failed = StoreError::sqlite("prepare the upsert");
         let name = |index: usize| quote(&entity.fields[index].name);
         let table = quote(&entity.table);
@@ -311,7 +405,9 @@ impl Writing<'_> {
                 (column, value)
             })
             .collect();
-        let action = if rest.is_empty() {
+        let number = |index: usize| columns.iter().position(|(column, _)| *column == index).map_or(0, |at| at + 1);
+        let same_key: Vec<String> = entity.key.iter().map(|index| format!("{} = ?{}", name(*index), number(*index))).collect();
+        let action = if rest.is_empty() || mode == WriteMode::Insert {
             "DO NOTHING".to_owned()
         } else {
             let set: Vec<String> = rest.iter().map(|(column, value)| format!("{column} = {value}")).collect();
@@ -319,8 +415,21 @@ impl Writing<'_> {
             let differs: Vec<String> = rest.iter().map(|(column, value)| format!("{table}.{column} IS NOT {value}")).collect();
             format!("DO UPDATE SET {} WHERE {}", set.join(", "), differs.join(" OR "))
         };
-        let sql =
-            format!("INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT ({}) {action}", names.join(", "), marks.join(", "), key.join(", "));
+        let sql = if mode == WriteMode::Update {
+            let value = |(index, keep): &(usize, bool)| {
+                let (column, number) = (name(*index), number(*index));
+                (column.clone(), if *keep { format!("coalesce(?{number}, {column})") } else { format!("?{number}") })
+            };
+            let rest: Vec<(String, String)> = columns.iter().filter(|(index, _)| !entity.key.contains(index)).map(value).collect();
+            let set: Vec<String> = rest.iter().map(|(column, value)| format!("{column} = {value}")).collect();
+            let differs: Vec<String> = rest.iter().map(|(column, value)| format!("{column} IS NOT {value}")).collect();
+            match rest.is_empty() {
+                true => format!("UPDATE {table} SET {0} = {0} WHERE 0 AND {1}", key[0], same_key.join(" AND ")),
+                false => format!("UPDATE {table} SET {} WHERE {} AND ({})", set.join(", "), same_key.join(" AND "), differs.join(" OR ")),
+            }
+        } else {
+            format!("INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT ({}) {action}", names.join(", "), marks.join(", "), key.join(", "))
+        };
         let without_rowid: bool = self
             .connection
             .query_row("SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'", [&entity.table], |row| row.get(0))
@@ -330,19 +439,38 @@ impl Writing<'_> {
                 operation: "prepare the upsert",
                 cause: Cause::Damaged(format!("the database has no table \"{}\"", entity.table)),
             })?;
-        let exists = without_rowid
-            .then(|| {
-                let key: Vec<String> = columns
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, (index, _))| entity.key.contains(index))
-                    .map(|(at, (index, _))| format!("{} = ?{}", name(*index), at + 1))
-                    .collect();
-                self.connection.prepare(&format!("SELECT 1 FROM {table} WHERE {}", key.join(" AND ")))
-            })
+        // The last rowid tells an insert from an update only where nothing else is inserted.
+        let exists = (without_rowid || together || mode == WriteMode::Update)
+            .then(|| self.connection.prepare(&format!("SELECT 1 FROM {table} WHERE {}", same_key.join(" AND "))))
             .transpose()
             .map_err(&failed)?;
-        Ok(Upsert { connection: &self.connection, statement: self.connection.prepare(&sql).map_err(&failed)?, exists, last: NO_ROW })
+        Ok(Upsert { connection: &self.connection, statement: self.connection.prepare(&sql).map_err(&failed)?, exists, mode, last: NO_ROW })
+    }
+
+    /// Prepares a look-up.
+    pub fn finder(&self, entity: &Entity, find: usize, take: usize) -> Result<Finder<'_>, StoreError> {
+        let (take, find) = (quote(&entity.fields[take].name), quote(&entity.fields[find].name));
+        let sql = format!("SELECT {take} FROM {} WHERE {find} = ?1 LIMIT 1", quote(&entity.table));
+        let statement = self.connection.prepare(&sql).map_err(StoreError::sqlite("prepare a look-up"))?;
+        Ok(Finder { statement, found: HashMap::new() })
+    }
+
+    /// Prepares the note of values that a document has; `number` tells one list from another.
+    pub fn seen(&self, number: usize) -> Result<Seen<'_>, StoreError> {
+        let failed = StoreError::sqlite("prepare a list of values");
+        let table = format!("temp.entrepot_seen_{number}");
+        let make =
+            format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} (value TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID");
+        self.connection.execute_batch(&make).map_err(&failed)?;
+        let add = self.connection.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES (?1, ?2)")).map_err(&failed)?;
+        let first = self.connection.prepare(&format!("SELECT row FROM {table} WHERE value = ?1")).map_err(&failed)?;
+        Ok(Seen { add, first })
+    }
+
+    /// Removes all rows of an entity, in the load's transaction.
+    pub fn truncate(&self, entity: &Entity) -> Result<(), StoreError> {
+        let sql = format!("DELETE FROM {}", quote(&entity.table));
+        self.connection.execute_batch(&sql).map_err(StoreError::sqlite("remove the entity's rows"))
     }
 
     /// Prepares the check that a referenced row exists.
@@ -350,6 +478,61 @@ impl Writing<'_> {
         let sql = format!("SELECT 1 FROM {} WHERE {} = ?1", quote(&entity.table), quote(&entity.fields[entity.key[0]].name));
         let statement = self.connection.prepare(&sql).map_err(StoreError::sqlite("prepare a reference"))?;
         Ok(Reference { statement, found: HashMap::new() })
+    }
+}
+
+/// A prepared look-up of a value by another, which remembers what it saw.
+pub struct Finder<'a> {
+    statement: rusqlite::Statement<'a>,
+    found: HashMap<String, Option<Stored>>,
+}
+
+impl Finder<'_> {
+    /// Rows were taken back: what was seen may be gone.
+    pub fn forget(&mut self) {
+        self.found.clear();
+    }
+
+    /// The value; `None` when no row is found, or it is blank there.
+    pub fn find(&mut self, key: Cell<'_>) -> Result<Option<Stored>, StoreError> {
+        let text = key.text();
+        if let Some(found) = self.found.get(&text) {
+            return Ok(found.clone());
+        }
+        let failed = StoreError::sqlite("look a value up");
+        let found = self
+            .statement
+            .query_row([key], |row| {
+                Ok(match row.get_ref(0)? {
+                    ValueRef::Integer(value) => Some(Stored::Integer(value)),
+                    ValueRef::Text(text) => Some(Stored::Text(String::from_utf8_lossy(text).into_owned())),
+                    _ => None,
+                })
+            })
+            .optional()
+            .map_err(failed)?
+            .flatten();
+        if self.found.len() < REFERENCES_MAX {
+            self.found.insert(text, found.clone());
+        }
+        Ok(found)
+    }
+}
+
+/// Values that were seen in the document: exact, in a temporary table that spills to disk.
+pub struct Seen<'a> {
+    add: rusqlite::Statement<'a>,
+    first: rusqlite::Statement<'a>,
+}
+
+impl Seen<'_> {
+    /// Notes a value; the row that had it before, when one did.
+    pub fn note(&mut self, value: &str, row: u64) -> Result<Option<u64>, StoreError> {
+        let failed = StoreError::sqlite("note a value");
+        if self.add.execute(params![value, row]).map_err(&failed)? == 1 {
+            return Ok(None);
+        }
+        self.first.query_row([value], |found| found.get(0)).map(Some).map_err(failed)
     }
 }
 
@@ -362,6 +545,26 @@ pub enum Cell<'a> {
     Integer(i64),
     /// TEXT; valid UTF-8 by construction.
     Text(&'a str),
+}
+
+impl Cell<'_> {
+    /// The value kept by itself.
+    pub fn stored(&self) -> Option<Stored> {
+        match self {
+            Cell::Null => None,
+            Cell::Integer(value) => Some(Stored::Integer(*value)),
+            Cell::Text(text) => Some(Stored::Text((*text).to_owned())),
+        }
+    }
+
+    /// As text, for messages.
+    pub fn text(&self) -> String {
+        match self {
+            Cell::Null => String::new(),
+            Cell::Integer(value) => value.to_string(),
+            Cell::Text(text) => (*text).to_owned(),
+        }
+    }
 }
 
 impl ToSql for Cell<'_> {
@@ -392,6 +595,10 @@ pub enum Loaded {
     Updated,
     /// It was so already.
     Unchanged,
+    /// Only new rows are taken, and its key exists.
+    Exists,
+    /// Only existing rows are taken, and its key does not exist.
+    Missing,
     /// The table does not take it, for this reason.
     Refused(String),
 }
@@ -401,6 +608,7 @@ pub struct Upsert<'a> {
     connection: &'a Connection,
     statement: rusqlite::Statement<'a>,
     exists: Option<rusqlite::Statement<'a>>,
+    mode: WriteMode,
     last: i64,
 }
 
@@ -416,7 +624,10 @@ impl Upsert<'_> {
             }
         };
         match self.statement.execute(rusqlite::params_from_iter(cells)) {
+            Ok(0) if self.mode == WriteMode::Insert => Ok(Loaded::Exists),
+            Ok(0) if existed == Some(false) && self.mode == WriteMode::Update => Ok(Loaded::Missing),
             Ok(0) => Ok(Loaded::Unchanged),
+            Ok(_) if self.mode == WriteMode::Update => Ok(Loaded::Updated),
             Ok(_) => {
                 // An insert sets the last rowid, an update leaves it. Tables without rowid were asked before.
                 let last = self.connection.last_insert_rowid();
@@ -459,6 +670,11 @@ impl Reference<'_> {
             self.found.insert(text, found);
         }
         Ok(found)
+    }
+
+    /// Rows were taken back: what was seen may be gone.
+    pub fn forget(&mut self) {
+        self.found.clear();
     }
 
     /// A row was added: what was missing may exist now.

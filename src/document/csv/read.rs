@@ -8,78 +8,22 @@
 //! record says so. A wholly empty line is no record. A byte order mark is no data; one of UTF-16 or UTF-8 wins over the stated encoding.
 
 use std::io::{self, Read};
-use std::ops::Range;
 
-use encoding_rs::{Decoder, Encoding, UTF_8};
-
+use crate::document::encoding::{BLOCK, Decoding};
+use crate::document::record::{Fault, Record};
 use crate::model::format::CsvFormat;
 
 /// A longer record is refused.
 pub const RECORD_SIZE_MAX: usize = 16 * 1024 * 1024;
 /// A record of more fields is refused.
 pub const FIELDS_MAX: usize = 4096;
-const BLOCK: usize = 128 * 1024;
-
-/// One record.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Record {
-    /// The line it begins on, from 1.
-    pub line: u64,
-    /// Its exact text, without the record end.
-    pub raw: Vec<u8>,
-    /// The values of its fields, one after the other.
-    text: Vec<u8>,
-    fields: Vec<(Range<usize>, bool)>,
-    /// What is wrong with it as a record.
-    pub fault: Option<Fault>,
-}
-
-/// What can be wrong with a record before its values are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// A qualifier is never closed.
-    Unterminated,
-    /// Bytes that are no text in the encoding.
-    Encoding,
-    /// Larger than [`RECORD_SIZE_MAX`].
-    Size,
-    /// More fields than [`FIELDS_MAX`].
-    Fields,
-}
-
-impl Record {
-    /// How many fields.
-    pub fn len(&self) -> usize {
-        self.fields.len()
-    }
-
-    /// Whether there is no field at all.
-    pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
-    }
-
-    /// The value of a field, and whether it was qualified. UTF-8, unless the record has the fault [`Fault::Encoding`].
-    pub fn field(&self, index: usize) -> Option<(&[u8], bool)> {
-        self.fields.get(index).map(|(range, qualified)| (&self.text[range.clone()], *qualified))
-    }
-
-    /// All values as text.
-    pub fn texts(&self) -> impl Iterator<Item = String> + '_ {
-        (0..self.len()).filter_map(|index| self.field(index)).map(|(bytes, _)| String::from_utf8_lossy(bytes).into_owned())
-    }
-
-    fn clear(&mut self, line: u64) {
-        self.line = line;
-        self.raw.clear();
-        self.text.clear();
-        self.fields.clear();
-        self.fault = None;
-    }
-}
 
 /// Reads records from a byte stream.
 pub struct Reader<R> {
     source: Decoding<R>,
+    /// The fields of the record at hand: their bytes, and where each ends.
+    values: Vec<u8>,
+    ends: Vec<(usize, bool)>,
     buffer: Vec<u8>,
     start: usize,
     end_of_input: bool,
@@ -96,6 +40,8 @@ impl<R: Read> Reader<R> {
         let byte = |c: Option<char>| c.and_then(|c| u8::try_from(c).ok()).filter(u8::is_ascii);
         Reader {
             source: Decoding::new(source, format.encoding),
+            values: Vec::new(),
+            ends: Vec::new(),
             buffer: Vec::with_capacity(2 * BLOCK),
             start: 0,
             end_of_input: false,
@@ -105,6 +51,11 @@ impl<R: Read> Reader<R> {
             qualifier: byte(format.qualifier),
             escape: byte(format.escape),
         }
+    }
+
+    /// The encoding that the document has; before its first byte is read, that of the configuration.
+    pub fn encoding(&self) -> &'static encoding_rs::Encoding {
+        self.source.encoding()
     }
 
     /// The next record into `record`; `false` at the end. Errors are the source's.
@@ -122,16 +73,15 @@ impl<R: Read> Reader<R> {
 
     /// Splits the record at `start`, reading on while its end is not in the buffer. `false` when it was an empty line.
     fn record(&mut self, record: &mut Record) -> io::Result<bool> {
-        let mut known = 0;
-        let (length, consumed) = loop {
-            match self.scan(record, known) {
-                Scan::Whole { length, consumed } => break (length, consumed),
+        let (mut known, mut values, mut ends) = (0, std::mem::take(&mut self.values), std::mem::take(&mut self.ends));
+        let (length, consumed, fault) = loop {
+            match self.scan(&mut values, &mut ends, known) {
+                Scan::Whole { length, consumed, fault } => break (length, consumed, fault),
                 Scan::More if self.buffer.len() - self.start > RECORD_SIZE_MAX => {
                     let consumed = self.skip_line()?;
-                    record.fault = Some(Fault::Size);
-                    record.fields.clear();
-                    record.text.clear();
-                    break (0, consumed);
+                    values.clear();
+                    ends.clear();
+                    break (0, consumed, Some(Fault::Size));
                 }
                 Scan::More => {
                     known = self.buffer.len() - self.start;
@@ -141,12 +91,12 @@ impl<R: Read> Reader<R> {
         };
         let whole = &self.buffer[self.start..self.start + consumed];
         self.line += lines(whole);
-        record.raw.extend_from_slice(&self.buffer[self.start..self.start + length]);
+        record.raw.extend_from_slice(&whole[..length]);
         self.start += consumed;
-        let empty_line = length == 0 && record.fault.is_none();
-        if record.fault.is_none() && std::str::from_utf8(&record.raw).is_err() {
-            record.fault = Some(Fault::Encoding);
-        }
+        let empty_line = length == 0 && fault.is_none();
+        record.take_bytes(&mut values, &ends);
+        record.fault = fault.or(record.fault.take());
+        (self.values, self.ends) = (values, ends);
         Ok(!empty_line)
     }
 
@@ -165,20 +115,19 @@ impl<R: Read> Reader<R> {
     }
 
     /// Looks for a whole record in the buffer. `known` bytes were looked at before without success: only a hint that more is needed.
-    fn scan(&self, record: &mut Record, known: usize) -> Scan {
-        record.text.clear();
-        record.fields.clear();
-        record.fault = None;
+    fn scan(&self, values: &mut Vec<u8>, ends: &mut Vec<(usize, bool)>, known: usize) -> Scan {
+        values.clear();
+        ends.clear();
+        let mut fault = None;
         let bytes = &self.buffer[self.start..];
         if bytes.len() == known && !self.end_of_input {
             return Scan::More;
         }
         let mut at = 0;
         loop {
-            if record.fields.len() == FIELDS_MAX {
-                record.fault = Some(Fault::Fields);
+            if ends.len() == FIELDS_MAX {
+                fault = Some(Fault::Fields);
             }
-            let begin = record.text.len();
             let mut qualified = false;
             if let Some(qualifier) = self.qualifier.filter(|qualifier| bytes.get(at) == Some(qualifier)) {
                 qualified = true;
@@ -193,23 +142,22 @@ impl<R: Read> Reader<R> {
                         if !self.end_of_input {
                             return Scan::More;
                         }
-                        record.text.extend_from_slice(rest);
-                        record.fields.push((begin..record.text.len(), true));
-                        record.fault = Some(Fault::Unterminated);
-                        return Scan::Whole { length: bytes.len(), consumed: bytes.len() };
+                        values.extend_from_slice(rest);
+                        ends.push((values.len(), true));
+                        return Scan::Whole { length: bytes.len(), consumed: bytes.len(), fault: Some(Fault::Unterminated) };
                     };
-                    record.text.extend_from_slice(&rest[..offset]);
+                    values.extend_from_slice(&rest[..offset]);
                     at += offset;
                     let escaped = self.escape == Some(bytes[at]) && self.escape != Some(qualifier);
                     match bytes.get(at + 1) {
                         None if !self.end_of_input => return Scan::More,
                         Some(next) if escaped || *next == qualifier => {
                             // An escape stands for what follows it; a doubled qualifier for one.
-                            record.text.push(*next);
+                            values.push(*next);
                             at += 2;
                         }
                         _ if escaped => {
-                            record.text.push(bytes[at]);
+                            values.push(bytes[at]);
                             at += 1;
                         }
                         _ => {
@@ -220,14 +168,14 @@ impl<R: Read> Reader<R> {
                 }
             }
             let Some((offset, stop)) = self.find_stop(&bytes[at..]) else { return Scan::More };
-            record.text.extend_from_slice(&bytes[at..at + offset]);
+            values.extend_from_slice(&bytes[at..at + offset]);
             at += offset;
-            if record.fault != Some(Fault::Fields) {
-                record.fields.push((begin..record.text.len(), qualified));
+            if fault.is_none() {
+                ends.push((values.len(), qualified));
             }
             match stop {
                 Stop::Delimiter => at += self.delimiter.len(),
-                Stop::End(length) => return Scan::Whole { length: at, consumed: at + length },
+                Stop::End(length) => return Scan::Whole { length: at, consumed: at + length, fault },
             }
         }
     }
@@ -293,119 +241,13 @@ fn lines(bytes: &[u8]) -> u64 {
 }
 
 enum Scan {
-    Whole { length: usize, consumed: usize },
+    Whole { length: usize, consumed: usize, fault: Option<Fault> },
     More,
 }
 
 enum Stop {
     Delimiter,
     End(usize),
-}
-
-/// Bytes of any encoding to UTF-8. UTF-8 itself passes as it is and is checked record by record.
-struct Decoding<R> {
-    source: R,
-    encoding: &'static Encoding,
-    decoder: Option<Decoder>,
-    begun: bool,
-    pending: Vec<u8>,
-}
-
-/// What a decoder puts in place of bytes it can not read: text that no valid UTF-8 check accepts, so that the record is refused.
-const UNDECODABLE: u8 = 0xFF;
-
-impl<R: Read> Decoding<R> {
-    fn new(source: R, encoding: &'static Encoding) -> Self {
-        Decoding { source, encoding, decoder: None, begun: false, pending: Vec::new() }
-    }
-
-    /// Appends more text; `false` at the end of the input.
-    fn read_into(&mut self, text: &mut Vec<u8>) -> io::Result<bool> {
-        if !self.begun {
-            self.begin()?;
-        }
-        let mut block = std::mem::take(&mut self.pending);
-        if block.is_empty() {
-            block.resize(BLOCK, 0);
-            let count = read_some(&mut self.source, &mut block)?;
-            block.truncate(count);
-        }
-        let last = block.is_empty();
-        let Some(decoder) = &mut self.decoder else {
-            text.extend_from_slice(&block);
-            return Ok(!last);
-        };
-        let mut input = block.as_slice();
-        let mut output = vec![0u8; BLOCK];
-        loop {
-            let (result, read, written) = decoder.decode_to_utf8_without_replacement(input, &mut output, last);
-            text.extend_from_slice(&output[..written]);
-            input = &input[read..];
-            match result {
-                encoding_rs::DecoderResult::InputEmpty => return Ok(!last),
-                encoding_rs::DecoderResult::OutputFull => {}
-                encoding_rs::DecoderResult::Malformed(..) => text.push(UNDECODABLE),
-            }
-        }
-    }
-
-    /// Looks at the first bytes: a byte order mark wins over the stated encoding.
-    fn begin(&mut self) -> io::Result<()> {
-        self.begun = true;
-        let mut first = vec![0u8; BLOCK];
-        let mut count = 0;
-        while count < 3 {
-            match read_some(&mut self.source, &mut first[count..])? {
-                0 => break,
-                more => count += more,
-            }
-        }
-        first.truncate(count);
-        let encoding = match Encoding::for_bom(&first) {
-            Some((encoding, length)) => {
-                first.drain(..length);
-                encoding
-            }
-            None => self.encoding,
-        };
-        if encoding != UTF_8 {
-            self.decoder = Some(encoding.new_decoder_without_bom_handling());
-        }
-        self.pending = first;
-        Ok(())
-    }
-}
-
-fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match source.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    }
-}
-
-/// Encodes text for a document; `Err` is the first character that the encoding does not have.
-pub fn encode(text: &str, encoding: &'static Encoding, into: &mut Vec<u8>) -> Result<(), char> {
-    if encoding == UTF_8 {
-        into.extend_from_slice(text.as_bytes());
-        return Ok(());
-    }
-    if encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE {
-        let little = encoding == encoding_rs::UTF_16LE;
-        into.extend(text.encode_utf16().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }));
-        return Ok(());
-    }
-    let mut encoder = encoding.new_encoder();
-    let mut output = vec![0u8; text.len() * 4 + 16];
-    let (result, _, written) = encoder.encode_from_utf8_without_replacement(text, &mut output, true);
-    match result {
-        encoding_rs::EncoderResult::Unmappable(character) => Err(character),
-        _ => {
-            into.extend_from_slice(&output[..written]);
-            Ok(())
-        }
-    }
 }
 
 #[cfg(test)]
@@ -438,7 +280,7 @@ mod tests {
     fn texts(bytes: &[u8], format: &CsvFormat) -> Vec<Vec<String>> {
         let records = all(bytes, format, 1);
         assert_eq!(records, all(bytes, format, usize::MAX), "the size of pieces makes no difference");
-        records.iter().map(|record| record.texts().collect()).collect()
+        records.iter().map(|record| record.texts().map(str::to_owned).collect()).collect()
     }
 
     #[test]
@@ -492,11 +334,11 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_a_fault_of_their_record_alone() {
         let records = all(b"good\nb\xE9d\ngood\n", &CsvFormat::default(), 4);
-        assert_eq!(records.iter().map(|record| record.fault).collect::<Vec<_>>(), [None, Some(Fault::Encoding), None]);
+        assert_eq!(records.iter().map(|record| record.fault.clone()).collect::<Vec<_>>(), [None, Some(Fault::Encoding), None]);
         let utf16 = CsvFormat { encoding: encoding_rs::UTF_16LE, ..Default::default() };
         let mut bytes: Vec<u8> = "ok\nb".encode_utf16().flat_map(u16::to_le_bytes).collect();
         bytes.extend([0x00, 0xD8, b'x', 0, b'\n', 0]);
-        assert_eq!(all(&bytes, &utf16, 3).iter().map(|record| record.fault).collect::<Vec<_>>(), [None, Some(Fault::Encoding)]);
+        assert_eq!(all(&bytes, &utf16, 3).iter().map(|record| record.fault.clone()).collect::<Vec<_>>(), [None, Some(Fault::Encoding)]);
     }
 
     #[test]
@@ -519,7 +361,7 @@ mod tests {
             let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
             records.iter().for_each(|record| writer.write_record(record).unwrap());
             let bytes = writer.into_inner().unwrap();
-            let ours: Vec<Vec<String>> = all(&bytes, &CsvFormat::default(), piece).iter().map(|record| record.texts().collect()).collect();
+            let ours: Vec<Vec<String>> = all(&bytes, &CsvFormat::default(), piece).iter().map(|record| record.texts().map(str::to_owned).collect()).collect();
             prop_assert_eq!(ours, records);
         }
 

@@ -2,21 +2,13 @@
 
 use crate::model::format::CsvFormat;
 
-use super::read::encode;
+use crate::document::encoding::{encode, mark};
+use crate::document::write::Unwritable;
 
 /// Appends records of one dialect to a buffer, in the dialect's encoding.
 pub struct Writer {
     format: CsvFormat,
     line: String,
-}
-
-/// A value that the encoding cannot say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmappable {
-    /// The character.
-    pub character: char,
-    /// The encoding's name.
-    pub encoding: &'static str,
 }
 
 impl Writer {
@@ -27,15 +19,11 @@ impl Writer {
 
     /// What a document begins with: a byte order mark for UTF-16, nothing for others.
     pub fn begin(&self, into: &mut Vec<u8>) {
-        if self.format.encoding == encoding_rs::UTF_16LE {
-            into.extend([0xFF, 0xFE]);
-        } else if self.format.encoding == encoding_rs::UTF_16BE {
-            into.extend([0xFE, 0xFF]);
-        }
+        mark(self.format.encoding, into);
     }
 
     /// Appends a record; `None` is no value.
-    pub fn record<'a>(&mut self, values: impl IntoIterator<Item = Option<&'a str>>, into: &mut Vec<u8>) -> Result<(), Unmappable> {
+    pub fn record<'a>(&mut self, values: impl IntoIterator<Item = Option<&'a str>>, into: &mut Vec<u8>) -> Result<(), Unwritable> {
         self.line.clear();
         let mut first = true;
         for value in values {
@@ -55,7 +43,8 @@ impl Writer {
             self.line.extend([qualifier, qualifier]);
         }
         self.line.push_str(self.format.record_end.as_deref().unwrap_or("\r\n"));
-        encode(&self.line, self.format.encoding, into).map_err(|character| Unmappable { character, encoding: self.format.encoding.name() })
+        encode(&self.line, self.format.encoding, into)
+            .map_err(|character| Unwritable::Character { character, encoding: self.format.encoding.name() })
     }
 }
 
@@ -89,8 +78,9 @@ fn push_value(format: &CsvFormat, line: &mut String, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read::{Reader, Record};
+    use super::super::read::Reader;
     use super::*;
+    use crate::document::record::Record;
     use proptest::prelude::*;
 
     proptest! {
@@ -114,7 +104,7 @@ mod tests {
             let (mut record, mut read) = (Record::default(), Vec::new());
             while reader.next_into(&mut record).unwrap() {
                 let fields = (0..record.len()).map(|index| record.field(index).unwrap());
-                read.push(fields.map(|(text, qualified)| (qualified || text != b"NULL").then(|| String::from_utf8(text.to_vec()).unwrap())).collect::<Vec<_>>());
+                read.push(fields.map(|(text, qualified)| (qualified || text != "NULL").then(|| text.to_owned())).collect::<Vec<_>>());
             }
             prop_assert_eq!(read, records);
         }
@@ -125,6 +115,7 @@ mod tests {
         let format = CsvFormat { encoding: encoding_rs::WINDOWS_1252, ..Default::default() };
         let mut bytes = Vec::new();
         assert!(Writer::new(&format).record([Some("é€")], &mut bytes).is_ok());
-        assert_eq!(Writer::new(&format).record([Some("日")], &mut bytes).unwrap_err().character, '日');
+        let error = Writer::new(&format).record([Some("日")], &mut bytes).unwrap_err();
+        assert!(matches!(error, Unwritable::Character { character: '日', .. }));
     }
 }

@@ -141,40 +141,28 @@ pub fn header(project: &Project) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::entity::{Entity, Field, FieldKind};
+    use crate::model::entity::{Entity, Field};
     use crate::model::format::{CsvFormat, Format};
     use crate::model::project::Direction;
     use std::sync::Arc;
 
     fn project(names: &[&str]) -> Project {
-        let field = Field {
-            name: "NAME".into(),
-            kind: FieldKind::String { length: None },
-            required: false,
-            references: None,
-            minimum: None,
-            maximum: None,
-        };
+        let field = Field { name: "NAME".into(), ..Field::default() };
         let entities = names
             .iter()
             .map(|name| ProjectEntity {
                 entity: Arc::new(Entity {
                     name: (*name).into(),
-                    aliases: vec![],
                     database: "entities".into(),
                     table: "t".into(),
                     key: vec![0],
                     fields: vec![field.clone()],
+                    ..Entity::default()
                 }),
-                format: Format::Csv(CsvFormat::default()),
-                format_stated: true,
-                mapping: vec![],
-                mapping_stated: false,
-                unit: 1,
+                fields: vec![0],
                 level: 2,
                 sequence: 3,
-                filter: vec![],
-                fields: vec![0],
+                ..ProjectEntity::new(Arc::default(), Format::Csv(CsvFormat::default()))
             })
             .collect();
         Project { name: "Terms & <more>".into(), direction: Direction::Export, entities }

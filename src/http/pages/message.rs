@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Failed, encode, notice, page};
 use crate::appliance::Appliance;
-use crate::document::csv::read::{Reader, Record};
+use crate::document::csv::read::Reader;
+use crate::document::record::Record;
 use crate::http::operator::{self, stored};
 use crate::http::pages::session::Visitor;
 use crate::http::{Answer, Call};
@@ -166,7 +167,8 @@ fn rows(appliance: &Appliance, message: &Message, found: &[(u64, Finding)]) -> H
     };
     // Findings are a help for people: without its row a finding still says what is wrong and where.
     let Ok((file, _)) = appliance.store.spool().open_refused(file) else { return rows };
-    let Format::Csv(format) = &of.format;
+    // Beside findings of other formats their records are not shown yet: the file of refused rows has them.
+    let Format::Csv(format) = &of.format else { return rows };
     // It was written without what was passed over.
     let format = CsvFormat { skip_first: 0, skip_last: 0, ..format.clone() };
     let mut reader = Reader::new(std::io::BufReader::new(file), &format);
@@ -176,7 +178,7 @@ fn rows(appliance: &Appliance, message: &Message, found: &[(u64, Finding)]) -> H
         if !matches!(reader.next_into(&mut record), Ok(true)) {
             return rows;
         }
-        let mut names: Vec<String> = record.texts().collect();
+        let mut names: Vec<String> = record.texts().map(str::to_owned).collect();
         names.truncate(names.len().saturating_sub(2));
         columns = Arc::new(names);
     }
@@ -185,7 +187,7 @@ fn rows(appliance: &Appliance, message: &Message, found: &[(u64, Finding)]) -> H
         if !matches!(reader.next_into(&mut record), Ok(true)) {
             break;
         }
-        let mut values: Vec<String> = record.texts().collect();
+        let mut values: Vec<String> = record.texts().map(str::to_owned).collect();
         let Some(line) = values.len().checked_sub(2).and_then(|at| values[at].parse::<u64>().ok()) else { continue };
         if wanted.contains(&line) {
             values.truncate(values.len() - 2);

@@ -3,7 +3,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Database;
 use crate::model::entity::{Field, FieldKind};
-use crate::model::mapping::{Mapping, Source};
+use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, JsonFormat, XmlFormat, XmlStyle};
+use crate::model::mapping::{Conversion, LookUp, Mapping, Source, Test, When};
+use crate::model::project::WriteMode;
 use crate::store::entities::Entities;
 
 struct Memory {
@@ -27,7 +29,7 @@ impl Sink for Memory {
 }
 
 fn field(name: &str, kind: FieldKind) -> Field {
-    Field { name: name.into(), kind, required: false, references: None, minimum: None, maximum: None }
+    Field { name: name.into(), kind, ..Field::default() }
 }
 
 struct Scene {
@@ -51,29 +53,18 @@ fn scene(format: CsvFormat) -> Scene {
     fields[3].references = Some("Groups".into());
     let entity = Arc::new(Entity {
         name: "Groups".into(),
-        aliases: vec![],
         database: "entities".into(),
         table: "groups".into(),
         key: vec![0],
         fields,
+        ..Entity::default()
     });
     let mapping = ["Group", "Name", "Amount", "Above"]
         .iter()
         .enumerate()
         .map(|(at, name)| Mapping::plain(Source::Column(name.to_string()), at))
         .collect();
-    let project_entity = ProjectEntity {
-        entity: entity.clone(),
-        format: Format::Csv(format),
-        format_stated: true,
-        mapping,
-        mapping_stated: true,
-        unit: 1,
-        level: 1,
-        sequence: 1,
-        filter: vec![],
-        fields: vec![],
-    };
+    let project_entity = ProjectEntity { mapping, ..ProjectEntity::new(entity.clone(), Format::Csv(format)) };
     Scene { _dir: dir, entities: Entities::new(&[database]), all: vec![entity], project_entity, loads: 0.into() }
 }
 
@@ -86,6 +77,7 @@ impl Scene {
             project_entity: &self.project_entity,
             entities: &self.all,
             database: &database,
+            company: Some("USMF"),
             message: &message,
             execution: "e",
             now: Timestamp(1),
@@ -174,11 +166,10 @@ fn a_document_without_a_mapped_column_is_refused_as_a_whole_and_told_what_it_has
 fn nulls_defaults_conversions_sequences_and_kept_values_do_what_the_mapping_says() {
     let mut scene = scene(CsvFormat { nulls: vec!["NULL".into()], skip_first: 1, skip_last: 1, ..Default::default() });
     let mapping = &mut scene.project_entity.mapping;
-    mapping[0].trim = true;
-    mapping[0].upper = true;
-    mapping[1].values = vec![("r".into(), "Retail".into()), ("*".into(), "Other".into())];
+    mapping[0].conversions = vec![Conversion::Trim, Conversion::Upper];
+    mapping[1].conversions = vec![Conversion::Values(vec![("r".into(), "Retail".into()), ("*".into(), "Other".into())])];
     mapping[2].ignore_blank = true;
-    mapping[3] = Mapping::plain(Source::NumberSequence { pattern: "CG-###".into(), when_blank: true }, 0);
+    mapping[3] = Mapping { when: When::Blank, ..Mapping::plain(Source::NumberSequence { pattern: "CG-###".into() }, 0) };
     let (report, sink) = scene.import(b"title\nGroup,Name,Amount\n a ,r,5\nNULL,zzz,\n\"NULL\",r,1\ntotal 3\n");
     assert_eq!(report.counts, counts(3, 3, 0, 0, 0), "{:?}", sink.findings);
     assert_eq!(scene.rows(), ["A|Retail|5.00", "CG-001|Other", "NULL|Retail|1.00"]);
@@ -209,6 +200,7 @@ fn a_payload_that_fails_half_way_or_a_stop_loads_nothing() {
             project_entity: &scene.project_entity,
             entities: &scene.all,
             database: &database,
+            company: Some("USMF"),
             message: "m",
             execution: "e",
             now: Timestamp(1),
@@ -236,6 +228,370 @@ fn a_table_of_another_shape_is_refused_and_a_new_field_is_added() {
     assert!(changed(&|entity| entity.fields.push(field("MORE", FieldKind::Integer))).is_ok());
     scene.loads = 5.into();
     assert_eq!(scene.import(b"Group,Name,Amount,Above\n1,x,1,\n").0.counts, counts(1, 0, 0, 1, 0));
+}
+
+#[test]
+fn conditions_companies_joined_columns_and_look_ups_fill_fields() {
+    let mut scene = scene(CsvFormat::default());
+    scene.import(b"Group,Name,Amount,Above\n10,Retail,1,\n");
+    let column = |name: &str| Source::Column(name.into());
+    let holds = |test| When::Holds(column("Kind"), test);
+    let of = |field: usize, source| Mapping::plain(source, field);
+    scene.project_entity.mapping = vec![
+        of(0, Source::Concatenate { parts: vec![column("Kind"), column("No")], with: "-".into() }),
+        Mapping { when: holds(Test::Equals(vec!["A".into()])), ..of(1, Source::Value("is A".into())) },
+        Mapping { when: holds(Test::Not(vec!["A".into()])), ..of(1, Source::Company) },
+        Mapping { when: When::Blank, ..of(2, Source::Value("7".into())) },
+        Mapping {
+            look_up: Some(LookUp { entity: "Groups".into(), find: "NAME".into(), take: "ID".into() }),
+            conversions: vec![Conversion::Trim],
+            ..of(3, column("Above name"))
+        },
+    ];
+    let (report, sink) = scene.import(b"Kind,No,ABOVE_NAME\nA,1, Retail\nB,2,\nC,3,Nobody\n");
+    assert_eq!(report.counts, counts(3, 2, 0, 0, 1), "{:?}", sink.findings);
+    let finding = &sink.findings[0];
+    assert_eq!((finding.rule, finding.row, finding.column.as_str(), finding.value.as_str()), (Rule::Reference, 3, "Above name", "Nobody"));
+    assert_eq!(scene.rows(), ["10|Retail|1.00", "A-1|is A|7.00|10", "B-2|USMF|7.00"]);
+}
+
+#[test]
+fn rows_may_be_only_new_ones_only_existing_ones_or_all_there_are() {
+    let mut scene = scene(CsvFormat::default());
+    scene.import(b"Group,Name,Amount,Above\n10,Retail,1,\n20,x,1,\n");
+    let document = b"Group,Name,Amount,Above\n10,Changed,1,\n30,New,1,\n20,x,1,\n";
+    scene.project_entity.write = WriteMode::Insert;
+    let (report, sink) = scene.import(document);
+    assert_eq!(report.counts, counts(3, 1, 0, 0, 2));
+    assert_eq!(sink.findings.iter().map(|finding| (finding.rule, finding.row)).collect::<Vec<_>>(), [(Rule::Exists, 1), (Rule::Exists, 3)]);
+    scene.project_entity.write = WriteMode::Update;
+    let (report, sink) = scene.import(b"Group,Name,Amount,Above\n10,Changed,1,\n40,New,1,\n20,x,1,\n");
+    assert_eq!(report.counts, counts(3, 0, 1, 1, 1));
+    assert_eq!((sink.findings[0].rule, sink.findings[0].row, sink.findings[0].value.as_str()), (Rule::Missing, 2, "40"));
+    assert_eq!(scene.rows(), ["10|Changed|1.00", "20|x|1.00", "30|New|1.00"]);
+    scene.project_entity.write = WriteMode::Upsert;
+    scene.project_entity.truncate = true;
+    assert_eq!(scene.import(b"Group,Name,Amount,Above\n10,Only,1,\n").0.counts, counts(1, 1, 0, 0, 0));
+    assert_eq!(scene.rows(), ["10|Only|1.00"]);
+    let (report, _) = scene.import(b"Group;Name\n");
+    assert!(report.document_refused);
+    assert_eq!(scene.rows(), ["10|Only|1.00"], "a document that is refused removes nothing");
+}
+
+#[test]
+fn rules_between_rows_and_between_fields_are_held() {
+    let mut scene = scene(CsvFormat::default());
+    let mut entity = (*scene.all[0]).clone();
+    entity.fields[0].pattern = Some(crate::model::entity::Pattern::new("[A-Z][0-9]+").unwrap());
+    entity.fields[1].unique = true;
+    let rule = crate::document::mapping::check::parse(&entity, "AMOUNT >= 0 or NAME is not blank").unwrap();
+    entity.checks = vec![crate::model::check::Check { rule, message: "credit needs a name".into() }];
+    scene.all = vec![Arc::new(entity)];
+    scene.project_entity.entity = scene.all[0].clone();
+    scene.project_entity.refuse_duplicates = true;
+    let (report, sink) =
+        scene.import(b"Group,Name,Amount,Above\nA1,x,1,\nA2,x,1,\nA1,y,1,\nb3,z,1,\nA4,,-1,\nA5,,1,\nA6,,1,\nA7,1.01E+12,1,\n");
+    let found: Vec<_> = sink.findings.iter().map(|finding| (finding.row, finding.rule, finding.field.as_str())).collect();
+    let expected = [
+        (2, Rule::Unique, "NAME"),
+        (3, Rule::Unique, "ID"),
+        (4, Rule::Pattern, "ID"),
+        (5, Rule::Check, ""),
+        (8, Rule::Spreadsheet, "NAME"),
+    ];
+    assert_eq!(found, expected, "{:?}", sink.findings);
+    assert_eq!(report.counts, counts(8, 3, 0, 0, 5));
+    assert_eq!(sink.findings[0].message, "row 1 of the document has it too");
+    assert_eq!(sink.findings[3].message, "credit needs a name");
+}
+
+#[test]
+fn a_row_that_is_refused_leaves_no_number_of_its_sequence_out() {
+    let mut scene = scene(CsvFormat::default());
+    scene.project_entity.mapping[0] = Mapping::plain(Source::NumberSequence { pattern: "G-###".into() }, 0);
+    let (report, _) = scene.import(b"Name,Amount,Above\na,1,\nb,x,\nc,1,nobody\nd,1,\n");
+    assert_eq!(report.counts, counts(4, 2, 0, 0, 2));
+    assert_eq!(scene.rows(), ["G-001|a|1.00", "G-002|d|1.00"]);
+}
+
+#[test]
+fn nested_records_are_loaded_with_the_one_they_belong_to_or_not_at_all() {
+    let mut scene = scene(CsvFormat::default());
+    let entity = Arc::new(Entity {
+        name: "Lines".into(),
+        database: "entities".into(),
+        table: "lines".into(),
+        key: vec![0, 1],
+        fields: vec![
+            Field { references: Some("Groups".into()), ..field("GROUP", FieldKind::String { length: None }) },
+            field("NO", FieldKind::Integer),
+            field("PRICE", FieldKind::Decimal { precision: 9, scale: 2 }),
+        ],
+        ..Entity::default()
+    });
+    scene.all.push(entity.clone());
+    let lines = |record: &str, format: &Format| crate::model::project::NestedEntity {
+        record: path(record).unwrap(),
+        project_entity: ProjectEntity {
+            mapping: vec![
+                Mapping::plain(Source::Parent(0), 0),
+                Mapping::plain(Source::Column("No".into()), 1),
+                Mapping::plain(Source::Column("Price".into()), 2),
+            ],
+            ..ProjectEntity::new(entity.clone(), format.clone())
+        },
+    };
+    let json = Format::Json(JsonFormat::default());
+    scene.project_entity.format = json.clone();
+    scene.project_entity.nested = vec![lines("lines", &json)];
+    let document = b"[{\"Group\":\"1\",\"Name\":\"a\",\"lines\":[{\"No\":1,\"Price\":1.5},{\"No\":2,\"Price\":\"2\"}]},
+{\"Group\":\"2\",\"Name\":\"b\",\"lines\":[{\"No\":1,\"Price\":1},\n{\"No\":2,\"Price\":\"x\"}]},
+{\"Group\":\"3\",\"Above\":\"99\",\"lines\":[{\"No\":1}]},
+{\"Group\":\"4\"}]";
+    let (report, sink) = scene.import(document);
+    assert_eq!(report.counts, counts(9, 4, 0, 0, 5), "{:?}", sink.findings);
+    let found: Vec<_> = sink.findings.iter().map(|one| (one.entity.as_str(), one.line, one.row, one.column.as_str(), one.rule)).collect();
+    assert_eq!(found, [("Lines", 3, 2, "Price", Rule::Type), ("Groups", 4, 3, "Above", Rule::Reference)]);
+    let loaded = |scene: &Scene| {
+        let connection = scene.entities.reader("entities").unwrap().unwrap();
+        let mut statement = connection.prepare("SELECT \"GROUP\" || '-' || NO || ' ' || PRICE FROM lines ORDER BY 1").unwrap();
+        statement.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    assert_eq!(loaded(&scene), ["1-1 1.50", "1-2 2.00"]);
+    let mended = String::from_utf8(sink.refused)
+        .unwrap()
+        .replace("\"x\"", "3")
+        .replace("\"99\"", "\"1\"")
+        .replace("{\"No\":1}]", "{\"No\":1,\"Price\":0}]");
+    let (report, sink) = scene.import(mended.as_bytes());
+    assert_eq!(report.counts, counts(5, 5, 0, 0, 0), "{:?}", sink.findings);
+    assert_eq!(loaded(&scene), ["1-1 1.50", "1-2 2.00", "2-1 1.00", "2-2 3.00", "3-1 0.00"]);
+    let (report, _) = scene.import(document);
+    assert_eq!((report.counts.unchanged, report.counts.updated, report.counts.inserted), (4, 0, 0), "{:?}", report.counts);
+
+    let xml = Format::Xml(XmlFormat::default());
+    scene.project_entity.format = xml.clone();
+    scene.project_entity.nested = vec![lines("Lines/Line", &xml)];
+    let document = b"<D><G><Group>5</Group><Lines><Line><No>1</No><Price>9</Price></Line><Line><No>2</No></Line></Lines></G></D>";
+    assert_eq!(scene.import(document).0.counts, counts(3, 3, 0, 0, 0));
+}
+
+fn nested(format: Format) -> Scene {
+    let mut scene = scene(CsvFormat::default());
+    scene.project_entity.format = format;
+    scene
+}
+
+fn path(text: &str) -> Option<crate::model::path::Path> {
+    Some(crate::model::path::Path::parse(text).unwrap())
+}
+
+/// A document with one fault; what the finding says; what mends the refused rows.
+#[test]
+fn in_every_format_of_text_the_refused_rows_come_back_and_mended_complete_the_load() {
+    let attribute = XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() };
+    let latin = encoding_rs::WINDOWS_1252;
+    let table: Vec<(Format, Vec<u8>, (u64, u64, &str, Rule), (&str, &str))> = vec![
+        (
+            Format::Xml(XmlFormat::default()),
+            b"<?xml version=\"1.0\"?>\n<Document>\n<G><Group>1</Group><Name>A &amp; B</Name><Amount>1.5</Amount></G>\n<!-- x -->\n<G>\n<GROUP>2</GROUP><Name><![CDATA[<C>]]></Name><Amount>1,5</Amount></G>\n</Document>\n".to_vec(),
+            (5, 2, "Amount", Rule::Type),
+            ("1,5", "1.5"),
+        ),
+        (
+            Format::Xml(attribute),
+            b"<Document lang='nl'>\n<G Group='1' Name='x' Amount='1'/><G Group='2' Name='&#xe9;--' Amount='much' />\n</Document>".to_vec(),
+            (2, 2, "Amount", Rule::Type),
+            ("much", "3"),
+        ),
+        (
+            Format::Json(JsonFormat::default()),
+            "[{\"group\":1,\"Name\":\"a\\u00e9\",\"Amount\":1.50,\"Above\":null},\n {\"group\":\"2\",\"Name\":\"b\",\"Amount\":\"1,5\"}]".into(),
+            (2, 2, "Amount", Rule::Type),
+            ("1,5", "1.5"),
+        ),
+        (
+            Format::Json(JsonFormat { record: path("data/groups"), ..JsonFormat::default() }),
+            b"{\"count\":2,\"data\":{\"page\":1,\"groups\":[{\"Group\":\"1\",\"Amount\":1},\n{\"Group\":\"2\",\"Amount\":true}]}}".to_vec(),
+            (2, 2, "Amount", Rule::Type),
+            (":true", ":2"),
+        ),
+        (
+            Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }),
+            b"{\"Group\":\"1\",\"Amount\":1}\n\n{\"Group\":\"2\",\"Amount\":}\n".to_vec(),
+            (3, 2, "", Rule::Format),
+            (":,", ":2,"),
+        ),
+        (
+            Format::Csv(CsvFormat { encoding: latin, delimiter: ";".into(), ..CsvFormat::default() }),
+            b"Group;Name;Amount;Above\n1;\xe9;1;\n2;\xe9;x;\n".to_vec(),
+            (3, 2, "Amount", Rule::Type),
+            (";x;", ";2;"),
+        ),
+        (
+            Format::Fixed(FixedFormat {
+                columns: [("Group", 1, 3), ("Name", 4, 4), ("Amount", 8, 5), ("Above", 13, 3)]
+                    .map(|(name, start, length)| FixedColumn { name: name.into(), start, length, pad: ' ', right: false })
+                    .to_vec(),
+                ..FixedFormat::default()
+            }),
+            b"1  Ink 1.5\n2  Pen 1,5\n".to_vec(),
+            (2, 2, "Amount", Rule::Type),
+            ("1,5", "1.5"),
+        ),
+    ];
+    for (format, document, expected, (bad, good)) in table {
+        let scene = nested(format.clone());
+        let (report, sink) = scene.import(&document);
+        let name = format.name();
+        assert_eq!(report.counts, counts(2, 1, 0, 0, 1), "{name}: {:?}", sink.findings);
+        let finding = &sink.findings[0];
+        assert_eq!((finding.line, finding.row, finding.column.as_str(), finding.rule), expected, "{name}: {finding:?}");
+        let text = format.encoding().decode(&sink.refused).0.into_owned();
+        assert!(text.contains(bad), "{name}: {text}");
+        let mended = format.encoding().encode(&text.replacen(bad, good, 1)).0.into_owned();
+        let (report, sink) = scene.import(&mended);
+        assert_eq!((report.counts.inserted, report.counts.refused), (1, 0), "{name}: {:?}\n{text}", sink.findings);
+        assert_eq!(scene.rows().len(), 2, "{name}");
+    }
+}
+
+#[test]
+fn a_workbook_is_read_and_its_refused_rows_come_back_as_one() {
+    let scene = nested(Format::Excel(ExcelFormat { sheet: Some("Groups".into()), header_row: 2, ..ExcelFormat::default() }));
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    workbook.add_worksheet().set_name("Other").unwrap().write_string(0, 0, "nothing").unwrap();
+    let sheet = workbook.add_worksheet().set_name("Groups").unwrap();
+    sheet.write_string(0, 0, "A title").unwrap();
+    for (column, name) in ["Group", "Name", "Amount", "Above"].iter().enumerate() {
+        sheet.write_string(1, column as u16, *name).unwrap();
+    }
+    sheet.write_number(2, 0, 31001.0).unwrap().write_string(2, 1, "é").unwrap().write_number(2, 2, 19.99).unwrap();
+    sheet.write_string(4, 0, "2").unwrap().write_string(4, 2, "1,5").unwrap();
+    sheet.write_string(5, 0, "3").unwrap().write_string(5, 2, ".000000").unwrap();
+    let (report, sink) = scene.import(&workbook.save_to_buffer().unwrap());
+    assert_eq!(report.counts, counts(3, 2, 0, 0, 1), "{:?}", sink.findings);
+    assert_eq!(scene.rows(), ["3|0.00", "31001|é|19.99"]);
+    let finding = &sink.findings[0];
+    assert_eq!((finding.line, finding.row, finding.column.as_str(), finding.value.as_str()), (5, 2, "Amount", "1,5"));
+    // Mended in the workbook itself: read what came back, correct the cell.
+    let mut back: calamine::Xlsx<_> = calamine::Reader::new(io::Cursor::new(sink.refused)).unwrap();
+    let range = calamine::Reader::worksheet_range(&mut back, "Groups").unwrap();
+    let texts: Vec<Vec<String>> = range.rows().map(|row| row.iter().map(ToString::to_string).collect()).collect();
+    assert_eq!(texts[0], ["Group", "Name", "Amount", "Above", "Entrepot line", "Entrepot reason"]);
+    assert_eq!(&texts[1][..5], ["2", "", "1,5", "", "5"]);
+    assert!(texts[1][5].starts_with("Amount: expected a decimal number"), "{texts:?}");
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let sheet = workbook.add_worksheet().set_name("Groups").unwrap();
+    for (row, cells) in texts.iter().enumerate() {
+        for (column, cell) in cells.iter().enumerate() {
+            sheet.write_string(row as u32 + 1, column as u16, cell.replace("1,5", "1.5")).unwrap();
+        }
+    }
+    assert_eq!(scene.import(&workbook.save_to_buffer().unwrap()).0.counts, counts(1, 1, 0, 0, 0));
+}
+
+#[test]
+fn paths_lead_to_attributes_around_and_the_refused_rows_keep_what_is_around_them() {
+    let format = XmlFormat { record: path("//Rate[@currency]"), ..XmlFormat::default() };
+    let mut scene = nested(Format::Xml(format));
+    let sources = ["@currency", "../@day", "@rate", "/Bank/Header/Above"];
+    scene.project_entity.mapping =
+        sources.iter().enumerate().map(|(at, name)| Mapping::plain(Source::Column((*name).into()), at)).collect();
+    let document = "<Bank xmlns:x='urn:x'><Header><Above>EUR</Above></Header><Day day='d1'><Rate currency='EUR' rate='1'/><Rate currency='USD' rate='1.1'/></Day><Day day='d2'><Rate currency='JPY' rate='?'/><Rate/></Day></Bank>";
+    let (report, sink) = scene.import(document.as_bytes());
+    assert_eq!(report.counts, counts(3, 0, 0, 0, 3), "{:?}", sink.findings);
+    assert!(sink.findings[0].column.contains("Above"), "{:?}", sink.findings);
+    let refused = String::from_utf8(sink.refused).unwrap();
+    assert!(refused.contains("<Header><Above>EUR</Above></Header>") && refused.contains("<Day day=\"d2\">"), "{refused}");
+    let mended = refused.replace("<Above>EUR</Above>", "<Above/>").replace("'?'", "'160'");
+    assert_eq!(scene.import(mended.as_bytes()).0.counts, counts(3, 3, 0, 0, 0), "{mended}");
+    assert_eq!(scene.rows(), ["EUR|d1|1.00", "JPY|d2|160.00", "USD|d1|1.10"]);
+}
+
+#[test]
+fn a_document_that_breaks_loads_nothing_and_says_where() {
+    let table: &[(Format, &[u8], u64, &str)] = &[
+        (Format::Xml(XmlFormat::default()), b"<D>\n<G><Group>1</Group></G>\n<G><Group>2</G>\n</D>", 3, "not well-formed"),
+        (Format::Xml(XmlFormat::default()), b"<D>\n<G><Group>1</Group></G>\n<G>", 3, "ends inside of <G>"),
+        (
+            Format::Xml(XmlFormat::default()),
+            b"<!DOCTYPE D [<!ENTITY a 'x'>]>\n<D><G><Group>1</Group><Name>&a;</Name></G></D>",
+            2,
+            "entities are not expanded",
+        ),
+        (Format::Xml(XmlFormat::default()), b"<D><G><Group>1</Group></G></D><D/>", 1, "a second root element"),
+        (Format::Xml(XmlFormat { record: path("/D/Record"), ..XmlFormat::default() }), b"<E><Recrd/></E>", 0, "no record at /D/Record"),
+        (Format::Json(JsonFormat::default()), b"[{\"Group\":\"1\"},\n{\"Group\":]", 2, "expected a value"),
+        (Format::Json(JsonFormat::default()), b"[{\"Group\":\"1\"}", 1, "the document ends"),
+        (Format::Json(JsonFormat::default()), b"[{\"Group\":01}]", 1, "\"01\" is no value"),
+        (Format::Json(JsonFormat { record: path("orders"), ..JsonFormat::default() }), b"{\"order\":[{}]}", 0, "no record at orders"),
+        (Format::Csv(CsvFormat::default()), b"PK\x03\x04 [Content_Types].xml", 0, "a workbook of Excel"),
+        (Format::Excel(ExcelFormat::default()), b"PK\x03\x04 [Content_Types].xml", 0, "the workbook is damaged"),
+    ];
+    for (format, document, line, message) in table {
+        let scene = nested(format.clone());
+        let (report, sink) = scene.import(document);
+        assert!(report.document_refused, "{message}: {report:?}");
+        assert_eq!(report.counts, RowCounts::default());
+        let finding = sink.findings.last().unwrap();
+        assert!(finding.message.contains(message), "{message}: {finding:?}");
+        assert!(!finding.hint.is_empty());
+        assert_eq!(finding.line, *line, "{finding:?}");
+        assert!(scene.entities.reader("entities").unwrap().is_none_or(|connection| {
+            connection.query_row("SELECT count(*) FROM groups", [], |row| row.get::<_, u64>(0)).unwrap() == 0
+        }));
+    }
+    // An array or a root without records is no fault.
+    for (format, document) in [
+        (Format::Json(JsonFormat { record: path("orders"), ..JsonFormat::default() }), &b"{\"orders\":[]}"[..]),
+        (Format::Json(JsonFormat::default()), b"[]"),
+        (Format::Xml(XmlFormat::default()), b"<D/>"),
+    ] {
+        let (report, sink) = nested(format).import(document);
+        assert!(sink.findings.is_empty() && report.counts == RowCounts::default(), "{:?}", sink.findings);
+    }
+}
+
+#[test]
+fn traps_are_named_before_the_damage() {
+    let table: &[(CsvFormat, &str, &str)] = &[
+        (CsvFormat::default(), "Group;Name;Amount;Above\n1;x;1;\n", "set delimiter = \";\""),
+        (CsvFormat::default(), "Group\tName\tAmount\tAbove\n", "set delimiter = \"\\t\""),
+        (CsvFormat::default(), "1,2026-01-01,1.5,7\n2,2026-01-02,1.5,8\n", "add the header, or set header = false"),
+    ];
+    for (format, document, hint) in table {
+        let (report, sink) = scene(format.clone()).import(document.as_bytes());
+        assert!(report.document_refused && sink.findings[0].hint.contains(hint), "{:?}", sink.findings);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn hostile_documents_of_every_format_cost_findings_and_nothing_else(
+        bytes in proptest::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"<>/=\"'&;![]{}:,\\un \n\tDG12-".to_vec())], 0..200),
+        at in 0usize..120
+    ) {
+        let xml = b"<D><G><Group>1</Group><Name a='b'>x</Name></G><G><Group>2</Group></G></D>".to_vec();
+        let json = b"{\"o\":[{\"Group\":\"1\",\"Amount\":1.5},{\"Group\":\"2\",\"x\":[[1],{}]}]}".to_vec();
+        let broken = |good: &[u8]| {
+            let at = at.min(good.len());
+            [&good[..at], &bytes[..bytes.len().min(3)], &good[at..]].concat()
+        };
+        for (format, document) in [
+            (Format::Xml(XmlFormat::default()), bytes.clone()),
+            (Format::Xml(XmlFormat { record: path("//G"), ..XmlFormat::default() }), broken(&xml)),
+            (Format::Json(JsonFormat { record: path("o"), ..JsonFormat::default() }), broken(&json)),
+            (Format::Json(JsonFormat::default()), bytes.clone()),
+            (Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }), broken(&json)),
+            (Format::Excel(ExcelFormat::default()), [b"PK\x03\x04", bytes.as_slice()].concat()),
+        ] {
+            let (report, sink) = nested(format).import(&document);
+            prop_assert!(report.counts.add_up() && report.findings == sink.findings.len() as u64);
+        }
+    }
 }
 
 proptest! {

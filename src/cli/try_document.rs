@@ -1,0 +1,158 @@
+//! `entrepot try`: a document through the whole chain, and nothing is stored.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{ConfigFile, Failure};
+use crate::document::sniff::{self, Looks};
+use crate::inbound::trial::{self, Limits, Row};
+use crate::model::finding::Finding;
+use crate::model::project::Direction;
+use crate::store::entities::Entities;
+
+#[derive(clap::Args)]
+pub struct Try {
+    /// The project.
+    project: String,
+    /// The document.
+    file: PathBuf,
+    /// The project's entity; without, its first.
+    #[arg(long)]
+    entity: Option<String>,
+    /// The legal entity of the message.
+    #[arg(long)]
+    company: Option<String>,
+    /// Rows to show.
+    #[arg(long, default_value_t = 5)]
+    rows: usize,
+    /// Findings to show.
+    #[arg(long, default_value_t = 20)]
+    findings: usize,
+    #[command(flatten)]
+    config: ConfigFile,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Try {
+    pub fn run(self) -> Result<(), Failure> {
+        let config = self.config.load()?.config;
+        let Some(project) = config.projects.iter().find(|project| project.name.eq_ignore_ascii_case(&self.project)) else {
+            let names: Vec<&str> = config.projects.iter().map(|project| project.name.as_str()).collect();
+            return Err(Failure::usage(format!("there is no project \"{}\"\n  hint: known are {}", self.project, names.join(", "))));
+        };
+        if project.direction == Direction::Export {
+            return Err(Failure::usage(format!("\"{}\" is an export\n  hint: documents are tried on imports", project.name)));
+        }
+        let found = match &self.entity {
+            Some(label) => project.entity(label),
+            None => project.entities.first(),
+        };
+        let Some(project_entity) = found else {
+            let names: Vec<&str> = project.entities.iter().map(|one| one.entity.name.as_str()).collect();
+            return Err(Failure::usage(format!("the project has no such entity\n  hint: it has {}", names.join(", "))));
+        };
+        let unreadable = |error: std::io::Error| Failure::no(format!("cannot read {}: {error}", self.file.display()));
+        let mut first = Vec::new();
+        File::open(&self.file).and_then(|file| file.take(16 * 1024).read_to_end(&mut first)).map_err(unreadable)?;
+        let document = File::open(&self.file).map_err(unreadable)?;
+        let entity = &project_entity.entity;
+        let here: Vec<_> = config.entities.iter().filter(|one| one.database == entity.database).cloned().collect();
+        let needed = |one: &&Arc<_>| Arc::ptr_eq(one, entity) || project_entity.needs().any(|name| one.is_called(name));
+        let tables: Vec<_> = here.iter().filter(needed).cloned().collect();
+        let entities = Entities::new(&config.databases);
+        let database = entities.trial(&entity.database, &tables).map_err(|error| Failure::no(error.to_string()))?;
+        let limits = Limits { rows: self.rows, findings: self.findings };
+        let (report, shown) = trial::run(project_entity, &here, &database, self.company.as_deref(), document, limits)
+            .map_err(|error| Failure::no(error.to_string()))?;
+        let counts = report.counts;
+        if self.json {
+            let row = |row: &Row| {
+                let values: serde_json::Map<String, serde_json::Value> =
+                    row.values.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+                json!({ "entity": row.entity, "values": values })
+            };
+            let rows: Vec<_> = shown.rows.iter().map(row).collect();
+            let answer = json!({
+                "format": project_entity.format.name(), "looks_like": name_of(sniff::looks(&first)), "entity": entity.name, "counts": counts,
+                "document_refused": report.document_refused, "rows": rows, "findings_total": report.findings, "findings": shown.findings,
+            });
+            println!("{answer}");
+        } else {
+            println!(
+                "{}: {}, read as {} for \"{}\" in {} ms",
+                self.file.display(),
+                name_of(sniff::looks(&first)),
+                project_entity.format.name(),
+                entity.name,
+                report.load_ms
+            );
+            println!(
+                "{} rows: {} new, {} changed, {} unchanged, {} refused; nothing was stored",
+                counts.read, counts.inserted, counts.updated, counts.unchanged, counts.refused
+            );
+            if !shown.rows.is_empty() {
+                println!("\nthe first rows, as they would be loaded");
+                shown.rows.iter().for_each(|row| println!("  {}", row_line(row)));
+            }
+            if report.findings > 0 {
+                println!("\nfindings");
+                shown.findings.iter().for_each(print_finding);
+                if report.findings > shown.findings.len() as u64 {
+                    println!("  and {} more; --findings shows more", report.findings - shown.findings.len() as u64);
+                }
+            }
+        }
+        match report.findings {
+            0 => Ok(()),
+            1 => Err(Failure::no("one finding")),
+            count => Err(Failure::no(format!("{count} findings"))),
+        }
+    }
+}
+
+fn name_of(looks: Looks) -> &'static str {
+    match looks {
+        Looks::Workbook => "a workbook",
+        Looks::Package => "a data package",
+        Looks::Zip => "a zip archive",
+        Looks::Old => "an Office document of before 2007",
+        Looks::Pdf => "a PDF",
+        Looks::Gzip => "packed by gzip",
+        Looks::Xml => "XML",
+        Looks::Json => "JSON",
+        Looks::Text => "text",
+        Looks::Empty => "empty",
+    }
+}
+
+/// A row on one line.
+pub fn row_line(row: &Row) -> String {
+    let values: Vec<String> = row
+        .values
+        .iter()
+        .map(|(name, value)| format!("{name}={}", value.as_deref().map_or_else(|| "-".into(), |value| format!("{value:?}"))))
+        .collect();
+    values.join(" ")
+}
+
+/// A finding as people read it.
+pub fn print_finding(finding: &Finding) {
+    let mut place = format!("line {}, row {}", finding.line, finding.row);
+    if finding.row == 0 {
+        place = if finding.line == 0 { "the document".into() } else { format!("line {}", finding.line) };
+    }
+    if !finding.column.is_empty() {
+        place.push_str(&format!(", column \"{}\"", finding.column));
+    }
+    let found = if finding.value.is_empty() { String::new() } else { format!("found {:?}, ", finding.value) };
+    println!("  {place}: {found}{} [{}]", finding.message, finding.rule.code());
+    if !finding.hint.is_empty() {
+        println!("    hint: {}", finding.hint);
+    }
+}

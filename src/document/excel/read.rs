@@ -1,0 +1,394 @@
+//! Reads the rows of one sheet.
+//!
+//! calamine gives the cells of an .xlsx one by one. A workbook is a zip, whose directory stands at its end: its bytes are in memory, packed, up to
+//! [`WORKBOOK_SIZE_MAX`]; what they unpack to is measured before calamine sees it, because a few bytes can unpack to terabytes.
+//!
+//! Numbers are shown with 15 significant digits, as Excel shows them: what it keeps is binary, and 19.99 would be 19.989999999999998. Dates become
+//! ISO text. A cell that holds an error is a fault of its row. A row without any value is no record.
+
+use std::io::{Cursor, Read, Seek};
+use std::ops::ControlFlow;
+
+use calamine::{Data, DataRef, Reader as _, SheetType, SheetVisible};
+
+use crate::document::broken::Broken;
+use crate::document::read::{Layout, Take};
+use crate::document::record::{Fault, Record};
+use crate::model::format::ExcelFormat;
+
+/// A larger workbook is refused.
+pub const WORKBOOK_SIZE_MAX: u64 = 256 * 1024 * 1024;
+/// What all parts of a workbook unpack to.
+pub const UNPACKED_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// What the parts that are kept in memory (texts, styles, names) unpack to, each.
+pub const PART_MAX: u64 = 64 * 1024 * 1024;
+/// Parts of a workbook.
+const PARTS_MAX: usize = 10_000;
+/// Excel's own limit of columns.
+const COLUMNS_MAX: usize = 16_384;
+/// Deflate packs no better than this.
+const RATIO_MAX: u64 = 1040;
+
+/// Reads a workbook to its end, or until `take` has enough.
+pub fn read(source: impl Read, format: &ExcelFormat, take: &mut dyn Take) -> Result<(), Broken> {
+    let mut bytes = Vec::new();
+    source.take(WORKBOOK_SIZE_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > WORKBOOK_SIZE_MAX {
+        return Err(Broken::at(
+            0,
+            format!("the workbook is larger than {} MiB", WORKBOOK_SIZE_MAX >> 20),
+            "send it in parts, or as delimited text",
+        ));
+    }
+    // calamine is careful, but it has not been proven that no workbook makes it panic; one that does is damaged.
+    let run = std::panic::AssertUnwindSafe(|| match bytes.get(..4) {
+        Some(b"PK\x03\x04") => zipped(&bytes, format, take),
+        Some([0xD0, 0xCF, 0x11, 0xE0]) if format.old => {
+            let workbook = calamine::Xls::new(Cursor::new(bytes.as_slice())).map_err(damaged)?;
+            range(workbook, format, take)
+        }
+        Some([0xD0, 0xCF, 0x11, 0xE0]) => Err(Broken::at(
+            0,
+            "this is a workbook of Excel 97, .xls, or one with a password",
+            "save it as .xlsx without a password; old = true in the format reads .xls of senders that you trust",
+        )),
+        Some(_) => Err(Broken::at(0, "this is no workbook", "send an .xlsx, or correct the type of the format")),
+        None => Err(Broken::at(0, "the document is empty", "send an .xlsx")),
+    });
+    std::panic::catch_unwind(run).unwrap_or_else(|_| Err(Broken::at(0, "the workbook is damaged", "open it, and save it again as .xlsx")))
+}
+
+fn damaged(error: impl std::fmt::Display) -> Broken {
+    Broken::at(0, format!("the workbook is damaged: {error}"), "open it, and save it again as .xlsx")
+}
+
+fn zipped(bytes: &[u8], format: &ExcelFormat, take: &mut dyn Take) -> Result<(), Broken> {
+    let ods = measure(bytes)?;
+    if ods {
+        let workbook = calamine::Ods::new(Cursor::new(bytes)).map_err(damaged)?;
+        return range(workbook, format, take);
+    }
+    let mut workbook = calamine::Xlsx::new(Cursor::new(bytes)).map_err(damaged)?;
+    let sheet = sheet(&workbook, format)?;
+    let mut cells = workbook.worksheet_cells_reader(&sheet).map_err(damaged)?;
+    let mut rows = Rows::new(format, take);
+    while let Some(cell) = cells.next_cell().map_err(damaged)? {
+        let (row, column) = cell.get_position();
+        if rows.cell(row, column, value_ref(cell.get_value()))?.is_break() {
+            return Ok(());
+        }
+    }
+    rows.end()
+}
+
+/// Checks what the parts of a zip unpack to; whether it is an OpenDocument.
+fn measure(bytes: &[u8]) -> Result<bool, Broken> {
+    let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
+    if zip.len() > PARTS_MAX {
+        return Err(Broken::at(0, format!("the workbook has {} parts, at most {PARTS_MAX} are read", zip.len()), "save it again in Excel"));
+    }
+    let ods = zip.index_for_name("content.xml").is_some();
+    // A small workbook cannot be a bomb.
+    let small = bytes.len() as u64 * RATIO_MAX <= PART_MAX;
+    let mut total = 0;
+    for index in 0..zip.len() {
+        let mut part = zip.by_index(index).map_err(|error| match error {
+            zip::result::ZipError::UnsupportedArchive(_) => Broken::at(0, "the workbook has a password", "save it without one"),
+            error => damaged(error),
+        })?;
+        let name = part.name().map_err(damaged)?.into_owned();
+        let texts = name.ends_with("sharedStrings.xml");
+        if small && !texts {
+            continue;
+        }
+        let sheet = name.contains("worksheets/sheet") || (ods && name == "content.xml");
+        let most = if sheet { UNPACKED_MAX } else { PART_MAX };
+        let mut first = Vec::new();
+        Read::by_ref(&mut part).take(64 * 1024).read_to_end(&mut first).map_err(damaged)?;
+        let size =
+            first.len() as u64 + std::io::copy(&mut Read::by_ref(&mut part).take(most + 1), &mut std::io::sink()).map_err(damaged)?;
+        total += size;
+        if size > most || total > UNPACKED_MAX {
+            return Err(Broken::at(0, format!("{name} unpacks to more than {} MiB", most >> 20), "send it in parts, or as delimited text"));
+        }
+        // calamine makes room for as many texts as the document says it has.
+        if texts && stated_count(&first).is_some_and(|count| count > size) {
+            return Err(damaged("it says that it has more texts than it has bytes"));
+        }
+    }
+    Ok(ods)
+}
+
+/// `uniqueCount` of the table of texts.
+fn stated_count(first: &[u8]) -> Option<u64> {
+    let mut reader = quick_xml::Reader::from_reader(first);
+    let mut buffer = Vec::new();
+    loop {
+        match reader.read_event_into(&mut buffer) {
+            Ok(quick_xml::events::Event::Start(start) | quick_xml::events::Event::Empty(start)) => {
+                let count = start.attributes().flatten().find(|attribute| attribute.key.0 == "uniqueCount");
+                return count.map(|count| count.value.trim().parse().unwrap_or(u64::MAX));
+            }
+            Ok(quick_xml::events::Event::Eof) => return None,
+            // What cannot be read in the first 64 KiB is not given to calamine either.
+            Err(_) => return Some(u64::MAX),
+            Ok(_) => buffer.clear(),
+        }
+    }
+}
+
+fn sheet<RS: Read + Seek, R: calamine::Reader<RS>>(workbook: &R, format: &ExcelFormat) -> Result<String, Broken> {
+    let sheets = workbook.sheets_metadata();
+    let names: Vec<&str> = sheets.iter().map(|sheet| sheet.name.as_str()).collect();
+    let found = match &format.sheet {
+        Some(name) => names.iter().find(|known| known.trim().eq_ignore_ascii_case(name.trim())).copied(),
+        None => {
+            let visible = |sheet: &&calamine::Sheet| sheet.visible == SheetVisible::Visible && sheet.typ == SheetType::WorkSheet;
+            sheets.iter().find(visible).or(sheets.first()).map(|sheet| sheet.name.as_str())
+        }
+    };
+    found.map(str::to_owned).ok_or_else(|| {
+        let wanted = format.sheet.as_deref().unwrap_or_default();
+        let names = names.iter().take(20).copied().collect::<Vec<_>>().join(", ");
+        Broken::at(0, format!("the workbook has no sheet \"{wanted}\""), format!("it has {names}; correct sheet in the format"))
+    })
+}
+
+/// A whole sheet in memory: the older kinds of workbook cannot be read otherwise.
+fn range<RS: Read + Seek, R: calamine::Reader<RS>>(mut workbook: R, format: &ExcelFormat, take: &mut dyn Take) -> Result<(), Broken>
+where
+    R::Error: std::fmt::Display,
+{
+    let sheet = sheet(&workbook, format)?;
+    let cells = workbook.worksheet_range(&sheet).map_err(damaged)?;
+    let (first_row, first_column) = cells.start().unwrap_or_default();
+    let mut rows = Rows::new(format, take);
+    for (row, column, value) in cells.used_cells() {
+        let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        if rows.cell(first_row + narrow(row), first_column + narrow(column), value_of(value))?.is_break() {
+            return Ok(());
+        }
+    }
+    rows.end()
+}
+
+/// A cell's value.
+enum Value {
+    Text(String),
+    Number(String),
+    Date(String),
+    Boolean(bool),
+    Error(String),
+    Empty,
+}
+
+fn value_ref(value: &DataRef<'_>) -> Value {
+    match value {
+        DataRef::SharedString(text) => Value::Text((*text).to_owned()),
+        other => value_of(&Data::from(other.clone())),
+    }
+}
+
+fn value_of(value: &Data) -> Value {
+    match value {
+        Data::Int(value) => Value::Number(value.to_string()),
+        Data::Float(value) => Value::Number(number(*value)),
+        Data::String(text) => Value::Text(text.clone()),
+        Data::Bool(value) => Value::Boolean(*value),
+        Data::DateTime(value) if value.is_datetime() && (0.0..2_958_466.0).contains(&value.as_f64()) => {
+            let (year, month, day, hour, minute, second, milli) = value.to_ymd_hms_milli();
+            let date = format!("{year:04}-{month:02}-{day:02}");
+            Value::Date(match (hour, minute, second, milli) {
+                (0, 0, 0, 0) => date,
+                (_, _, _, 0) => format!("{date}T{hour:02}:{minute:02}:{second:02}"),
+                _ => format!("{date}T{hour:02}:{minute:02}:{second:02}.{milli:03}"),
+            })
+        }
+        Data::DateTime(value) => Value::Number(number(value.as_f64())),
+        Data::DateTimeIso(text) | Data::DurationIso(text) => Value::Text(text.clone()),
+        Data::Error(error) => Value::Error(error.to_string()),
+        Data::Empty => Value::Empty,
+    }
+}
+
+/// A binary number with the 15 significant digits that Excel shows, without an exponent.
+fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return value.to_string();
+    }
+    let rounded: f64 = format!("{value:.14e}").parse().unwrap_or(value);
+    rounded.to_string()
+}
+
+/// Cells in, records out.
+struct Rows<'a> {
+    format: &'a ExcelFormat,
+    take: &'a mut dyn Take,
+    /// The row at hand, from 0; `None` before the first.
+    row: Option<u32>,
+    cells: Vec<Value>,
+    header: Option<usize>,
+    record: Record,
+}
+
+impl<'a> Rows<'a> {
+    fn new(format: &'a ExcelFormat, take: &'a mut dyn Take) -> Rows<'a> {
+        Rows { format, take, row: None, cells: Vec::new(), header: None, record: Record::default() }
+    }
+
+    fn cell(&mut self, row: u32, column: u32, value: Value) -> Result<ControlFlow<()>, Broken> {
+        if self.row != Some(row) {
+            if self.row.is_some_and(|at| at > row) {
+                return Err(damaged("its rows do not follow each other"));
+            }
+            if self.finish()?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            self.row = Some(row);
+        }
+        let column = column as usize;
+        if column >= COLUMNS_MAX {
+            return Err(damaged(format!("a row has more than {COLUMNS_MAX} columns")));
+        }
+        if column >= self.cells.len() {
+            self.cells.resize_with(column + 1, || Value::Empty);
+        }
+        self.cells[column] = value;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn end(mut self) -> Result<(), Broken> {
+        if self.finish()?.is_break() {
+            return Ok(());
+        }
+        if self.header.is_none() {
+            // No row at all where the header should be.
+            let _ = self.layout(1);
+        }
+        Ok(())
+    }
+
+    fn layout(&mut self, line: u64) -> ControlFlow<()> {
+        self.header = Some(0);
+        if self.format.header_row == 0 {
+            return self.take.layout(&Layout::Numbered);
+        }
+        while self.cells.last().is_some_and(|cell| matches!(cell, Value::Empty)) {
+            self.cells.pop();
+        }
+        let names: Vec<String> = self.cells.iter().map(text).collect();
+        self.header = Some(names.len());
+        let raw = raw(&self.cells);
+        self.cells.clear();
+        self.take.layout(&Layout::Named { line, names, raw })
+    }
+
+    /// The row at hand is whole.
+    fn finish(&mut self) -> Result<ControlFlow<()>, Broken> {
+        let Some(row) = self.row else { return Ok(ControlFlow::Continue(())) };
+        let number = u64::from(row) + 1;
+        let header_row = u64::from(self.format.header_row);
+        if number < header_row {
+            self.cells.clear();
+            return Ok(ControlFlow::Continue(()));
+        }
+        if self.header.is_none() {
+            if header_row > 0 && number > header_row {
+                // The row of the header has no cell.
+                let cells = std::mem::take(&mut self.cells);
+                if self.layout(header_row).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                self.cells = cells;
+            } else if self.layout(number).is_break() {
+                return Ok(ControlFlow::Break(()));
+            } else if header_row > 0 {
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
+        while self.cells.last().is_some_and(|cell| text(cell).trim().is_empty() && !matches!(cell, Value::Error(_))) {
+            self.cells.pop();
+        }
+        if self.cells.is_empty() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.record.clear(number);
+        self.record.raw.extend(raw(&self.cells));
+        for (column, cell) in self.cells.iter().enumerate() {
+            if let Value::Error(error) = cell {
+                let message = format!("cell {}{number} holds the error {error}", letters(column));
+                self.record.fault.get_or_insert(Fault::Syntax(message));
+            }
+            self.record.push(&text(cell), matches!(cell, Value::Text(_)));
+        }
+        for _ in self.cells.len()..self.header.unwrap_or_default() {
+            self.record.push("", false);
+        }
+        self.cells.clear();
+        Ok(self.take.record(&mut self.record))
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Text(text) | Value::Number(text) | Value::Date(text) | Value::Error(text) => text.clone(),
+        Value::Boolean(value) => if *value { "Yes" } else { "No" }.to_owned(),
+        Value::Empty => String::new(),
+    }
+}
+
+/// The letters of a column, from 0: A, B, …, Z, AA.
+fn letters(mut column: usize) -> String {
+    let mut letters = Vec::new();
+    loop {
+        letters.push(b'A' + u8::try_from(column % 26).unwrap_or_default());
+        match column / 26 {
+            0 => break,
+            more => column = more - 1,
+        }
+    }
+    letters.iter().rev().map(|letter| char::from(*letter)).collect()
+}
+
+/// The cells of a row as text, so that they can be written again as what they were: a letter and the value each, parted by U+001F.
+fn raw(cells: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (at, cell) in cells.iter().enumerate() {
+        if at > 0 {
+            out.push(super::write::BETWEEN);
+        }
+        out.push(match cell {
+            Value::Text(_) | Value::Error(_) => b't',
+            Value::Number(_) => b'n',
+            Value::Date(_) => b'd',
+            Value::Boolean(_) => b'b',
+            Value::Empty => b'e',
+        });
+        out.extend(text(cell).bytes().map(|byte| if byte == super::write::BETWEEN { b' ' } else { byte }));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_the_digits_that_excel_shows() {
+        for (value, expected) in [
+            (31001.0, "31001"),
+            (19.989999999999998, "19.99"),
+            (0.1 + 0.2, "0.3"),
+            (1e21, "1000000000000000000000"),
+            (-0.5, "-0.5"),
+            (1.01e12, "1010000000000"),
+        ] {
+            assert_eq!(number(value), expected);
+        }
+    }
+
+    #[test]
+    fn columns_have_letters() {
+        assert_eq!([0, 25, 26, 701, 702].map(letters), ["A", "Z", "AA", "ZZ", "AAA"]);
+    }
+}

@@ -1,0 +1,121 @@
+//! Writes rows into a workbook. Rows go to a temporary file as they come; the workbook itself is packed at the end.
+
+use rust_xlsxwriter::{ExcelDateTime, Format as Look, Workbook, Worksheet, XlsxError};
+
+use crate::document::write::Unwritable;
+use crate::model::entity::FieldKind;
+use crate::model::format::ExcelFormat;
+
+/// Parts the cells of a row that is kept as text.
+pub const BETWEEN: u8 = 0x1F;
+
+/// Appends rows.
+pub struct Writer {
+    workbook: Workbook,
+    row: u32,
+    kinds: Vec<FieldKind>,
+    day: Look,
+    time: Look,
+}
+
+impl Writer {
+    /// A writer of rows of these kinds of values.
+    pub fn new(format: &ExcelFormat, kinds: Vec<FieldKind>) -> Result<Writer, Unwritable> {
+        let mut workbook = Workbook::new();
+        let sheet = workbook.add_worksheet_with_constant_memory()?;
+        if let Some(name) = &format.sheet {
+            sheet.set_name(name)?;
+        }
+        let row = format.header_row.saturating_sub(1);
+        let day = Look::new().set_num_format("yyyy-mm-dd");
+        Ok(Writer { workbook, row, kinds, day, time: Look::new().set_num_format("yyyy-mm-dd hh:mm:ss") })
+    }
+
+    fn sheet(&mut self) -> Result<&mut Worksheet, Unwritable> {
+        Ok(self.workbook.worksheet_from_index(0)?)
+    }
+
+    /// The row that names the columns.
+    pub fn header(&mut self, names: &[&str]) -> Result<(), Unwritable> {
+        let row = self.row;
+        for (column, name) in names.iter().enumerate() {
+            self.sheet()?.write_string(row, narrow(column), *name)?;
+        }
+        self.row += 1;
+        Ok(())
+    }
+
+    /// Appends a row; `None` is an empty cell.
+    pub fn record<'a>(&mut self, values: impl IntoIterator<Item = Option<&'a str>>) -> Result<(), Unwritable> {
+        let row = self.row;
+        let sheet = self.workbook.worksheet_from_index(0)?;
+        for (column, value) in values.into_iter().enumerate() {
+            let Some(value) = value else { continue };
+            let letter = match self.kinds.get(column) {
+                // A number of more digits than Excel keeps stands as text, and loses none.
+                Some(FieldKind::Integer | FieldKind::Decimal { .. }) if value.bytes().filter(u8::is_ascii_digit).count() <= 15 => b'n',
+                Some(FieldKind::Date | FieldKind::DateTime) => b'd',
+                _ => b't',
+            };
+            cell(sheet, row, narrow(column), letter, value, &self.day, &self.time)?;
+        }
+        self.row += 1;
+        Ok(())
+    }
+
+    /// Appends a row that was read, with two cells behind it.
+    pub fn raw(&mut self, raw: &[u8], width: usize, more: [&str; 2]) -> Result<(), Unwritable> {
+        let row = self.row;
+        let sheet = self.workbook.worksheet_from_index(0)?;
+        let text = String::from_utf8_lossy(raw);
+        let mut count = 0;
+        for (column, part) in text.split(char::from(BETWEEN)).enumerate() {
+            if let Some((letter, value)) = part.split_at_checked(1) {
+                cell(sheet, row, narrow(column), letter.as_bytes()[0], value, &self.day, &self.time)?;
+            }
+            count = column + 1;
+        }
+        for (at, value) in more.into_iter().enumerate() {
+            sheet.write_string(row, narrow(count.max(width) + at), cut(value))?;
+        }
+        self.row += 1;
+        Ok(())
+    }
+
+    /// The whole workbook.
+    pub fn end(&mut self, into: &mut Vec<u8>) -> Result<(), Unwritable> {
+        into.extend(self.workbook.save_to_buffer()?);
+        Ok(())
+    }
+}
+
+fn narrow(column: usize) -> u16 {
+    u16::try_from(column).unwrap_or(u16::MAX)
+}
+
+/// A cell holds 32,767 characters.
+fn cut(text: &str) -> String {
+    text.chars().take(32_767).collect()
+}
+
+fn cell(sheet: &mut Worksheet, row: u32, column: u16, letter: u8, value: &str, day: &Look, time: &Look) -> Result<(), Unwritable> {
+    let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
+    match (letter, number) {
+        (b'e', _) => return Ok(()),
+        (b'n', Some(number)) => sheet.write_number(row, column, number)?,
+        (b'b', _) => sheet.write_boolean(row, column, value == "Yes")?,
+        (b'd', _) => match ExcelDateTime::parse_from_str(value.trim_end_matches('Z')) {
+            Ok(at) => sheet.write_datetime_with_format(row, column, &at, if value.len() == 10 { day } else { time })?,
+            // Before 1900 or after 9999.
+            Err(_) => sheet.write_string(row, column, value)?,
+        },
+        _ => sheet.write_string(row, column, value)?,
+    };
+    Ok(())
+}
+
+impl From<XlsxError> for Unwritable {
+    fn from(error: XlsxError) -> Self {
+        Unwritable::Workbook(error.to_string())
+    }
+}

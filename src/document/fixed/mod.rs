@@ -1,0 +1,4 @@
+//! Text in columns of fixed width.
+
+pub mod read;
+pub mod write;

@@ -1,0 +1,269 @@
+//! Reads records whose fields stand at fixed places, counted in characters.
+//!
+//! Records are lines, or follow each other without an end when the format says how long they are. A line may end before its last column: editors
+//! cut trailing blanks. A line of nothing but blanks is no record.
+
+use std::io::{self, Read};
+
+use crate::document::csv::read::{RECORD_SIZE_MAX, Reader as Lines};
+use crate::document::encoding::Decoding;
+use crate::document::record::{Fault, Record};
+use crate::model::format::{CsvFormat, FixedColumn, FixedFormat};
+
+/// What no document has between fields: then a line is one field.
+const NEVER: &str = "\u{1}\u{ffff}\u{1}";
+
+enum Source<R> {
+    Lines(Box<Lines<R>>),
+    Counted(Counted<R>),
+}
+
+/// Reads records.
+pub struct Reader<R> {
+    source: Source<R>,
+    format: FixedFormat,
+    whole: Record,
+}
+
+impl<R: Read> Reader<R> {
+    /// A reader of this format.
+    pub fn new(source: R, format: &FixedFormat) -> Reader<R> {
+        let source = match format.record_length {
+            Some(length) => Source::Counted(Counted::new(source, format, length)),
+            None => {
+                let lines = CsvFormat {
+                    delimiter: NEVER.into(),
+                    qualifier: None,
+                    record_end: format.record_end.clone(),
+                    encoding: format.encoding,
+                    ..CsvFormat::default()
+                };
+                Source::Lines(Box::new(Lines::new(source, &lines)))
+            }
+        };
+        Reader { source, format: format.clone(), whole: Record::default() }
+    }
+
+    /// The encoding that the document has.
+    pub fn encoding(&self) -> &'static encoding_rs::Encoding {
+        match &self.source {
+            Source::Lines(lines) => lines.encoding(),
+            Source::Counted(counted) => counted.source.encoding(),
+        }
+    }
+
+    /// The next record, of any type, into `record`; `false` at the end.
+    pub fn skip(&mut self) -> io::Result<bool> {
+        match &mut self.source {
+            Source::Lines(lines) => lines.next_into(&mut self.whole),
+            Source::Counted(counted) => counted.next_into(&mut self.whole),
+        }
+    }
+
+    /// The next record of this entity into `record`; `false` at the end.
+    pub fn next_into(&mut self, record: &mut Record) -> io::Result<bool> {
+        while self.skip()? {
+            let text = self.whole.field(0).map_or("", |(text, _)| text);
+            if self.whole.fault.is_none() && text.trim().is_empty() {
+                continue;
+            }
+            let ours = |kind: &crate::model::format::RecordType| {
+                let found = part(text, kind.start, kind.length);
+                kind.equals.iter().any(|equal| equal == found)
+            };
+            if self.whole.fault.is_none() && !self.format.record_type.as_ref().is_none_or(ours) {
+                continue;
+            }
+            record.clear(self.whole.line);
+            record.raw.extend_from_slice(&self.whole.raw);
+            record.fault.clone_from(&self.whole.fault);
+            for column in &self.format.columns {
+                record.push(unpadded(part(text, column.start, column.length), column), false);
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+/// `length` characters from `start` (from 1) on, as many as there are.
+fn part(text: &str, start: usize, length: usize) -> &str {
+    let at = |count: usize| match text.is_ascii() {
+        true => count.min(text.len()),
+        false => text.char_indices().nth(count).map_or(text.len(), |(at, _)| at),
+    };
+    &text[at(start - 1)..at(start - 1 + length)]
+}
+
+fn unpadded<'a>(text: &'a str, column: &FixedColumn) -> &'a str {
+    if !column.right {
+        return text.trim_end_matches([column.pad, ' ']);
+    }
+    let value = text.trim_end_matches(' ').trim_start_matches([column.pad, ' ']);
+    // A number that is all padding is zero.
+    if value.is_empty() && column.pad.is_ascii_digit() && text.contains(column.pad) { &text[text.len() - 1..] } else { value }
+}
+
+/// Records of so many characters each.
+struct Counted<R> {
+    source: Decoding<R>,
+    length: usize,
+    record_end: Option<Vec<u8>>,
+    buffer: Vec<u8>,
+    start: usize,
+    end_of_input: bool,
+    line: u64,
+}
+
+impl<R: Read> Counted<R> {
+    fn new(source: R, format: &FixedFormat, length: usize) -> Counted<R> {
+        Counted {
+            source: Decoding::new(source, format.encoding),
+            length,
+            record_end: format.record_end.as_ref().map(|end| end.as_bytes().to_vec()),
+            buffer: Vec::new(),
+            start: 0,
+            end_of_input: false,
+            line: 1,
+        }
+    }
+
+    fn next_into(&mut self, record: &mut Record) -> io::Result<bool> {
+        // What stands between records: the stated end, or any line ends.
+        loop {
+            if self.buffer.len() - self.start < 64 && self.fill()? {
+                continue;
+            }
+            let rest = &self.buffer[self.start..];
+            let skipped = match &self.record_end {
+                Some(end) if rest.starts_with(end) => end.len(),
+                None if rest.starts_with(b"\n") || rest.starts_with(b"\r") => 1,
+                _ => break,
+            };
+            self.line += memchr::memchr_iter(b'\n', &rest[..skipped]).count() as u64;
+            self.start += skipped;
+        }
+        record.clear(self.line);
+        if self.start == self.buffer.len() {
+            return Ok(false);
+        }
+        let end = loop {
+            match self.end_of_record() {
+                Some(end) => break end,
+                None if self.buffer.len() - self.start > RECORD_SIZE_MAX || !self.fill()? => break self.buffer.len() - self.start,
+                None => {}
+            }
+        };
+        let bytes = &self.buffer[self.start..self.start + end];
+        record.raw.extend_from_slice(bytes);
+        self.line += memchr::memchr_iter(b'\n', bytes).count() as u64;
+        self.start += end;
+        match std::str::from_utf8(&record.raw) {
+            Err(_) => record.fault = Some(Fault::Encoding),
+            Ok(text) => {
+                let text = text.to_owned();
+                let count = text.chars().count();
+                if count < self.length && !text.trim().is_empty() {
+                    let message = format!("the last record has {count} characters, records have {}", self.length);
+                    record.fault = Some(Fault::Syntax(message));
+                }
+                record.push(&text, false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where the record at `start` ends: behind so many characters. A byte that is no text counts as one.
+    fn end_of_record(&self) -> Option<usize> {
+        let begins = |byte: u8| byte & 0xC0 != 0x80;
+        let rest = &self.buffer[self.start..];
+        let mut count = 0;
+        for (at, byte) in rest.iter().enumerate() {
+            if begins(*byte) {
+                if count == self.length {
+                    return Some(at);
+                }
+                count += 1;
+            }
+        }
+        (self.end_of_input && count == self.length).then_some(rest.len())
+    }
+
+    fn fill(&mut self) -> io::Result<bool> {
+        if self.end_of_input {
+            return Ok(false);
+        }
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let before = self.buffer.len();
+        while self.buffer.len() == before && !self.end_of_input {
+            self.end_of_input = !self.source.read_into(&mut self.buffer)?;
+        }
+        Ok(self.buffer.len() > before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::format::RecordType;
+    use proptest::prelude::*;
+
+    fn column(name: &str, start: usize, length: usize) -> FixedColumn {
+        FixedColumn { name: name.into(), start, length, pad: ' ', right: false }
+    }
+
+    fn format() -> FixedFormat {
+        FixedFormat {
+            columns: vec![column("kind", 1, 1), column("name", 2, 6), FixedColumn { pad: '0', right: true, ..column("amount", 8, 5) }],
+            ..FixedFormat::default()
+        }
+    }
+
+    fn all(bytes: &[u8], format: &FixedFormat) -> Vec<(u64, Vec<String>, Option<Fault>)> {
+        let mut reader = Reader::new(bytes, format);
+        let (mut record, mut found) = (Record::default(), Vec::new());
+        while reader.next_into(&mut record).unwrap() {
+            found.push((record.line, record.texts().map(str::to_owned).collect(), record.fault.clone()));
+        }
+        found
+    }
+
+    fn row(line: u64, values: [&str; 3]) -> (u64, Vec<String>, Option<Fault>) {
+        (line, values.map(str::to_owned).to_vec(), None)
+    }
+
+    #[test]
+    fn fields_stand_where_the_format_says_without_their_padding() {
+        let document = "6Pencil00150\r\n6Föö   00000\n\n   \n6Ink\n".as_bytes();
+        assert_eq!(all(document, &format()), [row(1, ["6", "Pencil", "150"]), row(2, ["6", "Föö", "0"]), row(5, ["6", "Ink", ""])]);
+    }
+
+    #[test]
+    fn records_of_another_type_are_not_this_entitys() {
+        let format = FixedFormat { record_type: Some(RecordType { start: 1, length: 1, equals: vec!["6".into()] }), ..format() };
+        assert_eq!(all(b"1header\n6Ink   00001\n9999999999999\n", &format), [row(2, ["6", "Ink", "1"])]);
+    }
+
+    #[test]
+    fn records_may_follow_each_other_without_an_end() {
+        let format = FixedFormat { record_length: Some(12), ..format() };
+        assert_eq!(all("6Ink   000016Föö   00002".as_bytes(), &format), [row(1, ["6", "Ink", "1"]), row(1, ["6", "Föö", "2"])]);
+        assert_eq!(all(b"6Ink   00001\r\n6Pen   00002\r\n", &format), [row(1, ["6", "Ink", "1"]), row(2, ["6", "Pen", "2"])]);
+        let short = all(b"6Ink   000016Pen", &format);
+        assert!(matches!(&short[1].2, Some(Fault::Syntax(message)) if message.contains("4 characters")), "{short:?}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_a_fault_of_their_record_alone() {
+        let faults: Vec<_> = all(b"6Ink   00001\n6\xE9\n6Pen\n", &format()).into_iter().map(|(.., fault)| fault).collect();
+        assert_eq!(faults, [None, Some(Fault::Encoding), None]);
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'6'), Just(b'\n'), Just(b'\r')], 0..200), length in proptest::option::of(1usize..20)) {
+            all(&bytes, &FixedFormat { record_length: length, ..format() });
+        }
+    }
+}

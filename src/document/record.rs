@@ -1,0 +1,131 @@
+//! The one shape that every format becomes: a record with its place, its fields by position, and its exact text for the file of refused rows.
+//!
+//! Later steps never ask where a record came from. A format that names its fields (a header, paths) says which position each has before the
+//! first record; from then on a field is a number. The buffers are used again for the next record.
+
+use std::sync::Arc;
+
+/// One record.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// The line it begins on, from 1.
+    pub line: u64,
+    /// Its exact text as UTF-8, without what ends it. Not valid UTF-8 when the document's bytes were no text.
+    pub raw: Vec<u8>,
+    /// The values of its fields, one after the other.
+    text: String,
+    fields: Vec<Span>,
+    /// What is wrong with it as a record.
+    pub fault: Option<Fault>,
+    /// The elements that it stands in, outermost first, in documents that nest.
+    pub frames: Option<Arc<Vec<Frame>>>,
+    /// Records nested in it, with the position of what asked for them.
+    pub nested: Vec<(usize, Record)>,
+}
+
+/// An element that records stand in, as the file of refused rows shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// Tells one element from another of the same name.
+    pub number: u64,
+    /// What comes before the record.
+    pub before: String,
+    /// What comes after the last record.
+    pub after: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Span {
+    start: u32,
+    end: u32,
+    exact: bool,
+}
+
+/// What can be wrong with a record before its values are looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A qualifier is never closed.
+    Unterminated,
+    /// Bytes that are no text in the encoding.
+    Encoding,
+    /// Larger than a record may be.
+    Size,
+    /// More fields than a record may have.
+    Fields,
+    /// Nested too deep.
+    Depth,
+    /// Not what its format asks for: what is wrong.
+    Syntax(String),
+}
+
+impl Record {
+    /// How many fields.
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there is no field at all.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The value of a field, and whether the document marks it as a value, so that it cannot be a spelling of "no value".
+    pub fn field(&self, index: usize) -> Option<(&str, bool)> {
+        // An end that cuts a character can only stand in a record with the fault `Encoding`.
+        self.fields.get(index).map(|span| (self.text.get(span.start as usize..span.end as usize).unwrap_or_default(), span.exact))
+    }
+
+    /// All values.
+    pub fn texts(&self) -> impl Iterator<Item = &str> + '_ {
+        (0..self.len()).filter_map(|index| self.field(index)).map(|(text, _)| text)
+    }
+
+    /// Empties it for the record that begins on this line.
+    pub fn clear(&mut self, line: u64) {
+        self.line = line;
+        self.raw.clear();
+        self.text.clear();
+        self.fields.clear();
+        self.fault = None;
+        self.frames = None;
+        self.nested.clear();
+    }
+
+    /// Adds a field.
+    pub fn push(&mut self, text: &str, exact: bool) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.push_span(start, self.text.len(), exact);
+    }
+
+    /// Takes fields from bytes that are not known to be text, as `(end in bytes, exact)`, and leaves its own buffer in `bytes`. What is no text
+    /// becomes the fault [`Fault::Encoding`].
+    pub fn take_bytes(&mut self, bytes: &mut Vec<u8>, ends: &[(usize, bool)]) {
+        match String::from_utf8(std::mem::take(bytes)) {
+            Ok(text) => {
+                *bytes = std::mem::replace(&mut self.text, text).into_bytes();
+                let mut start = 0;
+                for (end, exact) in ends {
+                    if !self.text.is_char_boundary(*end) {
+                        self.fault = Some(Fault::Encoding);
+                    }
+                    self.push_span(start, *end, *exact);
+                    start = *end;
+                }
+            }
+            Err(error) => {
+                *bytes = error.into_bytes();
+                self.fault = Some(Fault::Encoding);
+                self.text.clear();
+                self.fields.clear();
+            }
+        }
+        bytes.clear();
+    }
+
+    fn push_span(&mut self, start: usize, end: usize, exact: bool) {
+        // A record is at most 16 MiB: its offsets fit.
+        let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        self.fields.push(Span { start: narrow(start), end: narrow(end), exact });
+    }
+}

@@ -1,0 +1,214 @@
+//! Writes records as XML, and the file of refused records with a comment before each that says why.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::document::encoding::{encode, mark};
+use crate::document::record::Frame;
+use crate::document::tree::{Kind, NodeId, Tree};
+use crate::document::write::Unwritable;
+use crate::model::format::{XmlFormat, XmlStyle};
+
+/// Appends records as elements.
+pub struct Writer {
+    format: XmlFormat,
+    root: String,
+    record: String,
+    names: Vec<String>,
+    line: String,
+}
+
+impl Writer {
+    /// A writer of records of this entity with these columns.
+    pub fn new(format: &XmlFormat, entity: &str, columns: &[&str]) -> Writer {
+        let last = format.record.as_ref().and_then(|path| path.text().rsplit('/').next()).map(str::to_owned);
+        let record = last.filter(|name| !name.contains(['*', '[', '@'])).unwrap_or_else(|| entity.to_uppercase().replace(' ', ""));
+        Writer {
+            root: name_of(format.root.as_deref().unwrap_or("Document")),
+            record: name_of(&record),
+            names: columns.iter().map(|column| name_of(column)).collect(),
+            format: format.clone(),
+            line: String::new(),
+        }
+    }
+
+    /// What a document begins with.
+    pub fn begin(&mut self, into: &mut Vec<u8>) {
+        mark(self.format.encoding, into);
+        let text = format!("<?xml version=\"1.0\" encoding=\"{}\"?>\n<{}>\n", label(self.format.encoding), self.root);
+        push(&text, self.format.encoding, into);
+    }
+
+    /// Appends a record; a value that is `None` is left out.
+    pub fn record<'a>(&mut self, values: impl IntoIterator<Item = Option<&'a str>>, into: &mut Vec<u8>) -> Result<(), Unwritable> {
+        self.line.clear();
+        let _ = write!(self.line, "<{}", self.record);
+        let element = self.format.style == XmlStyle::Element;
+        if element {
+            self.line.push('>');
+        }
+        for (name, value) in self.names.iter().zip(values) {
+            let Some(value) = value else { continue };
+            let (before, after) =
+                if element { (format!("<{name}>"), format!("</{name}>")) } else { (format!(" {name}=\""), "\"".to_owned()) };
+            self.line.push_str(&before);
+            escape(value, !element, &mut self.line)?;
+            self.line.push_str(&after);
+        }
+        if element {
+            let _ = writeln!(self.line, "</{}>", self.record);
+        } else {
+            self.line.push_str(" />\n");
+        }
+        push(&self.line, self.format.encoding, into);
+        Ok(())
+    }
+
+    /// What a document ends with.
+    pub fn end(&mut self, into: &mut Vec<u8>) {
+        push(&format!("</{}>\n", self.root), self.format.encoding, into);
+    }
+}
+
+/// A name that XML allows, as near to this one as can be.
+fn name_of(name: &str) -> String {
+    let start = |c: char| c.is_alphabetic() || c == '_';
+    let mut out = String::new();
+    for c in name.chars() {
+        if out.is_empty() && !start(c) {
+            out.push('_');
+        }
+        out.push(if start(c) || c.is_numeric() || matches!(c, '-' | '.') { c } else { '_' });
+    }
+    if out.is_empty() { "_".into() } else { out }
+}
+
+fn label(encoding: &'static encoding_rs::Encoding) -> &'static str {
+    // UTF-16 with a byte order mark says its order itself.
+    if encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE { "UTF-16" } else { encoding.name() }
+}
+
+/// Text in an encoding; a character that it lacks is written by its number.
+fn push(text: &str, encoding: &'static encoding_rs::Encoding, into: &mut Vec<u8>) {
+    let mut rest = text;
+    let from = into.len();
+    if encode(rest, encoding, into).is_ok() {
+        return;
+    }
+    into.truncate(from);
+    while let Some(c) = rest.chars().next() {
+        let (one, more) = rest.split_at(c.len_utf8());
+        if encode(one, encoding, into).is_err() {
+            into.extend_from_slice(format!("&#{};", u32::from(c)).as_bytes());
+        }
+        rest = more;
+    }
+}
+
+/// Appends text as XML writes it. `quoted`: inside of an attribute.
+fn escape(text: &str, quoted: bool, into: &mut String) -> Result<(), Unwritable> {
+    for c in text.chars() {
+        match c {
+            '<' => into.push_str("&lt;"),
+            '>' => into.push_str("&gt;"),
+            '&' => into.push_str("&amp;"),
+            '"' if quoted => into.push_str("&quot;"),
+            // An attribute's white space becomes a blank when it is read, a carriage return a line feed.
+            '\n' | '\t' if quoted => {
+                let _ = write!(into, "&#{};", u32::from(c));
+            }
+            '\r' => into.push_str("&#13;"),
+            '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => {
+                return Err(Unwritable::Character { character: c, encoding: "XML" });
+            }
+            c => into.push(c),
+        }
+    }
+    Ok(())
+}
+
+/// An element that records stand in: its start tag with what was kept in it before `inner`, and its end tag.
+pub fn frame(tree: &Tree, id: NodeId, inner: NodeId) -> (String, String) {
+    let mut before = String::new();
+    start_tag(tree, id, &mut before);
+    before.push('>');
+    tree.children(id).take_while(|child| *child != inner).for_each(|child| content(tree, child, &mut before));
+    (before, format!("</{}>", tree.name(id)))
+}
+
+fn start_tag(tree: &Tree, id: NodeId, into: &mut String) {
+    into.push('<');
+    into.push_str(tree.name(id));
+    for attribute in tree.children(id).filter(|child| tree.kind(*child) == Kind::Attribute) {
+        let _ = write!(into, " {}=\"", tree.name(attribute));
+        // It was read from XML: every character has a spelling there.
+        let _ = escape(tree.value(attribute), true, into);
+        into.push('"');
+    }
+}
+
+fn content(tree: &Tree, id: NodeId, into: &mut String) {
+    match tree.kind(id) {
+        Kind::Attribute => {}
+        Kind::Text { .. } => drop(escape(tree.value(id), false, into)),
+        Kind::Element => {
+            start_tag(tree, id, into);
+            into.push('>');
+            tree.children(id).for_each(|child| content(tree, child, into));
+            let _ = write!(into, "</{}>", tree.name(id));
+        }
+    }
+}
+
+/// The file of refused records: the document's own elements around them, before each a comment with line and reasons.
+pub struct Refused {
+    encoding: &'static encoding_rs::Encoding,
+    begun: bool,
+    open: Vec<Frame>,
+}
+
+impl Refused {
+    /// In this encoding.
+    pub fn new(encoding: &'static encoding_rs::Encoding) -> Refused {
+        Refused { encoding, begun: false, open: Vec::new() }
+    }
+
+    /// Adds a record.
+    pub fn record(&mut self, line: u64, raw: &[u8], frames: &Arc<Vec<Frame>>, reasons: &str, into: &mut Vec<u8>) {
+        let mut text = String::new();
+        if !self.begun {
+            mark(self.encoding, into);
+            let _ = writeln!(text, "<?xml version=\"1.0\" encoding=\"{}\"?>", label(self.encoding));
+            self.begun = true;
+        }
+        let same = self.open.iter().zip(frames.iter()).take_while(|(one, other)| one.number == other.number).count();
+        while self.open.len() > same {
+            let frame = self.open.pop().expect("there are more");
+            let _ = writeln!(text, "{}", frame.after);
+        }
+        for (open, frame) in self.open.iter_mut().zip(frames.iter()) {
+            // What was kept of it since the record before.
+            if let Some(more) = frame.before.strip_prefix(open.before.as_str()) {
+                text.push_str(more);
+                open.before.clone_from(&frame.before);
+            }
+        }
+        for frame in &frames[same..] {
+            let _ = writeln!(text, "{}", frame.before);
+            self.open.push(frame.clone());
+        }
+        // Two hyphens, and one at the end, are not allowed in a comment.
+        let reasons: String = reasons.replace("--", "- -").chars().filter(|c| !c.is_control() || *c == '\n').collect();
+        let _ = writeln!(text, "<!-- Entrepot line {line}: {reasons} -->");
+        text.push_str(&String::from_utf8_lossy(raw));
+        text.push('\n');
+        push(&text, self.encoding, into);
+    }
+
+    /// Closes what is open.
+    pub fn end(&mut self, into: &mut Vec<u8>) {
+        while let Some(frame) = self.open.pop() {
+            push(&format!("{}\n", frame.after), self.encoding, into);
+        }
+    }
+}
