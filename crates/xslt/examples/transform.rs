@@ -1,4 +1,4 @@
-//! `transform STYLESHEET INPUT [--param NAME=VALUE] [--profile]`: as `xsltproc`, for the conformance runner and for trying things out.
+//! `transform STYLESHEET INPUT [--param NAME=VALUE] [--profile] [--records]`: as `xsltproc`, for the conformance runner and for trying things out.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use entrepot_xslt::{Resolver, Resource, ResourceKind, Stylesheet};
+use entrepot_xslt::{Records, Resolver, Resource, ResourceKind, Stylesheet};
 
 /// Files. External entities only from the folder of the document that names them, or below: documents may come from others.
 struct Files {
@@ -48,10 +48,12 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut places = Vec::new();
     let mut parameters = Vec::new();
     let mut profile = false;
+    let mut records = Records::Never;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--profile" => profile = true,
+            "--records" => records = Records::WhenAllowed,
             "--param" => {
                 let pair = arguments.next().ok_or("--param needs NAME=VALUE")?;
                 let (name, value) = pair.split_once('=').ok_or("--param needs NAME=VALUE")?;
@@ -61,7 +63,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let [stylesheet, input] = places.as_slice() else {
-        return Err("usage: transform STYLESHEET INPUT [--param NAME=VALUE] [--profile]".into());
+        return Err("usage: transform STYLESHEET INPUT [--param NAME=VALUE] [--profile] [--records]".into());
     };
     let text = std::fs::read(stylesheet).map_err(|error| format!("{stylesheet}: {error}"))?;
     let sheet = Stylesheet::compile(&text, stylesheet, &Files { folder: folder(stylesheet) })?;
@@ -75,7 +77,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let clock = move || start.elapsed().as_nanos() as u64;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() as i64;
     let files = Files { folder: folder(input) };
-    let mut transformation = sheet.transform().resolver(&files).source_uri(input).on_message(&mut say).now(now, 0);
+    let mut transformation = sheet.transform().resolver(&files).source_uri(input).on_message(&mut say).now(now, 0).records(records);
     for (name, value) in &parameters {
         transformation = transformation.parameter(name, value.as_str());
     }
@@ -84,6 +86,9 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     }
     let report = transformation.run(source, &mut output)?;
     output.flush()?;
+    if records == Records::WhenAllowed {
+        eprintln!("{:?}", report.way);
+    }
     for entry in &report.profile {
         let place = entry.place.as_ref().map(ToString::to_string).unwrap_or_default();
         eprintln!(

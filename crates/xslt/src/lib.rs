@@ -35,6 +35,7 @@ mod number_format;
 mod numbering;
 mod parse;
 mod pattern;
+mod record;
 mod run;
 mod serialise;
 mod sheet;
@@ -46,6 +47,7 @@ mod xpath;
 
 pub use error::{CompileError, Error, ErrorKind, Place, Result, Warning};
 pub use parse::DoctypePolicy;
+pub use record::{Records, Way};
 pub use run::profile::TemplateProfile;
 pub use run::{Limits, Message};
 pub use stylesheet::{CompileOptions, NoResolver, Parameter, Report, Resolver, Resource, ResourceKind, Stylesheet, Transformation};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::error::{CompileError, Error, ErrorKind, Result, Warning};
 use crate::name::{NameId, Names};
-use crate::parse::{DoctypePolicy, ParseLimits};
+use crate::parse::{DoctypePolicy, ParseLimits, Parser};
+use crate::record::{Records, Source, Way};
 use crate::run::emitter::{Emitter, Receiver};
 use crate::run::profile::{Profile, TemplateProfile};
 use crate::run::{Context, Hooks, Limits, Message, Run};
@@ -125,6 +126,7 @@ impl Stylesheet {
             clock: None,
             byte_order_mark: true,
             source_uri: String::new(),
+            records: Records::Never,
         }
     }
 }
@@ -174,6 +176,8 @@ pub struct Report {
     pub steps: u64,
     /// The depth that was reached, as [`Limits::depth_max`] counts it.
     pub depth: u32,
+    /// Whether the document was read whole, and why.
+    pub way: Way,
     /// Hits and times per template, if a clock was given: the most expensive first.
     pub profile: Vec<TemplateProfile>,
 }
@@ -191,6 +195,7 @@ pub struct Transformation<'a> {
     clock: Option<&'a (dyn Fn() -> u64 + Sync)>,
     byte_order_mark: bool,
     source_uri: String,
+    records: Records,
 }
 
 impl<'a> Transformation<'a> {
@@ -256,6 +261,12 @@ impl<'a> Transformation<'a> {
         self
     }
 
+    /// Whether the document may be transformed record by record. [`Report::way`] says what came of it.
+    pub fn records(mut self, records: Records) -> Transformation<'a> {
+        self.records = records;
+        self
+    }
+
     /// Transforms a document and writes the result.
     ///
     /// The work is done on a thread of its own with a stack of [`Limits::stack_bytes`], so that deep recursion has room; this call returns
@@ -271,6 +282,8 @@ impl<'a> Transformation<'a> {
 
     fn run_here(self, input: Box<dyn Read + '_>, output: &mut (dyn Write + Send)) -> Result<Report> {
         let sheet: &Sheet = &self.stylesheet.sheet;
+        let strip = |names: &Names, name: NameId| sheet.strips(names, name);
+        let strip: crate::parse::Strip = if sheet.strips_any { Some(&strip) } else { None };
         let parse_limits = ParseLimits { doctype: self.doctype, nodes_max: self.limits.nodes_max, ..ParseLimits::default() };
         let sink = Sink::new(output, sheet.output.encoding.as_deref(), self.byte_order_mark, self.limits.output_bytes_max)?;
         let serialiser = Serialiser::new(sheet.output.clone(), sink);
@@ -293,20 +306,40 @@ impl<'a> Transformation<'a> {
             };
             run.give(name, value);
         }
-        let strip = |names: &Names, name: NameId| sheet.strips(names, name);
-        let strip: crate::parse::Strip = if sheet.strips_any { Some(&strip) } else { None };
         let uri: Arc<str> = self.source_uri.as_str().into();
-        let tree = crate::parse::parse(input, uri, &mut run.names, parse_limits, self.resolver, strip, false)?;
-        let source = run.add_tree(tree)?;
+        let mut way = Way::Whole;
+        let source = if self.records == Records::WhenAllowed {
+            let parser = Parser::new(input, uri.clone(), parse_limits, self.resolver, strip, false);
+            let source = Source::open(parser, &mut run.names, uri)?;
+            let head = run.add_tree(source.head())?;
+            run.source = head;
+            match crate::record::analysis::reason(&mut run, source.root) {
+                Some(reason) => {
+                    way = Way::WholeBecause(reason);
+                    let tree = source.whole(&mut run.names)?;
+                    run.set_source(tree);
+                }
+                None => run.records = Some(Box::new(source)),
+            }
+            head
+        } else {
+            let tree = crate::parse::parse(input, uri, &mut run.names, parse_limits, self.resolver, strip, false)?;
+            run.add_tree(tree)?
+        };
         run.source = source;
         if !self.source_uri.is_empty() {
             run.documents.insert(self.source_uri.clone(), source);
         }
+        let by_record = run.records.is_some();
         run.apply_one(&Context::of(source), 0, &Vec::new(), None)?;
+        let records = run.finish_records()?;
+        if by_record {
+            way = Way::RecordByRecord { records };
+        }
         let (steps, depth) = run.effort();
         let Run { output, mut names, profile, .. } = run;
         let bytes = output.finish_document(&mut names)?;
-        Ok(Report { bytes, steps, depth, profile: profile.map(Profile::finish).unwrap_or_default() })
+        Ok(Report { bytes, steps, depth, way, profile: profile.map(Profile::finish).unwrap_or_default() })
     }
 }
 

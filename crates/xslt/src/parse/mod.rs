@@ -177,6 +177,11 @@ impl<'r, 's> Parser<'r, 's> {
         }
     }
 
+    /// How many elements are open.
+    pub(crate) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
     fn input(&mut self) -> &mut Input<'r> {
         self.inputs.last_mut().expect("the document's own input is never popped")
     }

@@ -24,7 +24,7 @@ impl<'a> Run<'a> {
     }
 
     /// The best rule for a node; with `imported_into`, only among what that template's stylesheet imports.
-    fn rule(&mut self, node: Node, mode: u32, imported_into: Option<u32>) -> Result<Option<&'a Rule>> {
+    pub(crate) fn rule(&mut self, node: Node, mode: u32, imported_into: Option<u32>) -> Result<Option<&'a Rule>> {
         let sheet = self.sheet;
         let mode = &sheet.modes[mode as usize];
         let kind = self.kind_of(node);
@@ -76,6 +76,9 @@ impl<'a> Run<'a> {
         let node = context.node;
         match self.kind_of(node) {
             Kind::Root | Kind::Element => {
+                if self.is_record_root(node) {
+                    return self.apply_all_records(mode);
+                }
                 self.descend()?;
                 let tree = self.tree(node);
                 let children: Vec<Node> = tree.children(node.id()).map(|child| node.with(child)).collect();

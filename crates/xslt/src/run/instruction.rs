@@ -226,6 +226,10 @@ impl<'a> Run<'a> {
         parameters: &'a [WithParam],
         context: &Context,
     ) -> Result<()> {
+        if let Some(selection) = self.record_selection(select, context) {
+            let passed = self.passed(parameters, context)?;
+            return self.apply_records(&selection, mode, &passed);
+        }
         let mut nodes = match select {
             Some(expression) => self.nodes(expression, context)?,
             None => {
@@ -246,6 +250,9 @@ impl<'a> Run<'a> {
     }
 
     fn for_each(&mut self, select: &'a Expression, sorts: &'a [SortKey], body: &'a [Instruction], context: &Context) -> Result<()> {
+        if let Some(selection) = self.record_selection(Some(select), context) {
+            return self.for_each_record(&selection, body);
+        }
         let mut nodes = self.nodes(select, context)?;
         if !sorts.is_empty() {
             nodes = self.sorted(nodes, sorts, context)?;

@@ -135,6 +135,8 @@ pub(crate) struct Run<'a> {
     depth_reached: u32,
     stack_base: usize,
     pub(crate) profile: Option<Profile<'a>>,
+    /// The source, if it is still being read.
+    pub(crate) records: Option<Box<crate::record::Source<'a>>>,
 }
 
 /// How often, in steps, budgets are looked at.
@@ -187,6 +189,7 @@ impl<'a> Run<'a> {
             depth_reached: 0,
             stack_base: stack_position(),
             profile,
+            records: None,
         }
     }
 
@@ -259,6 +262,12 @@ impl<'a> Run<'a> {
         };
         self.trees[slot as usize] = Some(Rc::new(tree));
         Ok(Node::new(slot, 0))
+    }
+
+    /// Puts the source document, now read whole, in the place of its head.
+    pub(crate) fn set_source(&mut self, tree: Tree) {
+        self.trees[self.source.tree() as usize] = Some(Rc::new(tree));
+        self.remembered.clear();
     }
 
     /// Takes a fragment in, until the frame ends.

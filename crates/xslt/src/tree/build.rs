@@ -179,6 +179,38 @@ impl TreeBuilder {
         }
     }
 
+    /// The element that is open and contains no open one.
+    pub(crate) fn innermost(&self) -> u32 {
+        self.open.last().copied().unwrap_or(0)
+    }
+
+    /// Another builder that stands where this one does.
+    pub(crate) fn fork(&self) -> TreeBuilder {
+        let tree = &self.tree;
+        TreeBuilder {
+            tree: Tree {
+                nodes: tree.nodes.clone(),
+                text: tree.text.clone(),
+                values: tree.values.clone(),
+                scopes: tree.scopes.clone(),
+                bindings: tree.bindings.clone(),
+                ids: tree.ids.clone(),
+                unparsed: tree.unparsed.clone(),
+                positions: tree.positions.clone(),
+                raw: tree.raw.clone(),
+                base: tree.base.clone(),
+            },
+            open: self.open.clone(),
+            scopes: self.scopes.clone(),
+            positions: self.positions,
+        }
+    }
+
+    /// What is there so far, with what is open closed.
+    pub(crate) fn snapshot(&self) -> Tree {
+        self.fork().finish()
+    }
+
     /// Closes what is open.
     pub(crate) fn finish(mut self) -> Tree {
         while let Some(id) = self.open.pop() {
