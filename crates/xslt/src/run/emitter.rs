@@ -37,10 +37,16 @@ struct Pending {
     values: String,
 }
 
+const UNBOUND: StringId = StringId(u32::MAX);
+/// How many bindings are looked at for a prefix that can be used again.
+const PREFIXES_TRIED: usize = 64;
+
 pub(crate) struct Emitter<'w> {
     receiver: Receiver<'w>,
     pending: Pending,
-    /// Bindings in scope, and how many there were outside each open element.
+    /// The namespace name each prefix is bound to now, by the prefix' number; `UNBOUND` for none.
+    bound: Vec<StringId>,
+    /// Bindings made by open elements, with what was bound before; and how many there were outside each.
     scopes: Vec<(StringId, StringId)>,
     marks: Vec<usize>,
     /// For the budget.
@@ -52,7 +58,16 @@ pub(crate) struct Emitter<'w> {
 
 impl<'w> Emitter<'w> {
     pub(crate) fn new(receiver: Receiver<'w>, base: Arc<str>) -> Emitter<'w> {
-        Emitter { receiver, pending: Pending::default(), scopes: Vec::new(), marks: Vec::new(), nodes: 0, base, decided: Vec::new() }
+        Emitter {
+            receiver,
+            pending: Pending::default(),
+            bound: Vec::new(),
+            scopes: Vec::new(),
+            marks: Vec::new(),
+            nodes: 0,
+            base,
+            decided: Vec::new(),
+        }
     }
 
     pub(crate) fn fragment(base: Arc<str>) -> Emitter<'w> {
@@ -131,8 +146,19 @@ impl<'w> Emitter<'w> {
         if prefix == StringId::XML_PREFIX {
             return Some(StringId::XML_URI);
         }
-        let found = self.scopes.iter().rev().find(|&&(known, _)| known == prefix).map(|&(_, uri)| uri);
-        if prefix == StringId::EMPTY { found.or(Some(StringId::EMPTY)) } else { found }
+        match self.bound.get(prefix.0 as usize) {
+            Some(&uri) if uri != UNBOUND => Some(uri),
+            _ => (prefix == StringId::EMPTY).then_some(StringId::EMPTY),
+        }
+    }
+
+    fn bind(&mut self, prefix: StringId, uri: StringId) {
+        let index = prefix.0 as usize;
+        if self.bound.len() <= index {
+            self.bound.resize(index + 1, UNBOUND);
+        }
+        self.scopes.push((prefix, self.bound[index]));
+        self.bound[index] = uri;
     }
 
     /// Decides declarations and prefixes, and passes the start tag on.
@@ -173,7 +199,9 @@ impl<'w> Emitter<'w> {
                 pending.attributes[index].0 = names.qualified_name(prefix, names.name(attribute));
             }
         }
-        self.scopes.extend_from_slice(&declared);
+        for &(prefix, uri) in &declared {
+            self.bind(prefix, uri);
+        }
         let tag = StartTag { name, declarations: &declared, attributes: &pending.attributes, values: &pending.values };
         let outcome = match &mut self.receiver {
             Receiver::Document(serialiser) => serialiser.start(names, &tag),
@@ -228,7 +256,11 @@ impl<'w> Emitter<'w> {
                 return wished;
             }
         }
-        let known = declared.iter().chain(self.scopes.iter().rev()).map(|&(prefix, _)| prefix).filter(|&prefix| prefix != StringId::EMPTY);
+        let known = declared
+            .iter()
+            .chain(self.scopes.iter().rev().take(PREFIXES_TRIED))
+            .map(|&(prefix, _)| prefix)
+            .filter(|&prefix| prefix != StringId::EMPTY);
         if let Some(prefix) = known.into_iter().find(|&prefix| bound(prefix, declared) == Some(uri)) {
             return prefix;
         }
@@ -246,7 +278,11 @@ impl<'w> Emitter<'w> {
     pub(crate) fn end_element(&mut self, names: &mut Names) -> Result<()> {
         self.flush(names)?;
         if let Some(mark) = self.marks.pop() {
-            self.scopes.truncate(mark);
+            while self.scopes.len() > mark {
+                if let Some((prefix, uri)) = self.scopes.pop() {
+                    self.bound[prefix.0 as usize] = uri;
+                }
+            }
         }
         match &mut self.receiver {
             Receiver::Document(serialiser) => serialiser.end(names),

@@ -4,7 +4,7 @@ use super::apply::Passed;
 use super::{Context, Message, Run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{NameId, QNameId, StringId, is_ncname, split_qname};
-use crate::sheet::{Instruction, LiteralElement, Operation, Part, SortKey, ValueTemplate, WithParam};
+use crate::sheet::{Binding, Instruction, LiteralElement, Operation, Part, SortKey, ValueTemplate, WithParam};
 use crate::tree::node::Node;
 use crate::tree::{Kind, Tree};
 use crate::xpath::expression::{Expression, Namespaces};
@@ -74,6 +74,34 @@ impl<'a> Run<'a> {
             }
             Operation::Copy { attribute_sets, body } => self.copy(attribute_sets, body, context)?,
             Operation::CopyOf(expression) => self.copy_of(expression, context)?,
+            Operation::Variable { slot, value } => self.set_variable(*slot, value, context)?,
+            Operation::Parameter { slot, name, value } => self.set_parameter(*slot, *name, value, context)?,
+            other => return self.carry_out_rare(other, instruction, context).map(|()| Flow::Done),
+        }
+        Ok(Flow::Done)
+    }
+
+    #[inline(never)]
+    fn set_variable(&mut self, slot: u32, value: &'a Binding, context: &Context) -> Result<()> {
+        let value = self.binding(value, context)?;
+        self.set_local(slot, value);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn set_parameter(&mut self, slot: u32, name: NameId, value: &'a Binding, context: &Context) -> Result<()> {
+        let value = match self.parameters.iter().find(|(known, _)| *known == name) {
+            Some((_, value)) => value.clone(),
+            None => self.binding(value, context)?,
+        };
+        self.set_local(slot, value);
+        Ok(())
+    }
+
+    /// The instructions that are not on the way of deep recursion: apart, so that each level needs less stack.
+    #[inline(never)]
+    fn carry_out_rare(&mut self, operation: &'a Operation, instruction: &'a Instruction, context: &Context) -> Result<()> {
+        match operation {
             Operation::Element { name, namespace, namespaces, attribute_sets, body } => {
                 let name = self.element_name(name, namespace.as_ref(), namespaces, context)?;
                 self.output.start_element(&mut self.names, name)?;
@@ -101,17 +129,6 @@ impl<'a> Run<'a> {
                 self.output.instruction(&mut self.names, &name, text.trim_start_matches(crate::name::is_space))?;
             }
             Operation::Message { body, terminate } => self.message(body, *terminate, instruction, context)?,
-            Operation::Variable { slot, value } => {
-                let value = self.binding(value, context)?;
-                self.set_local(*slot, value);
-            }
-            Operation::Parameter { slot, name, value } => {
-                let value = match self.parameters.iter().find(|(known, _)| known == name) {
-                    Some((_, value)) => value.clone(),
-                    None => self.binding(value, context)?,
-                };
-                self.set_local(*slot, value);
-            }
             Operation::Number(number) => {
                 let text = self.numbered(number, context)?;
                 self.output.text(&mut self.names, &text, false)?;
@@ -120,8 +137,10 @@ impl<'a> Run<'a> {
                 Some(body) => self.body(body, context)?,
                 None => return Err((**error).clone()),
             },
+            // All others are carried out by the caller.
+            _ => {}
         }
-        Ok(Flow::Done)
+        Ok(())
     }
 
     pub(crate) fn set_local(&mut self, slot: u32, value: Value) {
@@ -351,7 +370,9 @@ impl<'a> Run<'a> {
                 let tree = self.tree(node);
                 let Some(name) = tree.qname(node.id()) else { return Ok(()) };
                 self.output.start_element(&mut self.names, name)?;
-                for (prefix, uri) in tree.namespaces(node.id()) {
+                let namespaces = tree.namespaces(node.id());
+                self.charge(namespaces.len() as u64)?;
+                for (prefix, uri) in namespaces {
                     self.output.namespace(prefix, uri);
                 }
                 self.attribute_sets(attribute_sets, context, 0)?;

@@ -60,7 +60,7 @@ impl Default for Limits {
         Limits {
             steps_max: 100_000_000_000,
             depth_max: 50_000,
-            tail_calls_max: 2_000_000,
+            tail_calls_max: 1_000_000,
             nodes_max: 200_000_000,
             output_bytes_max: 16 << 30,
             fragment_bytes_max: 2 << 30,

@@ -7,7 +7,7 @@
 pub(crate) mod build;
 pub(crate) mod node;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::name::{NameId, Names, QNameId, StringId};
@@ -201,12 +201,20 @@ impl Tree {
     /// All bindings in scope, innermost first, without `xml`; an undeclared default namespace is left out.
     pub(crate) fn namespaces(&self, element: u32) -> Vec<(StringId, StringId)> {
         let mut found: Vec<(StringId, StringId)> = Vec::new();
+        // Few are compared one by one, many by their hashes.
+        let mut seen: HashSet<StringId> = HashSet::new();
         let mut next = self.scope(element);
         while let Some(index) = next {
             let scope = self.scopes[index];
             for &(prefix, uri) in &self.bindings[scope.first as usize..scope.last as usize] {
-                if !found.iter().any(|&(known, _)| known == prefix) {
+                let known = if found.len() < 16 { found.iter().any(|&(known, _)| known == prefix) } else { seen.contains(&prefix) };
+                if !known {
                     found.push((prefix, uri));
+                    if found.len() == 16 {
+                        seen.extend(found.iter().map(|&(prefix, _)| prefix));
+                    } else if found.len() > 16 {
+                        seen.insert(prefix);
+                    }
                 }
             }
             next = (scope.outer > 0).then(|| scope.outer as usize - 1);
@@ -235,6 +243,8 @@ impl Tree {
     pub(crate) fn namespace_nodes(&self, element: u32) -> Vec<(StringId, StringId)> {
         let mut nodes = vec![(StringId::XML_PREFIX, StringId::XML_URI)];
         nodes.extend(self.namespaces(element).into_iter().filter(|&(prefix, _)| prefix != StringId::XML_PREFIX));
+        // A node's address has room for so many.
+        nodes.truncate(node::NAMESPACES_MAX);
         nodes
     }
 
