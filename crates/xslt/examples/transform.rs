@@ -15,7 +15,8 @@ struct Files {
 
 impl Resolver for Files {
     fn resolve(&self, uri: &str, kind: ResourceKind) -> Result<Resource, String> {
-        let path = Path::new(uri.strip_prefix("file://").unwrap_or(uri));
+        let plain = decoded(uri.strip_prefix("file://").unwrap_or(uri));
+        let path = Path::new(&plain);
         if kind == ResourceKind::Entity {
             let real = path.canonicalize().map_err(|error| format!("{uri}: {error}"))?;
             if !real.starts_with(&self.folder) {
@@ -27,6 +28,27 @@ impl Resolver for Files {
             Err(error) => Err(format!("{uri}: {error}")),
         }
     }
+}
+
+/// An address as a path: what is written `%20` is a space.
+fn decoded(uri: &str) -> String {
+    let mut bytes = Vec::with_capacity(uri.len());
+    let mut rest = uri;
+    while let Some(at) = rest.find('%') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        match rest.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &rest[at + 3..];
+            }
+            None => {
+                bytes.push(b'%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The folder that a file is in.

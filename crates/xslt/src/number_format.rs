@@ -268,9 +268,6 @@ impl Digits {
         if !fraction.is_empty() {
             into.push(symbols.decimal_separator);
             into.extend(fraction.into_iter().map(digit));
-        } else if whole == 0 {
-            // Neither whole digits nor a fraction: the zero itself.
-            into.push(digit(0));
         }
     }
 }
@@ -292,7 +289,8 @@ mod tests {
             (-3.0, "0;0", "-3"),
             (0.25, "#%", "25%"),
             (0.0125, "0.0\u{2030}", "12.5\u{2030}"),
-            (0.0, "#.##", "0"),
+            (0.0, "#.##", ""),
+            (0.0, "0.##", "0"),
             (0.5, "#.00", ".50"),
             (1e15, "#,##0", "1,000,000,000,000,000"),
             (999.999, "0.00", "1000.00"),

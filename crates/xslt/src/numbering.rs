@@ -1,6 +1,7 @@
 //! xsl:number (XSLT 1.0, section 7.7): counting nodes and writing numbers as words of a list: 1, 001, a, A, i, I.
 
 use crate::error::{Error, Result};
+use crate::pattern::Pattern;
 use crate::run::{Context, Run};
 use crate::sheet::{Level, NumberInstruction};
 use crate::tree::node::Node;
@@ -332,7 +333,8 @@ impl Run<'_> {
         let key = instruction as *const NumberInstruction as usize;
         let parent = if node.id() == 0 { None } else { Some(node.with(tree.parent(node.id()))) };
         let name = self.alike_name(start);
-        let known = self.counted.get(&key).copied().filter(|known| Some(known.0) == parent && known.1 < node && known.3 == name);
+        let varies = instruction.count.iter().flatten().any(Pattern::varies);
+        let known = self.counted.get(&key).copied().filter(|known| !varies && Some(known.0) == parent && known.1 < node && known.3 == name);
         let mut count = 1.0;
         let mut at = tree.previous_sibling(node.id());
         while let Some(sibling) = at {

@@ -32,6 +32,8 @@ pub(crate) struct PatternStep {
     pub(crate) after_any: bool,
     /// Numbered when the nodes it selects under one parent may be remembered.
     remembered: Option<u32>,
+    /// Whether a predicate names a variable: what it matches is not the same each time.
+    varies: bool,
 }
 
 /// One alternative.
@@ -151,7 +153,7 @@ fn pattern_step(reader: &mut Reader, after_any: bool, next_number: &mut u32) -> 
         *next_number += 1;
         *next_number - 1
     });
-    Ok(PatternStep { step: Step { axis, test, predicates }, after_any, remembered })
+    Ok(PatternStep { step: Step { axis, test, predicates }, after_any, remembered, varies })
 }
 
 impl Pattern {
@@ -165,6 +167,11 @@ impl Pattern {
             },
             _ => 0.5,
         }
+    }
+
+    /// Whether it may match a node at one time and not at another.
+    pub(crate) fn varies(&self) -> bool {
+        self.steps.iter().any(|step| step.varies)
     }
 
     /// The kinds of nodes it can match, and the name if it asks for one.

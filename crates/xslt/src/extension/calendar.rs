@@ -97,10 +97,10 @@ fn read_date(text: &str, moment: &mut Moment) -> Option<()> {
     };
     let mut parts = digits.split('-');
     let year = parts.next()?;
-    if year.len() < 4 || !year.bytes().all(|byte| byte.is_ascii_digit()) {
+    if year.len() < 4 || year.len() > 4 && year.starts_with('0') || !year.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    moment.year = Some(sign * year.parse::<i64>().ok().filter(|&year| year < 1_000_000)?);
+    moment.year = Some(sign * year.parse::<i64>().ok().filter(|&year| (1..100_000_000).contains(&year))?);
     if let Some(month) = parts.next() {
         moment.month = Some(two(month)?);
     }
@@ -114,7 +114,7 @@ fn read_time(text: &str) -> Option<f64> {
     let mut parts = text.split(':');
     let (hour, minute) = (two(parts.next()?)?, two(parts.next()?)?);
     let seconds = parts.next()?;
-    if parts.next().is_some() || hour > 24 || minute > 59 {
+    if parts.next().is_some() || hour > 23 || minute > 59 {
         return None;
     }
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));

@@ -43,7 +43,7 @@ impl Run<'_> {
             }
             Function::SumOfDurations => {
                 let nodes = self.nodes(&arguments[0], context)?;
-                let mut sum = Some(Duration { months: 0, seconds: 0.0 });
+                let mut sum = (!nodes.is_empty()).then_some(Duration { months: 0, seconds: 0.0 });
                 for &node in &nodes {
                     sum = sum.zip(Duration::parse(self.node_text(node))).and_then(|(sum, next)| sum.plus(next));
                 }
@@ -111,7 +111,7 @@ fn part(function: Function, moment: Option<Moment>) -> Value {
         })),
         Function::DayInYear => number(days.zip(moment.year).map(|(days, year)| (days - days_of(year, 1, 1) + 1) as f64)),
         Function::DayInMonth => number(whole(moment.day)),
-        Function::DayOfWeekInMonth => number(moment.day.map(|day| f64::from((day - 1) / 7 + 1))),
+        Function::DayOfWeekInMonth => number(days.and(moment.day).map(|day| f64::from((day - 1) / 7 + 1))),
         Function::DayInWeek => number(of_week.map(|day| f64::from(day + 1))),
         Function::DayName => text(day_name.map(str::to_owned)),
         Function::DayAbbreviation => text(day_name.map(|name| name[..3].to_owned())),

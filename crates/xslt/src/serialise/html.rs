@@ -18,7 +18,7 @@ const BOOLEAN: [&str; 13] = [
     "selected",
 ];
 /// Attributes that are addresses.
-const ADDRESS: [&str; 16] = [
+const ADDRESS: [&str; 14] = [
     "action",
     "archive",
     "background",
@@ -27,14 +27,12 @@ const ADDRESS: [&str; 16] = [
     "codebase",
     "data",
     "datasrc",
-    "for",
+    "dynsrc",
     "href",
     "longdesc",
-    "name",
     "profile",
     "src",
     "usemap",
-    "dynsrc",
 ];
 /// Elements that stand within a line: no white space is added around them.
 const INLINE: [&str; 42] = [
@@ -60,6 +58,11 @@ pub(crate) struct HtmlWriter {
     options: OutputOptions,
     open: Vec<Open>,
     started: bool,
+}
+
+/// The name of an anchor is the part of an address after `#` (HTML 4.01, appendix B.2.1).
+fn is_address(element: &str, attribute: &str) -> bool {
+    listed(&ADDRESS, attribute) || element == "a" && attribute == "name"
 }
 
 fn listed(list: &[&str], name: &str) -> bool {
@@ -136,7 +139,7 @@ impl HtmlWriter {
             sink.push("\"")?;
         }
         for &(attribute, start, end) in tag.attributes {
-            self.attribute(names, attribute, &tag.values[start..end], is_html, sink)?;
+            self.attribute(names, attribute, &tag.values[start..end], &html, sink)?;
         }
         if is_html {
             sink.push(">")?;
@@ -162,7 +165,8 @@ impl HtmlWriter {
         sink.push(&format!("<META http-equiv=\"Content-Type\" content=\"{media}; charset={encoding}\">"))
     }
 
-    fn attribute(&mut self, names: &Names, name: QNameId, value: &str, is_html: bool, sink: &mut Sink) -> Result<()> {
+    fn attribute(&mut self, names: &Names, name: QNameId, value: &str, html: &str, sink: &mut Sink) -> Result<()> {
+        let is_html = !html.is_empty();
         sink.push(" ")?;
         let written = names.lexical(name);
         sink.plain(&written)?;
@@ -171,7 +175,7 @@ impl HtmlWriter {
             return Ok(());
         }
         sink.push("=\"")?;
-        if is_html && listed(&ADDRESS, &lower) && lower != "name" && lower != "for" && !value.is_ascii() {
+        if is_html && is_address(html, &lower) && !value.is_ascii() {
             let mut escaped = String::with_capacity(value.len());
             for byte in value.bytes() {
                 if byte.is_ascii() {

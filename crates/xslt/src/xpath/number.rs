@@ -47,7 +47,53 @@ pub(crate) fn write_into(value: f64, into: &mut String) {
     } else if value.fract() == 0.0 && value.abs() < 9e15 {
         let _ = write!(into, "{}", value as i64);
     } else {
-        let _ = write!(into, "{value}");
+        let text = format!("{value:e}");
+        // Up to 15 digits there is no choice.
+        if text.len() < 16 {
+            let _ = write!(into, "{value}");
+        } else {
+            write_long(value, &text, into);
+        }
+    }
+}
+
+/// Of several texts of the shortest length that read back the same, .NET takes the middle one, of two middle ones the lower: 3 * 1.1 is
+/// 3.3000000000000002, although 3.3000000000000003 is nearer.
+fn write_long(value: f64, shortest: &str, into: &mut String) {
+    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((shortest, "0"));
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let scale = exponent - (digits.len() as i32 - 1);
+    let nearest: u64 = digits.parse().unwrap_or(0);
+    let reads_back = |candidate: u64| format!("{candidate}e{scale}").parse() == Ok(value.abs());
+    let (mut lowest, mut highest) = (nearest, nearest);
+    while reads_back(lowest - 1) {
+        lowest -= 1;
+    }
+    while reads_back(highest + 1) {
+        highest += 1;
+    }
+    let digits = (lowest + (highest - lowest) / 2).to_string();
+    let exponent = scale + digits.len() as i32 - 1;
+    if value < 0.0 {
+        into.push('-');
+    }
+    let point = exponent + 1;
+    if point <= 0 {
+        into.push_str("0.");
+        into.extend(std::iter::repeat_n('0', point.unsigned_abs() as usize));
+        into.push_str(digits.trim_end_matches('0'));
+    } else if digits.len() <= point as usize {
+        into.push_str(&digits);
+        into.extend(std::iter::repeat_n('0', point as usize - digits.len()));
+    } else {
+        let (whole, fraction) = digits.split_at(point as usize);
+        into.push_str(whole);
+        let fraction = fraction.trim_end_matches('0');
+        if !fraction.is_empty() {
+            into.push('.');
+            into.push_str(fraction);
+        }
     }
 }
 
@@ -81,6 +127,13 @@ mod tests {
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Infinity"),
             (-12.5, "-12.5"),
+            (3.0 * 1.1, "3.3000000000000002"),
+            (1.1 * 1.1, "1.2100000000000001"),
+            (-1.15 * 100.0, "-114.99999999999998"),
+            (1.0 / 7.0, "0.14285714285714285"),
+            (1.005 * 1000.0, "1004.9999999999999"),
+            (0.00012345678901234567, "0.00012345678901234567"),
+            (123_456_789_012_345_678.0, "123456789012345680"),
             (9_007_199_254_740_993.0, "9007199254740992"),
         ] {
             assert_eq!(write(value), text);
