@@ -22,6 +22,13 @@ impl Module {
         Place { uri: self.uri.clone(), line, column }
     }
 
+    /// Where the name of an attribute stands: the place of an attribute is that of its value.
+    pub(crate) fn name_place(&self, attribute: u32, name: &str) -> Place {
+        let mut place = self.place(attribute);
+        place.column = place.column.saturating_sub(name.chars().count() as u32 + 2).max(1);
+        place
+    }
+
     /// Where a character of an attribute's value stands, as far as one can tell.
     pub(crate) fn place_in(&self, attribute: u32, offset: usize) -> Place {
         let mut place = self.place(attribute);
@@ -308,7 +315,7 @@ impl Compiler<'_> {
                             Some(near) => error.hint(format!("did you mean {near}?")),
                             None => error,
                         };
-                        self.error(error.at(module.place(attribute)));
+                        self.error(error.at(module.name_place(attribute, &text)));
                     }
                     given.push(text);
                 }
