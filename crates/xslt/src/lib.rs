@@ -51,3 +51,8 @@ pub use record::{Records, Way};
 pub use run::profile::TemplateProfile;
 pub use run::{Limits, Message};
 pub use stylesheet::{CompileOptions, NoResolver, Parameter, Report, Resolver, Resource, ResourceKind, Stylesheet, Transformation};
+
+/// The README's example, held to compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
