@@ -1,0 +1,3 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
+<xsl:template match="/"><r><xsl:for-each select="//CREATED"><xsl:variable name="y" select="substring(.,1,4)"/><xsl:variable name="m" select="substring(.,6,2)"/><xsl:variable name="d" select="substring(.,9,2)"/><xsl:variable name="a" select="floor((14 - $m) div 12)"/><xsl:variable name="yy" select="$y + 4800 - $a"/><xsl:variable name="mm" select="$m + 12*$a - 3"/><j dow="{($d + floor((153*$mm+2) div 5) + $yy*365 + floor($yy div 4) - floor($yy div 100) + floor($yy div 400) - 32045) mod 7}"><xsl:value-of select="$d + floor((153*$mm+2) div 5) + $yy*365 + floor($yy div 4) - floor($yy div 100) + floor($yy div 400) - 32045"/></j></xsl:for-each></r></xsl:template>
+</xsl:stylesheet>

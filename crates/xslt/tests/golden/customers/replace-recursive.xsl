@@ -1,0 +1,4 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
+<xsl:template name="rep"><xsl:param name="t"/><xsl:param name="f"/><xsl:param name="w"/><xsl:choose><xsl:when test="contains($t,$f)"><xsl:value-of select="substring-before($t,$f)"/><xsl:value-of select="$w"/><xsl:call-template name="rep"><xsl:with-param name="t" select="substring-after($t,$f)"/><xsl:with-param name="f" select="$f"/><xsl:with-param name="w" select="$w"/></xsl:call-template></xsl:when><xsl:otherwise><xsl:value-of select="$t"/></xsl:otherwise></xsl:choose></xsl:template>
+<xsl:template match="/"><r><xsl:for-each select="//NAME"><n><xsl:call-template name="rep"><xsl:with-param name="t" select="."/><xsl:with-param name="f">e</xsl:with-param><xsl:with-param name="w">[E]</xsl:with-param></xsl:call-template></n></xsl:for-each></r></xsl:template>
+</xsl:stylesheet>

@@ -1,0 +1,3 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
+<xsl:template match="/"><r><xsl:for-each select="//CUSTOMER"><xsl:sort select="substring(ACCOUNT,4)" data-type="number" order="descending"/><c p="{position()}"><xsl:value-of select="ACCOUNT"/></c></xsl:for-each></r></xsl:template>
+</xsl:stylesheet>

@@ -1,0 +1,3 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
+<xsl:output method="html" indent="no"/><xsl:template match="article"><html><head><title><xsl:value-of select="title"/></title></head><body><xsl:apply-templates select="section"/></body></html></xsl:template><xsl:template match="section"><div id="{@id}"><xsl:apply-templates/></div></xsl:template><xsl:template match="title"><xsl:element name="h{count(ancestor::section)}"><xsl:apply-templates/></xsl:element></xsl:template><xsl:template match="list"><ul><xsl:apply-templates/></ul></xsl:template><xsl:template match="item"><li><xsl:apply-templates/></li></xsl:template><xsl:template match="p|b|i|em"><xsl:copy><xsl:apply-templates/></xsl:copy></xsl:template>
+</xsl:stylesheet>

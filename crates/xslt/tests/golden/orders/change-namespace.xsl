@@ -1,0 +1,4 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:o="urn:example:orders" xmlns:l="urn:example:lines" xmlns:x="urn:example:extra">
+<xsl:template match="@*|node()"><xsl:copy><xsl:apply-templates select="@*|node()"/></xsl:copy></xsl:template>
+<xsl:template match="l:*"><xsl:element name="n:{local-name()}" namespace="urn:new"><xsl:apply-templates select="@*|node()"/></xsl:element></xsl:template>
+</xsl:stylesheet>

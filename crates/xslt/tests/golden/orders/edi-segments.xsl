@@ -1,0 +1,3 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:o="urn:example:orders" xmlns:l="urn:example:lines" xmlns:x="urn:example:extra" exclude-result-prefixes="o l x">
+<xsl:output method="text"/><xsl:strip-space elements="*"/><xsl:template match="/"><xsl:apply-templates select="//o:Order"/></xsl:template><xsl:template match="o:Order">BGM+220+<xsl:value-of select="@number"/>'<xsl:apply-templates select="l:Lines/l:Line"/>UNS+S'<xsl:text>&#xA;</xsl:text></xsl:template><xsl:template match="l:Line">LIN+<xsl:value-of select="@no"/>++<xsl:value-of select="l:Item"/>'QTY+21:<xsl:value-of select="l:Qty"/>'</xsl:template>
+</xsl:stylesheet>

@@ -1,0 +1,4 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:o="urn:example:orders" xmlns:l="urn:example:lines" xmlns:x="urn:example:extra" exclude-result-prefixes="o l x">
+<xsl:template match="/"><r><xsl:for-each select="//o:Order"><o n="{@number}"><xsl:call-template name="total"><xsl:with-param name="lines" select="l:Lines/l:Line"/></xsl:call-template></o></xsl:for-each></r></xsl:template>
+<xsl:template name="total"><xsl:param name="lines"/><xsl:param name="sum" select="0"/><xsl:choose><xsl:when test="$lines"><xsl:call-template name="total"><xsl:with-param name="lines" select="$lines[position() &gt; 1]"/><xsl:with-param name="sum" select="$sum + $lines[1]/l:Qty * $lines[1]/l:Price"/></xsl:call-template></xsl:when><xsl:otherwise><xsl:value-of select="$sum"/></xsl:otherwise></xsl:choose></xsl:template>
+</xsl:stylesheet>
