@@ -85,7 +85,7 @@ fn rows_go_into_the_tables_of_a_shop_as_they_are_and_come_out_of_its_views() {
     assert!(finding["message"].as_str().unwrap().contains("CHECK constraint"), "{finding}");
     assert_eq!(texts("SELECT SKU || PRICE || stock FROM article ORDER BY SKU"), ["A12.507", "A39.007"]);
     // That the load was done stands in the same file, in the same commit.
-    assert_eq!(texts("SELECT message_id FROM entrepot_loaded"), [id.clone()]);
+    assert_eq!(texts("SELECT message_id FROM entrepot_loaded"), std::slice::from_ref(&id));
     assert_eq!(texts("SELECT type FROM pragma_table_info('article') WHERE name = 'SKU'"), ["TEXT"], "no table of the shop is changed");
 
     // Somebody else writes: the load waits for its turn, and nothing is lost.

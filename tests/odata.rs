@@ -128,7 +128,7 @@ fn executions_are_told_entity_by_entity() {
             &get(&app, "DataManagementExecutionJobDetails?$filter=DefinitionGroupId eq 'Set-up' and EntityName eq 'Customer groups'"),
             "JobId"
         ),
-        [execution.clone()]
+        std::slice::from_ref(&execution)
     );
     assert_eq!(get(&app, "DataManagementExecutionJobDetails?$filter=JobId eq 'other'")["value"], json!([]));
     app.token = app.token_of(OTHER_APPLICATION);
