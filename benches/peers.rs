@@ -428,8 +428,11 @@ fn enqueues(dir: &Path) {
     appliance.stop();
 }
 
+/// A process whose output stays open: what it prints later must find a reader.
+struct Served(std::process::Child, #[expect(dead_code, reason = "held")] std::io::BufReader<std::process::ChildStdout>);
+
 /// Starts the binary on a data directory; the time until it is ready, and the process.
-fn start_binary(dir: &Path) -> (Duration, std::process::Child) {
+fn start_binary(dir: &Path) -> (Duration, Served) {
     use std::io::{BufRead, BufReader, Read};
     let begun = Instant::now();
     let mut process = Command::new(env!("CARGO_BIN_EXE_entrepot"))
@@ -440,14 +443,15 @@ fn start_binary(dir: &Path) -> (Duration, std::process::Child) {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut out = BufReader::new(process.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
     let address: std::net::SocketAddr = line.trim().rsplit_once("http://").unwrap().1.parse().unwrap();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    (begun.elapsed(), process)
+    (begun.elapsed(), Served(process, out))
 }
 
 /// Start to ready with an empty and with a deep queue, and what the idle process takes.
@@ -460,10 +464,10 @@ fn starts(dir: &Path) {
     );
     std::fs::write(dir.join("entrepot.toml"), text).unwrap();
     println!("\nstart of the binary to a 200 of /readyz");
-    let end = |mut process: std::process::Child| {
+    let end = |mut served: Served| {
         // SIGTERM, as systemd does.
-        Command::new("kill").arg(process.id().to_string()).status().unwrap();
-        process.wait().unwrap();
+        Command::new("kill").arg(served.0.id().to_string()).status().unwrap();
+        assert!(served.0.wait().unwrap().success(), "it ends by itself");
     };
     let (_, process) = start_binary(dir);
     end(process);
@@ -486,14 +490,14 @@ fn starts(dir: &Path) {
     times.sort();
     println!("  {DEPTH} messages in it   {:>8.1?}", times[2]);
     let (_, process) = start_binary(dir);
-    let ticks = |process: &std::process::Child| -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap_or_default();
+    let ticks = |served: &Served| -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", served.0.id())).unwrap_or_default();
         stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
     };
     std::thread::sleep(Duration::from_secs(2));
     let before = ticks(&process);
     std::thread::sleep(IDLE);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap_or_default();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap_or_default();
     let line = |name: &str| {
         status.lines().find(|line| line.starts_with(name)).unwrap_or_default().split_whitespace().nth(1).unwrap_or("0").to_owned()
     };

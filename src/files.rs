@@ -33,6 +33,11 @@ pub const SMALL_MAX: usize = 256 * 1024;
 pub const SEGMENT_MAX: u64 = 64 * 1024 * 1024;
 /// Disk is reserved for a segment in steps of this size, so that a sync seldom has to write the file's size.
 const SEGMENT_STEP: u64 = 4 * 1024 * 1024;
+/// Bytes of a segment that are filled with zeros at a time, ahead of small payloads. The first write into space that is merely reserved must be noted in
+/// the file system's journal, so that its sync is two; over zeros it is the data alone.
+const ZEROS: usize = 1024 * 1024;
+/// Larger payloads are worth their second sync: zeros would double what is written.
+const ZEROS_FOR: usize = 16 * 1024;
 const HEADER: usize = 32;
 const MAGIC: &[u8; 4] = b"ENT1";
 
@@ -422,6 +427,8 @@ struct Segment {
     file: File,
     end: u64,
     reserved: u64,
+    /// Written up to here, with payloads or zeros.
+    written: u64,
     synced: u64,
 }
 
@@ -444,13 +451,16 @@ impl SegmentWriter {
             let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
             sync_directory(&self.spool.dir.join("segments"))?;
             self.next += 1;
-            self.current = Some(Segment { number, file, end: 0, reserved: 0, synced: 0 });
+            self.current = Some(Segment { number, file, end: 0, reserved: 0, written: 0, synced: 0 });
         }
         let segment = self.current.as_mut().expect("a segment was just opened");
         if segment.end + needed > segment.reserved {
             let reserved = (segment.end + needed).div_ceil(SEGMENT_STEP) * SEGMENT_STEP;
             reserve(&segment.file, segment.reserved, reserved)?;
             segment.reserved = reserved;
+        }
+        if bytes.len() <= ZEROS_FOR && segment.end + needed > segment.written {
+            segment.written = fill(&segment.file, segment.end, segment.reserved)?;
         }
         let mut record = Vec::with_capacity(HEADER + bytes.len());
         record.extend_from_slice(MAGIC);
@@ -461,6 +471,7 @@ impl SegmentWriter {
         segment.file.write_all(&record)?;
         let offset = segment.end + HEADER as u64;
         segment.end += record.len() as u64;
+        segment.written = segment.written.max(segment.end);
         Ok(PayloadPlace::Segment { segment: segment.number, offset })
     }
 
@@ -510,6 +521,23 @@ fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
     }
     let _ = (file, from, to);
     Ok(())
+}
+
+/// Fills with zeros from `from` on, at most to `to`, without moving the place of appending; returns how far.
+fn fill(file: &File, from: u64, to: u64) -> io::Result<u64> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileExt;
+        static NOTHING: [u8; ZEROS] = [0; ZEROS];
+        let length = NOTHING.len().min(usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX));
+        file.write_all_at(&NOTHING[..length], from)?;
+        Ok(from + length as u64)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (file, from);
+        Ok(to)
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `entrepot serve`.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -15,6 +16,13 @@ use crate::http::listener::Listener;
 
 /// The file in the data directory that tells the shell where the appliance is.
 pub const RUNNING: &str = "running.json";
+
+/// Tells whoever reads the output; that nobody does any more ends no appliance.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
 
 #[derive(clap::Args)]
 pub struct Serve {
@@ -43,21 +51,21 @@ impl Serve {
         let config = self.configuration()?;
         let clock = if self.memory { Clock::movable() } else { clock()? };
         let running = Running::start(config, clock)?;
-        println!("entrepot {} serves {} at http://{}", env!("CARGO_PKG_VERSION"), running.data_dir.display(), running.listener.address);
+        say!("entrepot {} serves {} at http://{}", env!("CARGO_PKG_VERSION"), running.data_dir.display(), running.listener.address);
         if let Some(https) = running.listener.https_address {
-            println!("and at https://{https}");
+            say!("and at https://{https}");
         }
         if self.memory {
-            println!("nothing is kept: everything goes when this ends");
+            say!("nothing is kept: everything goes when this ends");
         }
         if let Some(file) = &running.appliance.live().config.file {
-            println!("configuration {}; changes are applied as they are saved", file.display());
+            say!("configuration {}; changes are applied as they are saved", file.display());
         }
         match running.first_link()? {
-            Some(link) => println!("sign in to the pages, once, with this link: {link}"),
-            None => println!("the pages are at {}/", running.appliance.live().config.server.public_url),
+            Some(link) => say!("sign in to the pages, once, with this link: {link}"),
+            None => say!("the pages are at {}/", running.appliance.live().config.server.public_url),
         }
-        println!("go on with: entrepot job list, entrepot message list; stop with Ctrl-C");
+        say!("go on with: entrepot job list, entrepot message list; stop with Ctrl-C");
         let (sender, receiver) = mpsc::channel();
         ctrlc::set_handler(move || {
             // The receiver is gone only when the process ends anyway.
@@ -83,9 +91,9 @@ impl Serve {
             if !kept.exists() {
                 let listen = self.listen.map_or_else(|| "127.0.0.1:8420".to_owned(), |listen| listen.to_string());
                 let made = init::make(&data_dir, ".", &listen)?;
-                println!("no configuration was found; the starter is now {}", made.file.display());
-                println!("  application   {}\n  secret        {}   (shown once, kept as a hash)", made.application, made.secret);
-                println!("try it:\n{}", init::try_it(&format!("http://{listen}"), &made.application.to_string(), &made.secret));
+                say!("no configuration was found; the starter is now {}", made.file.display());
+                say!("  application   {}\n  secret        {}   (shown once, kept as a hash)", made.application, made.secret);
+                say!("try it:\n{}", init::try_it(&format!("http://{listen}"), &made.application.to_string(), &made.secret));
             }
             file.config = Some(kept);
         }
