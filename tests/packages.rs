@@ -172,6 +172,31 @@ fn a_manifest_in_utf_16_without_namespace_at_the_end_of_the_zip_loads() {
 }
 
 #[test]
+fn a_workbook_in_a_package_is_read_as_exports_write_it() {
+    // Inline texts, decimals without a leading zero, a column that the map does not name, a sheet whose name ends with $ in the manifest.
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let sheet = workbook.add_worksheet();
+    sheet.set_name("Terms_of_payment").unwrap();
+    for (row, cells) in [["NAME", "DAYS", "UNMAPPED"], ["Net30", "30", "x"], ["Cash", "0", ""]].iter().enumerate() {
+        for (column, text) in cells.iter().enumerate() {
+            sheet.write_string(u32::try_from(row).unwrap(), u16::try_from(column).unwrap(), *text).unwrap();
+        }
+    }
+    let bytes = workbook.save_to_buffer().unwrap();
+    let map = |name: &str| format!("<EntityMap><EntityField>{name}</EntityField><XMLField>{name}</XMLField></EntityMap>");
+    let members = format!(
+        "<EntityMapList>{}{}</EntityMapList><ExcelSheetName>Terms_of_payment$</ExcelSheetName><SourceFormat>EXCEL</SourceFormat>",
+        map("NAME"),
+        map("DAYS")
+    );
+    let manifest = manifest(&[("Terms of payment", "Terms of payment.xlsx", 1, &members)]);
+    let mut app = Appliance::start(&configuration(""));
+    let message = enqueue(&mut app, &package(manifest.as_bytes(), &[("Terms of payment.xlsx", &bytes)]));
+    assert_eq!(message["state"], "processed", "{:?}", findings(&app, &message));
+    assert_eq!(app.sql("SELECT NAME, DAYS FROM terms ORDER BY NAME"), ["Cash|0", "Net30|30"]);
+}
+
+#[test]
 fn what_cannot_be_used_has_a_finding_and_loads_nothing() {
     let mut app = Appliance::start(&configuration(""));
     let terms = |more: &str| manifest(&[("Terms of payment", "t.csv", 1, more)]);
