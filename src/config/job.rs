@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 
 use super::Application;
 use super::problem::suggest;
+use super::project::read_condition;
 use super::section::Section;
 use crate::model::id::{ActivityId, ApplicationId};
 use crate::model::job::{Company, Job, Recurrence};
@@ -43,6 +44,7 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
         if accepts == Content::Package && project.as_ref().is_some_and(|project| project.direction == Direction::Export) {
             section.warning("accepts", "this has no effect", "an export always makes packages");
         }
+        let project = read_filter(&section, project);
         let mut allowed = Vec::new();
         for given in section.texts("applications").unwrap_or_default() {
             let found = applications
@@ -95,6 +97,47 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
         section.finish();
     }
     jobs
+}
+
+/// The project with the conditions of the job's own: two jobs may send different rows of one project.
+fn read_filter(section: &Section<'_>, project: Option<Arc<Project>>) -> Option<Arc<Project>> {
+    let conditions = section.sections("filter");
+    if conditions.is_empty() {
+        return project;
+    }
+    let mut narrowed = project.as_deref().cloned();
+    let known = narrowed.is_some();
+    if narrowed.as_ref().is_some_and(|project| project.direction == Direction::Import) {
+        section.problem("filter", "an import has no filter", "a condition on columns is when, in the mapping");
+    }
+    for condition in conditions {
+        let (label, name) = (condition.text("entity"), condition.name("field"));
+        let found = narrowed.as_mut().and_then(|project| match &label {
+            Some(label) => project.entities.iter_mut().find(|one| one.entity.is_called(label)),
+            None => Some(&mut project.entities).filter(|entities| entities.len() == 1).and_then(|entities| entities.first_mut()),
+        });
+        match (found, name) {
+            (Some(one), Some(name)) => match one.entity.field(&name) {
+                Some(field) => one.filter.extend(read_condition(&condition, field, &one.entity.fields[field])),
+                None => {
+                    let names = one.entity.fields.iter().map(|field| field.name.as_str());
+                    condition.problem("field", format!("\"{}\" has no field \"{name}\"", one.entity.name), suggest(&name, names));
+                    condition.pass_over();
+                }
+            },
+            (None, _) if known => {
+                condition.problem(
+                    "entity",
+                    "it does not say which entity of the project it is for",
+                    "add entity = \"…\", one of the project's",
+                );
+                condition.pass_over();
+            }
+            _ => condition.pass_over(),
+        }
+        condition.finish();
+    }
+    narrowed.map(Arc::new)
 }
 
 fn read_recurrence(section: &Section<'_>, project: Option<&Project>) -> Option<Recurrence> {

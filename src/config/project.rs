@@ -209,7 +209,8 @@ fn read_nested(section: &Section<'_>, target: &Target<'_>) -> Vec<NestedEntity> 
     all
 }
 
-fn read_condition(section: &Section<'_>, index: usize, field: &Field) -> Option<Condition> {
+/// One condition of a filter.
+pub(super) fn read_condition(section: &Section<'_>, index: usize, field: &Field) -> Option<Condition> {
     // A filter's value takes the spelling that the table keeps; bounds of the field do not apply to it.
     let unbounded = Field { minimum: None, maximum: None, ..field.clone() };
     let stored = |name: &'static str, text: &str| match value::parse(&unbounded, text, &Reading::default()) {

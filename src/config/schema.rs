@@ -67,6 +67,8 @@ format = { type = "excel" }
 entity = "E"
 format = { type = "json" }
 [[job]]
+project = "P"
+filter = [{ field = "A", blank = true }]
 recurrence = { cron = "* * * * *" }
 monitoring_recurrence = { cron = "* * * * *" }
 "#;

@@ -99,6 +99,12 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
             "name        = \"${NO_SUCH_VARIABLE_HERE}\"",
             "the environment has no variable NO_SUCH_VARIABLE_HERE",
         ),
+        (
+            "prevent_upload_when_zero_records = true",
+            "filter = [{ field = \"DESCRIPTIN\", equals = \"x\" }]",
+            "\"Customer groups\" has no field \"DESCRIPTIN\"\n  hint: did you mean \"DESCRIPTION\"?",
+        ),
+        ("in_order     = true", "filter = [{ field = \"NAME\", equals = \"x\" }]", "an import has no filter"),
         ("prevent_upload_when_zero_records = true", "accepts = \"zip\"", "\"zip\" is not understood"),
     ];
     for (good, bad, expected) in table {
@@ -109,6 +115,14 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         let place = report.split(": error").next().unwrap();
         assert!(!place.ends_with(":0:0"), "{bad} has no place: {report}");
     }
+}
+
+#[test]
+fn a_job_may_take_fewer_rows_than_its_project() {
+    let own = "prevent_upload_when_zero_records = true\nfilter = [{ field = \"PAYMENTTERMID\", equals = \"Net30\" }]";
+    let config = read(&starter_text().replace("prevent_upload_when_zero_records = true", own)).unwrap();
+    assert_eq!(config.jobs[1].project.entities[0].filter.len(), 2);
+    assert_eq!(config.projects[1].entities[0].filter.len(), 1, "the project is as it was");
 }
 
 #[test]

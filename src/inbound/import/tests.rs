@@ -115,6 +115,16 @@ fn rows_are_inserted_then_unchanged_then_updated_and_each_is_counted_as_what_it_
 }
 
 #[test]
+fn after_many_new_rows_each_is_still_counted_as_what_it_was() {
+    let scene = scene(CsvFormat::default());
+    scene.import(b"Group,Name,Amount,Above\n150,old,1,\n160,same,1,\n");
+    let rows: String = (100..200).map(|n| format!("{n},{},1,\n", if n == 160 { "same" } else { "new" })).collect();
+    let again: String = (190..210).map(|n| format!("{n},newer,1,\n")).collect();
+    let (report, _) = scene.import(format!("Group,Name,Amount,Above\n{rows}{again}").as_bytes());
+    assert_eq!(report.counts, counts(120, 108, 11, 1, 0));
+}
+
+#[test]
 fn bad_rows_are_refused_with_their_place_and_the_others_are_loaded() {
     let scene = scene(CsvFormat { delimiter: ";".into(), ..Default::default() });
     let document = "Group;Name;Amount;Above\n10;Retail;1,5;\n20;\"Two\nlines\";2;\n;x;3;\n30;Orphan;;99\n40;a;b;c;d\n50;much too long a name for it;x;\n60;Ok;;10\n70;Ok;;20\n";
