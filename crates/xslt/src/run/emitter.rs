@@ -389,3 +389,38 @@ impl<'w> Emitter<'w> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::transform;
+
+    fn made(body: &str) -> String {
+        transform(&format!(r#"<xsl:template match="/">{body}</xsl:template>"#), r#"<d xmlns:s="urn:s" s:a="1"><s:e/></d>"#).expect("good")
+    }
+
+    #[test]
+    fn names_get_the_declarations_they_need_and_no_others() {
+        for (body, text) in [
+            ("<p:a><p:b/></p:a>", r#"<p:a xmlns:p="urn:p"><p:b /></p:a>"#),
+            (r#"<a xmlns="urn:x"><b xmlns=""/></a>"#, r#"<a xmlns="urn:x"><b xmlns="" /></a>"#),
+            (
+                r#"<xsl:element name="z:a" namespace="urn:z"><xsl:element name="z:b" namespace="urn:y"/></xsl:element>"#,
+                r#"<z:a xmlns:z="urn:z"><z:b xmlns:z="urn:y" /></z:a>"#,
+            ),
+            (r#"<a><xsl:attribute name="z:b" namespace="urn:z">1</xsl:attribute></a>"#, r#"<a xmlns:z="urn:z" z:b="1" />"#),
+            (r#"<a><xsl:attribute name="b" namespace="urn:z">1</xsl:attribute></a>"#, r#"<a xmlns:ns0="urn:z" ns0:b="1" />"#),
+            (
+                r#"<p:a><xsl:attribute name="p:b" namespace="urn:z">1</xsl:attribute></p:a>"#,
+                r#"<p:a xmlns:p="urn:p" xmlns:ns0="urn:z" ns0:b="1" />"#,
+            ),
+            (r#"<p:a><xsl:attribute name="b" namespace="urn:p">1</xsl:attribute></p:a>"#, r#"<p:a xmlns:p="urn:p" p:b="1" />"#),
+            (r#"<a><xsl:copy-of select="//@*"/></a>"#, r#"<a xmlns:s="urn:s" s:a="1" />"#),
+            (r#"<a><xsl:for-each select="/*/*"><xsl:copy/></xsl:for-each></a>"#, r#"<a><s:e xmlns:s="urn:s" /></a>"#),
+            (r#"<a><xsl:copy-of select="/*/namespace::s"/></a>"#, r#"<a xmlns:s="urn:s" />"#),
+            (r#"<a b="1"><xsl:attribute name="b">2</xsl:attribute></a>"#, r#"<a b="2" />"#),
+            (r#"<a xml:lang="en"/>"#, r#"<a xml:lang="en" />"#),
+        ] {
+            assert_eq!(made(body), text, "{body}");
+        }
+    }
+}
