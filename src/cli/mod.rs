@@ -14,6 +14,7 @@ mod notify;
 mod operate;
 mod serve;
 mod test_mappings;
+mod transform;
 mod try_document;
 mod user;
 
@@ -70,6 +71,9 @@ enum Verb {
     /// People who sign in to the pages.
     #[command(subcommand)]
     User(user::UserVerb),
+    /// Apply an XSLT 1.0 stylesheet to a document; the result goes to standard output.
+    #[command(after_help = "Example: entrepot transform customers.xsl customers.xml --param company=usmf")]
+    Transform(transform::Transform),
     /// Exit 0 when the appliance is ready: for containers and services.
     #[command(after_help = "Example: entrepot healthcheck --config entrepot.toml")]
     Healthcheck(ConfigFile),
@@ -147,6 +151,7 @@ pub fn main() -> ExitCode {
         Verb::Job(job) => job.run(),
         Verb::Message(message) => message.run(),
         Verb::User(verb) => verb.run(),
+        Verb::Transform(transform) => transform.run(),
         Verb::Healthcheck(config) => operate::healthcheck(&config),
     };
     match done {

@@ -15,7 +15,7 @@ struct Files {
 
 impl Resolver for Files {
     fn resolve(&self, uri: &str, kind: ResourceKind) -> Result<Resource, String> {
-        let plain = decoded(uri.strip_prefix("file://").unwrap_or(uri));
+        let plain = decoded(uri.strip_prefix("file://").or_else(|| uri.strip_prefix("file:")).unwrap_or(uri));
         let path = Path::new(&plain);
         if kind == ResourceKind::Entity {
             let real = path.canonicalize().map_err(|error| format!("{uri}: {error}"))?;

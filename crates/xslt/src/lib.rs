@@ -41,6 +41,8 @@ mod serialise;
 mod sheet;
 mod sort;
 mod stylesheet;
+#[cfg(test)]
+mod testing;
 mod tree;
 mod uri;
 mod xpath;

@@ -280,3 +280,63 @@ impl Run<'_> {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::transform;
+
+    const INPUT: &str = r#"<r><a id="x"><b/><b k="1"/><c><b/></c></a><b/></r>"#;
+
+    /// The positions, in document order, of the elements `b` that a pattern matches.
+    fn matched(pattern: &str) -> String {
+        let body = format!(
+            r#"<xsl:output method="text"/><xsl:key name="k" match="b" use="@k"/><xsl:template match="/"><xsl:apply-templates select="//b"/></xsl:template>
+            <xsl:template match="{pattern}" priority="9"><xsl:value-of select="count(preceding::b) + 1"/></xsl:template><xsl:template match="b"/>"#
+        );
+        transform(&body, INPUT).expect(pattern)
+    }
+
+    #[test]
+    fn patterns_match_what_their_steps_select() {
+        for (pattern, positions) in [
+            ("b", "1234"),
+            ("*", "1234"),
+            ("node()", "1234"),
+            ("a/b", "12"),
+            ("a//b", "123"),
+            ("/r/b", "4"),
+            ("//b", "1234"),
+            ("r/b | c/b", "34"),
+            ("b[1]", "134"),
+            ("b[2]", "2"),
+            ("b[last()]", "234"),
+            ("b[@k]", "2"),
+            ("b[@k][1]", "2"),
+            ("b[1][@k]", ""),
+            ("a[b/@k]/b", "12"),
+            ("r//c/b", "3"),
+            ("a/*", "12"),
+            ("b[position() = 1]", "134"),
+            ("key('k', '1')", "2"),
+            ("/*/*/*", "12"),
+            ("text()", ""),
+        ] {
+            assert_eq!(matched(pattern), positions, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn of_several_matches_the_priority_decides_then_the_order() {
+        let choose = |templates: &str| transform(&format!(r#"<xsl:output method="text"/>{templates}"#), "<a b='1'/>").expect("good");
+        assert_eq!(choose(r#"<xsl:template match="a">name</xsl:template><xsl:template match="*">any</xsl:template>"#), "name");
+        assert_eq!(
+            choose(r#"<xsl:template match="a[@b]">predicate</xsl:template><xsl:template match="a">name</xsl:template>"#),
+            "predicate"
+        );
+        assert_eq!(choose(r#"<xsl:template match="a">first</xsl:template><xsl:template match="a">last</xsl:template>"#), "last");
+        assert_eq!(
+            choose(r#"<xsl:template match="a" priority="1">given</xsl:template><xsl:template match="/a">path</xsl:template>"#),
+            "given"
+        );
+    }
+}

@@ -521,3 +521,79 @@ fn last_names(select: &Expression) -> Option<Vec<NameId>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::transform_with;
+    use crate::{Records, Way};
+
+    const INPUT: &str = r#"<R v="1"><!--c--><r k="1"><f>a</f><l><i/><i/></l></r> <r k="2"><f>b</f></r><s/></R>"#;
+
+    /// The way that is taken; the result must be the same as with the whole document.
+    fn way(body: &str) -> Way {
+        let (whole, _) = transform_with(body, INPUT, Records::Never).expect("good");
+        let (by_record, report) = transform_with(body, INPUT, Records::WhenAllowed).expect("good");
+        assert_eq!(whole, by_record, "{body}");
+        report.way
+    }
+
+    #[test]
+    fn what_stays_inside_a_record_goes_record_by_record() {
+        for body in [
+            r#"<xsl:template match="@*|node()"><xsl:copy><xsl:apply-templates select="@*|node()"/></xsl:copy></xsl:template>"#,
+            r#"<xsl:template match="/"><o><xsl:for-each select="R/r"><x n="{position()}" v="{/R/@v}"><xsl:value-of select="f"/></x></xsl:for-each></o></xsl:template>"#,
+            r#"<xsl:template match="/R"><o v="{@v}"><xsl:apply-templates select="r[@k = 2]"/></o></xsl:template><xsl:template match="r"><x><xsl:value-of select="count(l/i)"/></x></xsl:template>"#,
+            r#"<xsl:template match="r"><x><xsl:for-each select="l/i"><i p="{position()}" of="{last()}" k="{../../@k}"/></xsl:for-each></x></xsl:template>"#,
+            r#"<xsl:template match="/"><o><xsl:apply-templates/></o></xsl:template><xsl:template match="R"><xsl:apply-templates select="*"/></xsl:template><xsl:template match="r"><xsl:call-template name="t"/></xsl:template><xsl:template name="t"><t f="{f}" r="{name(..)}"/></xsl:template>"#,
+        ] {
+            assert!(matches!(way(body), Way::RecordByRecord { records } if records > 0), "{body}: {:?}", way(body));
+        }
+    }
+
+    #[test]
+    fn what_looks_further_is_read_whole() {
+        for (body, reason) in [
+            (
+                r#"<xsl:template match="/"><o n="{count(R/r)}"><xsl:for-each select="R/r"><x/></xsl:for-each></o></xsl:template>"#,
+                "leads to all records",
+            ),
+            (
+                r#"<xsl:template match="/"><o><xsl:for-each select="R/r"><x p="{preceding-sibling::r[1]/f}"/></xsl:for-each></o></xsl:template>"#,
+                "from one record to others",
+            ),
+            (r#"<xsl:template match="/"><o><xsl:for-each select="R/r"><x l="{last()}"/></xsl:for-each></o></xsl:template>"#, "last()"),
+            (
+                r#"<xsl:template match="/"><o><xsl:for-each select="R/r"><xsl:sort select="f" order="descending"/><x/></xsl:for-each></o></xsl:template>"#,
+                "sorted",
+            ),
+            (
+                r#"<xsl:key name="k" match="r" use="@k"/><xsl:template match="/"><o><xsl:for-each select="R/r"><x><xsl:value-of select="key('k', 2)/f"/></x></xsl:for-each></o></xsl:template>"#,
+                "key()",
+            ),
+            (
+                r#"<xsl:template match="/"><o><xsl:for-each select="R/r"><x/></xsl:for-each><xsl:for-each select="R/r"><y/></xsl:for-each></o></xsl:template>"#,
+                "more than once",
+            ),
+            (r#"<xsl:template match="/"><o><xsl:value-of select="R"/></o></xsl:template>"#, "as a whole"),
+            (
+                r#"<xsl:template match="r[2]"><second/></xsl:template><xsl:template match="/"><o><xsl:apply-templates/></o></xsl:template>"#,
+                "counts positions",
+            ),
+            (
+                r#"<xsl:variable name="all" select="//r"/><xsl:template match="/"><o><xsl:for-each select="R/r"><x c="{count($all)}"/></xsl:for-each></o></xsl:template>"#,
+                "all records",
+            ),
+            (
+                r#"<xsl:template match="/"><o><xsl:for-each select="R/r"><xsl:value-of select="../s"/><x/></xsl:for-each></o></xsl:template>"#,
+                "all records",
+            ),
+            (r#"<xsl:template match="/"><o><xsl:for-each select="R/r"><xsl:number/></xsl:for-each></o></xsl:template>"#, "counts nodes"),
+            (r#"<xsl:template match="/"><o/></xsl:template>"#, "no instruction"),
+        ] {
+            match way(body) {
+                Way::WholeBecause(given) => assert!(given.contains(reason), "{body}: {given}"),
+                other => panic!("{body}: {other:?}"),
+            }
+        }
+    }
+}

@@ -1,10 +1,11 @@
 //! Receives what instructions make: collects attributes until a start tag is complete, repairs namespaces (XSLT 1.0, section 7.1), and
 //! passes it on to the serialiser, a fragment or a text.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::name::{Names, QNameId, StringId};
+use crate::name::{NameId, Names, QNameId, StringId};
 use crate::serialise::{Serialiser, StartTag};
 use crate::tree::Tree;
 use crate::tree::build::TreeBuilder;
@@ -35,7 +36,12 @@ struct Pending {
     declarations: Vec<(StringId, StringId)>,
     attributes: Vec<(QNameId, usize, usize)>,
     values: String,
+    /// Where each attribute stands, once there are too many to search.
+    places: HashMap<NameId, usize>,
 }
+
+/// So many attributes are searched one by one.
+const SEARCHED: usize = 32;
 
 const UNBOUND: StringId = StringId(u32::MAX);
 /// How many bindings are looked at for a prefix that can be used again.
@@ -134,10 +140,24 @@ impl<'w> Emitter<'w> {
         self.pending.values.push_str(value);
         let end = self.pending.values.len();
         let expanded = names.name(name);
-        match self.pending.attributes.iter_mut().find(|known| names.name(known.0) == expanded) {
+        let pending = &mut self.pending;
+        let known = if pending.attributes.len() <= SEARCHED {
+            pending.attributes.iter().position(|known| names.name(known.0) == expanded)
+        } else {
+            if pending.places.is_empty() {
+                pending.places = pending.attributes.iter().enumerate().map(|(index, known)| (names.name(known.0), index)).collect();
+            }
+            pending.places.get(&expanded).copied()
+        };
+        match known {
             // The later one replaces the earlier (section 7.1.3).
-            Some(known) => *known = (name, start, end),
-            None => self.pending.attributes.push((name, start, end)),
+            Some(index) => pending.attributes[index] = (name, start, end),
+            None => {
+                if !pending.places.is_empty() {
+                    pending.places.insert(expanded, pending.attributes.len());
+                }
+                pending.attributes.push((name, start, end));
+            }
         }
         Ok(())
     }
@@ -222,6 +242,7 @@ impl<'w> Emitter<'w> {
         // The buffers are used again for the next element.
         pending.declarations.clear();
         pending.attributes.clear();
+        pending.places.clear();
         pending.values.clear();
         self.pending = pending;
         self.decided = declared;
@@ -386,6 +407,49 @@ impl<'w> Emitter<'w> {
         match self.receiver {
             Receiver::Document(serialiser) => serialiser.finish(),
             _ => Ok(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::transform;
+
+    fn made(body: &str) -> String {
+        transform(&format!(r#"<xsl:template match="/">{body}</xsl:template>"#), r#"<d xmlns:s="urn:s" s:a="1"><s:e/></d>"#).expect("good")
+    }
+
+    #[test]
+    fn of_many_attributes_the_last_of_a_name_counts() {
+        let many: String = (0..200).map(|index| format!(r#"<xsl:attribute name="a{}">{index}</xsl:attribute>"#, index % 100)).collect();
+        let text = made(&format!("<a>{many}</a>"));
+        assert!(text.contains(r#" a0="100" "#) && text.contains(r#" a99="199""#), "{text}");
+        assert_eq!(text.matches('=').count(), 100);
+    }
+
+    #[test]
+    fn names_get_the_declarations_they_need_and_no_others() {
+        for (body, text) in [
+            ("<p:a><p:b/></p:a>", r#"<p:a xmlns:p="urn:p"><p:b /></p:a>"#),
+            (r#"<a xmlns="urn:x"><b xmlns=""/></a>"#, r#"<a xmlns="urn:x"><b xmlns="" /></a>"#),
+            (
+                r#"<xsl:element name="z:a" namespace="urn:z"><xsl:element name="z:b" namespace="urn:y"/></xsl:element>"#,
+                r#"<z:a xmlns:z="urn:z"><z:b xmlns:z="urn:y" /></z:a>"#,
+            ),
+            (r#"<a><xsl:attribute name="z:b" namespace="urn:z">1</xsl:attribute></a>"#, r#"<a xmlns:z="urn:z" z:b="1" />"#),
+            (r#"<a><xsl:attribute name="b" namespace="urn:z">1</xsl:attribute></a>"#, r#"<a xmlns:ns0="urn:z" ns0:b="1" />"#),
+            (
+                r#"<p:a><xsl:attribute name="p:b" namespace="urn:z">1</xsl:attribute></p:a>"#,
+                r#"<p:a xmlns:p="urn:p" xmlns:ns0="urn:z" ns0:b="1" />"#,
+            ),
+            (r#"<p:a><xsl:attribute name="b" namespace="urn:p">1</xsl:attribute></p:a>"#, r#"<p:a xmlns:p="urn:p" p:b="1" />"#),
+            (r#"<a><xsl:copy-of select="//@*"/></a>"#, r#"<a xmlns:s="urn:s" s:a="1" />"#),
+            (r#"<a><xsl:for-each select="/*/*"><xsl:copy/></xsl:for-each></a>"#, r#"<a><s:e xmlns:s="urn:s" /></a>"#),
+            (r#"<a><xsl:copy-of select="/*/namespace::s"/></a>"#, r#"<a xmlns:s="urn:s" />"#),
+            (r#"<a b="1"><xsl:attribute name="b">2</xsl:attribute></a>"#, r#"<a b="2" />"#),
+            (r#"<a xml:lang="en"/>"#, r#"<a xml:lang="en" />"#),
+        ] {
+            assert_eq!(made(body), text, "{body}");
         }
     }
 }

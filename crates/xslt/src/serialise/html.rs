@@ -281,3 +281,34 @@ fn for_pieces(text: &str, sink: &mut Sink, reference: impl Fn(u8) -> Option<&'st
     }
     sink.push(&text[from..])
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::transform;
+
+    #[test]
+    fn html_is_written_as_browsers_read_it() {
+        for (body, text) in [
+            ("<html><body><br/><p/></body></html>", "<html><body><br><p></p></body></html>"),
+            ("<html><head/></html>", "<html><head><META http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\"></head></html>"),
+            ("<script>if (a &lt; b &amp;&amp; c) d()</script>", "<script>if (a < b && c) d()</script>"),
+            ("<p title='&lt;&amp;'>&lt;&amp;</p>", "<p title=\"<&amp;\">&lt;&amp;</p>"),
+            ("<input checked='checked' value='checked'/>", "<input checked value=\"checked\">"),
+            ("<a href='a b?é' name='é'>é</a>", "<a href=\"a b?%C3%A9\" name=\"%C3%A9\">é</a>"),
+            ("<a b='&amp;{{x}}'/>", "<a b=\"&{x}\"></a>"),
+            ("<p><x:y xmlns:x='urn:x'/></p>", "<p><x:y xmlns:x=\"urn:x\" /></p>"),
+            ("<BR/>", "<BR>"),
+        ] {
+            let sheet = format!(r#"<xsl:output method="html" indent="no"/><xsl:template match="/">{body}</xsl:template>"#);
+            assert_eq!(transform(&sheet, "<a/>").expect("good"), text);
+        }
+    }
+
+    #[test]
+    fn a_root_named_html_means_html() {
+        let html = transform(r#"<xsl:template match="/"><HTML><hr/></HTML></xsl:template>"#, "<a/>").expect("good");
+        assert!(html.starts_with("<HTML>") && html.contains("<hr>"), "{html}");
+        let xml = transform(r#"<xsl:template match="/"><html xmlns="urn:x"><hr/></html></xsl:template>"#, "<a/>").expect("good");
+        assert!(xml.contains("<hr />"), "{xml}");
+    }
+}

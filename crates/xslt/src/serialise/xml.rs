@@ -311,3 +311,46 @@ fn escape_missing(text: &str, sink: &mut Sink, special: impl Fn(char) -> bool) -
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Records;
+    use crate::testing::{transform, transform_with};
+
+    fn written(output: &str, body: &str) -> String {
+        let (text, _) =
+            transform_with(&format!(r#"<xsl:output {output}/><xsl:template match="/">{body}</xsl:template>"#), "<a/>", Records::Never)
+                .expect("good");
+        text
+    }
+
+    #[test]
+    fn what_xsl_output_asks_for_is_written() {
+        for (output, body, text) in [
+            ("", "<a/>", r#"<?xml version="1.0" encoding="utf-8"?><a />"#),
+            (
+                r#"omit-xml-declaration="yes""#,
+                "<a b='&lt;&amp;&#10;\"'>&lt;&amp;&gt;</a>",
+                r#"<a b="&lt;&amp;&#xA;&quot;">&lt;&amp;&gt;</a>"#,
+            ),
+            (r#"standalone="yes" encoding="UTF-8""#, "<a/>", r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?><a />"#),
+            (r#"omit-xml-declaration="yes" indent="yes""#, "<a><b><c/></b>x</a>", "<a>\n  <b>\n    <c />\n  </b>x</a>"),
+            (r#"omit-xml-declaration="yes" indent="yes""#, "<a>x<b><c/></b></a>", "<a>x<b><c /></b></a>"),
+            (
+                r#"omit-xml-declaration="yes" cdata-section-elements="a""#,
+                "<a>1 &lt; 2 ]]&gt; <b>&lt;</b></a>",
+                "<a><![CDATA[1 < 2 ]]]]><![CDATA[> ]]><b>&lt;</b></a>",
+            ),
+            (r#"omit-xml-declaration="yes" doctype-system="s" doctype-public="p""#, "<a/>", "<!DOCTYPE a PUBLIC \"p\" \"s\">\n<a />"),
+            (r#"omit-xml-declaration="yes" encoding="us-ascii""#, "<a b='é'>€</a>", r#"<a b="&#233;">&#8364;</a>"#),
+        ] {
+            assert_eq!(written(output, body), text, "{output}");
+        }
+    }
+
+    #[test]
+    fn comments_and_instructions_are_made_safe() {
+        let body = r#"<xsl:template match="/"><a><xsl:comment>a--b-</xsl:comment><xsl:processing-instruction name="p"> x?>y</xsl:processing-instruction></a></xsl:template>"#;
+        assert_eq!(transform(body, "<a/>").expect("good"), "<a><!--a- -b- --><?p x? >y?></a>");
+    }
+}

@@ -613,3 +613,83 @@ pub(crate) fn in_order(nodes: &mut Vec<Node>) {
     nodes.sort_unstable();
     nodes.dedup();
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::value;
+
+    const INPUT: &str = r#"<r xmlns:p="urn:p"><a n="1">one</a><b n="2"><c/><c>3</c></b><p:a>4</p:a><a n="5"/><!--note--><?go on?></r>"#;
+
+    #[test]
+    fn paths_select_in_document_order() {
+        for (expression, text) in [
+            ("count(//*)", "7"),
+            ("count(/r/*)", "4"),
+            ("count(//@n)", "3"),
+            ("//b/c[2]", "3"),
+            ("count(//c[1])", "1"),
+            ("count(//node())", "12"),
+            ("string((//c | //a)[2]/@n)", ""),
+            ("name((//c | //a)[3])", "c"),
+            ("//a[last()]/@n", "5"),
+            ("//a[position() = last()]/preceding-sibling::*[1]", "4"),
+            ("count(//c/ancestor::*)", "2"),
+            ("count(//c/ancestor-or-self::*)", "4"),
+            ("count(//a/following-sibling::*)", "3"),
+            ("count(//p:*)", "1"),
+            ("name(//processing-instruction('go'))", "go"),
+            ("count(//c/../..)", "1"),
+            ("count(/*/namespace::*)", "2"),
+            ("name(//@n[. = 2]/..)", "b"),
+            ("count(//@n/following::*)", "5"),
+            ("count(//c[2]/preceding::node())", "3"),
+            ("count(//*[self::a or self::b][@n > 1])", "2"),
+            ("//*[@n][2]/c[2]", "3"),
+        ] {
+            assert_eq!(value(expression, INPUT).expect(expression), text, "{expression}");
+        }
+    }
+
+    #[test]
+    fn comparisons_convert_as_section_3_4_says() {
+        for (expression, text) in [
+            ("//@n = 2", "true"),
+            ("//@n != 2", "true"),
+            ("not(//@n = 9)", "true"),
+            ("//@n > 4", "true"),
+            ("4 < //@n", "true"),
+            ("//@n > //@n", "true"),
+            ("//none = //none", "false"),
+            ("//none = false()", "true"),
+            ("'a' = 'a'", "true"),
+            ("'1.0' = 1", "true"),
+            ("true() = 'x'", "true"),
+            ("1 < 'x'", "false"),
+            ("number('x') = number('x')", "false"),
+            ("'a' < 'b'", "false"),
+        ] {
+            assert_eq!(value(expression, INPUT).expect(expression), text, "{expression}");
+        }
+    }
+
+    #[test]
+    fn operators_bind_as_section_3_5_says() {
+        for (expression, text) in [
+            ("1 + 2 * 3", "7"),
+            ("(1 + 2) * 3", "9"),
+            ("10 - 4 - 3", "3"),
+            ("2 * 3 mod 4", "2"),
+            ("-2 + 5", "3"),
+            ("--2", "2"),
+            ("1 = 1 = 1", "true"),
+            ("3 > 2 > 1", "false"),
+            ("1 or 0 and 0", "true"),
+            ("5 mod -3", "2"),
+            ("-5 mod 3", "-2"),
+            ("1.5 mod 0.5", "0"),
+            ("7 div 2", "3.5"),
+        ] {
+            assert_eq!(value(expression, INPUT).expect(expression), text, "{expression}");
+        }
+    }
+}

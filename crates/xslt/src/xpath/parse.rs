@@ -583,3 +583,81 @@ fn push_step(steps: &mut Vec<Step>, step: Step) {
     }
     steps.push(step);
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{NoResolver, Stylesheet};
+
+    fn fault(expression: &str) -> Option<String> {
+        let text = format!(
+            r#"<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:template match="/"><xsl:value-of select="{expression}"/></xsl:template></xsl:stylesheet>"#
+        );
+        Stylesheet::compile(text.as_bytes(), "", &NoResolver).err().map(|errors| errors.errors[0].message.clone())
+    }
+
+    #[test]
+    fn what_is_no_expression_is_refused() {
+        for expression in [
+            "",
+            "a b",
+            "a[",
+            "a]",
+            "(a",
+            "a)",
+            "a/",
+            "//",
+            "a//",
+            "/ /a",
+            "a|",
+            "|a",
+            "a | 1",
+            "1 + ",
+            "$",
+            "$a b",
+            "f(",
+            "f(a,)",
+            "concat(a)",
+            "count('x')",
+            "a::b",
+            "child::",
+            "@",
+            "@@a",
+            "..[1]",
+            ".[1]",
+            "a/'x'",
+            "'x'/a",
+            "1[1]",
+            "processing-instruction(a)",
+            "text('x')",
+            "child::1",
+            "a!b",
+            "true(1)",
+        ] {
+            assert!(fault(expression).is_some(), "{expression}");
+        }
+    }
+
+    #[test]
+    fn white_space_and_names_of_operators_are_no_hindrance() {
+        for expression in [
+            "a / b",
+            "a/ * /b",
+            "div",
+            "div div div",
+            "or or or",
+            "a [ 1 ] [ 2 ]",
+            "/",
+            "/ | a",
+            "-a",
+            "a - b",
+            "a-b",
+            "@ *",
+            "child :: a",
+            "and",
+            "*[mod]",
+            "mod - mod",
+        ] {
+            assert_eq!(fault(expression), None, "{expression}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Values and their conversions (XPath 1.0, sections 3.4 and 4).
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::number;
@@ -93,6 +94,14 @@ pub(crate) fn normalize_space(text: &str) -> String {
 pub(crate) fn translate(text: &str, from: &str, to: &str) -> String {
     let from: Vec<char> = from.chars().collect();
     let to: Vec<char> = to.chars().collect();
+    // A long list of replacements is looked up, not searched.
+    if from.len() > 64 {
+        let mut table: HashMap<char, Option<char>> = HashMap::with_capacity(from.len());
+        for (index, &c) in from.iter().enumerate() {
+            table.entry(c).or_insert_with(|| to.get(index).copied());
+        }
+        return text.chars().filter_map(|c| table.get(&c).copied().unwrap_or(Some(c))).collect();
+    }
     text.chars()
         .filter_map(|c| match from.iter().position(|&known| known == c) {
             Some(index) => to.get(index).copied(),
@@ -131,6 +140,8 @@ mod tests {
         assert_eq!(translate("bar", "abc", "ABC"), "BAr");
         assert_eq!(translate("--aaa--", "abc-", "ABC"), "AAA");
         assert_eq!(translate("aa", "aa", "xy"), "xx");
+        let many: String = ('\u{100}'..'\u{180}').collect();
+        assert_eq!(translate("a\u{100}\u{101}\u{17F}", &many, "xy"), "axy");
     }
 
     #[test]

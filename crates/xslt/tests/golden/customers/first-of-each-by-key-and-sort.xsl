@@ -1,0 +1,3 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
+<xsl:key name="g" match="CUSTOMER" use="GROUP"/><xsl:template match="/"><r><xsl:for-each select="//CUSTOMER[generate-id() = generate-id(key('g',GROUP)[1])]"><xsl:sort select="count(key('g',GROUP))" data-type="number" order="descending"/><xsl:sort select="GROUP"/><g id="{GROUP}"><xsl:for-each select="key('g',GROUP)"><xsl:sort select="LIMIT" data-type="number" order="descending"/><xsl:if test="position()=1"><top><xsl:value-of select="ACCOUNT"/></top></xsl:if></xsl:for-each></g></xsl:for-each></r></xsl:template>
+</xsl:stylesheet>

@@ -1,0 +1,3 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
+<xsl:output method="text"/><xsl:template name="quote"><xsl:param name="t"/><xsl:choose><xsl:when test="contains($t,'&quot;')"><xsl:value-of select="concat(substring-before($t,'&quot;'),'&quot;&quot;')"/><xsl:call-template name="quote"><xsl:with-param name="t" select="substring-after($t,'&quot;')"/></xsl:call-template></xsl:when><xsl:otherwise><xsl:value-of select="$t"/></xsl:otherwise></xsl:choose></xsl:template><xsl:template match="/"><xsl:for-each select="//CUSTOMER">"<xsl:call-template name="quote"><xsl:with-param name="t" select="concat(NAME,' &quot;',CITY,'&quot;')"/></xsl:call-template>"<xsl:text>&#10;</xsl:text></xsl:for-each></xsl:template>
+</xsl:stylesheet>

@@ -1,0 +1,3 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
+<xsl:variable name="days">SunMonTueWedThuFriSat</xsl:variable><xsl:template match="/"><r><xsl:for-each select="//CREATED"><xsl:variable name="y" select="number(substring(.,1,4)) - (substring(.,6,2) &lt; 3)"/><xsl:variable name="m" select="(substring(.,6,2) + 9) mod 12"/><xsl:variable name="n" select="floor((153*$m + 2) div 5) + substring(.,9,2) + 365*$y + floor($y div 4) - floor($y div 100) + floor($y div 400) + 2"/><d n="{$n mod 7}"><xsl:value-of select="substring($days, ($n mod 7) * 3 + 1, 3)"/></d></xsl:for-each></r></xsl:template>
+</xsl:stylesheet>

@@ -1,0 +1,3 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:o="urn:example:orders" xmlns:l="urn:example:lines" xmlns:x="urn:example:extra" exclude-result-prefixes="o l x">
+<xsl:param name="company">usmf</xsl:param><xsl:template match="/"><r><xsl:apply-templates select="//o:Order"><xsl:with-param name="c" select="$company"/></xsl:apply-templates></r></xsl:template><xsl:template match="o:Order"><xsl:param name="c"/><xsl:param name="d" select="concat($c,'-',@number)"/><o id="{$d}"><xsl:apply-templates select="l:Lines/l:Line"><xsl:with-param name="id" select="$d"/></xsl:apply-templates></o></xsl:template><xsl:template match="l:Line"><xsl:param name="id" select="'lost'"/><l id="{$id}/{@no}"/></xsl:template>
+</xsl:stylesheet>

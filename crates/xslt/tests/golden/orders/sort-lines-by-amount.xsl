@@ -1,0 +1,3 @@
+<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:o="urn:example:orders" xmlns:l="urn:example:lines" xmlns:x="urn:example:extra" exclude-result-prefixes="o l x">
+<xsl:template match="/"><r><xsl:for-each select="//l:Line"><xsl:sort select="l:Qty * l:Price" data-type="number" order="descending"/><l><xsl:value-of select="concat(l:Item,' ',l:Qty * l:Price)"/></l></xsl:for-each></r></xsl:template>
+</xsl:stylesheet>
