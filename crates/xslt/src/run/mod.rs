@@ -59,7 +59,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             steps_max: 100_000_000_000,
-            depth_max: 50_000,
+            depth_max: 20_000,
             tail_calls_max: 1_000_000,
             nodes_max: 200_000_000,
             output_bytes_max: 16 << 30,
