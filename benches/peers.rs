@@ -529,7 +529,7 @@ fn main() {
         documents(&dir, rows);
     }
     if wanted("formats") {
-        formats(&dir, rows);
+        formats(&dir.join("formats"), rows);
     }
     if wanted("start") {
         starts(&dir.join("start"));
