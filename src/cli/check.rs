@@ -4,6 +4,8 @@ use serde_json::json;
 
 use super::{ConfigFile, Failure};
 use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::effective::effective;
 use crate::model::job::Recurrence;
 use crate::model::time::Timestamp;
 
@@ -11,6 +13,9 @@ use crate::model::time::Timestamp;
 pub struct Check {
     #[command(flatten)]
     config: ConfigFile,
+    /// Show the configuration as it is in force: with all defaults, secrets masked.
+    #[arg(long)]
+    effective: bool,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -32,7 +37,7 @@ impl Check {
                 .iter()
                 .map(|warning| json!({ "line": warning.line, "key": warning.key, "message": warning.message, "hint": warning.hint }))
                 .collect();
-            println!("{}", json!({ "jobs": jobs, "warnings": warnings }));
+            println!("{}", json!({ "jobs": jobs, "warnings": warnings, "effective": self.effective(config) }));
             return Ok(());
         }
         let file = config.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
@@ -67,7 +72,18 @@ impl Check {
                 }
             }
         }
+        if self.effective {
+            println!("\n# In force: the file with the defaults that it leaves out; secrets are masked.\n{}", self.effective(config));
+        } else {
+            println!("\n--effective shows the whole configuration as it is in force");
+        }
         Ok(())
+    }
+
+    fn effective(&self, config: &Config) -> String {
+        // It was read a moment ago.
+        let written = config.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+        effective(&written, config)
     }
 }
 

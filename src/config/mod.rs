@@ -3,6 +3,7 @@
 //! Nothing outside this module reads the file; everything else is handed a `Config`.
 
 mod application;
+pub mod effective;
 mod entity;
 mod fault;
 mod format;

@@ -1,14 +1,32 @@
 //! The JSON Schema of the configuration file: for editors, printed by `entrepot schema`. It is written by hand and held against the reader: what the
 //! reader asks for stands in it, and nothing else.
 
+use serde_json::Value;
+
 /// JSON Schema 2020-12.
 pub const SCHEMA: &str = include_str!("../../assets/schema/entrepot.schema.json");
+
+/// What describes a table, behind references, lists and choices.
+pub(super) fn resolve<'a>(schema: &'a Value, mut at: &'a Value) -> &'a Value {
+    loop {
+        let target = at["$ref"].as_str().and_then(|target| schema.pointer(&target[1..]));
+        at = match (target, &at["items"], at["anyOf"].as_array()) {
+            (Some(target), ..) => target,
+            (None, items @ Value::Object(_), _) => items,
+            (None, _, Some(choices)) => {
+                match choices.iter().map(|choice| resolve(schema, choice)).find(|choice| choice["properties"].is_object()) {
+                    Some(table) => table,
+                    None => return at,
+                }
+            }
+            _ => return at,
+        };
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use serde_json::Value;
 
     use super::super::parse::keys_asked;
     use super::*;
@@ -72,23 +90,6 @@ filter = [{ field = "A", blank = true }]
 recurrence = { cron = "* * * * *" }
 monitoring_recurrence = { cron = "* * * * *" }
 "#;
-
-    fn resolve<'a>(schema: &'a Value, mut at: &'a Value) -> &'a Value {
-        loop {
-            let target = at["$ref"].as_str().and_then(|target| schema.pointer(&target[1..]));
-            at = match (target, &at["items"], at["anyOf"].as_array()) {
-                (Some(target), ..) => target,
-                (None, items @ Value::Object(_), _) => items,
-                (None, _, Some(choices)) => {
-                    match choices.iter().map(|choice| resolve(schema, choice)).find(|choice| choice["properties"].is_object()) {
-                        Some(table) => table,
-                        None => return at,
-                    }
-                }
-                _ => return at,
-            };
-        }
-    }
 
     /// Every key of the schema, after the place of its table.
     fn keys_described(schema: &Value, table: &Value, place: &str, found: &mut BTreeSet<(String, String)>) {

@@ -1,0 +1,108 @@
+//! The configuration as it is in force: the file with the defaults that it leaves out, which are those of the schema, and secrets masked. For people.
+
+use serde_json::Value;
+use toml_edit::{DocumentMut, Item, TableLike, value};
+
+use super::Config;
+use super::schema::{SCHEMA, resolve};
+
+/// Stands where a hash of a secret stood.
+const MASK: &str = "***";
+/// What depends on more than a default: these are shown as they are written.
+const AS_WRITTEN: [&str; 8] = ["fields", "format", "mapping", "filter", "checks", "nested", "test", "recurrence"];
+
+/// TOML: the file of `config`, which is `written`, completed.
+pub fn effective(written: &str, config: &Config) -> String {
+    let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON: a test reads it");
+    // What could be read as a configuration is TOML.
+    let mut document = written.parse::<DocumentMut>().unwrap_or_default();
+    for name in ["server", "limits", "queue"] {
+        document.entry(name).or_insert(toml_edit::table());
+    }
+    if let Some(server) = document.get_mut("server").and_then(Item::as_table_like_mut) {
+        let known = &config.server;
+        server.insert("listen", value(known.listen.to_string()));
+        server.insert("public_url", value(known.public_url.as_str()));
+        server.insert("data_dir", value(known.data_dir.display().to_string()));
+        server.insert("workers", value(i64::try_from(known.workers).unwrap_or(i64::MAX)));
+    }
+    fill(&schema, &schema, document.as_table_mut());
+    document.to_string()
+}
+
+fn fill(schema: &Value, described: &Value, table: &mut dyn TableLike) {
+    for (key, property) in described["properties"].as_object().into_iter().flatten() {
+        if AS_WRITTEN.contains(&key.as_str()) {
+            continue;
+        }
+        match table.get_mut(key) {
+            Some(item) if key.ends_with("_hash") => *item = value(MASK),
+            Some(item) => {
+                let inner = resolve(schema, property);
+                match item {
+                    _ if !inner["properties"].is_object() => {}
+                    Item::ArrayOfTables(tables) => tables.iter_mut().for_each(|table| fill(schema, inner, table)),
+                    Item::Value(toml_edit::Value::Array(array)) => {
+                        array.iter_mut().filter_map(toml_edit::Value::as_inline_table_mut).for_each(|table| fill(schema, inner, table));
+                    }
+                    item => item.as_table_like_mut().into_iter().for_each(|table| fill(schema, inner, table)),
+                }
+            }
+            None => {
+                if let Some(default) = property.get("default").and_then(written) {
+                    table.insert(key, default);
+                }
+            }
+        }
+    }
+}
+
+fn written(default: &Value) -> Option<Item> {
+    Some(match default {
+        Value::String(text) => value(text.as_str()),
+        Value::Bool(truth) => value(*truth),
+        Value::Number(number) => value(number.as_i64()?),
+        Value::Array(items) if items.is_empty() => value(toml_edit::Array::new()),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::parse::parse;
+    use super::*;
+
+    #[test]
+    fn what_is_in_force_is_complete_masked_and_means_the_same() {
+        let hash = crate::auth::secret::hash_text(&crate::auth::secret::hash("x"));
+        let text = format!(
+            "# ours\n[queue]\nlease = \"5m\" # short\n[[application]]\nid = \"7f4c1b0e-2a57-4d7c-9f0a-5f1b6a0c9b11\"\nname = \"Shop\"\nsecret_hash = \"{hash}\"\n[[entity]]\nname = \"E\"\ntable = \"e\"\nkey = [\"A\"]\nfields = [{{ name = \"A\", type = \"string\" }}]\n"
+        );
+        let config = parse(&text, Path::new("/base"), None).unwrap().config;
+        let shown = effective(&text, &config);
+        assert!(!shown.contains(&hash) && shown.contains("secret_hash = \"***\""), "{shown}");
+        for line in [
+            "lease = \"5m\" # short",
+            "retention = \"7d\"",
+            "connections = 4096",
+            "public_url = \"http://127.0.0.1:8420\"",
+            "enabled = true",
+            "data_dir = \"/base/data\"",
+            "database = \"entities\"",
+        ] {
+            assert!(shown.contains(line), "{line} is not in\n{shown}");
+        }
+        // Read again, it is the same configuration.
+        let again = parse(&shown.replace("***", &hash), Path::new("/base"), None).unwrap().config;
+        assert_eq!(format!("{again:?}"), format!("{config:?}"));
+    }
+
+    #[test]
+    fn the_defaults_of_the_schema_are_those_of_the_reader() {
+        let config = parse("", Path::new("/base"), None).unwrap().config;
+        let again = parse(&effective("", &config), Path::new("/base"), None).unwrap().config;
+        assert_eq!(format!("{again:?}"), format!("{config:?}"));
+    }
+}
