@@ -107,7 +107,10 @@ fn tick(appliance: &Arc<Appliance>, now: Timestamp, sampled: &mut HashMap<Activi
         }
         sooner(schedule.next(now));
     }
-    appliance.rescuer.rescue(appliance, now)?;
+    // One that cannot be given back must not keep leases from ending.
+    if let Err(error) = appliance.rescuer.rescue(appliance, now) {
+        log::error!("message not rescued reason=\"{error}\"; tried again in {CONFIGURATION_LOOK:?}");
+    }
     let due = appliance.store.read("read what is due", messages::next_due)?;
     if due.is_some_and(|due| due <= now) {
         let returned = appliance.store.write("return leases", move |batch| messages::return_leases(batch.connection, now))?;
