@@ -30,6 +30,7 @@ pub fn read(section: Option<Section<'_>>) -> Settings {
     whole(&mut limits.bulk_exchanges, "bulk_exchanges", 512);
     whole(&mut limits.bulk_per_address, "bulk_per_address", 512);
     whole(&mut limits.small_queue, "small_queue", 1_000_000);
+    whole(&mut limits.small_queue_per_address, "small_queue_per_address", 1_000_000);
     whole(&mut limits.bulk_queue, "bulk_queue", 1_000_000);
     whole(&mut limits.bulk_queue_per_address, "bulk_queue_per_address", 1_000_000);
     whole(&mut limits.headers, "headers", HEADERS_CEILING as i64);

@@ -310,13 +310,17 @@ impl Relay {
 
     /// A whole request: its turn, now or later.
     fn turn_small(&mut self, key: Key, client: &mut Connection, pending: Box<Pending>) -> Flow {
-        if self.small_active < self.small_max && self.small_queue.is_empty() {
+        if self.small_active < self.small_max && self.small_queue.len() == 0 {
             return self.start_small(key, client, *pending);
         }
-        if self.small_queue.len() >= self.shared.settings.small_queue.div_ceil(self.shared.settings.loops) {
+        let settings = &self.shared.settings;
+        let all = self.small_queue.len() >= settings.small_queue.div_ceil(settings.loops);
+        let of_address =
+            !client.trusted && self.small_queue.len_of(client.address) >= settings.small_queue_per_address.div_ceil(settings.loops);
+        if all || of_address {
             return self.overload(client, pending.facts, false);
         }
-        self.small_queue.push_back(key);
+        self.small_queue.push(client.address, key);
         client.enter(Stage::Queued(pending), Some(self.now + self.shared.settings.queue_wait));
         Flow::Stay
     }
@@ -343,7 +347,7 @@ impl Relay {
     /// Gives free slots to who waits.
     pub(super) fn serve_queues(&mut self) {
         while self.small_active < self.small_max
-            && let Some(key) = self.small_queue.pop_front()
+            && let Some(key) = self.small_queue.pop()
         {
             self.serve(key, None);
         }

@@ -37,6 +37,7 @@ mod slab;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod turns;
 mod watch;
 
 use std::fmt;

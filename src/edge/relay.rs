@@ -16,6 +16,7 @@ use super::address::AddressKey;
 use super::connection::{AnswerState, Connection, HopConnection, READ_BYTES, Slot, Stage};
 use super::shared::{Seat, Shared, add, subtract};
 use super::slab::{Key, Slab};
+use super::turns::Turns;
 use super::watch::Watched;
 
 /// How often deadlines are looked at.
@@ -93,7 +94,7 @@ pub(super) struct Relay {
     pub hops: Slab<HopConnection>,
     /// Hop connections that wait for an exchange, the last used last, and since when.
     pub pool: Vec<(Key, Duration)>,
-    pub small_queue: VecDeque<Key>,
+    pub small_queue: Turns,
     pub bulk_queue: VecDeque<Key>,
     /// Hop connections whose large answer waits for a bulk slot.
     pub answers_waiting: VecDeque<Key>,
@@ -125,7 +126,7 @@ impl Relay {
             clients: Slab::new(),
             hops: Slab::new(),
             pool: Vec::new(),
-            small_queue: VecDeque::new(),
+            small_queue: Turns::default(),
             bulk_queue: VecDeque::new(),
             answers_waiting: VecDeque::new(),
             small_active: 0,

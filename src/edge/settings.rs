@@ -30,6 +30,8 @@ pub struct Settings {
     pub bulk_per_address: usize,
     /// Small requests that wait for their turn; more are answered 503. Default 1,024.
     pub small_queue: usize,
+    /// Of them from one address (IPv6: of one /64). Trusted proxies are exempt. Addresses take turns, however many of each wait. Default 128.
+    pub small_queue_per_address: usize,
     /// Bulk requests that wait for their turn, their body unread; more are answered 503. Default 256.
     pub bulk_queue: usize,
     /// Bulk requests that wait of one address. Default 64.
@@ -93,6 +95,7 @@ impl Default for Settings {
             bulk_exchanges: 24,
             bulk_per_address: 8,
             small_queue: 1024,
+            small_queue_per_address: 128,
             bulk_queue: 256,
             bulk_queue_per_address: 64,
             queue_wait: Duration::from_secs(30),
@@ -136,6 +139,7 @@ impl Settings {
             (&mut self.small_exchanges, self.loops),
             (&mut self.bulk_exchanges, self.loops),
             (&mut self.bulk_per_address, 1),
+            (&mut self.small_queue_per_address, 1),
             (&mut self.bulk_queue_per_address, 1),
             (&mut self.head_bytes, 256),
             (&mut self.target_bytes, 64),

@@ -163,6 +163,36 @@ fn requests_beyond_the_slots_wait_and_beyond_the_queue_are_told_to_come_back() {
 }
 
 #[test]
+fn one_address_waits_with_its_share_of_the_queue_and_another_is_served_before_its_second() {
+    let settings = Settings { loops: 1, small_exchanges: 1, bulk_exchanges: 1, small_queue_per_address: 2, ..Settings::default() };
+    let site = Site::start(settings);
+    let mut stuck = site.client();
+    stuck.send("GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n");
+    site.seen.expect("stuck");
+    let ask = |address: [u8; 4], path: &str| {
+        let mut client = site.client_from(address);
+        client.send(&format!("GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        client
+    };
+    let mut greedy = Vec::new();
+    for number in 1..=2u64 {
+        greedy.push(ask([127, 0, 0, 1], &format!("greedy-{number}")));
+        site.until("it waits", |counters| counters.requests_waiting == number);
+    }
+    let mut refused = ask([127, 0, 0, 1], "greedy-3");
+    assert_eq!(refused.answer().status(), 503, "its share is used up");
+    let mut modest = ask([127, 0, 0, 2], "modest");
+    site.until("it waits", |counters| counters.requests_waiting == 3);
+    site.release();
+    assert_eq!(modest.answer().status(), 200);
+    for client in greedy.iter_mut().chain([&mut stuck]) {
+        assert_eq!(client.answer().status(), 200);
+    }
+    let order: Vec<String> = site.seen.all().into_iter().filter(|seen| seen != "stuck").collect();
+    assert_eq!(order, ["GET /greedy-1", "GET /modest", "GET /greedy-2"]);
+}
+
+#[test]
 fn requests_that_come_all_at_once_each_find_a_thread_behind() {
     let site = Site::start(Settings::default());
     let clients: Vec<Client> = (0..30)

@@ -110,6 +110,15 @@ impl Site {
         Client::connect(self.address())
     }
 
+    fn client_from(&self, address: [u8; 4]) -> Client {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+        socket.connect(&self.address().into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client::over(stream)
+    }
+
     fn counters(&self) -> Counters {
         self.edge().counters()
     }
