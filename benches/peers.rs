@@ -136,7 +136,9 @@ fn documents(dir: &Path, rows: u64) {
     }
     let mut package = File::options().read(true).write(true).create_new(true).open(dir.join("package.zip")).unwrap();
     let start = Instant::now();
-    let report = entrepot::outbound::export::run(&config.projects[1], &entities, &mut package, &AtomicBool::new(false)).unwrap();
+    let report =
+        entrepot::outbound::export::run(&config.projects[1], &entities, &Default::default(), &mut package, &AtomicBool::new(false))
+            .unwrap();
     package.sync_all().unwrap();
     let export = start.elapsed();
     assert_eq!(report.rows, rows);
@@ -266,37 +268,57 @@ fn lone_rate(dir: &Path) -> f64 {
     f64::from(count) / start.elapsed().as_secs_f64()
 }
 
-/// A client that keeps its connection and has one request under way. Written by hand, so that the client is not what is measured.
-fn client(address: std::net::SocketAddr, token: &str, over: &AtomicBool, sent: &AtomicU64) {
-    use std::io::Read;
-    let connect = || {
-        let stream = std::net::TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream
-    };
-    let mut stream = connect();
+/// So many clients that each keep their connection and have one request under way, served by one thread as pgbench does it, so that the clients are not
+/// what is measured.
+fn clients(count: usize, address: std::net::SocketAddr, token: &str, over: &AtomicBool, sent: &AtomicU64) {
+    use std::io::{ErrorKind, Read};
     let head = format!(
         "POST /api/connector/enqueue/6D31E09F-0249-459F-94F0-AAD9C2C47B64?entity=Lines HTTP/1.1\r\nHost: bench.test\r\nAuthorization: Bearer {token}\r\nContent-Length: 1024\r\n\r\n"
     );
     let mut request = head.into_bytes();
     request.extend([b'x'; 1024]);
-    let mut answer = [0u8; 4096];
-    while !over.load(Ordering::Relaxed) {
+    let poller = polling::Poller::new().unwrap();
+    let connect = |number: usize| {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        // Fits the socket's buffer.
         stream.write_all(&request).unwrap();
-        let mut filled = 0;
-        // The answer ends with the quoted id.
-        while filled < 40 || answer[filled - 1] != b'"' {
-            let count = stream.read(&mut answer[filled..]).unwrap();
-            assert!(count > 0, "the connection was closed");
-            filled += count;
-        }
-        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..filled]));
-        sent.fetch_add(1, Ordering::Relaxed);
-        // As any client does, after requests_per_connection.
-        if memchr::memmem::find(&answer[..filled], b"Connection: close").is_some() {
-            stream = connect();
+        stream.set_nonblocking(true).unwrap();
+        // SAFETY: the stream is taken from the poller below before it is dropped.
+        unsafe { poller.add_with_mode(&stream, polling::Event::readable(number), polling::PollMode::Level).unwrap() };
+        stream
+    };
+    let mut all: Vec<_> = (0..count).map(|number| (connect(number), Vec::with_capacity(1024))).collect();
+    let mut events = polling::Events::new();
+    let mut piece = [0u8; 4096];
+    while !over.load(Ordering::Relaxed) {
+        events.clear();
+        poller.wait(&mut events, Some(Duration::from_millis(100))).unwrap();
+        for event in events.iter() {
+            let (stream, answer) = &mut all[event.key];
+            match stream.read(&mut piece) {
+                Ok(0) => panic!("the connection was closed"),
+                Ok(count) => answer.extend_from_slice(&piece[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Err(error) => panic!("{error}"),
+            }
+            // The answer ends with the quoted id.
+            if answer.len() < 40 || answer.last() != Some(&b'"') {
+                continue;
+            }
+            assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(answer));
+            sent.fetch_add(1, Ordering::Relaxed);
+            // As any client does, after requests_per_connection.
+            if memchr::memmem::find(answer, b"Connection: close").is_some() {
+                poller.delete(&*stream).unwrap();
+                *stream = connect(event.key);
+            } else {
+                stream.write_all(&request).unwrap();
+            }
+            answer.clear();
         }
     }
+    all.iter().for_each(|(stream, _)| poller.delete(stream).unwrap());
 }
 
 /// A PostgreSQL of our own in a scratch directory, with a queue table; synchronous_commit and fsync as they come: on.
@@ -403,10 +425,11 @@ fn enqueues(dir: &Path) {
         let (over, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let before = appliance.store.commits();
         let start = Instant::now();
-        let threads: Vec<_> = (0..clients)
-            .map(|_| {
+        let threads: Vec<_> = (0..clients.min(2))
+            .map(|number| {
                 let (over, sent, token, address) = (over.clone(), sent.clone(), token.clone(), listener.address);
-                std::thread::spawn(move || client(address, &token, &over, &sent))
+                let share = clients / 2 + usize::from(number < clients % 2);
+                std::thread::spawn(move || self::clients(share, address, &token, &over, &sent))
             })
             .collect();
         std::thread::sleep(Duration::from_secs(4));

@@ -1,22 +1,20 @@
 //! The spool: the only place that writes, reads and removes payload files.
 //!
 //! Order of durability, on the way in:
-//!   1. small payload (up to [`SMALL_MAX`]): appended to the current segment; large: written to `incoming/`, synced, renamed to `large/`,
-//!      directory synced;
-//!   2. the row is inserted; the segment's sync and the row's commit run at the same time (`store/writer.rs`), and the client is answered
-//!      when both are done;
-//!   3. after a crash a row whose segment bytes fail their checksum was never answered, and is dropped (`store/recovery.rs`).
+//!   1. a small payload (up to [`SMALL_MAX`]) is appended to the current segment together with what its row says, and synced (`files/segment.rs`);
+//!      a large one is written to `incoming/`, synced, renamed to `large/`, directory synced;
+//!   2. the row is committed: synced for a large payload; for a small one not, because the segment has all that it says (`store/writer.rs`);
+//!   3. the client is answered;
+//!   4. after a power cut the rows that `queue.db` lost are made again from the segments (`store/recovery.rs`).
 //!
-//! On the way out: the row first (it says "pruned"), then the file. So there may be files without rows, which a sweep removes, but never an
+//! On the way out: the row first (it says "pruned"), synced, then the file. So there may be files without rows, which a sweep removes, but never an
 //! answered row without its file.
 //!
 //! Layout below `spool/`: `segments/0000000001` (append-only, many small payloads), `large/<message id>`, `refused/<message id>-<number of
 //! the entity>.<ext>` (refused rows to be mended), `blobs/<GUID>` (`files/blob.rs`), `incoming/` (not yet promised; emptied at start).
-//!
-//! A record in a segment: `ENT1`, CRC-32 of the payload, its length in 8 bytes, the message id in 16 bytes (all little-endian), then the
-//! payload. The row knows the offset of the payload; the header lets `doctor` read a segment without rows.
 
 pub mod blob;
+pub mod segment;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -29,18 +27,6 @@ use crate::model::message::PayloadPlace;
 
 /// Payloads up to this size share segments; larger ones have a file of their own (PERFORMANCE §0.1).
 pub const SMALL_MAX: usize = 256 * 1024;
-/// A segment is closed when it would grow beyond this.
-pub const SEGMENT_MAX: u64 = 64 * 1024 * 1024;
-/// Disk is reserved for a segment in steps of this size, so that a sync seldom has to write the file's size.
-const SEGMENT_STEP: u64 = 4 * 1024 * 1024;
-/// Bytes of a segment that are filled with zeros at a time, ahead of small payloads. The first write into space that is merely reserved must be noted in
-/// the file system's journal, so that its sync is two; over zeros it is the data alone.
-const ZEROS: usize = 1024 * 1024;
-/// Larger payloads are worth their second sync: zeros would double what is written.
-const ZEROS_FOR: usize = 16 * 1024;
-const HEADER: usize = 32;
-const MAGIC: &[u8; 4] = b"ENT1";
-
 /// The payload files of one data directory.
 #[derive(Clone, Debug)]
 pub struct Spool {
@@ -414,132 +400,6 @@ impl Seek for PayloadWindow {
     }
 }
 
-/// Appends small payloads. Owned by the store's writer thread, which alone decides when to sync.
-pub struct SegmentWriter {
-    spool: Spool,
-    /// The number that the next new segment gets.
-    next: u64,
-    current: Option<Segment>,
-}
-
-struct Segment {
-    number: u64,
-    file: File,
-    end: u64,
-    reserved: u64,
-    /// Written up to here, with payloads or zeros.
-    written: u64,
-    synced: u64,
-}
-
-impl SegmentWriter {
-    /// Always begins a new segment, above every number in use: what a crash left at a segment's end is never written over.
-    pub fn new(spool: Spool, known_max: u64) -> io::Result<Self> {
-        let next = spool.segments()?.last().copied().unwrap_or(0).max(known_max) + 1;
-        Ok(SegmentWriter { spool, next, current: None })
-    }
-
-    /// Appends a payload; not durable until [`SegmentWriter::file_to_sync`] has been synced.
-    pub fn append(&mut self, id: MessageId, bytes: &[u8], checksum: u32) -> io::Result<PayloadPlace> {
-        let needed = (HEADER + bytes.len()) as u64;
-        if self.current.as_ref().is_some_and(|segment| segment.end + needed > SEGMENT_MAX) {
-            self.close();
-        }
-        if self.current.is_none() {
-            let number = self.next;
-            let path = self.spool.segment_path(number);
-            let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-            sync_directory(&self.spool.dir.join("segments"))?;
-            self.next += 1;
-            self.current = Some(Segment { number, file, end: 0, reserved: 0, written: 0, synced: 0 });
-        }
-        let segment = self.current.as_mut().expect("a segment was just opened");
-        if segment.end + needed > segment.reserved {
-            let reserved = (segment.end + needed).div_ceil(SEGMENT_STEP) * SEGMENT_STEP;
-            reserve(&segment.file, segment.reserved, reserved)?;
-            segment.reserved = reserved;
-        }
-        if bytes.len() <= ZEROS_FOR && segment.end + needed > segment.written {
-            segment.written = fill(&segment.file, segment.end, segment.reserved)?;
-        }
-        let mut record = Vec::with_capacity(HEADER + bytes.len());
-        record.extend_from_slice(MAGIC);
-        record.extend_from_slice(&checksum.to_le_bytes());
-        record.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        record.extend_from_slice(id.0.as_bytes());
-        record.extend_from_slice(bytes);
-        segment.file.write_all(&record)?;
-        let offset = segment.end + HEADER as u64;
-        segment.end += record.len() as u64;
-        segment.written = segment.written.max(segment.end);
-        Ok(PayloadPlace::Segment { segment: segment.number, offset })
-    }
-
-    /// The file that must be synced before what was appended may be promised; `None` when nothing is pending.
-    pub fn file_to_sync(&self) -> io::Result<Option<File>> {
-        match &self.current {
-            Some(segment) if segment.end > segment.synced => segment.file.try_clone().map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// The current segment and how far it is known to be on disk.
-    pub fn synced(&self) -> Option<(u64, u64)> {
-        self.current.as_ref().map(|segment| (segment.number, segment.synced))
-    }
-
-    /// A sync of all that was appended has succeeded.
-    pub fn mark_synced(&mut self) {
-        if let Some(segment) = &mut self.current {
-            segment.synced = segment.end;
-        }
-    }
-
-    /// Closes the current segment: also after a failed write or sync, whose effect on the file is unknown.
-    pub fn close(&mut self) {
-        if let Some(segment) = self.current.take() {
-            // Gives back what was reserved; harmless if it fails.
-            let _ = segment.file.set_len(segment.end);
-        }
-    }
-}
-
-impl Drop for SegmentWriter {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-/// Reserves disk so that a full disk shows here, before anything is promised.
-fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), from, to - from) {
-        Ok(()) => return Ok(()),
-        Err(rustix::io::Errno::NOSPC) => return Err(io::Error::from(io::ErrorKind::StorageFull)),
-        // A file system without it: the appends themselves take the space.
-        Err(_) => {}
-    }
-    let _ = (file, from, to);
-    Ok(())
-}
-
-/// Fills with zeros from `from` on, at most to `to`, without moving the place of appending; returns how far.
-fn fill(file: &File, from: u64, to: u64) -> io::Result<u64> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileExt;
-        static NOTHING: [u8; ZEROS] = [0; ZEROS];
-        let length = NOTHING.len().min(usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX));
-        file.write_all_at(&NOTHING[..length], from)?;
-        Ok(from + length as u64)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = (file, from);
-        Ok(to)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -558,39 +418,6 @@ mod tests {
     }
 
     #[test]
-    fn small_payloads_share_a_segment_and_read_back() {
-        let (_dir, spool) = spool();
-        let mut writer = SegmentWriter::new(spool.clone(), 0).unwrap();
-        let payloads: Vec<Vec<u8>> = (0..20).map(|i| vec![i as u8; 1000 * i]).collect();
-        let places: Vec<_> = payloads.iter().map(|p| writer.append(MessageId(Uuid::now_v7()), p, digest(p).checksum).unwrap()).collect();
-        for (payload, place) in payloads.iter().zip(&places) {
-            assert_eq!(&read(&spool, place, &digest(payload)).unwrap(), payload);
-        }
-        drop(writer);
-        assert_eq!(spool.segments().unwrap(), [1]);
-        assert_eq!(&read(&spool, &places[7], &digest(&payloads[7])).unwrap(), &payloads[7], "closing keeps what was written");
-    }
-
-    #[test]
-    fn a_full_segment_is_followed_by_the_next_and_numbers_are_never_used_again() {
-        let (_dir, spool) = spool();
-        let mut writer = SegmentWriter::new(spool.clone(), 4).unwrap();
-        let payload = vec![7u8; SMALL_MAX];
-        let count = SEGMENT_MAX as usize / SMALL_MAX + 1;
-        let checksum = digest(&payload).checksum;
-        let places: Vec<_> = (0..count).map(|_| writer.append(MessageId(Uuid::now_v7()), &payload, checksum).unwrap()).collect();
-        assert!(matches!(places[0], PayloadPlace::Segment { segment: 5, .. }));
-        assert!(matches!(places[count - 1], PayloadPlace::Segment { segment: 6, .. }));
-        drop(writer);
-        spool.remove_segment(6).unwrap();
-        let mut writer = SegmentWriter::new(spool, 6).unwrap();
-        assert!(matches!(
-            writer.append(MessageId(Uuid::now_v7()), b"x", digest(b"x").checksum),
-            Ok(PayloadPlace::Segment { segment: 7, .. })
-        ));
-    }
-
-    #[test]
     fn a_large_payload_gets_its_own_file_and_an_abandoned_one_leaves_nothing() {
         let (dir, spool) = spool();
         let id = MessageId(Uuid::now_v7());
@@ -606,22 +433,6 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path().join("spool/incoming")).unwrap().count(), 1);
         drop(abandoned);
         assert_eq!(fs::read_dir(dir.path().join("spool/incoming")).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_damaged_or_short_payload_is_an_error_and_never_silently_short() {
-        let (dir, spool) = spool();
-        let mut writer = SegmentWriter::new(spool.clone(), 0).unwrap();
-        let place = writer.append(MessageId(Uuid::now_v7()), b"hello", digest(b"hello").checksum).unwrap();
-        drop(writer);
-        let path = dir.path().join("spool/segments/0000000001");
-        let mut bytes = fs::read(&path).unwrap();
-        let last = bytes.len() - 1;
-        bytes[last] ^= 1;
-        fs::write(&path, &bytes).unwrap();
-        assert_eq!(read(&spool, &place, &digest(b"hello")).unwrap_err().kind(), io::ErrorKind::InvalidData);
-        fs::write(&path, &bytes[..last]).unwrap();
-        assert_eq!(read(&spool, &place, &digest(b"hello")).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn tick(appliance: &Arc<Appliance>, now: Timestamp, sampled: &mut HashMap<Activi
         let activity = job.activity_id;
         let last = *sampled.entry(activity).or_insert(now);
         if schedule.missed(last, now) {
-            appliance.store.write("sample the load", move |batch| jobs::sample_load(batch.connection, activity, now))?;
+            appliance.store.write_behind("sample the load", move |batch| jobs::sample_load(batch.connection, activity, now))?;
             sampled.insert(activity, now);
         }
         sooner(schedule.next(now));
@@ -113,7 +113,7 @@ fn tick(appliance: &Arc<Appliance>, now: Timestamp, sampled: &mut HashMap<Activi
     }
     let due = appliance.store.read("read what is due", messages::next_due)?;
     if due.is_some_and(|due| due <= now) {
-        let returned = appliance.store.write("return leases", move |batch| messages::return_leases(batch.connection, now))?;
+        let returned = appliance.store.write_behind("return leases", move |batch| messages::return_leases(batch.connection, now))?;
         for message in returned {
             log::warn!("lease over message={message}; not acked in time, offered again");
         }

@@ -17,7 +17,7 @@ use crate::model::message::{Content, Message, PACKAGE_ENTITY};
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
 use crate::store::messages::{self, Acked, Enqueued, NewMessage, Payload};
-use crate::store::{StoreError, executions};
+use crate::store::{Durability, StoreError, executions};
 
 /// A larger ack or action is refused.
 pub const JSON_MAX: usize = 1024 * 1024;
@@ -123,8 +123,11 @@ fn enqueue(appliance: &Arc<Appliance>, mut call: Call, caller: &Application, job
     let at_once = matches!(job.recurrence, Recurrence::OnArrival);
     let (appliance, job) = (appliance.clone(), job.clone());
     let store = appliance.clone();
+    // The segment holds a small payload and its row; of a large one the row is all that tells of it.
+    let durability = if name.is_some() { Durability::Synced } else { Durability::Journaled };
     store.store.write_then(
         "store the message",
+        durability,
         move |batch| messages::enqueue(batch, &new, payload, repeat_since),
         move |result| {
             // A large payload that no row names is not kept.
@@ -305,7 +308,7 @@ fn download(appliance: &Arc<Appliance>, call: Call, job: &Arc<Job>) {
     };
     let (id, now) = (message.id, appliance.clock.now());
     if let Err(error) =
-        appliance.store.write("mark the message downloaded", move |batch| messages::mark_downloaded(batch.connection, id, now))
+        appliance.store.write_behind("mark the message downloaded", move |batch| messages::mark_downloaded(batch.connection, id, now))
     {
         return call.answer(failed(&error));
     }

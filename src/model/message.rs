@@ -1,5 +1,7 @@
 //! Messages: one document on a queue, with its state.
 
+use serde::{Deserialize, Serialize};
+
 use super::execution::RowCounts;
 use super::id::{ActivityId, ApplicationId, ExecutionId, MessageId, PopReceipt};
 use super::project::Direction;
@@ -26,7 +28,8 @@ pub enum PayloadPlace {
 }
 
 /// What a payload is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Content {
     /// One document of one entity.
     #[default]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::entity::Entity;
 use super::format::Format;
@@ -10,7 +10,7 @@ use super::mapping::Mapping;
 use super::path::Path;
 
 /// Which way a project moves rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// Documents become rows.
@@ -25,6 +25,29 @@ impl Direction {
         match self {
             Direction::Import => "import",
             Direction::Export => "export",
+        }
+    }
+}
+
+/// Which rows an export holds, of those that its filter selects (CONTRACT §5: refresh type).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Refresh {
+    /// All.
+    #[default]
+    Full,
+    /// Those that were inserted or changed since the export whose message was acked last; the first export holds all.
+    Incremental {
+        /// The keys of deleted rows are exported too, as a document of their own.
+        deletes: bool,
+    },
+}
+
+impl Refresh {
+    /// As manifests and OData spell it (MANIFEST.md; DMFRefreshType).
+    pub fn wire_name(self) -> &'static str {
+        match self {
+            Refresh::Full => "FullPush",
+            Refresh::Incremental { .. } => "IncrementalPush",
         }
     }
 }
@@ -70,6 +93,8 @@ pub struct ProjectEntity {
     pub filter: Vec<Condition>,
     /// Export: positions in the entity's `fields`, in the order of the document's columns.
     pub fields: Vec<usize>,
+    /// Export: whether unchanged rows are left out.
+    pub refresh: Refresh,
     /// Import: which rows are written.
     pub write: WriteMode,
     /// Import: all rows of the entity are removed first, in the same transaction.
@@ -103,6 +128,7 @@ impl ProjectEntity {
             level: 1,
             sequence: 1,
             filter: Vec::new(),
+            refresh: Refresh::Full,
             write: WriteMode::Upsert,
             truncate: false,
             refuse_duplicates: false,

@@ -1,8 +1,9 @@
 //! Messages: every move of the state machine of `model/state.rs`, each as one statement whose WHERE names the state it leaves.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 
-use super::{Batch, Cause, StoreError};
+use super::{Batch, Cause, StoreError, increments};
 use crate::model::execution::RowCounts;
 use crate::model::id::{ActivityId, ApplicationId, ExecutionId, MessageId, PopReceipt};
 use crate::model::message::{Content, Message, PayloadPlace};
@@ -10,8 +11,8 @@ use crate::model::project::Direction;
 use crate::model::state::MessageState;
 use crate::model::time::Timestamp;
 
-/// A message about to be stored.
-#[derive(Clone, Debug)]
+/// A message about to be stored. As JSON it is the facts that a segment keeps beside the payload (`files/segment.rs`): members are added, never renamed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewMessage {
     /// Its id; UUIDv7.
     pub id: MessageId,
@@ -22,16 +23,22 @@ pub struct NewMessage {
     /// The entity's name as configured; [`crate::model::message::PACKAGE_ENTITY`] for a package.
     pub entity: String,
     /// What the payload is.
+    #[serde(default)]
     pub content: Content,
     /// Import: processed at once, whatever the job's recurrence says.
+    #[serde(default)]
     pub run_now: bool,
     /// Import: validated, and on purpose not loaded.
+    #[serde(default)]
     pub stage_only: bool,
     /// The legal entity, when the job keeps one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub company: Option<String>,
     /// The client's name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// The application that sends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub application_id: Option<ApplicationId>,
     /// Bytes.
     pub size: u64,
@@ -40,13 +47,32 @@ pub struct NewMessage {
     /// CRC-32.
     pub checksum: u32,
     /// Now.
+    #[serde(with = "milliseconds")]
     pub received_at: Timestamp,
     /// An export's execution.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub execution_id: Option<ExecutionId>,
     /// An export's rows.
+    #[serde(default)]
     pub counts: RowCounts,
     /// The message that this one repeats on a person's wish.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<MessageId>,
+}
+
+/// Milliseconds since 1970 UTC, as in the rows.
+mod milliseconds {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::model::time::Timestamp;
+
+    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(time.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(deserializer).map(Timestamp)
+    }
 }
 
 /// The payload of a message about to be stored.
@@ -97,10 +123,16 @@ pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat
         }
     }
     let place = match payload {
-        Payload::Small(bytes) => batch.append(new.id, &bytes, new.checksum)?,
+        Payload::Small(bytes) => batch.append(new, &bytes)?,
         Payload::Stored(place) => place,
     };
-    let (segment, offset, file) = match &place {
+    insert(batch.connection, new, &place)?;
+    Ok(Enqueued::New(new.id))
+}
+
+/// Inserts the row of a message whose payload is on disk, or will be before the commit.
+pub fn insert(connection: &Connection, new: &NewMessage, place: &PayloadPlace) -> Result<(), StoreError> {
+    let (segment, offset, file) = match place {
         PayloadPlace::Segment { segment, offset } => (Some(*segment), Some(*offset), None),
         PayloadPlace::File { name } => (None, None, Some(name.as_str())),
         PayloadPlace::Pruned => (None, None, None),
@@ -109,8 +141,7 @@ pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat
         Direction::Import => MessageState::Queued,
         Direction::Export => MessageState::Enqueued,
     };
-    batch
-        .connection
+    connection
         .prepare_cached(
             "INSERT INTO message (id, activity_id, direction, state, entity, company, external_id, application_id, size, sha256, checksum,
              segment, segment_offset, file, received_at, execution_id, rows_read, replay_of, content, run_now, stage_only)
@@ -141,8 +172,8 @@ pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat
                 new.stage_only,
             ])
         })
-        .map_err(StoreError::sqlite("insert the message"))?;
-    Ok(Enqueued::New(new.id))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("insert the message"))
 }
 
 /// Notes an event on a message's timeline.
@@ -349,6 +380,7 @@ pub fn ack(
         .and_then(|mut statement| statement.execute(params![id.to_string(), activity.to_string(), receipt.0, now.0]))
         .map_err(&failed)?;
     if moved == 1 {
+        increments::acked(connection, id)?;
         record(connection, id, now, "acked", None)?;
         return Ok(Acked::Now);
     }
@@ -399,6 +431,7 @@ pub fn cancel(connection: &Connection, id: MessageId, by: &str, now: Timestamp) 
         )
         .map_err(StoreError::sqlite("cancel the message"))?;
     if moved == 1 {
+        increments::given_up(connection, id)?;
         record(connection, id, now, "cancelled", Some(by))?;
     }
     Ok(moved == 1)

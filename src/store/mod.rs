@@ -10,11 +10,14 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use crate::files::{SegmentWriter, Spool};
+use crate::files::Spool;
+use crate::files::segment::SegmentWriter;
 
 pub mod blobs;
+pub mod changes;
 pub mod entities;
 pub mod executions;
+pub mod increments;
 pub mod jobs;
 pub mod messages;
 pub mod open;
@@ -26,7 +29,7 @@ pub mod retention;
 pub mod select;
 pub mod writer;
 
-pub use writer::Batch;
+pub use writer::{Batch, Durability};
 
 /// An operation on the store that did not work.
 #[derive(Debug)]
@@ -87,6 +90,13 @@ impl StoreError {
     }
 }
 
+impl From<std::io::Error> for StoreError {
+    /// An error of reading the spool at the start.
+    fn from(error: std::io::Error) -> Self {
+        StoreError { operation: "read the spool", cause: Cause::File(error) }
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot {}: ", self.operation)?;
@@ -120,9 +130,7 @@ impl Store {
         let path = data_dir.join("queue.db");
         let mut connection = open::open_queue(&path)?;
         recovery::recover(&mut connection, &spool)?;
-        let known_max = connection
-            .query_row("SELECT coalesce(max(number), 0) FROM segment", [], |row| row.get::<_, u64>(0))
-            .map_err(StoreError::sqlite("read segments"))?;
+        let known_max = recovery::horizon(&connection)?.segment;
         let segments = SegmentWriter::new(spool.clone(), known_max).map_err(StoreError::file("open the segments"))?;
         let writer = writer::Writer::start(connection, segments, path.clone());
         Ok(Store { path, spool, writer, readers: Mutex::new(Vec::new()) })
@@ -154,22 +162,41 @@ impl Store {
         operation: &'static str,
         work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.write_as(operation, Durability::Synced, work)
+    }
+
+    /// Writes in the next commit and waits until readers see it. A power cut may undo it: for what nobody outside was told, or what is done again.
+    pub fn write_behind<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write_as(operation, Durability::Behind, work)
+    }
+
+    fn write_as<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        durability: Durability,
+        work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        self.write_then(operation, work, move |result| {
+        self.write_then(operation, durability, work, move |result| {
             // The waiter may be gone only when its thread died; nothing is left to tell then.
             let _ = sender.send(result);
         });
         receiver.recv().unwrap_or(Err(StoreError { operation, cause: Cause::Stopping }))
     }
 
-    /// Writes in the next commit; `then` is called, on another thread, when that is on disk or has failed.
+    /// Writes in the next commit; `then` is called when that is as durable as was asked, or has failed: on this thread or another, so it must not take long.
     pub fn write_then<T: Send + 'static>(
         &self,
         operation: &'static str,
+        durability: Durability,
         work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
         then: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
-        self.writer.submit(operation, work, then);
+        self.writer.submit(operation, durability, work, then);
     }
 
     /// What the writer has done so far, for metrics and benchmarks.

@@ -8,15 +8,17 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Cause, StoreError};
 
 /// `PRAGMA user_version` of the newest schema this binary knows.
-const VERSION: i64 = 4;
+const VERSION: i64 = 6;
 /// `PRAGMA application_id`: "ENTQ", so that `file` and people can tell what it is.
 const APPLICATION_ID: i64 = 0x454E_5451;
 /// What brings a queue from each version to the next, beginning with none.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 6] = [
     include_str!("sql/001_create.sql"),
     include_str!("sql/002_people.sql"),
     include_str!("sql/003_package.sql"),
     include_str!("sql/004_blob.sql"),
+    include_str!("sql/005_horizon.sql"),
+    include_str!("sql/006_increment.sql"),
 ];
 
 /// Opens the queue for its one writer, creating it when it does not exist.
@@ -32,8 +34,9 @@ pub fn open_queue(path: &Path) -> Result<Connection, StoreError> {
         );
         return Err(StoreError { operation: "open queue.db", cause: Cause::Damaged(what) });
     }
-    // WAL: readers never wait for the writer. FULL: a commit is on disk before the client is answered. No automatic checkpoint: it would
-    // put two more syncs on the path of an enqueue; the writer's checkpoint thread does it. The cache is small because the working set is.
+    // WAL: readers never wait for the writer. FULL: a commit is on disk when it returns; the writer alone does with less, where the segment has it all.
+    // No automatic checkpoint: it would put two more syncs on the path of an enqueue; the writer's checkpoint thread does it. The cache is small
+    // because the working set is.
     for (pragma, value) in
         [("journal_mode", "WAL"), ("synchronous", "FULL"), ("wal_autocheckpoint", "0"), ("cache_size", "-4096"), ("foreign_keys", "ON")]
     {

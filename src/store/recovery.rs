@@ -1,54 +1,51 @@
-//! What a start finds after a stop that was not clean, and what it does about it. No scan: only the tail of the newest segments is read,
+//! What a start finds after a stop that was not clean, and what it does about it. No scan: only what the segments hold behind the horizon is read,
 //! and only messages that were in work.
 
 use rusqlite::{Connection, params};
 
-use super::messages::parse_id;
-use super::{StoreError, messages};
+use super::messages::{NewMessage, parse_id};
+use super::{Cause, StoreError, messages};
 use crate::files::Spool;
-use crate::model::message::PayloadPlace;
+use crate::files::segment::{Horizon, Pending, Record};
+
+/// Up to where `queue.db` knows the segments.
+pub fn horizon(connection: &Connection) -> Result<Horizon, StoreError> {
+    connection
+        .query_row("SELECT segment, offset FROM horizon", [], |row| Ok(Horizon { segment: row.get(0)?, offset: row.get(1)? }))
+        .map_err(StoreError::sqlite("read the horizon"))
+}
+
+/// Notes, in the transaction that inserts the rows of a batch, that the horizon is behind it, and that so many messages need its segment.
+pub fn reach(connection: &Connection, batch: &Pending) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO segment (number, live) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET live = live + ?2")
+        .and_then(|mut statement| statement.execute((batch.end.segment, batch.records)))
+        .and_then(|_| connection.prepare_cached("UPDATE horizon SET segment = ?1, offset = ?2"))
+        .and_then(|mut statement| statement.execute((batch.end.segment, batch.end.offset)))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("note the horizon"))
+}
 
 /// Finishes what a crash left:
-///   1. rows at the tail of the newest segment, beyond what was known to be synced, whose payload fails its checksum: the commit reached the
-///      disk, the segment did not, and so the client was never answered. They are dropped;
+///   1. batches of the segments that `queue.db` does not know: a power cut took their rows, which were not synced. They are made again;
 ///   2. messages in work go back to the queue; the load itself, if it was committed, is found by its message id and not repeated;
 ///   3. executions without an end are closed.
 pub fn recover(connection: &mut Connection, spool: &Spool) -> Result<(), StoreError> {
     let failed = StoreError::sqlite("recover the queue");
     let transaction = connection.transaction().map_err(&failed)?;
 
-    let tail: Option<(u64, u64)> = {
-        use rusqlite::OptionalExtension;
-        transaction
-            .query_row("SELECT number, synced FROM segment ORDER BY number DESC LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()
-            .map_err(&failed)?
-    };
-    let mut lost = Vec::new();
-    if let Some((segment, synced)) = tail {
-        let mut statement = transaction
-            .prepare("SELECT id, segment, segment_offset, size, checksum FROM message WHERE segment IS NOT NULL ORDER BY rowid DESC")
-            .map_err(&failed)?;
-        let mut rows = statement.query([]).map_err(&failed)?;
-        while let Some(row) = rows.next().map_err(&failed)? {
-            let read = (|| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?, row.get::<_, u64>(3)?, row.get::<_, u32>(4)?))
-            })();
-            let (id, number, offset, size, checksum) = read.map_err(&failed)?;
-            if number < segment || offset < synced {
-                break;
-            }
-            if spool.verify(&PayloadPlace::Segment { segment: number, offset }, size, checksum).is_err() {
-                lost.push((id, number));
-            }
+    let mut found = 0;
+    spool.batches_behind(horizon(&transaction)?, |end, records| {
+        for record in &records {
+            make_again(&transaction, record)?;
         }
-    }
-    for (id, number) in &lost {
+        found += records.len();
+        reach(&transaction, &Pending { records: records.len() as u64, end })
+    })?;
+    if found > 0 {
         log::warn!(
-            "message dropped message={id} reason=\"its payload did not reach the disk before the crash; it was never promised to the client\""
+            "messages recovered count={found} reason=\"the appliance ended before their rows were synced\"; they were read from the spool"
         );
-        transaction.execute("DELETE FROM message WHERE id = ?1", [id]).map_err(&failed)?;
-        transaction.execute("UPDATE segment SET live = live - 1 WHERE number = ?1", [number]).map_err(&failed)?;
     }
 
     let in_work: Vec<(String, i64)> = transaction
@@ -82,4 +79,12 @@ pub fn recover(connection: &mut Connection, spool: &Spool) -> Result<(), StoreEr
         )
         .map_err(&failed)?;
     transaction.commit().map_err(&failed)
+}
+
+/// Inserts the row that a record of a segment tells of.
+fn make_again(connection: &Connection, record: &Record) -> Result<(), StoreError> {
+    let operation = "recover a message from the spool";
+    let new: NewMessage = serde_json::from_slice(&record.facts)
+        .map_err(|error| StoreError { operation, cause: Cause::Damaged(format!("{:?} does not say what it is: {error}", record.place)) })?;
+    messages::insert(connection, &new, &record.place)
 }

@@ -15,13 +15,10 @@ pub fn queue(store: &Store) -> Result<(), StoreError> {
     let kept = store.write("empty the queue", |batch| {
         let failed = StoreError::sqlite("empty the queue");
         let current = batch.current_segment();
-        for table in ["finding", "execution_entity", "execution", "event", "message", "load_sample", "blob"] {
+        for table in ["finding", "execution_entity", "execution", "event", "message", "load_sample", "blob", "increment", "watermark"] {
             batch.connection.execute(&format!("DELETE FROM {table}"), []).map_err(&failed)?;
         }
-        batch
-            .connection
-            .execute("DELETE FROM segment WHERE number < (SELECT max(number) FROM segment)", [])
-            .map_err(&failed)?;
+        batch.connection.execute("DELETE FROM segment WHERE number IS NOT ?1", [current]).map_err(&failed)?;
         batch.connection.execute("UPDATE segment SET live = 0", []).map_err(&failed)?;
         batch
             .connection
@@ -30,15 +27,14 @@ pub fn queue(store: &Store) -> Result<(), StoreError> {
                 [],
             )
             .map_err(&failed)?;
-        let newest: Option<u64> = batch.connection.query_row("SELECT max(number) FROM segment", [], |row| row.get(0)).map_err(&failed)?;
-        Ok([current, newest])
+        Ok(current)
     })?;
     let removed = large
         .iter()
         .map(|name| spool.remove_large(name))
         .chain(blobs.iter().map(|name| spool.remove_blob(name)))
         .chain(refused.iter().map(|name| spool.remove_refused(name)))
-        .chain(segments.iter().filter(|number| !kept.contains(&Some(**number))).map(|number| spool.remove_segment(*number)));
+        .chain(segments.iter().filter(|number| kept != Some(**number)).map(|number| spool.remove_segment(*number)));
     removed.into_iter().collect::<Result<(), _>>().map_err(StoreError::file("empty the spool"))
 }
 

@@ -114,9 +114,7 @@ fn prune_payloads(batch: &mut Batch<'_>, before: Timestamp, now: Timestamp) -> R
         .prepare_cached("SELECT number FROM segment WHERE live <= 0")
         .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
         .map_err(&failed)?;
-    // The newest row stays: it tells the number from which the next start goes on, and recovery where to look.
-    let newest: u64 = connection.query_row("SELECT coalesce(max(number), 0) FROM segment", [], |row| row.get(0)).map_err(&failed)?;
-    block.segments.retain(|number| Some(*number) != current && *number != newest);
+    block.segments.retain(|number| Some(*number) != current);
     for number in &block.segments {
         connection.execute("DELETE FROM segment WHERE number = ?1", [number]).map_err(&failed)?;
     }

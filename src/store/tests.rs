@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::messages::{self, Acked, Enqueued, NewMessage, Payload};
-use super::{Cause, Store, StoreError, jobs};
+use super::{Cause, Durability, Store, StoreError, jobs};
 use crate::files::digest;
 use crate::model::execution::RowCounts;
 use crate::model::id::{ActivityId, ExecutionId, MessageId, PopReceipt};
@@ -121,6 +121,7 @@ fn a_step_that_fails_takes_nothing_of_its_round_with_it() {
         let sender = sender.clone();
         store.write_then(
             "enqueue",
+            Durability::Behind,
             move |batch| {
                 let enqueued = messages::enqueue(batch, &new, payload, NOW)?;
                 match number % 3 {
@@ -155,6 +156,7 @@ fn concurrent_enqueues_share_commits_and_all_read_back_after_a_restart() {
         let id = new.id;
         store.write_then(
             "enqueue",
+            Durability::Behind,
             move |batch| messages::enqueue(batch, &new, payload, NOW),
             move |result| {
                 result.unwrap();
@@ -180,25 +182,92 @@ fn concurrent_enqueues_share_commits_and_all_read_back_after_a_restart() {
     }
 }
 
+fn queue_files(dir: &std::path::Path) -> Vec<(std::path::PathBuf, Option<Vec<u8>>)> {
+    ["queue.db", "queue.db-wal", "queue.db-shm"].map(|name| dir.join(name)).map(|path| (path.clone(), std::fs::read(path).ok())).into()
+}
+
+/// Gives `queue.db` back its state of before, as a power cut does with what was not synced.
+fn cut_power(files: Vec<(std::path::PathBuf, Option<Vec<u8>>)>) {
+    for (path, bytes) in files {
+        match bytes {
+            Some(bytes) => std::fs::write(path, bytes).unwrap(),
+            None => drop(std::fs::remove_file(path)),
+        }
+    }
+}
+
 #[test]
-fn a_row_whose_payload_did_not_reach_the_disk_is_dropped_at_the_next_start() {
+fn rows_that_a_power_cut_took_are_made_again_from_the_segments_with_all_that_they_said() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let activity = job(&store);
-    let safe = id_of(enqueue(&store, activity, Direction::Import, b"synced before", None));
-    let lost = id_of(enqueue(&store, activity, Direction::Import, b"never synced", None));
+    let enqueue_behind = |new: NewMessage, payload| {
+        let (sender, receiver) = mpsc::channel();
+        store.write_then(
+            "enqueue",
+            Durability::Behind,
+            move |batch| messages::enqueue(batch, &new, payload, Timestamp(0)),
+            move |result| sender.send(result).unwrap(),
+        );
+        receiver.recv().unwrap()
+    };
+    let known = id_of(enqueue(&store, activity, Direction::Import, b"known", None));
+    let before = queue_files(dir.path());
+    let (plain, payload) = message(activity, Direction::Import, b"plain", None);
+    enqueue_behind(plain.clone(), payload).unwrap();
+    let (mut full, payload) = message(activity, Direction::Import, b"full", Some("a \"name\" \u{e9}\n"));
+    full.company = Some("usmf".into());
+    full.application_id = Some(crate::model::id::ApplicationId(Uuid::new_v4()));
+    full.content = crate::model::message::Content::Package;
+    full.run_now = true;
+    full.stage_only = true;
+    full.received_at = NOW.plus(Duration::from_millis(7));
+    full.replay_of = None;
+    enqueue_behind(full.clone(), payload).unwrap();
+    // A step that failed leaves nothing, and neither does a repeat.
+    let (mut orphan, payload) = message(ActivityId(Uuid::new_v4()), Direction::Import, b"of no job", None);
+    orphan.application_id = None;
+    assert!(enqueue_behind(orphan, payload).is_err());
+    let (again, payload) = message(activity, Direction::Import, b"plain", None);
+    enqueue_behind(again.clone(), payload).unwrap();
+    let row = |store: &Store, id| {
+        let mut all = store.read("find", |connection| messages::find(connection, id)).unwrap().unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut store.spool().open_payload(&all.place, all.size, all.checksum).unwrap(), &mut bytes).unwrap();
+        all.reason = None;
+        (all, bytes)
+    };
+    let ids = [known, plain.id, full.id, again.id];
+    let rows = ids.map(|id| row(&store, id));
     store.close();
-    // What a power cut leaves when the commit was faster than the segment's sync: the row, and zeros where the payload should be.
-    let path = dir.path().join("spool/segments/0000000001");
-    let mut bytes = std::fs::read(&path).unwrap();
-    let at = bytes.windows(12).position(|window| window == b"never synced").unwrap();
-    bytes[at..at + 12].fill(0);
-    std::fs::write(&path, bytes).unwrap();
+    drop(store);
+    cut_power(before);
 
     let store = Store::open(dir.path()).unwrap();
-    assert_eq!(state_of(&store, safe), MessageState::Queued);
-    assert!(store.read("find", |connection| messages::find(connection, lost)).unwrap().is_none());
-    assert_eq!(counts(&store, activity), [(MessageState::Queued, 1)]);
+    assert_eq!(ids.map(|id| row(&store, id)), rows);
+    assert_eq!(counts(&store, activity), [(MessageState::Queued, 4)]);
+    assert_eq!(store.read("now", |connection| messages::newest_run_now(connection, activity)).unwrap(), Some(full.id));
+    let live: u64 = store.read("live", |connection| connection.query_row("SELECT sum(live) FROM segment", [], |row| row.get(0))).unwrap();
+    assert_eq!(live, 4);
+    store.close();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(counts(&store, activity), [(MessageState::Queued, 4)], "a second start finds nothing more");
+}
+
+#[test]
+fn what_was_pruned_does_not_come_back_from_a_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let activity = job(&store);
+    for number in 0..3u8 {
+        enqueue(&store, activity, Direction::Import, &[number], None);
+    }
+    store.write("forget", |batch| batch.connection.execute("DELETE FROM message", []).map_err(StoreError::sqlite("test"))).unwrap();
+    store.close();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(counts(&store, activity), []);
 }
 
 #[test]

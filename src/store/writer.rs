@@ -1,27 +1,28 @@
-//! The one thread that writes `queue.db`: group commit.
+//! All that writes `queue.db`: one round at a time, group commit.
 //!
-//! Each round takes all that waits (no timer: while one round is on its way to the disk, the next gathers), and
-//!   1. runs each step in a savepoint of one transaction, so that a step that fails takes nothing with it;
-//!   2. starts the sync of the segment that small payloads were appended to, on its own thread;
-//!   3. commits, which syncs the WAL, at the same time;
-//!   4. when both are on disk, tells each step's waiter, on a third thread, so that answering clients does not delay the next round.
+//! A thread that finds nobody writing makes the round itself; otherwise its step waits for the writer's thread. Each round takes all that waits (no
+//! timer: while one round is on its way to the disk, the next gathers), and
+//!   1. runs each step in one transaction, in a savepoint unless it is but one statement, so that a step that fails takes nothing with it;
+//!   2. writes the small payloads, each with what its row says, to the segment and syncs it (`files/segment.rs`);
+//!   3. commits. A round without a [`Durability::Synced`] step is not synced here: a power cut may take its rows from `queue.db`, and recovery makes
+//!      them again from the segment (`store/recovery.rs`). So an enqueue costs one sync. All other rounds sync the WAL, and with it those before;
+//!   4. tells each step's waiter; many on another thread, so that answering clients does not delay the next round.
 //!
-//! A step of the next round sees only what is on disk in full: a worker can not claim a message whose payload may still be lost. When the
-//! segment's sync fails after the commit succeeded, the rows whose payloads it held are removed again before anybody is answered.
+//! When the commit fails, the batch is taken out of the segment again before anybody is answered.
 
-use std::fs::File;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
-use super::{Cause, StoreError, open};
-use crate::files::SegmentWriter;
-use crate::model::id::MessageId;
+use super::messages::NewMessage;
+use super::{Cause, StoreError, open, recovery};
+use crate::files::segment::SegmentWriter;
 use crate::model::message::PayloadPlace;
 
 /// Steps of one commit at most: a bound on how long the first must wait for the last.
@@ -33,47 +34,35 @@ const WAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Rounds between looks at the size of the WAL.
 const WAL_LOOK_EVERY: u64 = 32;
 
+/// When a step is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Once its waiter is told.
+    Synced,
+    /// With the next synced round, or after a few seconds: for what nobody was promised.
+    Behind,
+    /// Once its waiter is told, because the segment holds it ([`Batch::append`]); its row is [`Durability::Behind`]. Such a step changes rows with one
+    /// statement, its last, which works as a whole or not at all: it needs no savepoint, which would cost a copy of each page that it touches.
+    Journaled,
+}
+
 /// One round of the writer, as a step sees it.
 pub struct Batch<'a> {
     /// Inside the round's transaction.
     pub connection: &'a Connection,
     segments: &'a mut SegmentWriter,
-    appended: &'a mut Appended,
-}
-
-#[derive(Default)]
-struct Appended {
-    /// Messages whose payloads wait for the segment's sync.
-    messages: Vec<MessageId>,
-    bytes: usize,
 }
 
 impl Batch<'_> {
     /// The segment that payloads are appended to now.
     pub fn current_segment(&self) -> Option<u64> {
-        self.segments.synced().map(|(number, _)| number)
+        self.segments.end().map(|end| end.segment)
     }
 
-    /// Appends a small payload to the current segment and counts it there.
-    pub fn append(&mut self, id: MessageId, bytes: &[u8], checksum: u32) -> Result<PayloadPlace, StoreError> {
-        let place = match self.segments.append(id, bytes, checksum) {
-            Ok(place) => place,
-            Err(error) => {
-                // What the failed write left behind is unknown: never append after it.
-                self.segments.close();
-                return Err(StoreError { operation: "append to the segment", cause: Cause::File(error) });
-            }
-        };
-        if let PayloadPlace::Segment { segment, .. } = place {
-            let synced = self.segments.synced().map_or(0, |(_, synced)| synced);
-            self.connection
-                .prepare_cached("INSERT INTO segment (number, live, synced) VALUES (?1, 1, ?2) ON CONFLICT (number) DO UPDATE SET live = live + 1, synced = ?2")
-                .and_then(|mut statement| statement.execute((segment, synced)))
-                .map_err(StoreError::sqlite("count the segment"))?;
-        }
-        self.appended.messages.push(id);
-        self.appended.bytes += bytes.len();
-        Ok(place)
+    /// Adds a small payload to the round's batch, with what its row says.
+    pub fn append(&mut self, new: &NewMessage, payload: &[u8]) -> Result<PayloadPlace, StoreError> {
+        let facts = serde_json::to_vec(new).expect("a message can be written as JSON");
+        self.segments.append(&facts, payload).map_err(StoreError::file("append to the segment"))
     }
 }
 
@@ -87,12 +76,14 @@ pub struct Commits {
 }
 
 trait Step: Send {
+    fn durability(&self) -> Durability;
     fn run(&mut self, batch: &mut Batch<'_>) -> bool;
     fn finish(self: Box<Self>, failure: Option<&str>);
 }
 
 struct Typed<T, W, F> {
     operation: &'static str,
+    durability: Durability,
     work: Option<W>,
     result: Option<Result<T, StoreError>>,
     then: F,
@@ -104,6 +95,10 @@ where
     W: FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send,
     F: FnOnce(Result<T, StoreError>) + Send,
 {
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
     fn run(&mut self, batch: &mut Batch<'_>) -> bool {
         let work = self.work.take().expect("a step runs once");
         let operation = self.operation;
@@ -125,43 +120,82 @@ where
     }
 }
 
-enum Order {
-    Step(Box<dyn Step>),
-    Stop,
+/// The steps that wait for a round.
+#[derive(Default)]
+struct Waiting {
+    steps: VecDeque<Box<dyn Step>>,
+    stopping: bool,
 }
 
-/// A handle on the writer thread.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next step, if there is one that such a round takes: a round without a sync ends before a step that wants one.
+    fn next_for(&self, synced: bool) -> Option<Box<dyn Step>> {
+        let mut waiting = self.lock();
+        let fits = waiting.steps.front().is_some_and(|step| synced || step.durability() != Durability::Synced);
+        if fits { waiting.steps.pop_front() } else { None }
+    }
+
+    /// Waits for a step; `None` when the writer stops and all are done.
+    fn next(&self) -> Option<Box<dyn Step>> {
+        let mut waiting = self.lock();
+        loop {
+            if let Some(step) = waiting.steps.pop_front() {
+                return Some(step);
+            }
+            if waiting.stopping {
+                return None;
+            }
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// All that writes to `queue.db`.
 pub struct Writer {
-    orders: Sender<Order>,
+    queue: Arc<Queue>,
+    rounds: Arc<Mutex<Rounds>>,
     counters: Arc<(AtomicU64, AtomicU64)>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Writer {
-    /// Starts the writer, its segment syncer, its answering thread and its checkpoint thread.
+    /// Starts the writer, its answering thread and its checkpoint thread.
     pub fn start(connection: Connection, segments: SegmentWriter, path: PathBuf) -> Writer {
-        let (orders, receiver) = channel();
-        let (sync_orders, sync_receiver) = sync_channel::<(File, SyncSender<std::io::Result<()>>)>(1);
-        let (answers, answer_receiver) = channel::<(Vec<Box<dyn Step>>, Option<String>)>();
+        let (answers, answer_receiver) = channel::<Finished>();
         let (checkpoints, checkpoint_receiver) = sync_channel::<()>(1);
-        let counters = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+        let (queue, counters) = (Arc::<Queue>::default(), Arc::<(AtomicU64, AtomicU64)>::default());
         let wal = PathBuf::from(format!("{}-wal", path.display()));
-        let round = Rounds { connection, segments, sync_orders, answers, checkpoints, wal, counters: counters.clone() };
+        let rounds = Rounds {
+            connection,
+            segments,
+            synced: true,
+            queue: queue.clone(),
+            links: Some((answers, checkpoints)),
+            wal,
+            counters: counters.clone(),
+        };
+        let rounds = Arc::new(Mutex::new(rounds));
+        let of_thread = (queue.clone(), rounds.clone());
         let threads = vec![
-            spawn("store-writer", move || round.serve(&receiver)),
-            spawn("store-segment", move || {
-                for (file, done) in sync_receiver {
-                    // The writer always waits for the answer.
-                    let _ = done.send(file.sync_data());
+            spawn("store-writer", move || {
+                let (queue, rounds) = of_thread;
+                while let Some(first) = queue.next() {
+                    let finished = lock(&rounds).round(first);
+                    finished.tell();
                 }
+                lock(&rounds).end();
             }),
-            spawn("store-answers", move || {
-                for (steps, failure) in answer_receiver {
-                    for step in steps {
-                        step.finish(failure.as_deref());
-                    }
-                }
-            }),
+            spawn("store-answers", move || answer_receiver.into_iter().for_each(Finished::tell_all)),
             spawn("store-checkpoint", move || {
                 for () in checkpoint_receiver {
                     if let Err(error) = open::open_queue(&path).and_then(|connection| checkpoint(&connection, "PASSIVE")) {
@@ -170,21 +204,36 @@ impl Writer {
                 }
             }),
         ];
-        Writer { orders, counters, threads: Mutex::new(threads) }
+        Writer { queue, rounds, counters, threads: Mutex::new(threads) }
     }
 
     pub(super) fn submit<T: Send + 'static>(
         &self,
         operation: &'static str,
+        durability: Durability,
         work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
         then: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
-        let step = Box::new(Typed { operation, work: Some(work), result: None, then });
-        if let Err(refused) = self.orders.send(Order::Step(step))
-            && let Order::Step(step) = refused.0
+        let step = Box::new(Typed { operation, durability, work: Some(work), result: None, then });
+        // Nobody writes and nobody waits: this thread is faster than a message to another.
+        if let Ok(mut rounds) = self.rounds.try_lock()
+            && let waiting = self.queue.lock()
+            && waiting.steps.is_empty()
+            && !waiting.stopping
         {
-            step.finish(None);
+            drop(waiting);
+            let finished = rounds.round(step);
+            drop(rounds);
+            return finished.tell();
         }
+        let mut waiting = self.queue.lock();
+        if waiting.stopping {
+            drop(waiting);
+            return step.finish(None);
+        }
+        waiting.steps.push_back(step);
+        drop(waiting);
+        self.queue.changed.notify_one();
     }
 
     /// Counters.
@@ -194,7 +243,8 @@ impl Writer {
 
     /// Finishes what waits, checkpoints, ends the threads.
     pub fn stop(&self) {
-        let _ = self.orders.send(Order::Stop);
+        self.queue.lock().stopping = true;
+        self.queue.changed.notify_all();
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let _ = thread.join();
         }
@@ -207,6 +257,10 @@ impl Drop for Writer {
     }
 }
 
+fn lock(rounds: &Mutex<Rounds>) -> MutexGuard<'_, Rounds> {
+    rounds.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     std::thread::Builder::new().name(name.into()).stack_size(512 * 1024).spawn(work).expect("the system starts a thread at start-up")
 }
@@ -215,119 +269,136 @@ fn checkpoint(connection: &Connection, mode: &str) -> Result<(), StoreError> {
     connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())).map_err(StoreError::sqlite("checkpoint"))
 }
 
+/// The steps of a round that is over, and why it failed if it did.
+struct Finished {
+    steps: Vec<Box<dyn Step>>,
+    failure: Option<String>,
+    /// Where many steps are told.
+    answers: Option<Sender<Finished>>,
+}
+
+impl Finished {
+    /// Tells the waiters, whoever has the writer by now. Many are told on a thread of their own, so that the next round need not wait for it.
+    fn tell(mut self) {
+        match self.answers.take() {
+            // When that thread has ended nobody waits any more.
+            Some(answers) if self.steps.len() > 1 => drop(answers.send(self)),
+            _ => self.tell_all(),
+        }
+    }
+
+    fn tell_all(self) {
+        for step in self.steps {
+            step.finish(self.failure.as_deref());
+        }
+    }
+}
+
 struct Rounds {
     connection: Connection,
     segments: SegmentWriter,
-    sync_orders: SyncSender<(File, SyncSender<std::io::Result<()>>)>,
-    answers: Sender<(Vec<Box<dyn Step>>, Option<String>)>,
-    checkpoints: SyncSender<()>,
+    /// Whether commits are synced as it is set now.
+    synced: bool,
+    queue: Arc<Queue>,
+    /// To the answering thread and the checkpoint thread, until the end.
+    links: Option<(Sender<Finished>, SyncSender<()>)>,
     wal: PathBuf,
     counters: Arc<(AtomicU64, AtomicU64)>,
 }
 
 impl Rounds {
-    fn serve(mut self, orders: &Receiver<Order>) {
-        let mut stopping = false;
-        while !stopping {
-            let Ok(Order::Step(first)) = orders.recv() else { break };
-            let mut appended = Appended::default();
-            let mut steps = Vec::with_capacity(16);
-            let failure = match self.round(first, orders, &mut steps, &mut appended, &mut stopping) {
-                Ok(()) => None,
-                Err(reason) => {
-                    log::error!("queue.db: commit of {} steps failed, nothing of it was promised: {reason}", steps.len());
-                    let _ = self.connection.execute_batch("ROLLBACK");
-                    Some(reason)
-                }
-            };
-            let rounds = self.counters.0.fetch_add(1, Ordering::Relaxed);
-            self.counters.1.fetch_add(steps.len() as u64, Ordering::Relaxed);
-            let _ = self.answers.send((steps, failure));
-            if rounds % WAL_LOOK_EVERY == WAL_LOOK_EVERY - 1 && std::fs::metadata(&self.wal).is_ok_and(|wal| wal.len() > WAL_BYTES_MAX) {
-                let _ = self.checkpoints.try_send(());
-            }
+    /// One round, with this step first.
+    fn round(&mut self, first: Box<dyn Step>) -> Finished {
+        let mut steps = Vec::with_capacity(16);
+        let failure = self.commit(first, &mut steps).err();
+        if let Some(reason) = &failure {
+            log::error!("queue.db: commit of {} steps failed, nothing of it was promised: {reason}", steps.len());
+            self.segments.forget();
+            let _ = self.connection.execute_batch("ROLLBACK");
         }
+        let rounds = self.counters.0.fetch_add(1, Ordering::Relaxed);
+        self.counters.1.fetch_add(steps.len() as u64, Ordering::Relaxed);
+        if rounds % WAL_LOOK_EVERY == WAL_LOOK_EVERY - 1
+            && std::fs::metadata(&self.wal).is_ok_and(|wal| wal.len() > WAL_BYTES_MAX)
+            && let Some((_, checkpoints)) = &self.links
+        {
+            let _ = checkpoints.try_send(());
+        }
+        Finished { steps, failure, answers: self.links.as_ref().map(|(answers, _)| answers.clone()) }
+    }
+
+    /// The writer stops: nothing comes any more.
+    fn end(&mut self) {
+        self.links = None;
         self.segments.close();
         if let Err(error) = checkpoint(&self.connection, "TRUNCATE") {
             log::warn!("queue.db not checkpointed at the stop, the next start reads its log: {error}");
         }
     }
 
-    /// One round. On an error nothing of the round is kept.
-    fn round(
-        &mut self,
-        first: Box<dyn Step>,
-        orders: &Receiver<Order>,
-        steps: &mut Vec<Box<dyn Step>>,
-        appended: &mut Appended,
-        stopping: &mut bool,
-    ) -> Result<(), String> {
+    /// Runs this step and those that wait, and commits them. On an error nothing of the round is kept.
+    fn commit(&mut self, first: Box<dyn Step>, steps: &mut Vec<Box<dyn Step>>) -> Result<(), String> {
+        let synced = first.durability() == Durability::Synced;
         let mut next = Some(first);
-        // The transaction is begun before the first step is taken out of our hands, so that a failure here is told to it.
-        let begun = self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| error.to_string());
-        while let Some(mut step) = next.take() {
-            if begun.is_ok() {
-                self.savepoint(&mut step, appended)?;
-            }
+        // Every step is in `steps` before anything can go wrong, so that it is told.
+        let begun = self.begin(synced).map_err(|error| error.to_string());
+        while let Some(step) = next.take() {
             steps.push(step);
-            if steps.len() < BATCH_MAX && appended.bytes < BATCH_BYTES_MAX {
-                match orders.try_recv() {
-                    Ok(Order::Step(step)) => next = Some(step),
-                    Ok(Order::Stop) => *stopping = true,
-                    Err(_) => {}
-                }
+            if let (Ok(()), Some(step)) = (&begun, steps.last_mut()) {
+                self.run(&mut **step)?;
+            }
+            if steps.len() < BATCH_MAX && self.segments.batch_bytes() < BATCH_BYTES_MAX {
+                next = self.queue.next_for(synced);
             }
         }
         begun?;
-        let (done, synced) = sync_channel(1);
-        let pending = self.segments.file_to_sync().map_err(|error| format!("the segment can not be synced: {error}"))?;
-        let syncing = pending.is_some();
-        if let Some(file) = pending {
-            self.sync_orders.send((file, done)).map_err(|_| "the segment syncer has ended".to_owned())?;
+        let from = self.segments.end();
+        if let Some(pending) = self.segments.pending() {
+            recovery::reach(&self.connection, &pending).map_err(|error| error.to_string())?;
         }
-        let committed = self.connection.execute_batch("COMMIT").map_err(|error| error.to_string());
-        let synced = match syncing {
-            true => synced
-                .recv()
-                .map_err(|_| "the segment syncer has ended".to_owned())?
-                .map_err(|error| format!("the segment was not synced: {error}")),
-            false => Ok(()),
-        };
-        match (&committed, &synced) {
-            (Ok(()), Ok(())) => self.segments.mark_synced(),
-            (Ok(()), Err(_)) => {
-                self.segments.close();
-                self.take_back(&appended.messages)?;
+        self.segments.seal().map_err(|error| format!("the segment was not written: {error}"))?;
+        self.execute("COMMIT").inspect_err(|_| {
+            if let Some(from) = from.filter(|from| self.segments.end() != Some(*from))
+                && let Err(error) = self.segments.unseal(from.offset)
+            {
+                log::error!(
+                    "segment {}: a batch whose rows were not committed could not be taken back, its messages may appear after a restart: {error}",
+                    from.segment
+                );
             }
-            (Err(_), _) => self.segments.close(),
-        }
-        committed.and(synced)
+        })
     }
 
-    fn savepoint(&mut self, step: &mut Box<dyn Step>, appended: &mut Appended) -> Result<(), String> {
-        let say = |error: rusqlite::Error| error.to_string();
-        let messages = appended.messages.len();
-        self.connection.prepare_cached("SAVEPOINT step").and_then(|mut s| s.execute([])).map_err(say)?;
-        let worked = step.run(&mut Batch { connection: &self.connection, segments: &mut self.segments, appended });
+    fn begin(&mut self, synced: bool) -> Result<(), rusqlite::Error> {
+        if synced != self.synced {
+            self.connection.pragma_update(None, "synchronous", if synced { "FULL" } else { "NORMAL" })?;
+            self.synced = synced;
+        }
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(|_| ())
+    }
+
+    fn run(&mut self, step: &mut dyn Step) -> Result<(), String> {
+        let mark = self.segments.mark();
+        let savepoint = step.durability() != Durability::Journaled;
+        if savepoint {
+            self.execute("SAVEPOINT step")?;
+        }
+        let worked = step.run(&mut Batch { connection: &self.connection, segments: &mut self.segments });
         if !worked {
-            appended.messages.truncate(messages);
-            self.connection.prepare_cached("ROLLBACK TO step").and_then(|mut s| s.execute([])).map_err(say)?;
+            self.segments.back_to(&mark);
         }
-        self.connection.prepare_cached("RELEASE step").and_then(|mut s| s.execute([])).map(|_| ()).map_err(say)
+        if self.connection.is_autocommit() {
+            // What SQLite does when it has no room for what it needs.
+            return Err("SQLite has taken the whole transaction back, the disk may be full".into());
+        }
+        match (savepoint, worked) {
+            (false, _) => Ok(()),
+            (true, true) => self.execute("RELEASE step"),
+            (true, false) => self.execute("ROLLBACK TO step").and_then(|()| self.execute("RELEASE step")),
+        }
     }
 
-    /// Removes rows whose payloads did not reach the disk.
-    fn take_back(&mut self, messages: &[MessageId]) -> Result<(), String> {
-        let transaction = self.connection.transaction().map_err(|error| error.to_string())?;
-        for message in messages {
-            transaction
-                .execute(
-                    "UPDATE segment SET live = live - 1 WHERE number = (SELECT segment FROM message WHERE id = ?1)",
-                    [message.to_string()],
-                )
-                .map_err(|error| error.to_string())?;
-            transaction.execute("DELETE FROM message WHERE id = ?1", [message.to_string()]).map_err(|error| error.to_string())?;
-        }
-        transaction.commit().map_err(|error| error.to_string())
+    fn execute(&self, sql: &str) -> Result<(), String> {
+        self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(|_| ()).map_err(|error| error.to_string())
     }
 }

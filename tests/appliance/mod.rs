@@ -291,10 +291,16 @@ impl Appliance {
         rows.unwrap().map(Result::unwrap).collect()
     }
 
-    pub fn kill_and_restart(&mut self) {
+    /// Kills the process as `kill -9` does, changes something on its disk, and starts it again.
+    pub fn kill_after_which(&mut self, change: impl FnOnce()) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+        change();
         self.relaunch();
+    }
+
+    pub fn kill_and_restart(&mut self) {
+        self.kill_after_which(|| ());
     }
 
     /// SIGTERM, as systemd does; it must end by itself, with 0.

@@ -12,6 +12,7 @@ use crate::auth::{password, secret};
 use crate::http::operator::stored;
 use crate::http::{Answer, Call, address, pace};
 use crate::model::person::{Role, User};
+use crate::store::Durability;
 use crate::store::people::{self, Session};
 
 /// A larger form is refused.
@@ -80,7 +81,12 @@ pub fn visitor(appliance: &Appliance, call: &Call) -> Result<Option<Visitor>, An
     }
     if now.since(session.seen_at) >= SEEN_GRAIN {
         // A session whose use could not be noted ends a little early.
-        appliance.store.write_then("touch the session", move |batch| people::touch_session(batch.connection, &hash, now), |_| {});
+        appliance.store.write_then(
+            "touch the session",
+            Durability::Behind,
+            move |batch| people::touch_session(batch.connection, &hash, now),
+            |_| {},
+        );
     }
     Ok(Some(Visitor { name: user.name, role: user.role, form_token: sign_in::form_token(cookie), cookie: cookie.to_owned() }))
 }
