@@ -8,6 +8,7 @@ mod connector;
 mod databases;
 mod durability;
 mod edge;
+mod incremental;
 mod issuers;
 mod odata;
 mod openapi;

@@ -22,6 +22,9 @@ pub enum JobVerb {
     /// Run it again.
     #[command(after_help = "Example: entrepot job resume \"Customer groups from the web shop\"")]
     Resume(Named),
+    /// Let its next incremental export hold everything again.
+    #[command(after_help = "Example: entrepot job reset \"Customer groups to the book-keeper\"")]
+    Reset(Named),
 }
 
 #[derive(clap::Subcommand)]
@@ -193,6 +196,7 @@ impl JobVerb {
             JobVerb::Run(named) => act("POST", "jobs", &named, "/run"),
             JobVerb::Pause(named) => act("POST", "jobs", &named, "/pause"),
             JobVerb::Resume(named) => act("POST", "jobs", &named, "/resume"),
+            JobVerb::Reset(named) => act("POST", "jobs", &named, "/reset"),
         }
     }
 }
@@ -233,6 +237,14 @@ fn print_job(job: &Value) {
         text(&job["recurrence"]),
         job["next_runs"].get(0).map_or_else(String::new, |next| format!(", next {}", text(next)))
     );
+    for increment in job["increments"].as_array().into_iter().flatten() {
+        println!(
+            "  {}: changes acked up to {}, {} on offer",
+            text(&increment["entity"]),
+            text(&increment["acked_as_of"]),
+            increment["waiting"].as_array().map_or(0, Vec::len)
+        );
+    }
     let states: Vec<String> = job["states"]
         .as_object()
         .into_iter()

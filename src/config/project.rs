@@ -14,7 +14,7 @@ use crate::model::entity::{Entity, Field};
 use crate::model::format::{CsvFormat, Format};
 use crate::model::mapping_test::MappingTest;
 use crate::model::path::To;
-use crate::model::project::{Condition, Direction, NestedEntity, Project, ProjectEntity, Test, WriteMode};
+use crate::model::project::{Condition, Direction, NestedEntity, Project, ProjectEntity, Refresh, Test, WriteMode};
 
 /// The projects, and their tests.
 pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>], base: &Path) -> (Vec<Arc<Project>>, Vec<MappingTest>) {
@@ -70,13 +70,7 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
     section.later("transform");
     let number = |name| section.integer(name, 0..=10_000).and_then(|value| u32::try_from(value).ok()).unwrap_or(1);
     let (unit, level, sequence) = (number("unit"), number("level"), number("sequence"));
-    match section.text("refresh").as_deref() {
-        None | Some("full") => {}
-        Some("incremental") => {
-            section.problem("refresh", "incremental exports are not available in this version", "write refresh = \"full\"")
-        }
-        Some(other) => section.problem("refresh", format!("\"{other}\" is no way to refresh"), "write full"),
-    }
+    let refresh = read_refresh(section, direction);
     let label = label?;
     let Some(entity) = entities.iter().find(|entity| entity.is_called(&label)) else {
         section.problem(
@@ -152,12 +146,40 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
         level,
         sequence,
         filter,
+        refresh,
         fields,
         write,
         truncate,
         refuse_duplicates,
         nested,
     })
+}
+
+/// `refresh` and `deletes`: which rows an export holds.
+fn read_refresh(section: &Section<'_>, direction: Option<Direction>) -> Refresh {
+    let incremental = match section.text("refresh").as_deref() {
+        None | Some("full") => false,
+        Some("incremental") => true,
+        Some(other) => {
+            section.problem("refresh", format!("\"{other}\" is no way to refresh"), "write full or incremental");
+            false
+        }
+    };
+    let deletes = match section.text("deletes").as_deref() {
+        None | Some("ignore") => false,
+        Some("document") => true,
+        Some(other) => {
+            section.problem("deletes", format!("\"{other}\" is nothing that can be done with deleted rows"), "write ignore or document");
+            false
+        }
+    };
+    if incremental && direction == Some(Direction::Import) {
+        section.problem("refresh", "an import has no refresh: what it loads is what the document holds", "take refresh out");
+    }
+    if deletes && !incremental {
+        section.problem("deletes", "only an incremental export knows which rows were deleted", "add refresh = \"incremental\"");
+    }
+    if incremental { Refresh::Incremental { deletes } } else { Refresh::Full }
 }
 
 /// `[[project.entity.nested]]`: records inside of records, which become rows of another entity.

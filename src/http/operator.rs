@@ -16,11 +16,11 @@ use crate::model::id::{MessageId, parse_guid};
 use crate::model::job::{Job, Recurrence};
 use crate::model::message::{Content, Message, PayloadPlace};
 use crate::model::person::User;
-use crate::model::project::Direction;
+use crate::model::project::{Direction, Refresh};
 use crate::model::state::MessageState;
 use crate::model::time::Timestamp;
 use crate::store::messages::{self, NewMessage, Payload, Selection};
-use crate::store::{StoreError, executions, jobs, people};
+use crate::store::{StoreError, executions, increments, jobs, people};
 
 /// Messages of one page.
 const PAGE_MAX: u32 = 500;
@@ -50,7 +50,7 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
     let answer = match (call.method.as_str(), path) {
         ("GET", ["jobs"]) => list_jobs(appliance),
         ("GET", ["jobs", id]) => find_job(appliance, id).and_then(|job| show_job(appliance, &job)),
-        ("POST", ["jobs", id, action @ ("run" | "pause" | "resume")]) => {
+        ("POST", ["jobs", id, action @ ("run" | "pause" | "resume" | "reset")]) => {
             find_job(appliance, id).and_then(|job| act_on_job(appliance, &job, action, OPERATOR))
         }
         ("GET", ["users"]) => list_users(appliance),
@@ -120,6 +120,14 @@ pub(super) fn job_json(appliance: &Appliance, job: &Job) -> Result<Value, Answer
         Recurrence::OnDemand => ("on demand".to_owned(), Vec::new()),
         Recurrence::Schedule(schedule) => (format!("{schedule} {}", schedule.zone()), schedule.next_n(appliance.clock.now(), 5)),
     };
+    let standings = match is_incremental(job) {
+        true => stored(appliance.store.read("read the watermark", |connection| increments::standings(connection, job.activity_id)))?,
+        false => Vec::new(),
+    };
+    let increments: Vec<Value> = standings
+        .into_iter()
+        .map(|standing| json!({ "entity": standing.entity, "acked_as_of": standing.acked_as_of, "waiting": standing.waiting }))
+        .collect();
     let states: serde_json::Map<String, Value> =
         record.iter().flat_map(|record| &record.states).map(|(state, count)| (state.name().into(), json!(count))).collect();
     Ok(json!({
@@ -128,6 +136,7 @@ pub(super) fn job_json(appliance: &Appliance, job: &Job) -> Result<Value, Answer
         "last_run_at": record.as_ref().and_then(|record| record.last_run_at), "states": states,
         "arrived": record.as_ref().map_or(0, |record| record.arrived), "finished": record.as_ref().map_or(0, |record| record.finished),
         "rows_loaded": record.as_ref().map_or(0, |record| record.rows_loaded), "rows_refused": record.as_ref().map_or(0, |record| record.rows_refused),
+        "incremental": is_incremental(job), "increments": increments,
     }))
 }
 
@@ -150,6 +159,14 @@ pub(super) fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str, by
         }
         log::info!("job run job=\"{}\" by=\"{by}\"", job.name);
         stored(scheduler::start(appliance, job))?;
+    } else if action == "reset" {
+        if !is_incremental(job) {
+            let detail = format!("the job {} exports everything each time", job.name);
+            return Err(Answer::refuse(409, &detail, "only a project with refresh = \"incremental\" has something to reset"));
+        }
+        let activity = job.activity_id;
+        stored(appliance.store.write("reset the watermark", move |batch| increments::reset(batch.connection, activity, None)))?;
+        log::info!("job reset job=\"{}\" by=\"{by}\"; its next export holds everything", job.name);
     } else {
         let (activity, paused) = (job.activity_id, action == "pause");
         stored(appliance.store.write("pause or resume the job", move |batch| jobs::set_paused(batch.connection, activity, paused)))?;
@@ -159,6 +176,11 @@ pub(super) fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str, by
         appliance.bell.ring();
     }
     Ok(Answer::json(200, &job_json(appliance, job)?))
+}
+
+/// Whether the job exports only what changed.
+fn is_incremental(job: &Job) -> bool {
+    job.project.entities.iter().any(|entity| entity.refresh != Refresh::Full)
 }
 
 pub(super) fn message_json(appliance: &Appliance, message: &Message) -> Value {

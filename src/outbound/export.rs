@@ -20,7 +20,8 @@ use crate::document::package;
 use crate::document::write::{Unwritable, Writer};
 use crate::files::{Digested, Digester};
 use crate::model::entity::FieldKind;
-use crate::model::project::{Project, ProjectEntity};
+use crate::model::project::{Project, ProjectEntity, Refresh};
+use crate::store::changes::Range;
 use crate::store::entities::Entities;
 use crate::store::{StoreError, select};
 
@@ -34,8 +35,10 @@ const LEVEL: i64 = 3;
 pub struct Report {
     /// Rows in all documents.
     pub rows: u64,
-    /// Rows of each document, in the order of the project's entities.
+    /// Rows of each entity's document, in the order of the project's entities.
     pub documents: Vec<u64>,
+    /// Keys of deleted rows, in documents of their own.
+    pub deleted: u64,
     /// The package.
     pub package: Digested,
     /// Time, in ms.
@@ -87,15 +90,32 @@ enum Piece {
     Abandon,
 }
 
-/// Writes the package of a project into an empty file.
-pub fn run(project: &Project, entities: &Entities, file: &mut File, stop: &AtomicBool) -> Result<Report, ExportError> {
-    run_first(project, entities, u64::MAX, file, stop)
+/// Which of the rows that the project's filters select.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// At most so many of each entity.
+    pub rows_max: u64,
+    /// For each of the project's entities, in their order: only those that changed in these epochs.
+    pub ranges: Vec<Option<Range>>,
 }
 
-/// The same, with at most `rows_max` rows of each entity.
-pub fn run_first(project: &Project, entities: &Entities, rows_max: u64, file: &mut File, stop: &AtomicBool) -> Result<Report, ExportError> {
+impl Default for Selection {
+    /// All.
+    fn default() -> Self {
+        Selection { rows_max: u64::MAX, ranges: Vec::new() }
+    }
+}
+
+/// Writes the package of a project into an empty file.
+pub fn run(
+    project: &Project,
+    entities: &Entities,
+    selection: &Selection,
+    file: &mut File,
+    stop: &AtomicBool,
+) -> Result<Report, ExportError> {
     let watch = Stopwatch::start();
-    let documents = std::thread::scope(|scope| {
+    let (documents, deleted) = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BLOCKS);
         let (emptied, empties) = sync_channel::<Vec<u8>>(2 * BLOCKS);
         let output = &mut *file;
@@ -104,7 +124,7 @@ pub fn run_first(project: &Project, entities: &Entities, rows_max: u64, file: &m
             .spawn_scoped(scope, move || pack(project, output, receiver, |block| drop(emptied.try_send(block))))
             .map_err(ExportError::WritePackage)?;
         let send = |piece| sender.send(piece).is_ok();
-        let written = documents(project, entities, rows_max, stop, &send, &|| {
+        let written = documents(project, entities, selection, stop, &send, &|| {
             empties.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK + 4096))
         });
         if written.is_err() {
@@ -117,7 +137,7 @@ pub fn run_first(project: &Project, entities: &Entities, rows_max: u64, file: &m
         written
     })?;
     let package = digest_file(file).map_err(ExportError::WritePackage)?;
-    Ok(Report { rows: documents.iter().sum(), documents, package, elapsed_ms: watch.elapsed_ms() })
+    Ok(Report { rows: documents.iter().sum(), documents, deleted, package, elapsed_ms: watch.elapsed_ms() })
 }
 
 fn pack(project: &Project, file: &mut File, pieces: Receiver<Piece>, emptied: impl Fn(Vec<u8>)) -> io::Result<()> {
@@ -158,68 +178,85 @@ fn digest_file(file: &mut File) -> io::Result<Digested> {
 fn documents(
     project: &Project,
     entities: &Entities,
-    rows_max: u64,
+    selection: &Selection,
     stop: &AtomicBool,
     send: &dyn Fn(Piece) -> bool,
     empty: &dyn Fn() -> Vec<u8>,
-) -> Result<Vec<u64>, ExportError> {
+) -> Result<(Vec<u64>, u64), ExportError> {
+    let mut deleted = 0;
     let mut connections: HashMap<&str, Option<Connection>> = HashMap::new();
     let mut rows = Vec::with_capacity(project.entities.len());
-    for (project_entity, name) in project.entities.iter().zip(package::file_names(project)) {
+    for (at, (project_entity, name)) in project.entities.iter().zip(package::file_names(project)).enumerate() {
+        let range = selection.ranges.get(at).copied().flatten();
         let database = project_entity.entity.database.as_str();
         if !connections.contains_key(database) {
             let connection = entities.reader(database)?;
             connection.as_ref().map_or(Ok(()), select::begin_snapshot)?;
             connections.insert(database, connection);
         }
-        if !send(Piece::Entry(name)) {
-            return Ok(rows);
+        let connection = connections[database].as_ref();
+        if !send(Piece::Entry(name.clone())) {
+            return Ok((rows, deleted));
         }
-        rows.push(document(project_entity, connections[database].as_ref(), rows_max, stop, send, empty)?);
+        let select = |row: &mut Row<'_>| connection.map_or(Ok((0, None)), |open| select::rows(open, project_entity, range, row));
+        rows.push(document(project_entity, &project_entity.fields, selection.rows_max, &select, stop, send, empty)?);
+        let (Refresh::Incremental { deletes: true }, Some(range), Some(open)) = (project_entity.refresh, range, connection) else {
+            continue;
+        };
+        if range.is_full() || select::deleted(open, &project_entity.entity, range, |_| ControlFlow::Break(()))?.1.is_none() {
+            continue;
+        }
+        if !send(Piece::Entry(package::deleted_name(&name))) {
+            return Ok((rows, deleted));
+        }
+        let select = |row: &mut Row<'_>| select::deleted(open, &project_entity.entity, range, row);
+        deleted += document(project_entity, &project_entity.entity.key, u64::MAX, &select, stop, send, empty)?;
     }
-    Ok(rows)
+    Ok((rows, deleted))
 }
+
+/// What a document does with each row.
+type Row<'a> = dyn FnMut(&[ValueRef<'_>]) -> ControlFlow<Option<ExportError>> + 'a;
+type Select<'a> = dyn Fn(&mut Row<'_>) -> Result<(u64, Option<Option<ExportError>>), StoreError> + 'a;
 
 fn document(
     project_entity: &ProjectEntity,
-    connection: Option<&Connection>,
+    fields: &[usize],
     rows_max: u64,
+    select: &Select<'_>,
     stop: &AtomicBool,
     send: &dyn Fn(Piece) -> bool,
     empty: &dyn Fn() -> Vec<u8>,
 ) -> Result<u64, ExportError> {
     let entity = &*project_entity.entity;
     let unwritable = |row: u64, reason| ExportError::Unwritable { entity: entity.name.clone(), row, reason };
-    let mut writer = Writer::new(&project_entity.format, entity, &project_entity.fields).map_err(|reason| unwritable(0, reason))?;
+    let mut writer = Writer::new(&project_entity.format, entity, fields).map_err(|reason| unwritable(0, reason))?;
     let mut block = empty();
     writer.begin(&mut block).map_err(|reason| unwritable(0, reason))?;
-    let kinds: Vec<&FieldKind> = project_entity.fields.iter().map(|index| &entity.fields[*index].kind).collect();
+    let kinds: Vec<&FieldKind> = fields.iter().map(|index| &entity.fields[*index].kind).collect();
     let mut texts = vec![String::new(); kinds.len()];
     let mut count = 0u64;
-    let mut total = 0;
-    if let Some(connection) = connection {
-        let (seen, failure) = select::rows(connection, project_entity, |cells| {
-            if count == rows_max {
-                return ControlFlow::Break(None);
-            }
-            count += 1;
-            for ((cell, kind), text) in cells.iter().zip(&kinds).zip(&mut texts) {
-                spell(*cell, kind, text);
-            }
-            let values = cells.iter().zip(&texts).map(|(cell, text)| (*cell != ValueRef::Null).then_some(text.as_str()));
-            if let Err(error) = writer.record(values, &mut block) {
-                return ControlFlow::Break(Some(unwritable(count, error)));
-            }
-            if block.len() >= BLOCK && (stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty())))) {
-                return ControlFlow::Break(Some(ExportError::Stopped));
-            }
-            ControlFlow::Continue(())
-        })?;
-        if let Some(Some(failure)) = failure {
-            return Err(failure);
+    let (seen, failure) = select(&mut |cells| {
+        if count == rows_max {
+            return ControlFlow::Break(None);
         }
-        total = seen.min(rows_max);
+        count += 1;
+        for ((cell, kind), text) in cells.iter().zip(&kinds).zip(&mut texts) {
+            spell(*cell, kind, text);
+        }
+        let values = cells.iter().zip(&texts).map(|(cell, text)| (*cell != ValueRef::Null).then_some(text.as_str()));
+        if let Err(error) = writer.record(values, &mut block) {
+            return ControlFlow::Break(Some(unwritable(count, error)));
+        }
+        if block.len() >= BLOCK && (stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty())))) {
+            return ControlFlow::Break(Some(ExportError::Stopped));
+        }
+        ControlFlow::Continue(())
+    })?;
+    if let Some(Some(failure)) = failure {
+        return Err(failure);
     }
+    let total = seen.min(rows_max);
     writer.end(&mut block).map_err(|reason| unwritable(total, reason))?;
     send(Piece::Bytes(block));
     Ok(total)

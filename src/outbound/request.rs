@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::export::{self, ExportError};
+use super::export::{self, ExportError, Selection};
 use super::run::entity_runs;
 use crate::appliance::Appliance;
 use crate::clock::Stopwatch;
@@ -82,7 +82,8 @@ fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch:
     let started_at = appliance.clock.now();
     let spool = appliance.store.spool();
     let (mut file, path) = spool.create_incoming(&format!("{}.zip", uuid::Uuid::now_v7())).map_err(ExportError::WritePackage)?;
-    let written = export::run_first(&project, &live.entities, scope.rows_max.unwrap_or(u64::MAX), &mut file, appliance.stop_flag())
+    let selection = Selection { rows_max: scope.rows_max.unwrap_or(u64::MAX), ..Selection::default() };
+    let written = export::run(&project, &live.entities, &selection, &mut file, appliance.stop_flag())
         .and_then(|report| spool.promote_blob(&file, &path).map(|file| (report, file)).map_err(ExportError::WritePackage));
     let (report, file) = written.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
     let now = appliance.clock.now();

@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
-use super::export::{self, ExportError};
+use rusqlite::Connection;
+
+use super::export::{self, ExportError, Selection};
 use crate::appliance::Appliance;
 use crate::clock::Stopwatch;
 use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
 use crate::model::id::{ExecutionId, MessageId};
 use crate::model::job::{Company, Job};
 use crate::model::message::Content;
-use crate::model::project::{Direction, Project};
+use crate::model::project::{Direction, Project, ProjectEntity, Refresh};
 use crate::model::time::Timestamp;
+use crate::store::StoreError;
+use crate::store::changes::{self, Range};
 use crate::store::executions::{self, Ending};
+use crate::store::increments::{self, Increment};
 use crate::store::messages::{self, NewMessage, Payload};
 
 /// Runs an export and reports it, whatever happens.
@@ -40,11 +45,13 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
     let id: MessageId = appliance.message_id(now);
     let spool = appliance.store.spool();
     let (mut file, path) = spool.create_incoming(&format!("{id}.zip")).map_err(ExportError::WritePackage)?;
-    let report =
-        export::run(&job.project, &live.entities, &mut file, appliance.stop_flag()).inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+    let discard = |_: &ExportError| drop(std::fs::remove_file(&path));
+    let increments = end_epochs(appliance, job).inspect_err(discard)?;
+    let selection = Selection { ranges: increments.iter().map(|of| of.as_ref().map(|of| of.range)).collect(), ..Selection::default() };
+    let report = export::run(&job.project, &live.entities, &selection, &mut file, appliance.stop_flag()).inspect_err(discard)?;
     let runs = entity_runs(&job.project, &report, now, appliance.clock.now());
     let counts = RowCounts { read: report.rows, ..RowCounts::default() };
-    let empty = report.rows == 0 && job.prevent_upload_when_zero_records;
+    let empty = report.rows + report.deleted == 0 && job.prevent_upload_when_zero_records;
     let mut ending = Ending {
         outcome: if empty { "empty" } else { "enqueued" },
         counts,
@@ -94,16 +101,70 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
     let size = new.size;
     appliance.store.write("enqueue the package", move |batch| {
         messages::enqueue(batch, &new, Payload::Stored(place), Timestamp(i64::MAX))?;
+        for increment in increments.into_iter().flatten() {
+            increment.offer(batch.connection, &new)?;
+        }
         executions::keep_entities(batch.connection, &ended, &runs)?;
         executions::end(batch.connection, &ended, activity, &ending, now)
     })?;
     log::info!(
-        "export reported message={id} job=\"{}\" execution={execution} rows={} bytes={size} total_ms={}",
+        "export reported message={id} job=\"{}\" execution={execution} rows={} deleted={} bytes={size} total_ms={}",
         job.name,
         counts.read,
+        report.deleted,
         watch.elapsed_ms()
     );
     Ok(())
+}
+
+/// What an export takes of an entity that is exported incrementally.
+struct Taken {
+    entity: String,
+    range: Range,
+    /// The job has exported it before, and yet must export everything: the database does not know what changed since.
+    anew: bool,
+}
+
+impl Taken {
+    fn offer(self, connection: &Connection, message: &NewMessage) -> Result<(), StoreError> {
+        if self.anew {
+            increments::reset(connection, message.activity_id, Some(&self.entity))?;
+        }
+        if self.range.epoch == 0 {
+            // There is no table yet, and so nothing that could have changed since.
+            return Ok(());
+        }
+        let offered = Increment { entity: self.entity, after: self.range.after, epoch: self.range.epoch };
+        increments::offer(connection, message.activity_id, message.id, &offered, message.received_at)
+    }
+}
+
+/// For each entity of the job's project that is exported incrementally, the changes that this run takes.
+fn end_epochs(appliance: &Arc<Appliance>, job: &Job) -> Result<Vec<Option<Taken>>, ExportError> {
+    let live = appliance.live();
+    let take = |entity: &ProjectEntity| {
+        if entity.refresh == Refresh::Full {
+            return Ok(None);
+        }
+        let entity = &*entity.entity;
+        // Who needs the log of this table.
+        let same = |of: &&ProjectEntity| {
+            of.refresh != Refresh::Full && of.entity.database == entity.database && of.entity.table.eq_ignore_ascii_case(&entity.table)
+        };
+        let consumers: Vec<_> = live
+            .config
+            .jobs
+            .iter()
+            .flat_map(|other| other.project.entities.iter().filter(same).map(|of| (other.activity_id, of.entity.name.as_str())))
+            .collect();
+        let (after, needless) = appliance.store.read("read the increments", |connection| {
+            let after = increments::next_after(connection, job.activity_id, &entity.name)?;
+            Ok((after, increments::lowest_watermark(connection, &consumers)?))
+        })?;
+        let range = changes::end_epoch(&live.entities, entity, after, needless)?;
+        Ok(Some(Taken { entity: entity.name.clone(), range, anew: after > 0 && range.is_full() }))
+    };
+    job.project.entities.iter().map(take).collect()
 }
 
 /// What an export did with each entity of its project.

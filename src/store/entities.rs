@@ -142,6 +142,20 @@ impl Entities {
         Ok(())
     }
 
+    /// Opens a database to track changes in it, when no load is under way; `None` when there is none yet.
+    pub(super) fn tracker(&self, name: &str) -> Result<Option<(Connection, MutexGuard<'_, ()>)>, StoreError> {
+        let (database, lock) = self.database(name)?;
+        let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if !database.path.exists() {
+            return Ok(None);
+        }
+        let failed = StoreError::sqlite("open the entity database to track changes");
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&database.path, flags).map_err(&failed)?;
+        connection.busy_timeout(Duration::from_secs(20)).map_err(&failed)?;
+        Ok(Some((connection, guard)))
+    }
+
     /// Opens a database for reading; `None` when there is none yet.
     pub fn reader(&self, name: &str) -> Result<Option<Connection>, StoreError> {
         let path = self.path(name)?;

@@ -7,6 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::StoreError;
+use super::changes::{self, Range};
 use super::entities::quote;
 use crate::document::value;
 use crate::model::entity::{Entity, FieldKind};
@@ -38,10 +39,42 @@ pub fn begin_snapshot(connection: &Connection) -> Result<(), StoreError> {
 pub fn rows<B>(
     connection: &Connection,
     project_entity: &ProjectEntity,
+    range: Option<Range>,
+    row: impl FnMut(&[ValueRef<'_>]) -> ControlFlow<B>,
+) -> Result<(u64, Option<B>), StoreError> {
+    let (sql, values) = statement(project_entity, range.filter(|range| !range.is_full()));
+    each(connection, &project_entity.entity, &sql, values, project_entity.fields.len(), row)
+}
+
+/// The same with the keys of rows that were deleted in these epochs, and are not there again.
+pub fn deleted<B>(
+    connection: &Connection,
+    entity: &Entity,
+    range: Range,
+    row: impl FnMut(&[ValueRef<'_>]) -> ControlFlow<B>,
+) -> Result<(u64, Option<B>), StoreError> {
+    let key: Vec<String> = entity.key.iter().map(|index| quote(&entity.fields[*index].name)).collect();
+    let (table, log, keys) = (quote(&entity.table), changes::log_of(entity), key.join(", "));
+    let same: Vec<String> = key.iter().map(|column| format!("kept.{column} = log.{column}")).collect();
+    let sql = format!(
+        "SELECT DISTINCT {keys} FROM {log} AS log WHERE epoch > {} AND epoch <= {} AND NOT EXISTS (SELECT 1 FROM {table} AS kept WHERE {})
+         ORDER BY {keys}",
+        range.after,
+        range.epoch,
+        same.join(" AND ")
+    );
+    each(connection, entity, &sql, Vec::new(), key.len(), row)
+}
+
+fn each<B>(
+    connection: &Connection,
+    entity: &Entity,
+    sql: &str,
+    values: Vec<String>,
+    width: usize,
     mut row: impl FnMut(&[ValueRef<'_>]) -> ControlFlow<B>,
 ) -> Result<(u64, Option<B>), StoreError> {
     let failed = StoreError::sqlite("select the entity's rows");
-    let entity = &*project_entity.entity;
     let exists = connection
         .query_row("SELECT 1 FROM pragma_table_list(?1) WHERE schema = 'main'", [&entity.table], |_| Ok(()))
         .optional()
@@ -50,10 +83,9 @@ pub fn rows<B>(
         // A managed table is made by the first import.
         return Ok((0, None));
     }
-    let (sql, values) = statement(project_entity);
-    let mut statement = connection.prepare(&sql).map_err(&failed)?;
+    let mut statement = connection.prepare(sql).map_err(&failed)?;
     let mut found = statement.query(rusqlite::params_from_iter(values)).map_err(&failed)?;
-    let (mut count, width) = (0, project_entity.fields.len());
+    let mut count = 0;
     while let Some(next) = found.next().map_err(&failed)? {
         let mut cells = [ValueRef::Null; 64];
         let mut many;
@@ -74,7 +106,7 @@ pub fn rows<B>(
     Ok((count, None))
 }
 
-fn statement(project_entity: &ProjectEntity) -> (String, Vec<String>) {
+fn statement(project_entity: &ProjectEntity, range: Option<Range>) -> (String, Vec<String>) {
     let entity = &*project_entity.entity;
     let column = |index: usize| quote(&entity.fields[index].name);
     let fields: Vec<String> = project_entity.fields.iter().map(|index| column(*index)).collect();
@@ -82,16 +114,16 @@ fn statement(project_entity: &ProjectEntity) -> (String, Vec<String>) {
     let mut values = Vec::new();
     let mut conditions = vec!["1".to_owned()];
     conditions.extend(project_entity.filter.iter().map(|condition| compile(entity, condition, &mut values)));
-    (
-        format!(
-            "SELECT {} FROM {} WHERE {} ORDER BY {}",
-            fields.join(", "),
-            quote(&entity.table),
-            conditions.join(" AND "),
-            key.join(", ")
-        ),
-        values,
-    )
+    let table = quote(&entity.table);
+    let source = match range {
+        None => table,
+        Some(range) => {
+            let (log, keys) = (changes::log_of(entity), key.join(", "));
+            let (after, epoch) = (range.after, range.epoch);
+            format!("(SELECT DISTINCT {keys} FROM {log} WHERE epoch > {after} AND epoch <= {epoch}) JOIN {table} USING ({keys})")
+        }
+    };
+    (format!("SELECT {} FROM {} WHERE {} ORDER BY {}", fields.join(", "), source, conditions.join(" AND "), key.join(", ")), values)
 }
 
 pub(super) fn compile(entity: &Entity, condition: &Condition, values: &mut Vec<String>) -> String {

@@ -36,6 +36,11 @@ pub fn file_names(project: &Project) -> Vec<String> {
     names
 }
 
+/// The name of the document with the keys of an entity's deleted rows, whose other document has this name.
+pub fn deleted_name(file: &str) -> String {
+    format!("deleted/{file}")
+}
+
 struct Xml(Writer<Vec<u8>>);
 
 impl Xml {
@@ -92,7 +97,7 @@ pub fn manifest(project: &Project) -> Vec<u8> {
 
 fn entity_data(xml: &mut Xml, entity: &ProjectEntity, file: &str) {
     xml.open("DataManagementPackageEntityData");
-    xml.text("DefaultRefreshType", "FullPush");
+    xml.text("DefaultRefreshType", entity.refresh.wire_name());
     xml.text("Disable", "false");
     xml.open("EntityMapList");
     for field in &entity.fields {

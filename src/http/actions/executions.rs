@@ -12,7 +12,7 @@ use crate::model::message::Message;
 use crate::model::project::Direction;
 use crate::model::state::MessageState;
 use crate::store::executions::{self, Execution};
-use crate::store::{blobs, messages};
+use crate::store::{blobs, increments, messages};
 
 const ZERO: &str = "00000000-0000-0000-0000-000000000000";
 /// Findings that are told in one answer.
@@ -251,8 +251,17 @@ pub(super) fn entity_sequence(request: &Request<'_>) -> Given {
     text(Value::Array(list).to_string())
 }
 
-/// ResetVersionToken: every export is a full one, so the next one is; `false` when the project has no such entity.
+/// ResetVersionToken: the next export of each job of the project holds all of the entity again; `false` when the project has no such entity.
 pub(super) fn reset_version_token(request: &Request<'_>) -> Given {
     let job = request.project(request.needed("definitionGroupId")?, Direction::Export)?;
-    Ok(Some((BOOLEAN, json!(job.project.entity(request.needed("entityName")?).is_some()))))
+    let Some(entity) = job.project.entity(request.needed("entityName")?).map(|of| of.entity.name.clone()) else {
+        return Ok(Some((BOOLEAN, json!(false))));
+    };
+    let live = request.appliance.live();
+    let activities: Vec<_> =
+        live.config.jobs.iter().filter(|other| other.project.name == job.project.name).map(|other| other.activity_id).collect();
+    request.stored(request.appliance.store.write("reset the watermark", move |batch| {
+        activities.iter().try_for_each(|activity| increments::reset(batch.connection, *activity, Some(&entity)))
+    }))?;
+    Ok(Some((BOOLEAN, json!(true))))
 }

@@ -138,7 +138,7 @@ fn details(project: &Project) -> Vec<Map<String, Value>> {
             "SkipStaging": "No",
             "RunBusinessLogic": "Yes",
             "RunBusinessValidation": "Yes",
-            "DefaultRefreshType": "FullPush",
+            "DefaultRefreshType": entity.refresh.wire_name(),
             "AutoGenerateMapping": yes(!entity.mapping_stated),
             "ValidationStatus": "Yes",
         }))

@@ -92,7 +92,7 @@ fn answer(appliance: &Arc<Appliance>, call: &mut Call, path: &[&str], visitor: O
             Ok(operator::refused(appliance, &operator::find_message(appliance, id)?, call.query("entity"))?)
         }
         ("POST", ["sign-out"]) => session::sign_out(appliance, call, visitor),
-        ("POST", ["jobs", id, action @ ("run" | "pause" | "resume")]) => {
+        ("POST", ["jobs", id, action @ ("run" | "pause" | "resume" | "reset")]) => {
             let by = may_operate(appliance, call, visitor)?;
             let job = operator::find_job(appliance, id)?;
             operator::act_on_job(appliance, &job, action, by)?;
@@ -128,6 +128,7 @@ fn notice(call: &Call) -> Option<&'static str> {
         "run" => "The job runs now.",
         "pause" => "The job is paused: it takes messages, and does not process or export until it is resumed.",
         "resume" => "The job goes on.",
+        "reset" => "The next export of this job holds everything again.",
         "replay" => "This is the replay: a new message with the same document.",
         "cancel" => "The message is cancelled.",
         "release" => "The message is offered again; earlier pop receipts no longer work.",

@@ -1,0 +1,219 @@
+//! Exports of what changed: nothing is lost around dequeue and ack, and nothing is sent twice without need.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::appliance::{Appliance, EXPORT, groups};
+
+fn configuration() -> String {
+    let full = "direction = \"export\"\n[[project.entity]]\nentity = \"Customer groups\"\n";
+    let configuration = groups("");
+    assert!(configuration.contains(full));
+    configuration.replace(full, &format!("{full}refresh = \"incremental\"\ndeletes = \"document\"\n"))
+}
+
+/// What a consumer got: the answer to its dequeue, and the documents.
+struct Taken {
+    dequeued: Value,
+    documents: BTreeMap<String, String>,
+}
+
+impl Taken {
+    fn rows(&self) -> Vec<&str> {
+        self.documents["Customer groups.csv"].lines().skip(1).collect()
+    }
+
+    fn deleted(&self) -> Vec<&str> {
+        self.documents.get("deleted/Customer groups.csv").map(|text| text.lines().skip(1).collect()).unwrap_or_default()
+    }
+
+    fn id(&self) -> &str {
+        self.dequeued["CorrelationId"].as_str().unwrap()
+    }
+}
+
+fn load(app: &mut Appliance, rows: &str) {
+    app.enqueue(format!("ID,NAME,AMOUNT\n{rows}").as_bytes(), None);
+    app.settle();
+}
+
+fn export(app: &mut Appliance) {
+    app.advance(Duration::from_secs(1));
+    app.operator("POST", &format!("jobs/{EXPORT}/run")).expect(200);
+    app.settle();
+}
+
+fn take(app: &Appliance) -> Option<Taken> {
+    let answer = app.get(&format!("/api/connector/dequeue/{EXPORT}"));
+    if answer.status == 204 {
+        return None;
+    }
+    let dequeued = answer.expect(200).json();
+    let location = dequeued["DownloadLocation"].as_str().unwrap().strip_prefix("http://exchange.test").unwrap();
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(app.get(location).expect(200).body)).unwrap();
+    let mut documents = BTreeMap::new();
+    for at in 0..zip.len() {
+        let mut entry = zip.by_index(at).unwrap();
+        let (name, mut text) = (entry.name().unwrap().into_owned(), String::new());
+        entry.read_to_string(&mut text).unwrap();
+        documents.insert(name, text);
+    }
+    Some(Taken { dequeued, documents })
+}
+
+fn ack(app: &Appliance, taken: &Taken) {
+    app.post(&format!("/api/connector/ack/{EXPORT}"), taken.dequeued.to_string().as_bytes()).expect(200);
+}
+
+fn standing(app: &Appliance) -> Value {
+    app.operator("GET", &format!("jobs/{EXPORT}")).json()["increments"][0].clone()
+}
+
+fn database(app: &Appliance) -> Connection {
+    Connection::open(app.dir.path().join("data/entities.db")).unwrap()
+}
+
+#[test]
+fn the_first_export_holds_everything_and_later_ones_what_changed_since() {
+    let mut app = Appliance::start(&configuration());
+    export(&mut app);
+    assert!(take(&app).is_none(), "nothing was ever loaded");
+    load(&mut app, "1,one,1\n2,two,2\n3,three,3\n");
+    export(&mut app);
+    let first = take(&app).unwrap();
+    assert_eq!(first.rows(), ["1,one,1.00", "2,two,2.00", "3,three,3.00"]);
+    assert!(first.documents["Manifest.xml"].contains("<DefaultRefreshType>IncrementalPush</DefaultRefreshType>"));
+    assert_eq!((&standing(&app)["acked_as_of"], &standing(&app)["waiting"]), (&Value::Null, &json!([first.id()])));
+    ack(&app, &first);
+    assert!(standing(&app)["acked_as_of"].is_string() && standing(&app)["waiting"] == json!([]), "{}", standing(&app));
+    export(&mut app);
+    assert!(take(&app).is_none(), "nothing changed");
+
+    // Unchanged rows of a document are no changes; a row that changes twice is exported once, as it is at last.
+    load(&mut app, "1,one,1\n2,TWO,2\n4,four,4\n");
+    load(&mut app, "2,deux,2\n");
+    // Another program's changes count too.
+    database(&app).execute_batch("UPDATE customer_groups SET AMOUNT = '9.00' WHERE ID = '3'").unwrap();
+    app.kill_and_restart();
+    export(&mut app);
+    let second = take(&app).unwrap();
+    assert_eq!(second.rows(), ["2,deux,2.00", "3,three,9.00", "4,four,4.00"]);
+    assert!(second.deleted().is_empty() && second.documents.len() == 3, "{:?}", second.documents.keys());
+    ack(&app, &second);
+    export(&mut app);
+    assert!(take(&app).is_none());
+}
+
+#[test]
+fn deleted_rows_are_told_by_their_keys_unless_they_are_there_again() {
+    let mut app = Appliance::start(&configuration());
+    load(&mut app, "1,one,1\n2,two,2\n3,three,3\n");
+    export(&mut app);
+    ack(&app, &take(&app).unwrap());
+    database(&app)
+        .execute_batch("DELETE FROM customer_groups WHERE ID <> '1'; UPDATE customer_groups SET ID = '1b' WHERE ID = '1'")
+        .unwrap();
+    load(&mut app, "3,three again,3\n");
+    export(&mut app);
+    let taken = take(&app).unwrap();
+    assert_eq!((taken.rows(), taken.deleted()), (vec!["1b,one,1.00", "3,three again,3.00"], vec!["1", "2"]));
+    assert_eq!(taken.documents["deleted/Customer groups.csv"].lines().next(), Some("ID"));
+    ack(&app, &taken);
+    database(&app).execute_batch("DELETE FROM customer_groups WHERE ID = '3'").unwrap();
+    export(&mut app);
+    let taken = take(&app).unwrap();
+    assert_eq!((taken.rows(), taken.deleted()), (vec![], vec!["3"]), "a deletion alone is worth a message");
+}
+
+#[test]
+fn an_increment_that_is_given_up_is_offered_again_and_one_that_waits_is_not() {
+    let mut app = Appliance::start(&configuration());
+    load(&mut app, "1,one,1\n");
+    export(&mut app);
+    ack(&app, &take(&app).unwrap());
+    load(&mut app, "2,two,2\n");
+    export(&mut app);
+    let waiting = take(&app).unwrap();
+    load(&mut app, "3,three,3\n");
+    export(&mut app);
+    let third = take(&app).unwrap();
+    assert_eq!((waiting.rows(), third.rows()), (vec!["2,two,2.00"], vec!["3,three,3.00"]));
+    // An ack out of turn moves nothing yet.
+    let before = standing(&app)["acked_as_of"].clone();
+    ack(&app, &third);
+    assert_eq!(standing(&app), json!({ "entity": "Customer groups", "acked_as_of": before, "waiting": [waiting.id()] }));
+    app.operator("POST", &format!("messages/{}/cancel", waiting.id())).expect(200);
+    export(&mut app);
+    let again = take(&app).unwrap();
+    assert_eq!(again.rows(), ["2,two,2.00", "3,three,3.00"], "from where the gap begins");
+    ack(&app, &again);
+    assert_ne!(standing(&app)["acked_as_of"], before);
+    export(&mut app);
+    assert!(take(&app).is_none());
+}
+
+#[test]
+fn a_job_can_begin_again_and_does_so_by_itself_when_the_table_is_a_new_one() {
+    let mut app = Appliance::start(&configuration());
+    load(&mut app, "1,one,1\n2,two,2\n");
+    export(&mut app);
+    ack(&app, &take(&app).unwrap());
+    app.operator("POST", &format!("jobs/{EXPORT}/reset")).expect(200);
+    export(&mut app);
+    let all = take(&app).unwrap();
+    assert_eq!(all.rows().len(), 2);
+    ack(&app, &all);
+    app.operator("POST", &format!("jobs/{}/reset", crate::appliance::IMPORT)).expect(409);
+
+    database(&app).execute_batch("DROP TABLE customer_groups").unwrap();
+    load(&mut app, "7,seven,7\n");
+    export(&mut app);
+    let anew = take(&app).unwrap();
+    assert_eq!(anew.rows(), ["7,seven,7.00"]);
+    ack(&app, &anew);
+    load(&mut app, "8,eight,8\n");
+    export(&mut app);
+    assert_eq!(take(&app).unwrap().rows(), ["8,eight,8.00"]);
+}
+
+#[test]
+fn the_log_of_changes_is_forgotten_once_all_consumers_have_them() {
+    let mut app = Appliance::start(&configuration());
+    let logged = |app: &Appliance| app.sql("SELECT count(*) FROM entrepot_changes_customer_groups")[0].clone();
+    load(&mut app, "1,one,1\n2,two,2\n");
+    export(&mut app);
+    ack(&app, &take(&app).unwrap());
+    load(&mut app, "3,three,3\n");
+    assert_eq!(logged(&app), "1", "what was loaded before the first export is in no log");
+    export(&mut app);
+    ack(&app, &take(&app).unwrap());
+    assert_eq!(logged(&app), "1", "until the next run");
+    export(&mut app);
+    assert_eq!(logged(&app), "0");
+}
+
+#[test]
+fn what_can_not_be_tracked_is_said() {
+    let mut app = Appliance::start(&configuration());
+    database(&app).execute_batch("CREATE VIEW customer_groups AS SELECT 'x' AS ID, 'y' AS NAME, '1' AS AMOUNT").unwrap();
+    export(&mut app);
+    assert!(take(&app).is_none());
+    let log = app.log();
+    assert!(log.contains("only a table's changes can be tracked, write refresh"), "{log}");
+
+    let refused = |what: &str, hint: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("entrepot.toml");
+        std::fs::write(&file, format!("[server]\ndata_dir = \"data\"\n[[application]]\nid = \"{}\"\nname = \"Tests\"\nsecret_hash = \"sha256:00:0000000000000000000000000000000000000000000000000000000000000000\"\n{what}", crate::appliance::APPLICATION)).unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_entrepot")).args(["check", "--config"]).arg(&file).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success() && text.contains(hint), "{text}");
+    };
+    refused(&configuration().replace("refresh = \"incremental\"\n", ""), "only an incremental export knows which rows were deleted");
+    refused(&configuration().replace("direction = \"export\"", "direction = \"import\""), "an import has no refresh");
+    refused(&configuration().replace("\"incremental\"", "\"delta\""), "write full or incremental");
+}
