@@ -19,5 +19,6 @@ mod playground;
 mod real_files;
 mod schedule;
 mod tidy;
+mod transform;
 mod trial;
 mod wire;

@@ -1,11 +1,12 @@
-//! Exports a project: rows → documents → data package, in constant memory.
+//! Exports a project: rows → documents → (stylesheets) → data package, in constant memory, but for stylesheets that need a document whole.
 //!
 //! Two threads: this one reads rows and writes text into blocks; a helper deflates them into the zip and hashes it. Blocks are used again.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -18,19 +19,50 @@ use zip::write::SimpleFileOptions;
 use crate::clock::Stopwatch;
 use crate::document::package;
 use crate::document::write::{Unwritable, Writer};
-use crate::files::{Digested, Digester};
+use crate::files::{Digested, Digester, Scratch};
 use crate::model::entity::FieldKind;
+use crate::model::finding::Finding;
+use crate::model::id::{ActivityId, MessageId};
 use crate::model::project::{Project, ProjectEntity};
+use crate::model::time::Timestamp;
+use crate::model::transform::Budget;
 use crate::store::entities::Entities;
 use crate::store::{StoreError, select};
+use crate::transform::{self, Call, Failure, Transcript};
 
 const BLOCK: usize = 256 * 1024;
 const BLOCKS: usize = 4;
 /// zlib level: half the time of the usual 6, and nearly its size.
 const LEVEL: i64 = 3;
+/// Findings kept of what the stylesheets of one document say; all are counted.
+const MESSAGES_MAX: u64 = 1000;
+
+/// What is exported, and with what.
+pub struct Export<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// Where the rows are.
+    pub entities: &'a Entities,
+    /// At most this many rows of each entity.
+    pub rows_max: u64,
+    /// The job, if it is one's run.
+    pub activity_id: Option<ActivityId>,
+    /// The message that it becomes, if it becomes one.
+    pub message_id: Option<MessageId>,
+    /// The legal entity, when the job has a fixed one.
+    pub company: Option<&'a str>,
+    /// Now.
+    pub now: Timestamp,
+    /// What stylesheets may cost.
+    pub budget: &'a Budget,
+    /// Makes a file for a document that stylesheets are to take.
+    pub scratch: &'a dyn Fn() -> io::Result<Scratch>,
+    /// Set when the appliance stops.
+    pub stop: &'a AtomicBool,
+}
 
 /// What an export did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Rows in all documents.
     pub rows: u64,
@@ -38,6 +70,8 @@ pub struct Report {
     pub documents: Vec<u64>,
     /// The package.
     pub package: Digested,
+    /// What stylesheets did and said.
+    pub transcript: Transcript,
     /// Time, in ms.
     pub elapsed_ms: u64,
 }
@@ -58,6 +92,8 @@ pub enum ExportError {
         /// Why.
         reason: Unwritable,
     },
+    /// Stylesheets could not transform a document, or refused it: what they said, and then the fault.
+    Transform(Vec<Finding>),
     /// The appliance stops.
     Stopped,
 }
@@ -68,12 +104,26 @@ impl std::fmt::Display for ExportError {
             ExportError::Store(error) => error.fmt(f),
             ExportError::WritePackage(error) => write!(f, "cannot write the package: {error}"),
             ExportError::Unwritable { entity, row, reason } => write!(f, "cannot write {entity}, row {row}: {reason}"),
+            ExportError::Transform(findings) => match findings.last() {
+                Some(fault) => write!(f, "cannot transform {}: {} ({})", fault.entity, fault.message, fault.hint),
+                None => f.write_str("cannot transform a document"),
+            },
             ExportError::Stopped => f.write_str("the appliance stops"),
         }
     }
 }
 
 impl std::error::Error for ExportError {}
+
+impl From<Failure> for ExportError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            // Both are our own files.
+            Failure::Read(error) | Failure::System(error) => ExportError::WritePackage(error),
+            Failure::Stopped => ExportError::Stopped,
+        }
+    }
+}
 
 impl From<StoreError> for ExportError {
     fn from(error: StoreError) -> Self {
@@ -88,13 +138,9 @@ enum Piece {
 }
 
 /// Writes the package of a project into an empty file.
-pub fn run(project: &Project, entities: &Entities, file: &mut File, stop: &AtomicBool) -> Result<Report, ExportError> {
-    run_first(project, entities, u64::MAX, file, stop)
-}
-
-/// The same, with at most `rows_max` rows of each entity.
-pub fn run_first(project: &Project, entities: &Entities, rows_max: u64, file: &mut File, stop: &AtomicBool) -> Result<Report, ExportError> {
+pub fn run(export: &Export<'_>, file: &mut File) -> Result<Report, ExportError> {
     let watch = Stopwatch::start();
+    let (project, mut transcript) = (export.project, Transcript::default());
     let documents = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BLOCKS);
         let (emptied, empties) = sync_channel::<Vec<u8>>(2 * BLOCKS);
@@ -104,9 +150,8 @@ pub fn run_first(project: &Project, entities: &Entities, rows_max: u64, file: &m
             .spawn_scoped(scope, move || pack(project, output, receiver, |block| drop(emptied.try_send(block))))
             .map_err(ExportError::WritePackage)?;
         let send = |piece| sender.send(piece).is_ok();
-        let written = documents(project, entities, rows_max, stop, &send, &|| {
-            empties.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK + 4096))
-        });
+        let written =
+            documents(export, &mut transcript, &send, &|| empties.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK + 4096)));
         if written.is_err() {
             send(Piece::Abandon);
         }
@@ -117,7 +162,7 @@ pub fn run_first(project: &Project, entities: &Entities, rows_max: u64, file: &m
         written
     })?;
     let package = digest_file(file).map_err(ExportError::WritePackage)?;
-    Ok(Report { rows: documents.iter().sum(), documents, package, elapsed_ms: watch.elapsed_ms() })
+    Ok(Report { rows: documents.iter().sum(), documents, package, transcript, elapsed_ms: watch.elapsed_ms() })
 }
 
 fn pack(project: &Project, file: &mut File, pieces: Receiver<Piece>, emptied: impl Fn(Vec<u8>)) -> io::Result<()> {
@@ -148,7 +193,7 @@ fn digest_file(file: &mut File) -> io::Result<Digested> {
     let mut digester = Digester::default();
     let mut buffer = vec![0u8; BLOCK];
     loop {
-        match io::Read::read(file, &mut buffer)? {
+        match file.read(&mut buffer)? {
             0 => return Ok(digester.finish()),
             count => digester.update(&buffer[..count]),
         }
@@ -156,13 +201,12 @@ fn digest_file(file: &mut File) -> io::Result<Digested> {
 }
 
 fn documents(
-    project: &Project,
-    entities: &Entities,
-    rows_max: u64,
-    stop: &AtomicBool,
+    export: &Export<'_>,
+    transcript: &mut Transcript,
     send: &dyn Fn(Piece) -> bool,
     empty: &dyn Fn() -> Vec<u8>,
 ) -> Result<Vec<u64>, ExportError> {
+    let (project, entities) = (export.project, export.entities);
     let mut connections: HashMap<&str, Option<Connection>> = HashMap::new();
     let mut rows = Vec::with_capacity(project.entities.len());
     for (project_entity, name) in project.entities.iter().zip(package::file_names(project)) {
@@ -175,16 +219,68 @@ fn documents(
         if !send(Piece::Entry(name)) {
             return Ok(rows);
         }
-        rows.push(document(project_entity, connections[database].as_ref(), rows_max, stop, send, empty)?);
+        let connection = connections[database].as_ref();
+        rows.push(match project_entity.transform.is_empty() {
+            true => document(export, project_entity, connection, send, empty)?,
+            false => transformed(export, project_entity, connection, transcript, send, empty)?,
+        });
     }
     Ok(rows)
 }
 
-fn document(
+/// A document that passes stylesheets: it is written into a file first.
+fn transformed(
+    export: &Export<'_>,
     project_entity: &ProjectEntity,
     connection: Option<&Connection>,
-    rows_max: u64,
-    stop: &AtomicBool,
+    transcript: &mut Transcript,
+    send: &dyn Fn(Piece) -> bool,
+    empty: &dyn Fn() -> Vec<u8>,
+) -> Result<u64, ExportError> {
+    let plain = RefCell::new((export.scratch)().map_err(ExportError::WritePackage)?);
+    let unwritten = RefCell::new(None);
+    let write = |piece| match piece {
+        Piece::Bytes(block) => plain.borrow_mut().write_all(&block).map_err(|error| unwritten.replace(Some(error))).is_ok(),
+        _ => true,
+    };
+    let rows = document(export, project_entity, connection, &write, empty);
+    if let Some(error) = unwritten.take() {
+        return Err(ExportError::WritePackage(error));
+    }
+    let (rows, mut plain) = (rows?, plain.into_inner());
+    plain.rewind().map_err(ExportError::WritePackage)?;
+    let call = Call {
+        entity: &project_entity.entity.name,
+        company: export.company,
+        message_id: export.message_id.map(|id| id.to_string()),
+        activity_id: export.activity_id.map(|id| id.to_string()),
+        now: export.now,
+        budget: export.budget,
+        stop: export.stop,
+        scratch: export.scratch,
+        messages_max: MESSAGES_MAX,
+        preview_max: 0,
+    };
+    let mut result = match transform::run(&project_entity.transform, plain, &call, transcript)? {
+        Ok(result) => result,
+        Err(fault) => return Err(ExportError::Transform(transcript.messages.drain(..).chain([fault]).collect())),
+    };
+    loop {
+        let mut block = empty();
+        (&mut result).take(BLOCK as u64).read_to_end(&mut block).map_err(ExportError::WritePackage)?;
+        if block.is_empty() {
+            return Ok(rows);
+        }
+        if export.stop.load(Ordering::Relaxed) || !send(Piece::Bytes(block)) {
+            return Err(ExportError::Stopped);
+        }
+    }
+}
+
+fn document(
+    export: &Export<'_>,
+    project_entity: &ProjectEntity,
+    connection: Option<&Connection>,
     send: &dyn Fn(Piece) -> bool,
     empty: &dyn Fn() -> Vec<u8>,
 ) -> Result<u64, ExportError> {
@@ -199,7 +295,7 @@ fn document(
     let mut total = 0;
     if let Some(connection) = connection {
         let (seen, failure) = select::rows(connection, project_entity, |cells| {
-            if count == rows_max {
+            if count == export.rows_max {
                 return ControlFlow::Break(None);
             }
             count += 1;
@@ -210,7 +306,8 @@ fn document(
             if let Err(error) = writer.record(values, &mut block) {
                 return ControlFlow::Break(Some(unwritable(count, error)));
             }
-            if block.len() >= BLOCK && (stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty())))) {
+            if block.len() >= BLOCK && (export.stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty()))))
+            {
                 return ControlFlow::Break(Some(ExportError::Stopped));
             }
             ControlFlow::Continue(())
@@ -218,7 +315,7 @@ fn document(
         if let Some(Some(failure)) = failure {
             return Err(failure);
         }
-        total = seen.min(rows_max);
+        total = seen.min(export.rows_max);
     }
     writer.end(&mut block).map_err(|reason| unwritable(total, reason))?;
     send(Piece::Bytes(block));
