@@ -543,3 +543,17 @@ fn a_trial_and_a_test_show_what_each_stylesheet_gave() {
     assert!(out.contains("transformed, line 1: expected") && out.contains("shop.xsl: record by record, 1 records"), "{out}");
     assert!(out.contains("<AMOUNT>2.5</AMOUNT>"), "what it gave is shown: {out}");
 }
+
+#[test]
+fn the_example_of_the_readme_works() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let section = readme.split("\n## Stylesheets\n").nth(1).unwrap();
+    let block = |kind: &str| section.split(&format!("```{kind}\n")).nth(1).unwrap().split("```").next().unwrap().to_owned();
+    let dir = folder(&block("toml"), &[("orders.xsl", &block("xml")), ("bad.xml", "<shop><order no='8'/></shop>")]);
+    let (code, out, error) = run(dir.path(), &["test"]);
+    assert_eq!((code, out.as_str()), (0, "ok      Web orders in: a web order\n"), "{error}");
+    let (code, _, error) = run(dir.path(), &["check"]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    let (code, out, _) = run(dir.path(), &["try", "Web orders in", "bad.xml"]);
+    assert!(code == 1 && out.contains("order 8 has no customer"), "{out}");
+}
