@@ -204,12 +204,12 @@ impl Work<'_> {
                     entity.name
                 );
                 outcome.earlier += 1;
-                kept.find_files();
                 let execution = &self.execution;
                 outcome.notes += self
                     .appliance
                     .store
                     .read("count findings", |connection| executions::messages_kept(connection, execution, &entity.name))?;
+                kept.find_files();
                 (Report { counts, findings, ..Report::default() }, false)
             }
             None => {
@@ -289,7 +289,8 @@ impl Work<'_> {
             budget: &self.live.config.xslt,
             stop: self.appliance.stop_flag(),
             scratch: &|| spool.scratch(),
-            messages_max: self.live.config.queue.findings_max,
+            // However much they say, there is room for what refuses the document.
+            messages_max: self.live.config.queue.findings_max / 2,
             preview_max: 0,
         };
         let said = outcome.transcript.messages_total;
@@ -517,6 +518,10 @@ impl Drop for Kept<'_> {
         if let Some((_, path)) = self.refused.take() {
             // An attempt that failed: the next start would remove it too.
             let _ = std::fs::remove_file(path);
+        }
+        if let Some(name) = self.transformed_name.take() {
+            // Likewise: no report names it.
+            let _ = self.work.appliance.store.spool().remove_transformed(&name);
         }
     }
 }
