@@ -173,9 +173,10 @@ impl Spool {
     /// Makes a scratch file an import's transformed document, which can still be read from it; returns its name.
     pub fn promote_transformed(&self, scratch: &mut Scratch, stem: &str, extension: &str) -> io::Result<String> {
         let name = format!("{stem}.{extension}");
-        if let Some(path) = scratch.path.take() {
+        if let Some(path) = &scratch.path {
             scratch.file.sync_all()?;
             fs::rename(path, self.dir.join("transformed").join(&name))?;
+            scratch.path = None;
             sync_directory(&self.dir.join("transformed"))?;
         }
         Ok(name)

@@ -247,13 +247,14 @@ fn finding(rule: Rule, entity: &str, message: String, hint: String) -> Finding {
         column: String::new(),
         field: String::new(),
         value: String::new(),
-        message,
+        message: cut(&message, 2 * MESSAGE_MAX),
         hint,
     }
 }
 
+/// The beginning of a text, on one line: part of it may be a sender's.
 fn cut(text: &str, most: usize) -> String {
-    text.trim().chars().take(most).collect()
+    text.trim().chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// What a stylesheet said.

@@ -157,7 +157,7 @@ fn a_stylesheet_is_given_the_message_and_the_configuration_s_parameters() {
 
 #[test]
 fn what_a_stylesheet_says_stands_with_the_message_and_is_no_fault() {
-    let body = r#"<xsl:template match="/shop"><D><xsl:for-each select="order"><xsl:if test="not(who)"><xsl:message>order <xsl:value-of select="@no"/> has no customer</xsl:message></xsl:if><R><ID><xsl:value-of select="@no"/></ID></R></xsl:for-each></D></xsl:template>"#;
+    let body = r#"<xsl:template match="/shop"><D><xsl:for-each select="order"><xsl:if test="not(who)"><xsl:message>order&#10;<xsl:value-of select="@no"/> has no customer</xsl:message></xsl:if><R><ID><xsl:value-of select="@no"/></ID></R></xsl:for-each></D></xsl:template>"#;
     let mut app = Appliance::start_with_files(&orders(&in_file("say.xsl"), ""), &[("say.xsl", &sheet(body))]);
     let message = send(&mut app, "<shop><order no=\"1\"><who>Ada</who></order><order no=\"2\"/></shop>");
     assert_eq!((&message["state"], &message["findings"]), (&"processed".into(), &1.into()), "{message}");
@@ -500,6 +500,7 @@ fn a_fault_of_a_stylesheet_is_a_problem_of_the_configuration() {
         (String::new(), "transform = [\"odd.xsl\"]\n".into(), "this export is written as csv"),
         (String::new(), format!("{xml}transform = [\"odd.xsl\"]\nkeep_transformed = true\n"), "an export's package has"),
         (format!("{xml}transform = [{{}}]\n"), String::new(), "a step has one stylesheet"),
+        (format!("{xml}transform = \"odd.xsl\"\n"), String::new(), "found string, expected a list"),
         (format!("{xml}transform = [1]\n"), String::new(), "found integer, expected text or a table"),
         (
             format!("{xml}transform = [{{ file = \"odd.xsl\", parameters = {{ date = \"x\" }} }}]\n"),

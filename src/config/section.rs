@@ -295,8 +295,13 @@ impl<'a> Section<'a> {
     /// A list of texts and tables. A text comes with an empty section, for problems with it.
     pub fn texts_or_sections(&self, name: &'static str) -> Vec<(Section<'a>, Option<String>)> {
         static NOTHING: LazyLock<InlineTable> = LazyLock::new(InlineTable::new);
-        let Some(Item::Value(Value::Array(array))) = self.item(name) else {
-            return self.sections(name).into_iter().map(|section| (section, None)).collect();
+        let array = match self.item(name) {
+            Some(Item::Value(Value::Array(array))) => array,
+            Some(item @ Item::Value(_)) => {
+                self.expected(name, item, "a list, [\"…\"]");
+                return Vec::new();
+            }
+            _ => return self.sections(name).into_iter().map(|section| (section, None)).collect(),
         };
         let mut entries = Vec::new();
         for (at, value) in array.iter().enumerate() {
