@@ -136,9 +136,20 @@ fn documents(dir: &Path, rows: u64) {
     }
     let mut package = File::options().read(true).write(true).create_new(true).open(dir.join("package.zip")).unwrap();
     let start = Instant::now();
-    let report =
-        entrepot::outbound::export::run(&config.projects[1], &entities, &Default::default(), &mut package, &AtomicBool::new(false))
-            .unwrap();
+    let export = entrepot::outbound::export::Export {
+        project: &config.projects[1],
+        entities: &entities,
+        rows_max: u64::MAX,
+        ranges: &[],
+        activity_id: None,
+        message_id: None,
+        company: None,
+        now: Default::default(),
+        budget: &config.xslt,
+        scratch: &entrepot::files::Scratch::temporary,
+        stop: &AtomicBool::new(false),
+    };
+    let report = entrepot::outbound::export::run(&export, &mut package).unwrap();
     package.sync_all().unwrap();
     let export = start.elapsed();
     assert_eq!(report.rows, rows);

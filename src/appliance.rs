@@ -20,6 +20,7 @@ use crate::background::dispatch::Dispatch;
 use crate::background::rescuer::Rescuer;
 use crate::background::{key_fetcher, scheduler, worker};
 use crate::clock::{Bell, Clock};
+use crate::config::watched::Watched;
 use crate::config::{Config, KeySource, parse};
 use crate::edge::Edge;
 use crate::files::blob::Blocks;
@@ -76,14 +77,12 @@ pub struct Appliance {
     ids: Mutex<uuid::ContextV7>,
     first_id_at: Timestamp,
     live: RwLock<Arc<Live>>,
-    seen: Mutex<Option<Seen>>,
+    /// The files of the configuration that was last looked at, in force or refused.
+    watched: Mutex<Vec<Watched>>,
     stop: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
     _lock: File,
 }
-
-#[derive(PartialEq)]
-struct Seen(std::time::SystemTime, u64);
 
 /// How far the scheduler's view of the clock has come, so that a test can wait for it.
 #[derive(Default)]
@@ -140,7 +139,7 @@ impl Appliance {
             Timestamp(i64::try_from(seconds * 1000 + u64::from(nanos) / 1_000_000).unwrap_or(0) + 1)
         });
         let first_id_at = above.max(now);
-        let seen = config.file.as_deref().and_then(look);
+        let watched = Mutex::new(config.watched.clone());
         let live = Arc::new(Live {
             verifier: verifier(&config, &keyring, &outside_keys)?,
             faults: Arc::new(Faults::new(&config.faults)),
@@ -165,7 +164,7 @@ impl Appliance {
             ids: Mutex::new(uuid::ContextV7::new()),
             first_id_at,
             live: RwLock::new(live.clone()),
-            seen: Mutex::new(seen),
+            watched,
             stop: AtomicBool::new(false),
             threads: Mutex::default(),
             _lock: lock,
@@ -214,24 +213,28 @@ impl Appliance {
         MessageId(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(&*context, seconds, nanos)))
     }
 
-    /// Applies the configuration file when it changed; a bad one is refused as a whole and told once.
+    fn watched(&self) -> std::sync::MutexGuard<'_, Vec<Watched>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Applies the configuration when its file or one of its stylesheets changed; a bad one is refused as a whole and told once.
     pub fn reload_if_changed(&self) {
         let live = self.live();
         let Some(file) = live.config.file.as_deref() else { return };
-        let Some(found) = look(file) else { return };
-        {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if seen.as_ref() == Some(&found) {
-                return;
-            }
-            *seen = Some(found);
+        // While it is being replaced there may be none.
+        if !file.exists() || !self.watched().iter().any(Watched::is_changed) {
+            return;
         }
         let refused =
             |reason: &str| log::error!("configuration refused file={} reason=\"the running one stays\"\n{reason}", file.display());
         let config = match parse::load(file) {
             Ok(checked) => checked.config.with(live.config.overrides.clone()),
-            Err(problems) => return refused(&problems.to_string()),
+            Err(problems) => {
+                *self.watched() = problems.watched.clone();
+                return refused(&problems.to_string());
+            }
         };
+        *self.watched() = config.watched.clone();
         if config.server != live.config.server {
             return refused("a change of [server] needs a restart");
         }
@@ -368,11 +371,6 @@ pub fn audiences(config: &Config) -> Vec<String> {
     let mut audiences = vec![config.server.public_url.clone(), format!("http://{}", config.server.listen)];
     audiences.extend(config.server.https.iter().flat_map(|https| &https.listen).map(|listen| format!("https://{listen}")));
     audiences
-}
-
-fn look(file: &Path) -> Option<Seen> {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some(Seen(metadata.modified().ok()?, metadata.len()))
 }
 
 /// Two processes never serve one data directory.

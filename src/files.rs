@@ -11,7 +11,8 @@
 //! answered row without its file.
 //!
 //! Layout below `spool/`: `segments/0000000001` (append-only, many small payloads), `large/<message id>`, `refused/<message id>-<number of
-//! the entity>.<ext>` (refused rows to be mended), `blobs/<GUID>` (`files/blob.rs`), `incoming/` (not yet promised; emptied at start).
+//! the entity>.<ext>` (refused rows to be mended), `transformed/` likewise (documents as stylesheets gave them), `blobs/<GUID>` (`files/blob.rs`),
+//! `incoming/` (not yet promised; emptied at start).
 
 pub mod blob;
 pub mod segment;
@@ -88,7 +89,7 @@ impl Spool {
     /// Opens the spool below a data directory: makes its folders, empties `incoming/`.
     pub fn open(data_dir: &Path) -> io::Result<Self> {
         let dir = data_dir.join("spool");
-        for folder in ["segments", "large", "refused", "blobs", "incoming"] {
+        for folder in ["segments", "large", "refused", "transformed", "blobs", "incoming"] {
             fs::create_dir_all(dir.join(folder))?;
         }
         for entry in fs::read_dir(dir.join("incoming"))? {
@@ -148,6 +149,41 @@ impl Spool {
     /// Removes an execution's refused rows; that they are gone already is no error.
     pub fn remove_refused(&self, name: &str) -> io::Result<()> {
         gone(fs::remove_file(self.dir.join("refused").join(plain(name)?)))
+    }
+
+    /// A file for what is made while a document is worked on; gone with the value.
+    pub fn scratch(&self) -> io::Result<Scratch> {
+        let (file, path) = self.create_incoming(&format!("{}.scratch", uuid::Uuid::now_v7()))?;
+        Ok(Scratch { file, path: Some(path) })
+    }
+
+    /// Makes a scratch file an import's transformed document, which can still be read from it; returns its name.
+    pub fn promote_transformed(&self, scratch: &mut Scratch, stem: &str, extension: &str) -> io::Result<String> {
+        let name = format!("{stem}.{extension}");
+        if let Some(path) = &scratch.path {
+            scratch.file.sync_all()?;
+            fs::rename(path, self.dir.join("transformed").join(&name))?;
+            scratch.path = None;
+            sync_directory(&self.dir.join("transformed"))?;
+        }
+        Ok(name)
+    }
+
+    /// Opens a transformed document, with its size.
+    pub fn open_transformed(&self, name: &str) -> io::Result<(File, u64)> {
+        let file = File::open(self.dir.join("transformed").join(plain(name)?))?;
+        let size = file.metadata()?.len();
+        Ok((file, size))
+    }
+
+    /// Removes a transformed document; that it is gone already is no error.
+    pub fn remove_transformed(&self, name: &str) -> io::Result<()> {
+        gone(fs::remove_file(self.dir.join("transformed").join(plain(name)?)))
+    }
+
+    /// Names in `transformed/`.
+    pub fn transformed_names(&self) -> io::Result<Vec<String>> {
+        names(&self.dir.join("transformed"))
     }
 
     /// Opens a payload. Reading to its end checks its CRC-32: a damaged payload is an error of kind `InvalidData`, never silently short.
@@ -215,6 +251,57 @@ impl Spool {
 
     fn segment_path(&self, segment: u64) -> PathBuf {
         self.dir.join("segments").join(format!("{segment:010}"))
+    }
+}
+
+/// A file that is removed with this value, unless it was promoted.
+pub struct Scratch {
+    file: File,
+    path: Option<PathBuf>,
+}
+
+impl Scratch {
+    /// One in the system's folder for such files, for commands that have no spool.
+    pub fn temporary() -> io::Result<Scratch> {
+        let path = std::env::temp_dir().join(format!("entrepot-{}", uuid::Uuid::new_v4()));
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600);
+        }
+        Ok(Scratch { file: options.open(&path)?, path: Some(path) })
+    }
+
+    /// Back to the beginning.
+    pub fn rewind(&mut self) -> io::Result<()> {
+        self.file.rewind()
+    }
+}
+
+impl Read for Scratch {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+impl Write for Scratch {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(path) = self.path.take() {
+            // What cannot be removed is cleared away by the next start.
+            let _ = fs::remove_file(path);
+        }
     }
 }
 

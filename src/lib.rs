@@ -21,3 +21,4 @@ pub mod model;
 pub mod outbound;
 pub mod recurrence;
 pub mod store;
+pub mod transform;

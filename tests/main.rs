@@ -20,5 +20,6 @@ mod playground;
 mod real_files;
 mod schedule;
 mod tidy;
+mod transform;
 mod trial;
 mod wire;

@@ -106,6 +106,7 @@ fn every_operation_answers_as_the_document_says() {
         ("GET", "/messages/{message}/document", format!("/messages/{bad}/document"), "", 200),
         ("GET", "/messages/{message}/refused", format!("/messages/{bad}/refused"), "", 200),
         ("GET", "/messages/{message}/refused", format!("/messages/{waiting}/refused"), "", 404),
+        ("GET", "/messages/{message}/transformed", format!("/messages/{bad}/transformed"), "", 404),
         ("POST", "/messages/{message}/replay", format!("/messages/{bad}/replay"), "", 200),
         ("POST", "/messages/{message}/replay", format!("/messages/{exported}/replay"), "", 409),
         ("POST", "/messages/{message}/release", format!("/messages/{exported}/release"), "", 200),

@@ -8,7 +8,7 @@ const PASSWORD: &str = "correct horse battery";
 const BAD: &[u8] = b"ID,NAME,AMOUNT\n10,Retail,1.5\n20,<script>alert(1)</script>,abc\n,\"No \"\"id\"\"\",3\n";
 
 /// A person with a browser.
-struct Person {
+pub struct Person {
     cookie: String,
     form_token: String,
 }
@@ -38,7 +38,7 @@ fn welcome(appliance: &Appliance, link: &str, name: &str, password: &str) -> Ans
 }
 
 impl Person {
-    fn signed_in(appliance: &Appliance) -> Person {
+    pub fn signed_in(appliance: &Appliance) -> Person {
         Person::with(appliance, cookie(&welcome(appliance, &link(appliance), "kim", PASSWORD).expect(303)))
     }
 
@@ -47,7 +47,7 @@ impl Person {
         Person { form_token: field(&page, "form_token").to_owned(), cookie }
     }
 
-    fn get(&self, appliance: &Appliance, path: &str) -> Answer {
+    pub fn get(&self, appliance: &Appliance, path: &str) -> Answer {
         appliance.send("GET", path, &[("Cookie", &self.cookie)], b"")
     }
 

@@ -87,7 +87,7 @@ fn tried(text: &str, sample: &[u8]) -> Result<String, Failure> {
     let entity = &config.projects[0].entities[0];
     let run = || {
         let database = Writing::scratch(&config.entities)?;
-        trial::run(entity, &config.entities, &database, None, sample, Limits { rows: 0, findings: 1 })
+        trial::run(entity, &config.entities, &database, None, sample, Limits { rows: 0, findings: 1, preview: 0 }, &config.xslt)
     };
     let (report, shown) = run().map_err(|error| Failure::no(error.to_string()))?;
     let counts = report.counts;

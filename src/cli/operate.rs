@@ -59,6 +59,9 @@ pub enum MessageVerb {
     /// Its refused rows with the reasons beside them, on stdout: mend them and send them again.
     #[command(after_help = "Example: entrepot message refused 0199… > mend.csv")]
     Refused(Named),
+    /// Its document as the stylesheets gave it, on stdout.
+    #[command(after_help = "Example: entrepot message transformed 0199… > transformed.xml")]
+    Transformed(Named),
     /// Process a message again: a new message with the same payload.
     #[command(after_help = "Example: entrepot message replay 0199…")]
     Replay(Named),
@@ -338,6 +341,7 @@ impl MessageVerb {
             MessageVerb::Show(named) => act("GET", "messages", &named, ""),
             MessageVerb::Document(named) => print_file(&named, "document"),
             MessageVerb::Refused(named) => print_file(&named, "refused"),
+            MessageVerb::Transformed(named) => print_file(&named, "transformed"),
             MessageVerb::Replay(named) => act("POST", "messages", &named, "/replay"),
             MessageVerb::Cancel(named) => act("POST", "messages", &named, "/cancel"),
             MessageVerb::Release(named) => act("POST", "messages", &named, "/release"),

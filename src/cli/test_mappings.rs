@@ -11,6 +11,11 @@ use crate::inbound::trial::{self, Limits, Row};
 use crate::model::finding::Finding;
 use crate::model::mapping_test::{ExpectedFinding, MappingTest};
 use crate::store::entities::Writing;
+use crate::transform::Passage;
+
+/// Bytes of a result that a test compares, and characters of one that a report shows.
+const PREVIEW_MAX: usize = 16 << 20;
+const REPORT_MAX: usize = 2000;
 
 #[derive(clap::Args)]
 pub struct Test {
@@ -55,14 +60,14 @@ fn run_test(config: &Config, test: &MappingTest) -> Vec<String> {
     let of = |name: &str| project.entity(name).expect("the configuration was checked");
     let project_entity = of(&test.entity);
     let here: Vec<_> = config.entities.iter().filter(|entity| entity.database == project_entity.entity.database).cloned().collect();
-    let limits = Limits { rows: 10_000, findings: 10_000 };
+    let limits = Limits { rows: 10_000, findings: 10_000, preview: PREVIEW_MAX };
     let run = || {
         let database = Writing::scratch(&here)?;
         for (name, document) in &test.given {
             // Kept: what is given must be there.
-            database.keep(|kept| trial::run(of(name), &here, kept, test.company.as_deref(), document.as_slice(), limits))?;
+            database.keep(|kept| trial::run(of(name), &here, kept, test.company.as_deref(), document.as_slice(), limits, &config.xslt))?;
         }
-        trial::run(project_entity, &here, &database, test.company.as_deref(), test.input.as_slice(), limits)
+        trial::run(project_entity, &here, &database, test.company.as_deref(), test.input.as_slice(), limits, &config.xslt)
     };
     match run() {
         Err(error) => vec![error.to_string()],
@@ -70,9 +75,38 @@ fn run_test(config: &Config, test: &MappingTest) -> Vec<String> {
             let rows: Vec<&Row> = shown.rows.iter().filter(|row| row.entity == test.entity).collect();
             let mut complaints = rows_differ(&test.rows, &rows);
             complaints.extend(findings_differ(&test.findings, &shown.findings));
+            if let Some(expected) = &test.transformed {
+                let found = shown.passages.last().map_or("", |last| last.preview.as_str());
+                complaints.extend(texts_differ(expected.trim(), found.trim()));
+            }
+            if !complaints.is_empty() {
+                // Where it went wrong shows in what the stylesheets gave.
+                complaints.extend(shown.passages.iter().map(|passage| super::try_document::passage_text(&shortened(passage))));
+            }
             complaints
         }
     }
+}
+
+/// The beginning of a result, for a report.
+fn shortened(passage: &Passage) -> Passage {
+    Passage { preview: passage.preview.chars().take(REPORT_MAX).collect(), ..passage.clone() }
+}
+
+/// The first line in which a result is not as it was expected.
+fn texts_differ(expected: &str, found: &str) -> Option<String> {
+    let (mut wanted, mut given) = (expected.lines(), found.lines());
+    for number in 1.. {
+        match (wanted.next(), given.next()) {
+            (None, None) => break,
+            (wanted, given) if wanted == given => {}
+            (wanted, given) => {
+                let line = |text: Option<&str>| text.map_or_else(|| "nothing".to_owned(), |text| format!("{text:?}"));
+                return Some(format!("transformed, line {number}: expected {}, found {}", line(wanted), line(given)));
+            }
+        }
+    }
+    None
 }
 
 fn rows_differ(expected: &[Vec<(String, Option<String>)>], found: &[&Row]) -> Vec<String> {

@@ -8,6 +8,7 @@ use entrepot_xslt::{Message, Records, Report, Resolver, Resource, ResourceKind, 
 
 use super::Failure;
 use crate::clock::{Clock, Stopwatch};
+use crate::config::decoded;
 
 #[derive(clap::Args)]
 pub struct Transform {
@@ -106,26 +107,6 @@ impl Resolver for Shelf {
         let content = std::fs::read(&real).map_err(|error| format!("{uri}: {error}"))?;
         Ok(Resource { uri: uri.to_owned(), content })
     }
-}
-
-/// An address as a path: what is written `%20` is a space.
-fn decoded(uri: &str) -> String {
-    let mut bytes = Vec::with_capacity(uri.len());
-    let mut rest = uri.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let pair = after.get(..2).and_then(|pair| std::str::from_utf8(pair).ok()).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        match pair {
-            Some(byte) if first == b'%' => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

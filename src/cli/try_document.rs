@@ -10,9 +10,10 @@ use serde_json::json;
 use super::{ConfigFile, Failure};
 use crate::document::sniff::{self, Looks};
 use crate::inbound::trial::{self, Limits, Row};
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Rule};
 use crate::model::project::Direction;
 use crate::store::entities::Entities;
+use crate::transform::Passage;
 
 #[derive(clap::Args)]
 pub struct Try {
@@ -32,6 +33,9 @@ pub struct Try {
     /// Findings to show.
     #[arg(long, default_value_t = 20)]
     findings: usize,
+    /// Bytes to show of what each stylesheet gives.
+    #[arg(long, default_value_t = 2000)]
+    preview: usize,
     #[command(flatten)]
     config: ConfigFile,
     /// For programs.
@@ -67,8 +71,8 @@ impl Try {
         let tables: Vec<_> = here.iter().filter(needed).cloned().collect();
         let entities = Entities::new(&config.databases);
         let database = entities.trial(&entity.database, &tables).map_err(|error| Failure::no(error.to_string()))?;
-        let limits = Limits { rows: self.rows, findings: self.findings };
-        let (report, shown) = trial::run(project_entity, &here, &database, self.company.as_deref(), document, limits)
+        let limits = Limits { rows: self.rows, findings: self.findings, preview: self.preview };
+        let (report, shown) = trial::run(project_entity, &here, &database, self.company.as_deref(), document, limits, &config.xslt)
             .map_err(|error| Failure::no(error.to_string()))?;
         let counts = report.counts;
         if self.json {
@@ -78,8 +82,11 @@ impl Try {
                 json!({ "entity": row.entity, "values": values })
             };
             let rows: Vec<_> = shown.rows.iter().map(row).collect();
+            let passage = |passage: &Passage| json!({ "stylesheet": passage.stylesheet, "way": passage.way, "bytes": passage.bytes, "elapsed_ms": passage.elapsed_ms, "result": passage.preview });
+            let transform: Vec<_> = shown.passages.iter().map(passage).collect();
             let answer = json!({
-                "format": project_entity.format.name(), "looks_like": name_of(sniff::looks(&first)), "entity": entity.name, "counts": counts,
+                "format": project_entity.format.name(), "looks_like": name_of(sniff::looks(&first)), "entity": entity.name, "transform": transform,
+                "counts": counts,
                 "document_refused": report.document_refused, "rows": rows, "findings_total": report.findings, "findings": shown.findings,
             });
             println!("{answer}");
@@ -92,6 +99,7 @@ impl Try {
                 entity.name,
                 report.load_ms
             );
+            shown.passages.iter().for_each(|passage| println!("\n{}", passage_text(passage)));
             println!(
                 "{} rows: {} new, {} changed, {} unchanged, {} refused; nothing was stored",
                 counts.read, counts.inserted, counts.updated, counts.unchanged, counts.refused
@@ -100,11 +108,12 @@ impl Try {
                 println!("\nthe first rows, as they would be loaded");
                 shown.rows.iter().for_each(|row| println!("  {}", row_line(row)));
             }
-            if report.findings > 0 {
+            if !shown.findings.is_empty() {
                 println!("\nfindings");
                 shown.findings.iter().for_each(print_finding);
-                if report.findings > shown.findings.len() as u64 {
-                    println!("  and {} more; --findings shows more", report.findings - shown.findings.len() as u64);
+                let faults = shown.findings.iter().filter(|finding| finding.rule != Rule::Message).count() as u64;
+                if report.findings > faults {
+                    println!("  and {} more; --findings shows more", report.findings - faults);
                 }
             }
         }
@@ -129,6 +138,16 @@ fn name_of(looks: Looks) -> &'static str {
         Looks::Text => "text",
         Looks::Empty => "empty",
     }
+}
+
+/// What a stylesheet gave, with its way.
+pub fn passage_text(passage: &Passage) -> String {
+    let mut text = format!("{}: {}; {} bytes in {} ms", passage.stylesheet, passage.way, passage.bytes, passage.elapsed_ms);
+    passage.preview.lines().for_each(|line| text.push_str(&format!("\n  | {line}")));
+    if (passage.preview.len() as u64) < passage.bytes.saturating_sub(3) && !passage.preview.is_empty() {
+        text.push_str("\n  | … (--preview shows more)");
+    }
+    text
 }
 
 /// A row on one line.

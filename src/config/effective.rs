@@ -9,14 +9,14 @@ use super::schema::{SCHEMA, resolve};
 /// Stands where a hash of a secret stood.
 const MASK: &str = "***";
 /// What depends on more than a default: these are shown as they are written.
-const AS_WRITTEN: [&str; 8] = ["fields", "format", "mapping", "filter", "checks", "nested", "test", "recurrence"];
+const AS_WRITTEN: [&str; 9] = ["transform", "fields", "format", "mapping", "filter", "checks", "nested", "test", "recurrence"];
 
 /// TOML: the file of `config`, which is `written`, completed.
 pub fn effective(written: &str, config: &Config) -> String {
     let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON: a test reads it");
     // What could be read as a configuration is TOML.
     let mut document = written.parse::<DocumentMut>().unwrap_or_default();
-    for name in ["server", "limits", "queue"] {
+    for name in ["server", "limits", "queue", "xslt"] {
         document.entry(name).or_insert(toml_edit::table());
     }
     if let Some(server) = document.get_mut("server").and_then(Item::as_table_like_mut) {

@@ -9,7 +9,6 @@ use crate::document::encoding::encode;
 use crate::document::value::{self, Reading};
 use crate::model::entity::Field;
 use crate::model::finding::Rule;
-use crate::model::format::Format;
 use crate::model::mapping_test::{ExpectedFinding, MappingTest};
 use crate::model::project::{Direction, Project, ProjectEntity};
 
@@ -35,21 +34,27 @@ pub(super) fn read_tests(section: &Section<'_>, project: &Project, base: &Path) 
         let input = found.and_then(|found| read_input(&test, found, base));
         let company = test.text("company");
         let given = read_given(&test, project);
+        let transformed = test.verbatim("transformed");
+        if transformed.is_some() && found.is_some_and(|found| found.transform.is_empty()) {
+            test.problem("transformed", "the entity has no stylesheets", "give the project's entity transform = [\"…\"]");
+        }
         let rows = found.map(|found| read_rows(&test, found));
         let findings = read_findings(&test);
         if let (Some(name), Some(found), Some(input), Some(rows)) = (name, found, input, rows) {
             let (project, entity) = (project.name.clone(), found.entity.name.clone());
-            tests.push(MappingTest { name, project, entity, input, company, given, rows, findings });
+            tests.push(MappingTest { name, project, entity, input, company, given, rows, transformed, findings });
         }
         test.finish();
     }
     tests
 }
 
-fn encoded(test: &Section<'_>, key: &str, format: &Format, text: &str) -> Vec<u8> {
+fn encoded(test: &Section<'_>, key: &str, of: &ProjectEntity, text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    if let Err(character) = encode(text, format.encoding(), &mut bytes) {
-        test.problem(key, format!("{} has no \"{character}\"", format.encoding().name()), "");
+    // What stylesheets are given is XML; the format is that of their result.
+    let encoding = if of.transform.is_empty() { of.format.encoding() } else { encoding_rs::UTF_8 };
+    if let Err(character) = encode(text, encoding, &mut bytes) {
+        test.problem(key, format!("{} has no \"{character}\"", encoding.name()), "");
     }
     bytes
 }
@@ -57,7 +62,7 @@ fn encoded(test: &Section<'_>, key: &str, format: &Format, text: &str) -> Vec<u8
 fn read_input(test: &Section<'_>, of: &ProjectEntity, base: &Path) -> Option<Vec<u8>> {
     let (input, file) = (test.text("input"), test.text("file"));
     match (input, file) {
-        (Some(text), None) => Some(encoded(test, "input", &of.format, &text)),
+        (Some(text), None) => Some(encoded(test, "input", of, &text)),
         (None, Some(file)) => {
             let path = base.join(file);
             let read = match std::fs::metadata(&path) {
@@ -77,7 +82,7 @@ fn read_given(test: &Section<'_>, project: &Project) -> Vec<(String, Vec<u8>)> {
     let mut given = Vec::new();
     for (label, text) in test.pairs("given") {
         match project.entity(&label) {
-            Some(of) => given.push((of.entity.name.clone(), encoded(test, "given", &of.format, &text))),
+            Some(of) => given.push((of.entity.name.clone(), encoded(test, "given", of, &text))),
             None => test.problem(
                 "given",
                 format!("the project has no entity \"{label}\""),

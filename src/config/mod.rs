@@ -18,18 +18,22 @@ pub mod schema;
 mod section;
 mod server;
 pub mod starter;
+mod stylesheet;
 mod user;
+pub mod watched;
 
 #[cfg(test)]
 mod tests;
 
 pub use section::parse_duration;
+pub use stylesheet::decoded;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::watched::Watched;
 use crate::edge::{Settings, TlsSettings};
 use crate::model::entity::Entity;
 use crate::model::id::{ActivityId, ApplicationId};
@@ -38,6 +42,7 @@ use crate::model::job::Job;
 use crate::model::mapping_test::MappingTest;
 use crate::model::person::User;
 use crate::model::project::Project;
+use crate::model::transform::Budget;
 
 /// The whole configuration, resolved.
 #[derive(Clone, Debug)]
@@ -66,6 +71,10 @@ pub struct Config {
     pub jobs: Vec<Arc<Job>>,
     /// `[[fault]]`
     pub faults: Vec<Fault>,
+    /// `[xslt]`
+    pub xslt: Budget,
+    /// The files that it was read from.
+    pub watched: Vec<Watched>,
     /// What the command line says in the place of the file.
     pub overrides: Overrides,
 }

@@ -9,6 +9,8 @@ use super::problem::{Problem, Problems};
 use super::project::read_projects;
 use super::section::{Report, Section};
 use super::server::{default_server, read_queue, read_server};
+use super::stylesheet::{Stylesheets, read_budget};
+use super::watched::Watched;
 use super::{Config, limits};
 use crate::edge::Settings;
 
@@ -26,9 +28,11 @@ pub struct Checked {
 
 /// Reads and checks a file.
 pub fn load(path: &Path) -> Result<Checked, Problems> {
+    let watched = Watched::look(path);
     let alone = |message: String, hint: &str| Problems {
         file: Some(path.to_owned()),
         problems: vec![Problem { line: 0, column: 0, key: "file".into(), message, hint: hint.into(), warning: false }],
+        watched: vec![watched.clone()],
     };
     let size = std::fs::metadata(path)
         .map_err(|error| alone(format!("cannot be read: {error}"), "name another with --config, or make one with entrepot init"))?
@@ -39,16 +43,22 @@ pub fn load(path: &Path) -> Result<Checked, Problems> {
     let text = std::fs::read_to_string(path).map_err(|error| alone(format!("cannot be read: {error}"), "it must be text in UTF-8"))?;
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let base = path.parent().unwrap_or(Path::new(".")).to_owned();
-    parse(&text, &base, Some(path))
+    let mut read = parse(&text, &base, Some(path));
+    match &mut read {
+        Ok(checked) => checked.config.watched.insert(0, watched),
+        Err(problems) => problems.watched.insert(0, watched),
+    }
+    read
 }
 
 /// Checks a text. Relative paths are relative to `base`.
 pub fn parse(text: &str, base: &Path, file: Option<PathBuf>) -> Result<Checked, Problems> {
     let report = Report::new(text);
+    let stylesheets = Stylesheets::new(base);
     let config = match toml_edit::Document::parse(text) {
         Ok(document) => {
             let root = Section::root(document.as_table(), &report);
-            let config = read(&root, base, file.clone());
+            let config = read(&root, base, file.clone(), &stylesheets);
             root.finish();
             config
         }
@@ -66,7 +76,7 @@ pub fn parse(text: &str, base: &Path, file: Option<PathBuf>) -> Result<Checked, 
     let problems = report.take();
     match config {
         Some(config) if problems.iter().all(|problem| problem.warning) => Ok(Checked { config, warnings: problems }),
-        _ => Err(Problems { file, problems }),
+        _ => Err(Problems { file, problems, watched: stylesheets.watched() }),
     }
 }
 
@@ -75,11 +85,11 @@ pub fn parse(text: &str, base: &Path, file: Option<PathBuf>) -> Result<Checked, 
 pub(super) fn keys_asked(text: &str) -> std::collections::BTreeSet<(String, &'static str)> {
     let report = Report::new(text);
     let document = toml_edit::Document::parse(text).expect("the test wrote TOML");
-    read(&Section::root(document.as_table(), &report), Path::new("/base"), None);
+    read(&Section::root(document.as_table(), &report), Path::new("/base"), None, &Stylesheets::new(Path::new("/base")));
     report.asked.take()
 }
 
-fn read(root: &Section<'_>, base: &Path, file: Option<PathBuf>) -> Option<Config> {
+fn read(root: &Section<'_>, base: &Path, file: Option<PathBuf>, stylesheets: &Stylesheets) -> Option<Config> {
     let mut server = root.section("server").map_or_else(|| default_server(base), |section| read_server(section, base));
     let trusted_proxies = std::mem::take(&mut server.limits.trusted_proxies);
     server.limits = Settings { trusted_proxies, ..limits::read(root.section("limits")) };
@@ -88,11 +98,29 @@ fn read(root: &Section<'_>, base: &Path, file: Option<PathBuf>) -> Option<Config
     let issuers = read_issuers(root, base, &server.public_url);
     let databases = read_databases(root, base, &server.data_dir);
     let entities = read_entities(root, &databases);
-    let (projects, tests) = read_projects(root, &entities, base);
+    let (projects, tests) = read_projects(root, &entities, base, stylesheets);
     let jobs = read_jobs(root, &projects, &applications);
     let users = super::user::read(root);
     let faults = super::fault::read_faults(root);
     root.later("alert");
+    let xslt = read_budget(root.section("xslt"));
+    let watched = stylesheets.watched();
     let overrides = super::Overrides::default();
-    Some(Config { file, server, queue, users, applications, issuers, databases, entities, projects, tests, jobs, faults, overrides })
+    Some(Config {
+        file,
+        server,
+        queue,
+        users,
+        applications,
+        issuers,
+        databases,
+        entities,
+        projects,
+        tests,
+        jobs,
+        faults,
+        xslt,
+        watched,
+        overrides,
+    })
 }

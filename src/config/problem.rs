@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::watched::Watched;
+
 /// One thing that is wrong, or that should be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -27,6 +29,8 @@ pub struct Problems {
     pub file: Option<PathBuf>,
     /// In the order of the file.
     pub problems: Vec<Problem>,
+    /// The files that were read: what is wrong may be mended in any of them.
+    pub watched: Vec<Watched>,
 }
 
 impl fmt::Display for Problems {

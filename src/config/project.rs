@@ -8,6 +8,7 @@ use super::mapping::{Target, read_mapping};
 use super::mapping_test::read_tests;
 use super::problem::suggest;
 use super::section::Section;
+use super::stylesheet::{Stylesheets, judge};
 use crate::document::read::path_of;
 use crate::document::value::{self, Reading};
 use crate::model::entity::{Entity, Field};
@@ -17,7 +18,12 @@ use crate::model::path::To;
 use crate::model::project::{Condition, Direction, NestedEntity, Project, ProjectEntity, Refresh, Test, WriteMode};
 
 /// The projects, and their tests.
-pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>], base: &Path) -> (Vec<Arc<Project>>, Vec<MappingTest>) {
+pub(super) fn read_projects(
+    root: &Section<'_>,
+    entities: &[Arc<Entity>],
+    base: &Path,
+    stylesheets: &Stylesheets,
+) -> (Vec<Arc<Project>>, Vec<MappingTest>) {
     let (mut projects, mut tests): (Vec<Arc<Project>>, Vec<MappingTest>) = Default::default();
     for section in root.sections("project") {
         let name = section.name("name");
@@ -32,7 +38,7 @@ pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>], base: 
         };
         let mut project_entities = Vec::new();
         for entity_section in section.sections("entity") {
-            let found = read_project_entity(&entity_section, entities, direction);
+            let found = read_project_entity(&entity_section, entities, direction, stylesheets);
             if let Some(project_entity) = found {
                 if project_entities.iter().any(|other: &ProjectEntity| other.entity.name == project_entity.entity.name) {
                     entity_section.problem("entity", "this entity stands twice in the project", "");
@@ -60,17 +66,26 @@ pub(super) fn read_projects(root: &Section<'_>, entities: &[Arc<Entity>], base: 
     (projects, tests)
 }
 
-fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], direction: Option<Direction>) -> Option<ProjectEntity> {
+fn read_project_entity(
+    section: &Section<'_>,
+    entities: &[Arc<Entity>],
+    direction: Option<Direction>,
+    stylesheets: &Stylesheets,
+) -> Option<ProjectEntity> {
     let label = section.name("entity");
     let format = section.section("format").map_or(Some(Format::Csv(CsvFormat::default())), |format| {
         let read = read_format(&format);
         format.finish();
         read
     });
-    section.later("transform");
+    let transform = stylesheets.read(section);
+    let keep_transformed = section.boolean("keep_transformed", false);
     let number = |name| section.integer(name, 0..=10_000).and_then(|value| u32::try_from(value).ok()).unwrap_or(1);
     let (unit, level, sequence) = (number("unit"), number("level"), number("sequence"));
     let refresh = read_refresh(section, direction);
+    if refresh == (Refresh::Incremental { deletes: true }) && !transform.is_empty() {
+        section.problem("deletes", "the keys of deleted rows do not pass stylesheets", "take one of deletes and transform out");
+    }
     let label = label?;
     let Some(entity) = entities.iter().find(|entity| entity.is_called(&label)) else {
         section.problem(
@@ -84,6 +99,7 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
         return None;
     };
     let format = format?;
+    judge(section, &transform, &format, direction, keep_transformed);
     let mapping = if direction == Some(Direction::Export) {
         if section.item("mapping").is_some() {
             section.problem("mapping", "an export has no mapping", "choose columns with fields = [\"…\"]");
@@ -139,6 +155,8 @@ fn read_project_entity(section: &Section<'_>, entities: &[Arc<Entity>], directio
     Some(ProjectEntity {
         entity: entity.clone(),
         format,
+        transform,
+        keep_transformed,
         format_stated: section.has("format"),
         mapping,
         mapping_stated: section.has("mapping"),

@@ -37,6 +37,7 @@ mod tests {
 https = { listen = "127.0.0.1:8443", certificate = "c", key = "k" }
 [limits]
 [queue]
+[xslt]
 [[user]]
 [[application]]
 [[issuer]]
@@ -56,6 +57,7 @@ checks = [{ rule = "A is blank" }]
 direction = "import"
 [[project.entity]]
 entity = "E"
+transform = [{ parameters = {} }]
 format = { type = "csv" }
 mapping = [{ source = "A", field = "A", split = {}, pad = {}, look_up = {}, when = { source = "B" } }]
 filter = [{ field = "A", blank = true }]

@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use toml_edit::{Item, TableLike, Value};
+use toml_edit::{InlineTable, Item, TableLike, Value};
 
 use super::problem::{Problem, suggest};
 use crate::model::id::parse_guid;
@@ -87,7 +88,11 @@ impl<'a> Section<'a> {
     }
 
     pub fn key(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+        match (self.path.as_str(), name) {
+            ("", name) => name.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, name) => format!("{path}.{name}"),
+        }
     }
 
     pub fn problem(&self, name: &str, message: impl Into<String>, hint: impl Into<String>) {
@@ -125,7 +130,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn expand(&self, name: &str, text: &str) -> Option<String> {
+    /// A text of this section, which stands under some other key, with `${NAME}` taken from the environment.
+    pub fn expand(&self, name: &str, text: &str) -> Option<String> {
         let (mut out, mut rest) = (String::new(), text);
         while let Some(at) = rest.find('$') {
             out.push_str(&rest[..at]);
@@ -284,6 +290,64 @@ impl<'a> Section<'a> {
                 Vec::new()
             }
         }
+    }
+
+    /// A list of texts and tables. A text comes with an empty section, for problems with it.
+    pub fn texts_or_sections(&self, name: &'static str) -> Vec<(Section<'a>, Option<String>)> {
+        static NOTHING: LazyLock<InlineTable> = LazyLock::new(InlineTable::new);
+        let array = match self.item(name) {
+            Some(Item::Value(Value::Array(array))) => array,
+            Some(item @ Item::Value(_)) => {
+                self.expected(name, item, "a list, [\"…\"]");
+                return Vec::new();
+            }
+            _ => return self.sections(name).into_iter().map(|section| (section, None)).collect(),
+        };
+        let mut entries = Vec::new();
+        for (at, value) in array.iter().enumerate() {
+            let path = format!("{}[{}]", self.key(name), at + 1);
+            match value {
+                Value::String(text) => {
+                    let entry = self.inner(name, &*NOTHING, value.span(), path);
+                    if let Some(text) = entry.expand("", text.value()) {
+                        entries.push((entry, Some(text)));
+                    }
+                }
+                Value::InlineTable(table) => entries.push((self.inner(name, table, value.span(), path), None)),
+                other => self.report.add(other.span(), &path, format!("found {}, expected text or a table", other.type_name()), "", false),
+            }
+        }
+        entries
+    }
+
+    /// Text as it stands.
+    pub fn verbatim(&self, name: &'static str) -> Option<String> {
+        let item = self.item(name)?;
+        if item.as_str().is_none() {
+            self.expected(name, item, "text in quotes");
+        }
+        item.as_str().map(str::to_owned)
+    }
+
+    /// The place in the file of a line and column of a text that stands there as it is, in `'''` best.
+    pub fn inside(&self, name: &str, line: u32, column: u32) -> Option<Range<usize>> {
+        let span = self.table.get(name)?.span()?;
+        let written = self.report.text.get(span.clone())?;
+        let quotes = if written.starts_with("'''") || written.starts_with("\"\"\"") { 3 } else { 1 };
+        let content = &written[quotes..];
+        // A line end directly after the quotes is no part of the text (TOML 1.0, "String").
+        let first = content.strip_prefix("\r\n").or_else(|| content.strip_prefix('\n')).unwrap_or(content);
+        let start = span.start + written.len() - first.len();
+        let before: usize = first.split_inclusive('\n').take(line.saturating_sub(1) as usize).map(str::len).sum();
+        let rest = first.get(before..)?;
+        let within: usize = rest.chars().take(column.saturating_sub(1) as usize).map(char::len_utf8).sum();
+        let at = (start + before + within).min(span.end);
+        Some(at..at)
+    }
+
+    /// A problem or a warning at a place of its own, if it has one.
+    pub fn told_at(&self, span: Option<Range<usize>>, name: &str, message: String, hint: String, warning: bool) {
+        self.report.add(span.or_else(|| self.span_of(name)), &self.key(name), message, hint, warning);
     }
 
     /// A key of DESIGN §3 that this version does not have yet: never passed over in silence.

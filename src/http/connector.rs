@@ -229,6 +229,7 @@ fn admit(appliance: &Arc<Appliance>, call: &Call, caller: &Application, job: &Jo
         received_at: now,
         execution_id: None,
         counts: RowCounts::default(),
+        findings: 0,
         replay_of: None,
     })
 }

@@ -71,6 +71,9 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
         ("GET", ["messages", id, "refused"]) => {
             find_message(appliance, id).and_then(|message| refused(appliance, &message, call.query("entity")))
         }
+        ("GET", ["messages", id, "transformed"]) => {
+            find_message(appliance, id).and_then(|message| transformed(appliance, &message, call.query("entity")))
+        }
         ("POST", ["messages", id, action @ ("replay" | "cancel" | "release")]) => {
             find_message(appliance, id).and_then(|message| act_on_message(appliance, &message, action, OPERATOR))
         }
@@ -230,7 +233,7 @@ fn show_message(appliance: &Appliance, message: &Message) -> Answered {
     let events = timeline.iter().map(|event| json!({ "at": event.at, "event": event.event, "detail": event.detail }));
     let entities = runs(appliance, message)?.into_iter().map(|run| {
         json!({ "entity": run.entity, "outcome": run.outcome.name(), "started_at": run.started_at, "finished_at": run.finished_at, "rows": run.counts,
-            "findings": run.findings, "refused_rows_kept": run.refused_file.is_some() })
+            "findings": run.findings, "refused_rows_kept": run.refused_file.is_some(), "transformed_kept": run.transformed_file.is_some() })
     });
     value["entities"] = entities.collect();
     value["timeline"] = std::iter::once(first).chain(events).collect();
@@ -283,6 +286,26 @@ pub(super) fn refused(appliance: &Appliance, message: &Message, entity: Option<&
         .open_refused(name)
         .map_err(|error| Answer::refuse(404, &error.to_string(), "refused rows are kept for queue.retention"))?;
     Ok(download(name, Box::new(file), size))
+}
+
+/// The document of one entity as its stylesheets gave it; without a name, of the first that has one.
+pub(super) fn transformed(appliance: &Appliance, message: &Message, entity: Option<&str>) -> Answered {
+    let kept = transformed_kept(appliance, message)?;
+    let found = kept.into_iter().find(|(label, _)| entity.is_none_or(|entity| label.eq_ignore_ascii_case(entity)));
+    let (_, name) = found.ok_or_else(|| {
+        Answer::refuse(404, "no transformed document is kept", "set keep_transformed = true beside transform in [[project.entity]]")
+    })?;
+    let (file, size) = appliance
+        .store
+        .spool()
+        .open_transformed(&name)
+        .map_err(|error| Answer::refuse(404, &error.to_string(), "transformed documents are kept for queue.retention"))?;
+    Ok(download(&name, Box::new(file), size))
+}
+
+/// The entities whose transformed documents are kept, with the names of the files.
+pub(super) fn transformed_kept(appliance: &Appliance, message: &Message) -> Result<Vec<(String, String)>, Answer> {
+    Ok(runs(appliance, message)?.into_iter().filter_map(|run| Some((run.entity, run.transformed_file?))).collect())
 }
 
 pub(super) fn act_on_message(appliance: &Arc<Appliance>, message: &Message, action: &str, by: &str) -> Answered {
@@ -347,6 +370,7 @@ fn replay(appliance: &Arc<Appliance>, message: &Message, by: &str, now: Timestam
         received_at: now,
         execution_id: None,
         counts: Default::default(),
+        findings: 0,
         replay_of: Some(id),
     };
     let who = by.to_owned();

@@ -29,6 +29,7 @@ use crate::model::project::ProjectEntity;
 use crate::model::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::entities::{Loaded, Writing};
+use crate::transform::Failure;
 
 /// Blocks under way.
 const BLOCKS: usize = 4;
@@ -93,6 +94,8 @@ pub enum ImportError {
     Store(StoreError),
     /// The file of refused rows cannot be written.
     WriteRefused(io::Error),
+    /// What stylesheets give cannot be written or kept.
+    Transform(io::Error),
     /// The appliance stops.
     Stopped,
 }
@@ -103,7 +106,7 @@ impl ImportError {
         match self {
             ImportError::ReadPayload(error) => !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound),
             ImportError::Store(error) => error.may_pass(),
-            ImportError::WriteRefused(_) | ImportError::Stopped => true,
+            ImportError::WriteRefused(_) | ImportError::Transform(_) | ImportError::Stopped => true,
         }
     }
 }
@@ -114,12 +117,23 @@ impl fmt::Display for ImportError {
             ImportError::ReadPayload(error) => write!(f, "cannot read the payload: {error}"),
             ImportError::Store(error) => error.fmt(f),
             ImportError::WriteRefused(error) => write!(f, "cannot write the refused rows: {error}"),
+            ImportError::Transform(error) => write!(f, "cannot transform the document: {error}"),
             ImportError::Stopped => f.write_str("the appliance stops"),
         }
     }
 }
 
 impl std::error::Error for ImportError {}
+
+impl From<Failure> for ImportError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Read(error) => ImportError::ReadPayload(error),
+            Failure::System(error) => ImportError::Transform(error),
+            Failure::Stopped => ImportError::Stopped,
+        }
+    }
+}
 
 impl From<StoreError> for ImportError {
     fn from(error: StoreError) -> Self {

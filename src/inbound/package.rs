@@ -294,5 +294,6 @@ fn not_run(work: &Work<'_>, outcome: &mut Outcome, entity: &str, how: EntityOutc
         counts: RowCounts::default(),
         findings,
         refused_file: None,
+        transformed_file: None,
     });
 }

@@ -19,6 +19,7 @@ use crate::appliance::{Appliance, Live};
 use crate::background::rescuer::Stranded;
 use crate::clock::Stopwatch;
 use crate::document::package::archive::DocumentFault;
+use crate::files::Scratch;
 use crate::model::entity::Entity;
 use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
 use crate::model::finding::{Finding, Rule};
@@ -30,6 +31,7 @@ use crate::model::retry::{self, Verdict};
 use crate::model::state::MessageState;
 use crate::store::executions::{self, Ending};
 use crate::store::{StoreError, messages};
+use crate::transform::{self, Call, Transcript};
 
 /// Findings written to the store at a time.
 const FINDINGS_BLOCK: usize = 500;
@@ -113,6 +115,8 @@ pub(super) struct Outcome {
     pub load_ms: u64,
     /// Entities found to be loaded by an earlier try.
     pub earlier: u64,
+    /// The stylesheets that documents passed, and how.
+    pub transcript: Transcript,
 }
 
 /// One try of one message.
@@ -200,7 +204,12 @@ impl Work<'_> {
                     entity.name
                 );
                 outcome.earlier += 1;
-                kept.find_refused();
+                let execution = &self.execution;
+                outcome.notes += self
+                    .appliance
+                    .store
+                    .read("count findings", |connection| executions::messages_kept(connection, execution, &entity.name))?;
+                kept.find_files();
                 (Report { counts, findings, ..Report::default() }, false)
             }
             None => {
@@ -215,9 +224,19 @@ impl Work<'_> {
                     now: started_at,
                     stop: self.appliance.stop_flag(),
                 };
-                let unicode = self.is_strict() && strict::is_unicode(&project_entity.format);
-                let document = document().map(|document| Strict::new(document, unicode));
-                match document.map_err(ImportError::ReadPayload).and_then(|document| import::run(&import, document, kept)) {
+                let imported = match document() {
+                    Err(error) => Err(ImportError::ReadPayload(error)),
+                    Ok(document) if project_entity.transform.is_empty() => {
+                        let unicode = self.is_strict() && strict::is_unicode(&project_entity.format);
+                        import::run(&import, Strict::new(document, unicode), kept)
+                    }
+                    Ok(document) => match self.transform(project_entity, document, kept, outcome) {
+                        Ok(Some(result)) => import::run(&import, result, kept),
+                        Ok(None) => Ok(Report { findings: 1, document_refused: true, ..Report::default() }),
+                        Err(error) => Err(error),
+                    },
+                };
+                match imported {
                     Ok(report) => {
                         crate::fault::point("rows_loaded");
                         (report, false)
@@ -247,8 +266,54 @@ impl Work<'_> {
             counts: report.counts,
             findings: report.findings,
             refused_file: kept.refused_name.take(),
+            transformed_file: kept.transformed_name.take(),
         });
         Ok(())
+    }
+
+    /// Takes a document through the entity's stylesheets; without a result there is a finding that says why.
+    fn transform(
+        &self,
+        project_entity: &ProjectEntity,
+        document: impl Read + Send,
+        kept: &mut Kept<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<Option<Scratch>, ImportError> {
+        let spool = self.appliance.store.spool();
+        let call = Call {
+            entity: &project_entity.entity.name,
+            company: self.message.company.as_deref(),
+            message_id: Some(self.message.id.to_string()),
+            activity_id: Some(self.job.activity_id.to_string()),
+            now: self.appliance.clock.now(),
+            budget: &self.live.config.xslt,
+            stop: self.appliance.stop_flag(),
+            scratch: &|| spool.scratch(),
+            // However much they say, there is room for what refuses the document.
+            messages_max: self.live.config.queue.findings_max / 2,
+            preview_max: 0,
+        };
+        let said = outcome.transcript.messages_total;
+        let passed = transform::run(&project_entity.transform, document, &call, &mut outcome.transcript)?;
+        outcome.notes += outcome.transcript.messages_total - said;
+        for finding in outcome.transcript.messages.drain(..) {
+            kept.finding(finding)?;
+        }
+        match passed {
+            Ok(mut result) => {
+                if project_entity.keep_transformed {
+                    let extension = project_entity.format.file_extension();
+                    let name = spool.promote_transformed(&mut result, &kept.stem, extension).map_err(ImportError::Transform)?;
+                    kept.transformed_name = Some(name);
+                }
+                Ok(Some(result))
+            }
+            Err(fault) => {
+                kept.finding(fault)?;
+                kept.flush()?;
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -274,8 +339,9 @@ fn report(appliance: &Arc<Appliance>, job: &Job, message: &Message, outcome: Out
     let now = appliance.clock.now();
     let wait_ms = now.since(message.received_at).as_millis();
     let findings = outcome.faults + outcome.notes;
+    let transformed = outcome.transcript.line();
     let line = format!(
-        "execution reported message={} job=\"{}\" status={state} entities={} rows={} inserted={} updated={} unchanged={} refused={} findings={findings} attempts={} wait_ms={wait_ms} parse_ms={} load_ms={} total_ms={}",
+        "execution reported message={} job=\"{}\" status={state} entities={} rows={} inserted={} updated={} unchanged={} refused={} findings={findings} attempts={}{transformed} wait_ms={wait_ms} parse_ms={} load_ms={} total_ms={}",
         message.id,
         job.name,
         outcome.runs.len(),
@@ -343,6 +409,7 @@ pub(super) struct Kept<'a> {
     stem: String,
     extension: &'static str,
     refused_name: Option<String>,
+    transformed_name: Option<String>,
     /// What a run found that is not to load.
     staged: Option<(RowCounts, u64)>,
 }
@@ -358,6 +425,7 @@ impl<'a> Kept<'a> {
             stem: String::new(),
             extension: "",
             refused_name: None,
+            transformed_name: None,
             staged: None,
         }
     }
@@ -366,6 +434,7 @@ impl<'a> Kept<'a> {
     pub fn begin(&mut self, ordinal: usize, entity: &str, extension: &'static str) -> Result<(), ImportError> {
         self.flush()?;
         self.refused_name = None;
+        self.transformed_name = None;
         self.stem = format!("{}-{ordinal}", self.work.message.id);
         self.extension = extension;
         log::debug!("entity taken up message={} entity=\"{entity}\"", self.work.message.id);
@@ -384,10 +453,11 @@ impl<'a> Kept<'a> {
         Ok(())
     }
 
-    /// The refused rows that an earlier try left, which had loaded the others.
-    fn find_refused(&mut self) {
-        let name = format!("{}.{}", self.stem, self.extension);
-        self.refused_name = self.work.appliance.store.spool().open_refused(&name).is_ok().then_some(name);
+    /// What an earlier try left, which had loaded the rows: those that were refused, and the transformed document.
+    fn find_files(&mut self) {
+        let (name, spool) = (format!("{}.{}", self.stem, self.extension), self.work.appliance.store.spool());
+        self.transformed_name = spool.open_transformed(&name).is_ok().then(|| name.clone());
+        self.refused_name = spool.open_refused(&name).is_ok().then_some(name);
     }
 
     pub fn flush(&mut self) -> Result<(), ImportError> {
@@ -448,6 +518,10 @@ impl Drop for Kept<'_> {
         if let Some((_, path)) = self.refused.take() {
             // An attempt that failed: the next start would remove it too.
             let _ = std::fs::remove_file(path);
+        }
+        if let Some(name) = self.transformed_name.take() {
+            // Likewise: no report names it.
+            let _ = self.work.appliance.store.spool().remove_transformed(&name);
         }
     }
 }

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::import::{self, Import, ImportError, Report, Sink};
+use crate::clock::Clock;
 use crate::document::value::Stored;
+use crate::files::Scratch;
 use crate::model::entity::Entity;
 use crate::model::execution::RowCounts;
 use crate::model::finding::Finding;
 use crate::model::project::ProjectEntity;
-use crate::model::time::Timestamp;
+use crate::model::transform::Budget;
 use crate::store::entities::{Loaded, Writing};
+use crate::transform::{self, Call, Passage, Transcript};
 
 /// A row as it would be loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +31,10 @@ pub struct Row {
 pub struct Shown {
     /// Rows that would be loaded, as many as were asked for.
     pub rows: Vec<Row>,
-    /// Findings, as many as were asked for; the report counts all.
+    /// Findings, as many as were asked for, what stylesheets said first; the report counts all that are faults.
     pub findings: Vec<Finding>,
+    /// The stylesheets that the document passed, each with the beginning of its result.
+    pub passages: Vec<Passage>,
 }
 
 /// How much a trial shows.
@@ -39,6 +44,8 @@ pub struct Limits {
     pub rows: usize,
     /// Findings.
     pub findings: usize,
+    /// Bytes of what each stylesheet gives.
+    pub preview: usize,
 }
 
 /// Runs an import on a database that was opened for a trial.
@@ -49,19 +56,42 @@ pub fn run(
     company: Option<&str>,
     document: impl Read + Send,
     limits: Limits,
+    budget: &Budget,
 ) -> Result<(Report, Shown), ImportError> {
     let stop = AtomicBool::new(false);
-    let import = Import {
-        project_entity,
-        entities,
-        database,
-        company,
-        message: "trial",
-        execution: "trial",
-        now: Timestamp::default(),
-        stop: &stop,
-    };
+    let now = Clock::system().now();
     let mut watching = Watching { limits, shown: Shown::default() };
+    let mut transcript = Transcript::default();
+    let call = Call {
+        entity: &project_entity.entity.name,
+        company,
+        message_id: None,
+        activity_id: None,
+        now,
+        budget,
+        stop: &stop,
+        scratch: &Scratch::temporary,
+        messages_max: limits.findings as u64,
+        preview_max: limits.preview,
+    };
+    let document: Box<dyn Read + Send + '_> = match project_entity.transform.as_slice() {
+        [] => Box::new(document),
+        steps => {
+            let passed = transform::run(steps, document, &call, &mut transcript)?;
+            watching.shown.passages = transcript.passages;
+            for finding in transcript.messages {
+                watching.finding(finding)?;
+            }
+            match passed {
+                Ok(result) => Box::new(result),
+                Err(fault) => {
+                    watching.finding(fault)?;
+                    return Ok((Report { findings: 1, document_refused: true, ..Report::default() }, watching.shown));
+                }
+            }
+        }
+    };
+    let import = Import { project_entity, entities, database, company, message: "trial", execution: "trial", now, stop: &stop };
     let report = import::run(&import, document, &mut watching)?;
     Ok((report, watching.shown))
 }

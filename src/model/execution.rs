@@ -57,6 +57,8 @@ pub struct EntityRun {
     pub findings: u64,
     /// The spool file with its refused rows.
     pub refused_file: Option<String>,
+    /// The spool file with what its stylesheets gave.
+    pub transformed_file: Option<String>,
 }
 
 /// How an execution ended for one of its entities.

@@ -47,6 +47,10 @@ pub enum Rule {
     Missing,
     /// A number that a spreadsheet has shortened.
     Spreadsheet,
+    /// A stylesheet could not transform the document, or refused it.
+    Transform,
+    /// What a stylesheet had to say; no fault.
+    Message,
 }
 
 impl Rule {
@@ -73,6 +77,8 @@ impl Rule {
             Rule::Exists => "exists",
             Rule::Missing => "missing",
             Rule::Spreadsheet => "spreadsheet",
+            Rule::Transform => "transform",
+            Rule::Message => "message",
         }
     }
 
@@ -85,6 +91,8 @@ impl Rule {
             Rule::Header => "ENT103",
             Rule::Columns => "ENT104",
             Rule::Size => "ENT105",
+            Rule::Transform => "ENT107",
+            Rule::Message => "ENT108",
             Rule::Required => "ENT201",
             Rule::Type => "ENT202",
             Rule::Length => "ENT203",
@@ -184,6 +192,8 @@ mod tests {
             Rule::Exists,
             Rule::Missing,
             Rule::Spreadsheet,
+            Rule::Transform,
+            Rule::Message,
         ];
         let codes: std::collections::BTreeSet<&str> = all.iter().map(|rule| rule.code()).collect();
         assert_eq!(codes.len(), all.len());

@@ -19,6 +19,8 @@ pub struct MappingTest {
     pub given: Vec<(String, Vec<u8>)>,
     /// The rows of the entity that must be loaded, in order: field and value as the table keeps it; `None` is blank. Other fields do not matter.
     pub rows: Vec<Vec<(String, Option<String>)>>,
+    /// What the last stylesheet must give, but for white space around it; `None` when it does not matter.
+    pub transformed: Option<String>,
     /// The findings that must come, in order.
     pub findings: Vec<ExpectedFinding>,
 }

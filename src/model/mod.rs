@@ -20,3 +20,4 @@ pub mod query;
 pub mod retry;
 pub mod state;
 pub mod time;
+pub mod transform;

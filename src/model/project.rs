@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use entrepot_xslt::OutputMethod;
 use serde::{Deserialize, Serialize};
 
 use super::entity::Entity;
 use super::format::Format;
 use super::mapping::Mapping;
 use super::path::Path;
+use super::transform::Step;
 
 /// Which way a project moves rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,6 +79,10 @@ pub struct ProjectEntity {
     pub entity: Arc<Entity>,
     /// How its documents are written.
     pub format: Format,
+    /// Stylesheets that its documents pass, in order. In: `format` is what the last of them gives. Out: `format` is what the first is given.
+    pub transform: Vec<Step>,
+    /// Import: what the last stylesheet gave is kept, for viewing.
+    pub keep_transformed: bool,
     /// Whether the project states the format; otherwise a package's manifest may.
     pub format_stated: bool,
     /// Import: source columns to fields.
@@ -121,6 +127,8 @@ impl ProjectEntity {
             fields: (0..entity.fields.len()).collect(),
             entity,
             format,
+            transform: Vec::new(),
+            keep_transformed: false,
             format_stated: true,
             mapping: Vec::new(),
             mapping_stated: true,
@@ -138,6 +146,15 @@ impl ProjectEntity {
 }
 
 impl ProjectEntity {
+    /// The extension of an exported document's file: stylesheets may write something else than XML.
+    pub fn exported_extension(&self) -> &'static str {
+        match self.transform.last().and_then(|step| step.stylesheet.output_method()) {
+            Some(OutputMethod::Text) => "txt",
+            Some(OutputMethod::Html) => "html",
+            _ => self.format.file_extension(),
+        }
+    }
+
     /// Names of the entities whose tables an import needs besides its own: references, look-ups, nested records.
     pub fn needs(&self) -> impl Iterator<Item = &str> {
         let nested = self.nested.iter().map(|nested| &nested.project_entity);

@@ -1,11 +1,12 @@
-//! Exports a project: rows → documents → data package, in constant memory.
+//! Exports a project: rows → documents → (stylesheets) → data package, in constant memory, but for stylesheets that need a document whole.
 //!
 //! Two threads: this one reads rows and writes text into blocks; a helper deflates them into the zip and hashes it. Blocks are used again.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -18,20 +19,53 @@ use zip::write::SimpleFileOptions;
 use crate::clock::Stopwatch;
 use crate::document::package;
 use crate::document::write::{Unwritable, Writer};
-use crate::files::{Digested, Digester};
+use crate::files::{Digested, Digester, Scratch};
 use crate::model::entity::FieldKind;
+use crate::model::finding::Finding;
+use crate::model::id::{ActivityId, MessageId};
 use crate::model::project::{Project, ProjectEntity, Refresh};
+use crate::model::time::Timestamp;
+use crate::model::transform::Budget;
 use crate::store::changes::Range;
 use crate::store::entities::Entities;
 use crate::store::{StoreError, select};
+use crate::transform::{self, Call, Failure, Transcript};
 
 const BLOCK: usize = 256 * 1024;
 const BLOCKS: usize = 4;
 /// zlib level: half the time of the usual 6, and nearly its size.
 const LEVEL: i64 = 3;
+/// Findings kept of what the stylesheets of one document say; all are counted.
+const MESSAGES_MAX: u64 = 1000;
+
+/// What is exported, and with what.
+pub struct Export<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// Where the rows are.
+    pub entities: &'a Entities,
+    /// At most this many rows of each entity.
+    pub rows_max: u64,
+    /// For each of the project's entities, in their order: only the rows that changed in these epochs.
+    pub ranges: &'a [Option<Range>],
+    /// The job, if it is one's run.
+    pub activity_id: Option<ActivityId>,
+    /// The message that it becomes, if it becomes one.
+    pub message_id: Option<MessageId>,
+    /// The legal entity, when the job has a fixed one.
+    pub company: Option<&'a str>,
+    /// Now.
+    pub now: Timestamp,
+    /// What stylesheets may cost.
+    pub budget: &'a Budget,
+    /// Makes a file for a document that stylesheets are to take.
+    pub scratch: &'a dyn Fn() -> io::Result<Scratch>,
+    /// Set when the appliance stops.
+    pub stop: &'a AtomicBool,
+}
 
 /// What an export did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Rows in all documents.
     pub rows: u64,
@@ -41,6 +75,8 @@ pub struct Report {
     pub deleted: u64,
     /// The package.
     pub package: Digested,
+    /// What stylesheets did and said.
+    pub transcript: Transcript,
     /// Time, in ms.
     pub elapsed_ms: u64,
 }
@@ -61,6 +97,8 @@ pub enum ExportError {
         /// Why.
         reason: Unwritable,
     },
+    /// Stylesheets could not transform a document, or refused it: what they said, and then the fault.
+    Transform(Vec<Finding>),
     /// The appliance stops.
     Stopped,
 }
@@ -71,12 +109,26 @@ impl std::fmt::Display for ExportError {
             ExportError::Store(error) => error.fmt(f),
             ExportError::WritePackage(error) => write!(f, "cannot write the package: {error}"),
             ExportError::Unwritable { entity, row, reason } => write!(f, "cannot write {entity}, row {row}: {reason}"),
+            ExportError::Transform(findings) => match findings.last() {
+                Some(fault) => write!(f, "cannot transform {}: {} ({})", fault.entity, fault.message, fault.hint),
+                None => f.write_str("cannot transform a document"),
+            },
             ExportError::Stopped => f.write_str("the appliance stops"),
         }
     }
 }
 
 impl std::error::Error for ExportError {}
+
+impl From<Failure> for ExportError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            // Both are our own files.
+            Failure::Read(error) | Failure::System(error) => ExportError::WritePackage(error),
+            Failure::Stopped => ExportError::Stopped,
+        }
+    }
+}
 
 impl From<StoreError> for ExportError {
     fn from(error: StoreError) -> Self {
@@ -90,31 +142,10 @@ enum Piece {
     Abandon,
 }
 
-/// Which of the rows that the project's filters select.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selection {
-    /// At most so many of each entity.
-    pub rows_max: u64,
-    /// For each of the project's entities, in their order: only those that changed in these epochs.
-    pub ranges: Vec<Option<Range>>,
-}
-
-impl Default for Selection {
-    /// All.
-    fn default() -> Self {
-        Selection { rows_max: u64::MAX, ranges: Vec::new() }
-    }
-}
-
 /// Writes the package of a project into an empty file.
-pub fn run(
-    project: &Project,
-    entities: &Entities,
-    selection: &Selection,
-    file: &mut File,
-    stop: &AtomicBool,
-) -> Result<Report, ExportError> {
+pub fn run(export: &Export<'_>, file: &mut File) -> Result<Report, ExportError> {
     let watch = Stopwatch::start();
+    let (project, mut transcript) = (export.project, Transcript::default());
     let (documents, deleted) = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BLOCKS);
         let (emptied, empties) = sync_channel::<Vec<u8>>(2 * BLOCKS);
@@ -124,9 +155,8 @@ pub fn run(
             .spawn_scoped(scope, move || pack(project, output, receiver, |block| drop(emptied.try_send(block))))
             .map_err(ExportError::WritePackage)?;
         let send = |piece| sender.send(piece).is_ok();
-        let written = documents(project, entities, selection, stop, &send, &|| {
-            empties.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK + 4096))
-        });
+        let written =
+            documents(export, &mut transcript, &send, &|| empties.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK + 4096)));
         if written.is_err() {
             send(Piece::Abandon);
         }
@@ -137,7 +167,7 @@ pub fn run(
         written
     })?;
     let package = digest_file(file).map_err(ExportError::WritePackage)?;
-    Ok(Report { rows: documents.iter().sum(), documents, deleted, package, elapsed_ms: watch.elapsed_ms() })
+    Ok(Report { rows: documents.iter().sum(), documents, deleted, package, transcript, elapsed_ms: watch.elapsed_ms() })
 }
 
 fn pack(project: &Project, file: &mut File, pieces: Receiver<Piece>, emptied: impl Fn(Vec<u8>)) -> io::Result<()> {
@@ -168,7 +198,7 @@ fn digest_file(file: &mut File) -> io::Result<Digested> {
     let mut digester = Digester::default();
     let mut buffer = vec![0u8; BLOCK];
     loop {
-        match io::Read::read(file, &mut buffer)? {
+        match file.read(&mut buffer)? {
             0 => return Ok(digester.finish()),
             count => digester.update(&buffer[..count]),
         }
@@ -176,18 +206,17 @@ fn digest_file(file: &mut File) -> io::Result<Digested> {
 }
 
 fn documents(
-    project: &Project,
-    entities: &Entities,
-    selection: &Selection,
-    stop: &AtomicBool,
+    export: &Export<'_>,
+    transcript: &mut Transcript,
     send: &dyn Fn(Piece) -> bool,
     empty: &dyn Fn() -> Vec<u8>,
 ) -> Result<(Vec<u64>, u64), ExportError> {
+    let (project, entities) = (export.project, export.entities);
     let mut deleted = 0;
     let mut connections: HashMap<&str, Option<Connection>> = HashMap::new();
     let mut rows = Vec::with_capacity(project.entities.len());
     for (at, (project_entity, name)) in project.entities.iter().zip(package::file_names(project)).enumerate() {
-        let range = selection.ranges.get(at).copied().flatten();
+        let range = export.ranges.get(at).copied().flatten();
         let database = project_entity.entity.database.as_str();
         if !connections.contains_key(database) {
             let connection = entities.reader(database)?;
@@ -199,7 +228,11 @@ fn documents(
             return Ok((rows, deleted));
         }
         let select = |row: &mut Row<'_>| connection.map_or(Ok((0, None)), |open| select::rows(open, project_entity, range, row));
-        rows.push(document(project_entity, &project_entity.fields, selection.rows_max, &select, stop, send, empty)?);
+        let source = Source { fields: &project_entity.fields, rows_max: export.rows_max, select: &select };
+        rows.push(match project_entity.transform.is_empty() {
+            true => document(export, project_entity, &source, send, empty)?,
+            false => transformed(export, project_entity, &source, transcript, send, empty)?,
+        });
         let (Refresh::Incremental { deletes: true }, Some(range), Some(open)) = (project_entity.refresh, range, connection) else {
             continue;
         };
@@ -210,34 +243,91 @@ fn documents(
             return Ok((rows, deleted));
         }
         let select = |row: &mut Row<'_>| select::deleted(open, &project_entity.entity, range, row);
-        deleted += document(project_entity, &project_entity.entity.key, u64::MAX, &select, stop, send, empty)?;
+        let source = Source { fields: &project_entity.entity.key, rows_max: u64::MAX, select: &select };
+        deleted += document(export, project_entity, &source, send, empty)?;
     }
     Ok((rows, deleted))
 }
 
 /// What a document does with each row.
 type Row<'a> = dyn FnMut(&[ValueRef<'_>]) -> ControlFlow<Option<ExportError>> + 'a;
+/// Hands it the rows; how many there were, and why it broke off.
 type Select<'a> = dyn Fn(&mut Row<'_>) -> Result<(u64, Option<Option<ExportError>>), StoreError> + 'a;
 
-fn document(
-    project_entity: &ProjectEntity,
-    fields: &[usize],
+/// The rows of a document.
+struct Source<'a> {
+    /// Positions in the entity's fields.
+    fields: &'a [usize],
     rows_max: u64,
-    select: &Select<'_>,
-    stop: &AtomicBool,
+    select: &'a Select<'a>,
+}
+
+/// A document that passes stylesheets: it is written into a file first.
+fn transformed(
+    export: &Export<'_>,
+    project_entity: &ProjectEntity,
+    source: &Source<'_>,
+    transcript: &mut Transcript,
+    send: &dyn Fn(Piece) -> bool,
+    empty: &dyn Fn() -> Vec<u8>,
+) -> Result<u64, ExportError> {
+    let plain = RefCell::new((export.scratch)().map_err(ExportError::WritePackage)?);
+    let unwritten = RefCell::new(None);
+    let write = |piece| match piece {
+        Piece::Bytes(block) => plain.borrow_mut().write_all(&block).map_err(|error| unwritten.replace(Some(error))).is_ok(),
+        _ => true,
+    };
+    let rows = document(export, project_entity, source, &write, empty);
+    if let Some(error) = unwritten.take() {
+        return Err(ExportError::WritePackage(error));
+    }
+    let (rows, mut plain) = (rows?, plain.into_inner());
+    plain.rewind().map_err(ExportError::WritePackage)?;
+    let call = Call {
+        entity: &project_entity.entity.name,
+        company: export.company,
+        message_id: export.message_id.map(|id| id.to_string()),
+        activity_id: export.activity_id.map(|id| id.to_string()),
+        now: export.now,
+        budget: export.budget,
+        stop: export.stop,
+        scratch: export.scratch,
+        messages_max: MESSAGES_MAX,
+        preview_max: 0,
+    };
+    let mut result = match transform::run(&project_entity.transform, plain, &call, transcript)? {
+        Ok(result) => result,
+        Err(fault) => return Err(ExportError::Transform(transcript.messages.drain(..).chain([fault]).collect())),
+    };
+    loop {
+        let mut block = empty();
+        (&mut result).take(BLOCK as u64).read_to_end(&mut block).map_err(ExportError::WritePackage)?;
+        if block.is_empty() {
+            return Ok(rows);
+        }
+        if export.stop.load(Ordering::Relaxed) || !send(Piece::Bytes(block)) {
+            return Err(ExportError::Stopped);
+        }
+    }
+}
+
+fn document(
+    export: &Export<'_>,
+    project_entity: &ProjectEntity,
+    source: &Source<'_>,
     send: &dyn Fn(Piece) -> bool,
     empty: &dyn Fn() -> Vec<u8>,
 ) -> Result<u64, ExportError> {
     let entity = &*project_entity.entity;
     let unwritable = |row: u64, reason| ExportError::Unwritable { entity: entity.name.clone(), row, reason };
-    let mut writer = Writer::new(&project_entity.format, entity, fields).map_err(|reason| unwritable(0, reason))?;
+    let mut writer = Writer::new(&project_entity.format, entity, source.fields).map_err(|reason| unwritable(0, reason))?;
     let mut block = empty();
     writer.begin(&mut block).map_err(|reason| unwritable(0, reason))?;
-    let kinds: Vec<&FieldKind> = fields.iter().map(|index| &entity.fields[*index].kind).collect();
+    let kinds: Vec<&FieldKind> = source.fields.iter().map(|index| &entity.fields[*index].kind).collect();
     let mut texts = vec![String::new(); kinds.len()];
     let mut count = 0u64;
-    let (seen, failure) = select(&mut |cells| {
-        if count == rows_max {
+    let (seen, failure) = (source.select)(&mut |cells| {
+        if count == source.rows_max {
             return ControlFlow::Break(None);
         }
         count += 1;
@@ -248,7 +338,7 @@ fn document(
         if let Err(error) = writer.record(values, &mut block) {
             return ControlFlow::Break(Some(unwritable(count, error)));
         }
-        if block.len() >= BLOCK && (stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty())))) {
+        if block.len() >= BLOCK && (export.stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty())))) {
             return ControlFlow::Break(Some(ExportError::Stopped));
         }
         ControlFlow::Continue(())
@@ -256,7 +346,7 @@ fn document(
     if let Some(Some(failure)) = failure {
         return Err(failure);
     }
-    let total = seen.min(rows_max);
+    let total = seen.min(source.rows_max);
     writer.end(&mut block).map_err(|reason| unwritable(total, reason))?;
     send(Piece::Bytes(block));
     Ok(total)

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::export::{self, ExportError, Selection};
+use super::export::{self, Export, ExportError};
 use super::run::entity_runs;
 use crate::appliance::Appliance;
 use crate::clock::Stopwatch;
@@ -45,10 +45,10 @@ fn run(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope) {
     let watch = Stopwatch::start();
     let (id, activity) = (execution.id.clone(), execution.activity_id);
     let shown = id.0.escape_debug().to_string();
-    let reason = match make(appliance, execution, scope, &watch) {
-        Ok(rows) => {
+    let (reason, findings) = match make(appliance, execution, scope, &watch) {
+        Ok((rows, transformed)) => {
             return log::info!(
-                "export reported execution={shown} project=\"{}\" rows={rows} total_ms={}",
+                "export reported execution={shown} project=\"{}\" rows={rows}{transformed} total_ms={}",
                 execution.project,
                 watch.elapsed_ms()
             );
@@ -60,19 +60,26 @@ fn run(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope) {
             }
             return;
         }
-        Err(Failure::Export(error)) => error.to_string(),
-        Err(Failure::Refused(reason)) => reason,
+        Err(Failure::Export(error)) => {
+            let reason = error.to_string();
+            (reason, if let ExportError::Transform(findings) = error { findings } else { Vec::new() })
+        }
+        Err(Failure::Refused(reason)) => (reason, Vec::new()),
     };
     log::error!("export failed execution={shown} project=\"{}\" reason=\"{reason}\"", execution.project);
-    let ending = Ending { outcome: "failed", busy_ms: watch.elapsed_ms(), reason: Some(reason), ..Ending::default() };
+    let count = findings.len() as u64;
+    let ending = Ending { outcome: "failed", findings: count, busy_ms: watch.elapsed_ms(), reason: Some(reason), ..Ending::default() };
     let now = appliance.clock.now();
-    let ended = appliance.store.write("end the execution", move |batch| executions::end(batch.connection, &id, activity, &ending, now));
+    let ended = appliance.store.write("end the execution", move |batch| {
+        executions::keep_findings(batch.connection, &id, 0, &findings)?;
+        executions::end(batch.connection, &id, activity, &ending, now)
+    });
     if let Err(error) = ended {
         log::error!("export not reported execution={shown} reason=\"{error}\"; the next start takes it up again");
     }
 }
 
-fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch: &Stopwatch) -> Result<u64, Failure> {
+fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch: &Stopwatch) -> Result<(u64, String), Failure> {
     let live = appliance.live();
     let found = live.config.projects.iter().find(|project| project.name == execution.project && project.direction == Direction::Export);
     let Some(project) = found else {
@@ -82,14 +89,34 @@ fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch:
     let started_at = appliance.clock.now();
     let spool = appliance.store.spool();
     let (mut file, path) = spool.create_incoming(&format!("{}.zip", uuid::Uuid::now_v7())).map_err(ExportError::WritePackage)?;
-    let selection = Selection { rows_max: scope.rows_max.unwrap_or(u64::MAX), ..Selection::default() };
-    let written = export::run(&project, &live.entities, &selection, &mut file, appliance.stop_flag())
+    let export = Export {
+        project: &project,
+        entities: &live.entities,
+        rows_max: scope.rows_max.unwrap_or(u64::MAX),
+        ranges: &[],
+        activity_id: None,
+        message_id: None,
+        company: None,
+        now: started_at,
+        budget: &live.config.xslt,
+        scratch: &|| spool.scratch(),
+        stop: appliance.stop_flag(),
+    };
+    let written = export::run(&export, &mut file)
         .and_then(|report| spool.promote_blob(&file, &path).map(|file| (report, file)).map_err(ExportError::WritePackage));
     let (report, file) = written.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
     let now = appliance.clock.now();
     let counts = RowCounts { read: report.rows, ..RowCounts::default() };
-    let ending = Ending { outcome: "processed", counts, load_ms: report.elapsed_ms, busy_ms: watch.elapsed_ms(), ..Ending::default() };
+    let ending = Ending {
+        outcome: "processed",
+        counts,
+        findings: report.transcript.messages_total,
+        load_ms: report.elapsed_ms,
+        busy_ms: watch.elapsed_ms(),
+        ..Ending::default()
+    };
     let runs = entity_runs(&project, &report, started_at, now);
+    let (transformed, messages) = (report.transcript.line(), report.transcript.messages);
     let requested = appliance.store.read("find the execution", |connection| executions::requested(connection, &execution.id.0))?;
     let label = scope.package_name.as_deref().unwrap_or(&execution.project);
     let label: String = label.chars().map(|c| if c.is_control() || "\\/".contains(c) { '-' } else { c }).collect();
@@ -110,6 +137,7 @@ fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch:
     let kept = appliance.store.write("keep the package", move |batch| {
         blobs::make(batch.connection, &made, now)?;
         executions::set_blob(batch.connection, &id, &made.id)?;
+        executions::keep_findings(batch.connection, &id, 0, &messages)?;
         executions::keep_entities(batch.connection, &id, &runs)?;
         executions::end(batch.connection, &id, activity, &ending, now)
     });
@@ -119,7 +147,7 @@ fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch:
         log::warn!("blob file not removed reason=\"{error}\"; it takes space until the next start");
     }
     kept?;
-    Ok(counts.read)
+    Ok((counts.read, transformed))
 }
 
 /// The project with the entities that were asked for: by name, or by the manifest of a package.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::export::{self, ExportError, Selection};
+use super::export::{self, Export, ExportError};
 use crate::appliance::Appliance;
 use crate::clock::Stopwatch;
 use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
@@ -31,9 +31,17 @@ pub fn run(appliance: &Arc<Appliance>, job: &Job) {
     let result = begin.map_err(ExportError::Store).and_then(|()| make(appliance, job, &execution, now, &watch));
     if let Err(error) = result {
         log::error!("export failed job=\"{}\" execution={execution} reason=\"{error}\"; the next run tries again", job.name);
-        let ending = Ending { outcome: "failed", busy_ms: watch.elapsed_ms(), reason: Some(error.to_string()), ..Ending::default() };
-        let ended =
-            appliance.store.write("end the execution", move |batch| executions::end(batch.connection, &execution, activity, &ending, now));
+        let reason = Some(error.to_string());
+        let findings = match error {
+            ExportError::Transform(findings) => findings,
+            _ => Vec::new(),
+        };
+        let ending =
+            Ending { outcome: "failed", findings: findings.len() as u64, busy_ms: watch.elapsed_ms(), reason, ..Ending::default() };
+        let ended = appliance.store.write("end the execution", move |batch| {
+            executions::keep_findings(batch.connection, &execution, 0, &findings)?;
+            executions::end(batch.connection, &execution, activity, &ending, now)
+        });
         if let Err(error) = ended {
             log::error!("export not reported job=\"{}\" reason=\"{error}\"", job.name);
         }
@@ -47,27 +55,47 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
     let (mut file, path) = spool.create_incoming(&format!("{id}.zip")).map_err(ExportError::WritePackage)?;
     let discard = |_: &ExportError| drop(std::fs::remove_file(&path));
     let increments = end_epochs(appliance, job).inspect_err(discard)?;
-    let selection = Selection { ranges: increments.iter().map(|of| of.as_ref().map(|of| of.range)).collect(), ..Selection::default() };
-    let report = export::run(&job.project, &live.entities, &selection, &mut file, appliance.stop_flag()).inspect_err(discard)?;
+    let ranges: Vec<_> = increments.iter().map(|of| of.as_ref().map(|of| of.range)).collect();
+    let company = match &job.company {
+        Company::Fixed(company) => Some(company.clone()),
+        _ => None,
+    };
+    let export = Export {
+        project: &job.project,
+        entities: &live.entities,
+        rows_max: u64::MAX,
+        ranges: &ranges,
+        activity_id: Some(job.activity_id),
+        message_id: Some(id),
+        company: company.as_deref(),
+        now,
+        budget: &live.config.xslt,
+        scratch: &|| spool.scratch(),
+        stop: appliance.stop_flag(),
+    };
+    let report = export::run(&export, &mut file).inspect_err(discard)?;
     let runs = entity_runs(&job.project, &report, now, appliance.clock.now());
     let counts = RowCounts { read: report.rows, ..RowCounts::default() };
     let empty = report.rows + report.deleted == 0 && job.prevent_upload_when_zero_records;
     let mut ending = Ending {
         outcome: if empty { "empty" } else { "enqueued" },
         counts,
+        findings: report.transcript.messages_total,
         load_ms: report.elapsed_ms,
         busy_ms: watch.elapsed_ms(),
         ..Ending::default()
     };
     let (ended, activity) = (execution.clone(), job.activity_id);
+    let (transformed, messages) = (report.transcript.line(), report.transcript.messages);
     if empty {
         let _ = std::fs::remove_file(&path);
         appliance.store.write("end the execution", move |batch| {
+            executions::keep_findings(batch.connection, &ended, 0, &messages)?;
             executions::keep_entities(batch.connection, &ended, &runs)?;
             executions::end(batch.connection, &ended, activity, &ending, now)
         })?;
         log::info!(
-            "export reported job=\"{}\" execution={execution} rows=0 reason=\"no rows, and prevent_upload_when_zero_records is set\"",
+            "export reported job=\"{}\" execution={execution} rows=0{transformed} reason=\"no rows, and prevent_upload_when_zero_records is set\"",
             job.name
         );
         return Ok(());
@@ -83,10 +111,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         content: Content::Package,
         run_now: false,
         stage_only: false,
-        company: match &job.company {
-            Company::Fixed(company) => Some(company.clone()),
-            _ => None,
-        },
+        company,
         external_id: None,
         application_id: None,
         size: package.size,
@@ -95,6 +120,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         received_at: now,
         execution_id: Some(execution.clone()),
         counts,
+        findings: report.transcript.messages_total,
         replay_of: None,
     };
     ending.message_id = Some(id);
@@ -104,11 +130,12 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         for increment in increments.into_iter().flatten() {
             increment.offer(batch.connection, &new)?;
         }
+        executions::keep_findings(batch.connection, &ended, 0, &messages)?;
         executions::keep_entities(batch.connection, &ended, &runs)?;
         executions::end(batch.connection, &ended, activity, &ending, now)
     })?;
     log::info!(
-        "export reported message={id} job=\"{}\" execution={execution} rows={} deleted={} bytes={size} total_ms={}",
+        "export reported message={id} job=\"{}\" execution={execution} rows={} deleted={} bytes={size}{transformed} total_ms={}",
         job.name,
         counts.read,
         report.deleted,
@@ -177,6 +204,7 @@ pub(super) fn entity_runs(project: &Project, report: &export::Report, started_at
         counts: RowCounts { read: *rows, ..RowCounts::default() },
         findings: 0,
         refused_file: None,
+        transformed_file: None,
     });
     runs.collect()
 }

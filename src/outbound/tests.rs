@@ -2,7 +2,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::export::{ExportError, Selection, run};
+use super::export::{Export, ExportError, run};
 use crate::config::Database;
 use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::format::{CsvFormat, Format};
@@ -45,7 +45,20 @@ fn export(entities: &Entities, format: CsvFormat, fields: Vec<usize>, filter: Ve
     let part = ProjectEntity { filter, fields, ..ProjectEntity::new(entity(), Format::Csv(format)) };
     let project = Project { name: "Out".into(), direction: Direction::Export, entities: vec![part] };
     let mut file = tempfile::tempfile().unwrap();
-    let report = run(&project, entities, &Selection::default(), &mut file, &AtomicBool::new(false))?;
+    let export = Export {
+        project: &project,
+        entities,
+        rows_max: u64::MAX,
+        ranges: &[],
+        activity_id: None,
+        message_id: None,
+        company: None,
+        now: Default::default(),
+        budget: &Default::default(),
+        scratch: &crate::files::Scratch::temporary,
+        stop: &AtomicBool::new(false),
+    };
+    let report = run(&export, &mut file)?;
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0)).unwrap();
     file.read_to_end(&mut bytes).unwrap();

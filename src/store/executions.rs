@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
 use crate::model::execution::{ENTITY_OUTCOMES, EntityOutcome, EntityRun, RowCounts, Scope};
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Rule};
 use crate::model::id::{ActivityId, ApplicationId, ExecutionId, MessageId};
 use crate::model::time::Timestamp;
 
@@ -247,6 +247,13 @@ pub fn forget_findings(connection: &Connection, id: &ExecutionId, entity: &str) 
         .map_err(&failed)
 }
 
+/// How many notes of stylesheets an earlier try kept for an entity.
+pub fn messages_kept(connection: &Connection, id: &ExecutionId, entity: &str) -> Result<u64, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT count(*) FROM finding WHERE execution_id = ?1 AND entity = ?2 AND rule = ?3")?
+        .query_row([&id.0, entity, Rule::Message.name()], |row| row.get(0))
+}
+
 /// Keeps what an execution did with its entities, in the place of what an earlier try left.
 pub fn keep_entities(connection: &Connection, id: &ExecutionId, runs: &[EntityRun]) -> Result<(), StoreError> {
     let failed = StoreError::sqlite("keep the entities of an execution");
@@ -255,7 +262,7 @@ pub fn keep_entities(connection: &Connection, id: &ExecutionId, runs: &[EntityRu
         .and_then(|mut statement| statement.execute([&id.0]))
         .map_err(&failed)?;
     let mut statement = connection
-        .prepare_cached("INSERT INTO execution_entity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")
+        .prepare_cached("INSERT INTO execution_entity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")
         .map_err(&failed)?;
     for (ordinal, run) in runs.iter().enumerate() {
         statement
@@ -273,6 +280,7 @@ pub fn keep_entities(connection: &Connection, id: &ExecutionId, runs: &[EntityRu
                 run.counts.refused,
                 run.findings,
                 run.refused_file,
+                run.transformed_file,
             ])
             .map_err(&failed)?;
     }
@@ -284,7 +292,7 @@ pub fn entities(connection: &Connection, id: &str) -> Result<Vec<EntityRun>, rus
     connection
         .prepare_cached(
             "SELECT entity, outcome, started_at, finished_at, rows_read, rows_inserted, rows_updated, rows_unchanged, rows_refused, findings,
-             refused_file FROM execution_entity WHERE execution_id = ?1 ORDER BY ordinal",
+             refused_file, transformed_file FROM execution_entity WHERE execution_id = ?1 ORDER BY ordinal",
         )?
         .query_map([id], |row| {
             let outcome: String = row.get(1)?;
@@ -297,6 +305,7 @@ pub fn entities(connection: &Connection, id: &str) -> Result<Vec<EntityRun>, rus
                 counts: RowCounts { read: row.get(4)?, inserted: row.get(5)?, updated: row.get(6)?, unchanged: row.get(7)?, refused: row.get(8)? },
                 findings: row.get(9)?,
                 refused_file: row.get(10)?,
+                transformed_file: row.get(11)?,
             })
         })?
         .collect()
@@ -344,7 +353,7 @@ pub fn findings(connection: &Connection, id: &str, first: u64, limit: u32) -> Re
                 row.get(0)?,
                 Finding {
                     // A rule of a later version is shown as a load finding; its message says what it is.
-                    rule: serde_json::from_value(serde_json::Value::String(rule)).unwrap_or(crate::model::finding::Rule::Load),
+                    rule: serde_json::from_value(serde_json::Value::String(rule)).unwrap_or(Rule::Load),
                     entity: row.get(2)?,
                     line: row.get(3)?,
                     row: row.get(4)?,

@@ -55,6 +55,8 @@ pub struct NewMessage {
     /// An export's rows.
     #[serde(default)]
     pub counts: RowCounts,
+    /// What an export's stylesheets said.
+    pub findings: u64,
     /// The message that this one repeats on a person's wish.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<MessageId>,
@@ -144,8 +146,8 @@ pub fn insert(connection: &Connection, new: &NewMessage, place: &PayloadPlace) -
     connection
         .prepare_cached(
             "INSERT INTO message (id, activity_id, direction, state, entity, company, external_id, application_id, size, sha256, checksum,
-             segment, segment_offset, file, received_at, execution_id, rows_read, replay_of, content, run_now, stage_only)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+             segment, segment_offset, file, received_at, execution_id, rows_read, replay_of, content, run_now, stage_only, findings)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -170,6 +172,7 @@ pub fn insert(connection: &Connection, new: &NewMessage, place: &PayloadPlace) -
                 new.content.name(),
                 new.run_now,
                 new.stage_only,
+                new.findings,
             ])
         })
         .map(|_| ())

@@ -11,6 +11,7 @@ pub fn queue(store: &Store) -> Result<(), StoreError> {
     // Listed before the rows go: a file that comes afterwards has its row on the way.
     let (large, blobs, refused) =
         (spool.large_names().map_err(&listed)?, spool.blob_names().map_err(&listed)?, spool.refused_names().map_err(&listed)?);
+    let transformed = spool.transformed_names().map_err(&listed)?;
     let segments = spool.segments().map_err(&listed)?;
     let kept = store.write("empty the queue", |batch| {
         let failed = StoreError::sqlite("empty the queue");
@@ -34,6 +35,7 @@ pub fn queue(store: &Store) -> Result<(), StoreError> {
         .map(|name| spool.remove_large(name))
         .chain(blobs.iter().map(|name| spool.remove_blob(name)))
         .chain(refused.iter().map(|name| spool.remove_refused(name)))
+        .chain(transformed.iter().map(|name| spool.remove_transformed(name)))
         .chain(segments.iter().filter(|number| kept != Some(**number)).map(|number| spool.remove_segment(*number)));
     removed.into_iter().collect::<Result<(), _>>().map_err(StoreError::file("empty the spool"))
 }

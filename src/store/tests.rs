@@ -42,6 +42,7 @@ fn message(activity: ActivityId, direction: Direction, bytes: &[u8], external_id
         received_at: NOW,
         execution_id: None,
         counts: RowCounts::default(),
+        findings: 0,
         replay_of: None,
     };
     (new, Payload::Small(bytes.to_vec()))

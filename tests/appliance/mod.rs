@@ -117,6 +117,13 @@ impl Appliance {
         Appliance::start_with(configuration, Start { server, max_body, ..Start::default() })
     }
 
+    /// With files beside the configuration.
+    pub fn start_with_files(configuration: &str, files: &[(&str, &str)]) -> Appliance {
+        let dir = tempfile::tempdir().unwrap();
+        files.iter().for_each(|(name, text)| std::fs::write(dir.path().join(name), text).unwrap());
+        Appliance::start_in(dir, None, configuration, Start::default())
+    }
+
     /// With a fault planned (`src/fault.rs`) that is gone after a restart.
     pub fn start_with_fault(configuration: &str, fault: &str) -> Appliance {
         Appliance::start_with(configuration, Start { fault: Some(fault), ..Start::default() })

@@ -46,9 +46,12 @@ pub enum ErrorKind {
     Resource,
     /// The result could not be written.
     Output,
+    /// The system gave no thread.
+    System,
 }
 
-/// One fault: the operation is given up. `Display` prints the place, what is wrong, and the hint on a line of its own.
+/// One fault: the operation is given up. `Display` prints the place, what is wrong, and the node at hand and the hint on
+/// lines of their own.
 #[derive(Clone, Debug)]
 pub struct Error {
     /// What kind of fault it is.
@@ -57,6 +60,8 @@ pub struct Error {
     pub message: String,
     /// Where, if it has a place.
     pub place: Option<Place>,
+    /// The node of the source that was being worked on, as a path: `/Orders/Order[3]`.
+    pub node: Option<String>,
     /// What was found there, as written.
     pub found: Option<String>,
     /// What would have been right.
@@ -70,7 +75,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), place: None, found: None, expected: None, hint: None }
+        Error { kind, message: message.into(), place: None, node: None, found: None, expected: None, hint: None }
     }
 
     pub(crate) fn run(message: impl Into<String>) -> Error {
@@ -118,6 +123,9 @@ impl fmt::Display for Error {
         }
         if let Some(expected) = &self.expected {
             write!(f, ", expected {expected}")?;
+        }
+        if let Some(node) = &self.node {
+            write!(f, "\n  at: {node}")?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n  hint: {hint}")?;

@@ -52,6 +52,7 @@ pub use parse::DoctypePolicy;
 pub use record::{Records, Way};
 pub use run::profile::TemplateProfile;
 pub use run::{Limits, Message};
+pub use serialise::OutputMethod;
 pub use stylesheet::{CompileOptions, NoResolver, Parameter, Report, Resolver, Resource, ResourceKind, Stylesheet, Transformation};
 
 /// The README's example, held to compile and run.

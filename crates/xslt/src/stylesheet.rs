@@ -10,8 +10,8 @@ use crate::record::{Records, Source, Way};
 use crate::run::emitter::{Emitter, Receiver};
 use crate::run::profile::{Profile, TemplateProfile};
 use crate::run::{Context, Hooks, Limits, Message, Run};
-use crate::serialise::Serialiser;
 use crate::serialise::sink::Sink;
+use crate::serialise::{OutputMethod, Serialiser};
 use crate::sheet::Sheet;
 use crate::xpath::value::Value;
 
@@ -110,6 +110,11 @@ impl Stylesheet {
     /// The names of the top-level parameters, as `{uri}local` or `local` (XSLT 1.0, section 11.4).
     pub fn parameters(&self) -> Vec<String> {
         self.sheet.globals.iter().filter(|global| global.is_parameter).map(|global| self.sheet.names.readable(global.name)).collect()
+    }
+
+    /// What the stylesheet says it writes (`method` of `xsl:output`); none when that is decided by the result (XSLT 1.0, section 16).
+    pub fn output_method(&self) -> Option<OutputMethod> {
+        self.sheet.output.method
     }
 
     /// A transformation to be set up.
@@ -284,7 +289,8 @@ impl<'a> Transformation<'a> {
         let sheet: &Sheet = &self.stylesheet.sheet;
         let strip = |names: &Names, name: NameId| sheet.strips(names, name);
         let strip: crate::parse::Strip = if sheet.strips_any { Some(&strip) } else { None };
-        let parse_limits = ParseLimits { doctype: self.doctype, nodes_max: self.limits.nodes_max, ..ParseLimits::default() };
+        let bytes_max = usize::try_from(self.limits.text_bytes_max).unwrap_or(usize::MAX).min(ParseLimits::default().bytes_max);
+        let parse_limits = ParseLimits { doctype: self.doctype, nodes_max: self.limits.nodes_max, bytes_max };
         let sink = Sink::new(output, sheet.output.encoding.as_deref(), self.byte_order_mark, self.limits.output_bytes_max)?;
         let serialiser = Serialiser::new(sheet.output.clone(), sink);
         let emitter = Emitter::new(Receiver::Document(Box::new(serialiser)), sheet.uri.clone());
@@ -352,7 +358,7 @@ fn on_stack<T: Send>(bytes: usize, work: impl FnOnce() -> T + Send) -> Result<T>
                 Ok(result) => Ok(result),
                 Err(panic) => std::panic::resume_unwind(panic),
             },
-            Err(error) => Err(Error::new(ErrorKind::Budget, "no thread can be started for the transformation").found(error.to_string())),
+            Err(error) => Err(Error::new(ErrorKind::System, "no thread can be started for the transformation").found(error.to_string())),
         }
     })
 }

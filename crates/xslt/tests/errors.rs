@@ -1,6 +1,6 @@
 //! What is said when something is wrong: the place, what was found, what was expected, what to do.
 
-use entrepot_xslt::{CompileError, Error, ErrorKind, Message, NoResolver, Resolver, Resource, ResourceKind, Stylesheet};
+use entrepot_xslt::{CompileError, Error, ErrorKind, Message, NoResolver, Records, Resolver, Resource, ResourceKind, Stylesheet};
 
 const XSL: &str = "http://www.w3.org/1999/XSL/Transform";
 
@@ -255,4 +255,17 @@ fn the_profile_counts_hits_and_time_by_the_caller_s_clock() {
     let of = |label: &str| report.profile.iter().find(|entry| entry.label == label).cloned().expect("it was entered");
     assert_eq!((of("bee").hits, of("bee").own_nanoseconds), (3, 30));
     assert_eq!((of("/").hits, of("/").own_nanoseconds, of("/").total_nanoseconds), (1, 40, 70));
+}
+
+#[test]
+fn a_fault_while_transforming_names_the_node_at_hand() {
+    let body = r#"<xsl:template match="/"><o><xsl:apply-templates select="orders/order"/></o></xsl:template>
+        <xsl:template match="order"><xsl:element name="{@name}"/></xsl:template>"#;
+    let sheet = compile(body).unwrap_or_else(|errors| panic!("{errors}"));
+    let input = r#"<orders><order name="a"/><other/><order name="b c"/></orders>"#;
+    for (records, node) in [(Records::Never, "/orders/order[2]"), (Records::WhenAllowed, "/orders/*[3]")] {
+        let error = sheet.transform().records(records).run(input.as_bytes(), &mut Vec::new()).expect_err("no name");
+        assert_eq!(error.node.as_deref(), Some(node), "{error}");
+        assert!(error.to_string().contains("\n  at: /orders"), "{error}");
+    }
 }

@@ -26,7 +26,7 @@ pub fn file_names(project: &Project) -> Vec<String> {
         let label: String = entity.entity.name.chars().filter(|c| !c.is_control() && !"<>:\"/\\|?*".contains(*c)).collect();
         let label = label.trim().trim_matches('.');
         let label = if label.is_empty() { "Entity" } else { label };
-        let extension = entity.format.file_extension();
+        let extension = entity.exported_extension();
         let name = (1..)
             .map(|number| if number == 1 { format!("{label}.{extension}") } else { format!("{label} {number}.{extension}") })
             .find(|name| !names.iter().any(|other| other.eq_ignore_ascii_case(name)))

@@ -105,6 +105,7 @@ pub(super) fn import(request: &Request<'_>) -> Given {
         received_at: now,
         execution_id: Some(execution.clone()),
         counts: RowCounts::default(),
+        findings: 0,
         replay_of: None,
     };
     let asked = Requested { message_id: Some(id), ..asked };

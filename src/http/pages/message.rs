@@ -103,6 +103,10 @@ pub fn show(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str
         })
         .collect();
     let kept = message.place != PayloadPlace::Pruned;
+    let live = appliance.live();
+    let project_entity = live.config.job(message.activity_id).and_then(|job| job.project.entity(&message.entity));
+    let transforms = project_entity.is_some_and(|of| !of.transform.is_empty());
+    let transformed: Vec<String> = operator::transformed_kept(appliance, &message)?.into_iter().map(|(entity, _)| entity).collect();
     let state = message.state;
     let actions = json!({
         "replay": message.direction == Direction::Import && state.is_final() && kept,
@@ -121,6 +125,7 @@ pub fn show(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str
         json!({
             "user": visitor.context(), "notice": notice(call), "message": operator::message_json(appliance, &message), "application": application,
             "timeline": timeline, "steps": steps, "findings": findings, "findings_next": more, "findings_from": from, "actions": actions,
+            "transformed": transformed, "transforms": transforms,
             "ended": state.is_final(), "here": format!("/messages/{}", encode(&message.id.to_string())),
         }),
     )

@@ -91,6 +91,9 @@ fn answer(appliance: &Arc<Appliance>, call: &mut Call, path: &[&str], visitor: O
         ("GET", ["messages", id, "refused"]) => {
             Ok(operator::refused(appliance, &operator::find_message(appliance, id)?, call.query("entity"))?)
         }
+        ("GET", ["messages", id, "transformed"]) => {
+            Ok(operator::transformed(appliance, &operator::find_message(appliance, id)?, call.query("entity"))?)
+        }
         ("POST", ["sign-out"]) => session::sign_out(appliance, call, visitor),
         ("POST", ["jobs", id, action @ ("run" | "pause" | "resume" | "reset")]) => {
             let by = may_operate(appliance, call, visitor)?;

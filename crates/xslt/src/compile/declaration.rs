@@ -9,7 +9,7 @@ use super::{Compiler, Inherited, XSLT, index_rules, rules_of};
 use crate::error::{Error, ErrorKind};
 use crate::name::{NameId, StringId, trim};
 use crate::number_format::Symbols;
-use crate::serialise::{Method, OutputOptions};
+use crate::serialise::{OutputMethod, OutputOptions};
 use crate::sheet::{AttributeSet, Binding, Global, Key, Rule, Sheet, SpaceRule, Template};
 use crate::tree::Kind;
 use crate::xpath::expression::Test;
@@ -586,9 +586,9 @@ impl Compiler<'_> {
         let yes = |text: String| text == "yes";
         OutputOptions {
             method: take("method").and_then(|text| match text.as_str() {
-                "xml" => Some(Method::Xml),
-                "html" => Some(Method::Html),
-                "text" => Some(Method::Text),
+                "xml" => Some(OutputMethod::Xml),
+                "html" => Some(OutputMethod::Html),
+                "text" => Some(OutputMethod::Text),
                 _ => None,
             }),
             version: take("version"),

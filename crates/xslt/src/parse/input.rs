@@ -35,6 +35,8 @@ pub(crate) struct Input<'r> {
     column: u32,
     counted: usize,
     piece: Vec<u8>,
+    /// The longest token.
+    pub(crate) token_max: usize,
     uri: std::sync::Arc<str>,
 }
 
@@ -55,6 +57,7 @@ impl<'r> Input<'r> {
             column: 1,
             counted: 0,
             piece: Vec::new(),
+            token_max: usize::MAX,
             uri,
         }
     }
@@ -72,6 +75,7 @@ impl<'r> Input<'r> {
             column: place.column,
             counted: 0,
             piece: Vec::new(),
+            token_max: usize::MAX,
             uri: place.uri,
         }
     }
@@ -90,6 +94,11 @@ impl<'r> Input<'r> {
             (self.line, self.column, self.counted) = (line, column, 0);
             self.buffer.drain(..self.at);
             self.at = 0;
+        }
+        if self.buffer.len() - self.at > self.token_max {
+            return Err(
+                Error::new(ErrorKind::Budget, "the document has more text in one piece than the budget allows").at(self.place(self.at))
+            );
         }
         let before = self.buffer.len();
         self.piece.resize(PIECE, 0);

@@ -153,8 +153,10 @@ impl<'r, 's> Parser<'r, 's> {
         strip: Strip<'s>,
         positions: bool,
     ) -> Parser<'r, 's> {
+        let mut input = Input::reader(reader, uri.clone());
+        input.token_max = limits.bytes_max;
         Parser {
-            inputs: vec![Input::reader(reader, uri.clone())],
+            inputs: vec![input],
             entity_depths: Vec::new(),
             uri,
             limits,
@@ -217,7 +219,7 @@ impl<'r, 's> Parser<'r, 's> {
         }
         if builder.len() >= self.limits.nodes_max || builder.bytes() >= self.limits.bytes_max {
             return Err(Error::new(ErrorKind::Budget, "the document has more nodes or text than the budget allows")
-                .hint("raise the node budget, or transform record by record"));
+                .hint("raise the budgets of nodes and text, or transform record by record"));
         }
         if !self.started {
             self.started = true;

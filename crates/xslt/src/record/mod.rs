@@ -55,7 +55,10 @@ pub(crate) struct Source<'a> {
     /// The root element's number.
     pub(crate) root: u32,
     finished: bool,
+    /// Children of the root element that were gone through.
     pub(crate) records: u64,
+    /// Elements inside the root element so far.
+    pub(crate) elements: u64,
 }
 
 /// What goes through the records: the attributes that come first, and the tests for children.
@@ -72,7 +75,7 @@ impl<'a> Source<'a> {
         let mut head = TreeBuilder::new(uri);
         while parser.step(names, &mut head)? != ParseStep::Start {}
         let root = head.innermost();
-        Ok(Source { parser, head, root, finished: false, records: 0 })
+        Ok(Source { parser, head, root, finished: false, records: 0, elements: 0 })
     }
 
     /// The document as far as it is read.
@@ -95,7 +98,10 @@ impl<'a> Source<'a> {
         let before = builder.len();
         loop {
             match self.parser.step(names, &mut builder)? {
-                ParseStep::End if self.parser.depth() == 1 => break,
+                ParseStep::End if self.parser.depth() == 1 => {
+                    self.elements += 1;
+                    break;
+                }
                 ParseStep::End if self.parser.depth() == 0 => {
                     self.finished = true;
                     break;

@@ -34,9 +34,15 @@ impl<'a> Run<'a> {
     }
 
     fn instruction(&mut self, instruction: &'a Instruction, context: &Context, at_end: bool) -> Result<Flow> {
-        self.charge(1).and_then(|()| self.carry_out(instruction, context, at_end)).map_err(|error| match error.kind {
-            ErrorKind::Terminated => error,
-            _ => error.at(instruction.place.clone()),
+        self.charge(1).and_then(|()| self.carry_out(instruction, context, at_end)).map_err(|mut error| {
+            // A fault of the document has its line.
+            if error.node.is_none() && error.kind != ErrorKind::Document {
+                error.node = self.path_of(context.node);
+            }
+            match error.kind {
+                ErrorKind::Terminated => error,
+                _ => error.at(instruction.place.clone()),
+            }
         })
     }
 

@@ -15,9 +15,9 @@ use self::profile::Profile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{NameId, Names};
 use crate::sheet::{Binding, Body, Sheet};
-use crate::tree::Tree;
 use crate::tree::build::TreeBuilder;
 use crate::tree::node::{Node, TREES_MAX};
+use crate::tree::{Kind, Tree};
 use crate::xpath::value::Value;
 
 /// What an expression is evaluated in (XPath 1.0, section 1).
@@ -45,8 +45,10 @@ pub struct Limits {
     pub depth_max: u32,
     /// How often a template may call itself, or others in a ring, as its last act. Such calls need no depth.
     pub tail_calls_max: u32,
-    /// Nodes of one document or result tree fragment.
+    /// Nodes of one document or result tree fragment; of one record, when a document is transformed record by record.
     pub nodes_max: u32,
+    /// Bytes of text, and likewise of attribute values, of one document or record. At most 4 GiB whatever is said here.
+    pub text_bytes_max: u64,
     /// Bytes of the result.
     pub output_bytes_max: u64,
     /// Bytes that the fragments alive at one time may hold together.
@@ -62,6 +64,7 @@ impl Default for Limits {
             depth_max: 20_000,
             tail_calls_max: 1_000_000,
             nodes_max: 200_000_000,
+            text_bytes_max: 4 << 30,
             output_bytes_max: 16 << 30,
             fragment_bytes_max: 2 << 30,
             stack_bytes: 256 << 20,
@@ -244,6 +247,39 @@ impl<'a> Run<'a> {
     /// Steps taken and depth reached.
     pub(crate) fn effort(&self) -> (u64, u32) {
         (self.steps, self.depth_reached)
+    }
+
+    /// Where in the source a node stands, for errors: `/Orders/Order[3]/Line[2]/@amount`. Of a record only its number among all elements is
+    /// known: `/Orders/*[3]`.
+    pub(crate) fn path_of(&self, node: Node) -> Option<String> {
+        if node.tree() != self.source.tree() || node.is_namespace() {
+            return None;
+        }
+        let tree = self.tree_ref(node);
+        let record = self.records.as_ref().map(|source| (source.root, source.elements));
+        let (mut at, mut steps) = (node.id(), Vec::new());
+        while at != 0 {
+            let (parent, name) = (tree.parent(at), tree.qname(at).map(|name| self.names.lexical(name)).unwrap_or_default());
+            let kind = tree.kind(at);
+            let mut step = match kind {
+                Kind::Attribute => format!("/@{name}"),
+                Kind::Text => "/text()".to_owned(),
+                Kind::Comment => "/comment()".to_owned(),
+                Kind::Instruction => "/processing-instruction()".to_owned(),
+                _ => format!("/{name}"),
+            };
+            if kind != Kind::Attribute && parent != 0 {
+                let same = tree.children(parent).take_while(|other| *other < at);
+                let same = same.filter(|other| tree.kind(*other) == kind && tree.qname(*other) == tree.qname(at)).count();
+                match record {
+                    Some((root, elements)) if parent == root => step = format!("/*[{elements}]"),
+                    _ => step.push_str(&format!("[{}]", same + 1)),
+                }
+            }
+            steps.push(step);
+            at = parent;
+        }
+        Some(if steps.is_empty() { "/".to_owned() } else { steps.into_iter().rev().collect() })
     }
 
     // --- trees

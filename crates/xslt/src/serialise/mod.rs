@@ -14,16 +14,19 @@ use crate::name::{NameId, Names, QNameId, StringId, is_blank};
 
 /// `method` of xsl:output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Method {
+pub enum OutputMethod {
+    /// XML.
     Xml,
+    /// HTML.
     Html,
+    /// Text.
     Text,
 }
 
 /// The attributes of all xsl:output elements, merged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OutputOptions {
-    pub(crate) method: Option<Method>,
+    pub(crate) method: Option<OutputMethod>,
     pub(crate) version: Option<String>,
     pub(crate) encoding: Option<String>,
     pub(crate) omit_declaration: Option<bool>,
@@ -71,9 +74,9 @@ impl<'w> Serialiser<'w> {
     pub(crate) fn new(options: OutputOptions, sink: Sink<'w>) -> Serialiser<'w> {
         let writer = match options.method {
             None => Writer::Undecided(Vec::new()),
-            Some(Method::Xml) => Writer::Xml(XmlWriter::new(&options)),
-            Some(Method::Html) => Writer::Html(HtmlWriter::new(&options)),
-            Some(Method::Text) => Writer::Text,
+            Some(OutputMethod::Xml) => Writer::Xml(XmlWriter::new(&options)),
+            Some(OutputMethod::Html) => Writer::Html(HtmlWriter::new(&options)),
+            Some(OutputMethod::Text) => Writer::Text,
         };
         Serialiser { writer, sink, options, depth: 0 }
     }
