@@ -247,6 +247,7 @@ fn finding(rule: Rule, entity: &str, message: String, hint: String) -> Finding {
         column: String::new(),
         field: String::new(),
         value: String::new(),
+        expected: String::new(),
         message: cut(&message, 2 * MESSAGE_MAX),
         hint,
     }

@@ -84,6 +84,8 @@ fn refused_rows_are_told_one_by_one_and_come_back_as_a_file_to_be_mended() {
         .map(|finding| (finding["line"].as_u64().unwrap(), finding["column"].as_str().unwrap().to_owned(), finding["rule"].clone()))
         .collect();
     assert_eq!(places, [(3, "AMOUNT".into(), json!("type")), (4, "ID".into(), json!("required"))]);
+    let expected: Vec<_> = app.findings(&id).iter().map(|finding| finding["expected"].clone()).collect();
+    assert_eq!(expected, ["a number of at most 18 digits, 2 of them after the point", "text of at most 10 characters, not blank"]);
     let refused = app.operator("GET", &format!("messages/{id}/refused")).expect(200).text();
     let mended = refused.replace("\"1,5\"", "1.5").replace("\n,Nobody", "\n30,Nobody");
     let again = app.enqueue(mended.as_bytes(), None);

@@ -275,6 +275,47 @@ pub fn compare(one: Decimal, other: Decimal) -> std::cmp::Ordering {
     }
 }
 
+/// What a field takes, in words: for findings.
+pub fn expected(field: &Field) -> String {
+    let mut text = match &field.kind {
+        FieldKind::String { length: Some(length) } => format!("text of at most {length} characters"),
+        FieldKind::String { length: None } => "text".to_owned(),
+        FieldKind::Integer => "a whole number".to_owned(),
+        FieldKind::Decimal { precision, scale } => format!("a number of at most {precision} digits, {scale} of them after the point"),
+        FieldKind::Date => "a day".to_owned(),
+        FieldKind::DateTime => "a day and time".to_owned(),
+        FieldKind::Boolean => "Yes or No".to_owned(),
+        FieldKind::Enum { values } => {
+            let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
+            format!("one of {}", names.join(", "))
+        }
+        FieldKind::Guid => "a GUID".to_owned(),
+    };
+    let mut add = |part: &str| {
+        text.push_str(", ");
+        text.push_str(part);
+    };
+    if let Some(minimum) = field.minimum {
+        add(&format!("at least {}", decimal_text(minimum)));
+    }
+    if let Some(maximum) = field.maximum {
+        add(&format!("at most {}", decimal_text(maximum)));
+    }
+    if let Some(pattern) = &field.pattern {
+        add(&format!("matching {}", pattern.text));
+    }
+    if let Some(entity) = &field.references {
+        add(&format!("the key of a row of {entity}"));
+    }
+    if field.unique {
+        add("once in a document");
+    }
+    if field.required {
+        add("not blank");
+    }
+    text
+}
+
 fn within(field: &Field, value: impl Fn() -> Decimal) -> Result<(), Wrong> {
     if field.minimum.is_none() && field.maximum.is_none() {
         return Ok(());
@@ -456,6 +497,7 @@ fn datetime(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::entity::Pattern;
     use proptest::prelude::*;
 
     fn field(kind: FieldKind) -> Field {
@@ -464,6 +506,19 @@ mod tests {
 
     fn read(kind: FieldKind, text: &str) -> Result<String, Rule> {
         parse(&field(kind), text, &Reading::default()).map(|stored| stored.text()).map_err(|wrong| wrong.rule)
+    }
+
+    #[test]
+    fn what_a_field_takes_is_said_in_words() {
+        let text =
+            Field { required: true, unique: true, pattern: Pattern::new("[A-Z]+").ok(), ..field(FieldKind::String { length: Some(10) }) };
+        assert_eq!(expected(&text), "text of at most 10 characters, matching [A-Z]+, once in a document, not blank");
+        let number =
+            Field { minimum: parse_decimal("0.5"), maximum: parse_decimal("9"), ..field(FieldKind::Decimal { precision: 18, scale: 2 }) };
+        assert_eq!(expected(&number), "a number of at most 18 digits, 2 of them after the point, at least 0.5, at most 9");
+        let choice =
+            Field { references: Some("Colours".into()), ..field(FieldKind::Enum { values: vec![("No".into(), 0), ("Yes".into(), 1)] }) };
+        assert_eq!(expected(&choice), "one of No, Yes, the key of a row of Colours");
     }
 
     #[test]

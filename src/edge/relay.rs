@@ -316,18 +316,20 @@ impl Relay {
 
     /// tiny_http counts its idle threads late, so a connection that comes together with others may lie in its queue although no
     /// thread is free, until some connection ends. A connection that ends at once gets a thread of its own when none is free, and
-    /// that thread then takes the one that lies there.
+    /// that thread then takes the one that lies there. One at a time: on a busy machine many are late, and each nudge may be a thread more.
     fn nudge(&mut self) {
         let now = self.now;
         self.nudge_at = now + NUDGE_LONGEST;
+        let mut nudged = false;
         for key in self.hops.keys().collect::<Vec<_>>() {
             let Some((at, pause)) = self.hops.get_mut(key).and_then(|hop| hop.cold.as_mut()) else { continue };
-            if *at <= now {
+            if *at <= now && !nudged {
                 *pause = (*pause * 2).min(NUDGE_LONGEST);
                 *at = now + *pause;
                 drop(self.shared.hop.connect());
+                nudged = true;
             }
-            self.nudge_at = self.nudge_at.min(*at);
+            self.nudge_at = self.nudge_at.min((*at).max(now + NUDGE_FIRST));
         }
     }
 

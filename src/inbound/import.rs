@@ -254,6 +254,7 @@ impl Parsing<'_> {
             column: String::new(),
             field: String::new(),
             value: String::new(),
+            expected: String::new(),
             message,
             hint,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::block::{Block, RowEntry, Value};
 use super::import::ImportError;
 use crate::document::mapping::number_sequence::fill;
-use crate::document::value::Stored;
+use crate::document::value::{self, Stored};
 use crate::model::entity::Entity;
 use crate::model::finding::{Finding, Rule};
 use crate::model::mapping::Source;
@@ -259,6 +259,7 @@ impl<'a> Loading<'a> {
             column: field.map_or_else(String::new, |field| source_of(self.project_entity, field)),
             field: field.map_or_else(String::new, |field| self.entity.fields[field].name.clone()),
             value: of.map_or_else(String::new, |(_, cell)| cell.text()),
+            expected: field.filter(|_| rule.is_of_field()).map_or_else(String::new, |field| value::expected(&self.entity.fields[field])),
             message,
             hint: hint.to_owned(),
         }

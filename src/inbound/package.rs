@@ -231,6 +231,7 @@ fn about(entity: &str, line: u64, value: &str, message: String, hint: String) ->
         column: String::new(),
         field: String::new(),
         value,
+        expected: String::new(),
         message,
         hint,
     }

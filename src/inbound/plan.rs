@@ -19,6 +19,8 @@ use crate::model::project::{NestedEntity, ProjectEntity};
 
 /// Characters of a value that a finding shows.
 const VALUE_SHOWN_MAX: usize = 200;
+/// Characters of what was expected that are shown.
+const EXPECTED_SHOWN_MAX: usize = 500;
 
 /// A mapping compiled against a document.
 pub struct Plan<'a> {
@@ -130,6 +132,7 @@ impl<'a> Plan<'a> {
                 column: column.to_owned(),
                 field: entity.fields[field].name.clone(),
                 value: String::new(),
+                expected: format!("a column {column}"),
                 message,
                 hint: trap(format, names).unwrap_or_else(|| {
                     format!("the document has the columns {}; add the column, or correct the mapping", cut(&present, 1000))
@@ -418,6 +421,11 @@ impl<'a> Plan<'a> {
         }
     }
 
+    fn expected(&self, rule: Rule, field: &str) -> String {
+        let told = self.entity.fields.iter().find(|known| rule.is_of_field() && known.name == field);
+        told.map_or_else(String::new, |field| cut(&value::expected(field), EXPECTED_SHOWN_MAX))
+    }
+
     #[expect(clippy::too_many_arguments, reason = "a finding has this many parts")]
     fn finding(&self, rule: Rule, record: &Record, row: u64, column: &str, field: &str, value: &str, message: &str, hint: &str) -> Finding {
         Finding {
@@ -428,6 +436,7 @@ impl<'a> Plan<'a> {
             column: column.to_owned(),
             field: field.to_owned(),
             value: cut(value, VALUE_SHOWN_MAX),
+            expected: self.expected(rule, field),
             message: message.to_owned(),
             hint: hint.to_owned(),
         }

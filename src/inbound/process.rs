@@ -168,6 +168,7 @@ fn unreadable(entity: &str, error: &std::io::Error) -> Finding {
         column: String::new(),
         field: String::new(),
         value: String::new(),
+        expected: String::new(),
         message: error.to_string(),
         hint: "send it again, as it should be; no row of this entity was loaded".into(),
     }

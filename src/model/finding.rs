@@ -110,6 +110,12 @@ impl Rule {
         }
     }
 
+    /// Whether the value alone broke the rule, so that its field tells what would be right.
+    pub fn is_of_field(self) -> bool {
+        use Rule::{Enum, Length, Pattern, Range, Reference, Required, Spreadsheet, Type, Unique};
+        matches!(self, Required | Type | Length | Range | Enum | Pattern | Spreadsheet | Unique | Reference)
+    }
+
     /// The code of D365's data management that means the same, where there is one (CONTRACT.md §6).
     pub fn dmf_code(self) -> Option<&'static str> {
         match self {
@@ -140,6 +146,9 @@ pub struct Finding {
     pub field: String,
     /// What was found, cut to 200 characters.
     pub value: String,
+    /// What would be right, when the field tells: `text of at most 10 characters, not blank`. Otherwise empty.
+    #[serde(default)]
+    pub expected: String,
     /// What is wrong: lower case, no full stop.
     pub message: String,
     /// What to do about it.
@@ -149,7 +158,7 @@ pub struct Finding {
 /// Its parts, and the codes of its rule.
 impl Serialize for Finding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut all = serializer.serialize_struct("Finding", 11)?;
+        let mut all = serializer.serialize_struct("Finding", 12)?;
         all.serialize_field("code", self.rule.code())?;
         all.serialize_field("dmf_code", &self.rule.dmf_code())?;
         all.serialize_field("rule", &self.rule)?;
@@ -159,6 +168,7 @@ impl Serialize for Finding {
         all.serialize_field("column", &self.column)?;
         all.serialize_field("field", &self.field)?;
         all.serialize_field("value", &self.value)?;
+        all.serialize_field("expected", &self.expected)?;
         all.serialize_field("message", &self.message)?;
         all.serialize_field("hint", &self.hint)?;
         all.end()

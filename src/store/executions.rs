@@ -316,8 +316,8 @@ pub fn keep_findings(connection: &Connection, id: &ExecutionId, first: u64, find
     let failed = StoreError::sqlite("keep findings");
     let mut statement = connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO finding (execution_id, ordinal, rule, entity, line, row, column_name, field, value, message, hint)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT OR REPLACE INTO finding (execution_id, ordinal, rule, entity, line, row, column_name, field, value, message, hint,
+             expected) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )
         .map_err(&failed)?;
     for (ordinal, finding) in (first..).zip(findings) {
@@ -333,7 +333,8 @@ pub fn keep_findings(connection: &Connection, id: &ExecutionId, first: u64, find
                 finding.field,
                 finding.value,
                 finding.message,
-                finding.hint
+                finding.hint,
+                finding.expected
             ])
             .map_err(&failed)?;
     }
@@ -344,7 +345,7 @@ pub fn keep_findings(connection: &Connection, id: &ExecutionId, first: u64, find
 pub fn findings(connection: &Connection, id: &str, first: u64, limit: u32) -> Result<Vec<(u64, Finding)>, rusqlite::Error> {
     connection
         .prepare_cached(
-            "SELECT ordinal, rule, entity, line, row, column_name, field, value, message, hint FROM finding
+            "SELECT ordinal, rule, entity, line, row, column_name, field, value, message, hint, expected FROM finding
              WHERE execution_id = ?1 AND ordinal >= ?2 ORDER BY ordinal LIMIT ?3",
         )?
         .query_map(params![id, first, limit], |row| {
@@ -362,6 +363,7 @@ pub fn findings(connection: &Connection, id: &str, first: u64, limit: u32) -> Re
                     value: row.get(7)?,
                     message: row.get(8)?,
                     hint: row.get(9)?,
+                    expected: row.get(10)?,
                 },
             ))
         })?

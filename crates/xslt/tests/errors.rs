@@ -177,6 +177,13 @@ fn what_looks_wrong_is_warned_of() {
     let warnings: Vec<String> = sheet.warnings().iter().map(ToString::to_string).collect();
     assert!(warnings.iter().any(|warning| warning.contains("never reached")), "{warnings:?}");
     assert!(warnings.iter().any(|warning| warning.contains("no parameter amuont")), "{warnings:?}");
+    let twice = compile(
+        r#"<xsl:template match="a"/><xsl:template match="a" priority="2"/><xsl:template match="a" mode="m"/><xsl:template match="/"><xsl:apply-templates mode="m"/></xsl:template>
+        <xsl:template match=" a ">wins</xsl:template><xsl:template match="b" name="called"/><xsl:template match="b"/>"#,
+    )
+    .expect("legal");
+    let warnings: Vec<String> = twice.warnings().iter().map(ToString::to_string).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("same pattern"), "{warnings:?}");
     let later = compile_text(&format!(
         r#"<xsl:stylesheet version="2.0" xmlns:xsl="{XSL}"><xsl:template match="/"><xsl:value-of select="upper-case(a)"/></xsl:template></xsl:stylesheet>"#
     ))

@@ -6,8 +6,9 @@
 //! Numbers are shown with 15 significant digits, as Excel shows them: what it keeps is binary, and 19.99 would be 19.989999999999998. Dates become
 //! ISO text. A cell that holds an error is a fault of its row. A row without any value is no record.
 
+use std::fmt::Write as _;
 use std::io::{Cursor, Read, Seek};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use calamine::{Data, DataRef, Reader as _, SheetType, SheetVisible};
 
@@ -74,7 +75,7 @@ fn zipped(bytes: &[u8], format: &ExcelFormat, take: &mut dyn Take) -> Result<(),
     let mut rows = Rows::new(format, take);
     while let Some(cell) = cells.next_cell().map_err(damaged)? {
         let (row, column) = cell.get_position();
-        if rows.cell(row, column, value_ref(cell.get_value()))?.is_break() {
+        if rows.cell(row, column, cell.get_value())?.is_break() {
             return Ok(());
         }
     }
@@ -165,59 +166,142 @@ where
     let mut rows = Rows::new(format, take);
     for (row, column, value) in cells.used_cells() {
         let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        if rows.cell(first_row + narrow(row), first_column + narrow(column), value_of(value))?.is_break() {
+        if rows.cell(first_row + narrow(row), first_column + narrow(column), &borrowed(value))?.is_break() {
             return Ok(());
         }
     }
     rows.end()
 }
 
-/// A cell's value.
-enum Value {
-    Text(String),
-    Number(String),
-    Date(String),
-    Boolean(bool),
-    Error(String),
+/// What kind of value a cell has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Number,
+    Date,
+    Boolean,
+    Error,
     Empty,
 }
 
-fn value_ref(value: &DataRef<'_>) -> Value {
-    match value {
-        DataRef::SharedString(text) => Value::Text((*text).to_owned()),
-        other => value_of(&Data::from(other.clone())),
-    }
+/// The cells of a row: their texts behind each other in one piece of memory, which every row uses again.
+#[derive(Default)]
+struct Cells {
+    text: String,
+    places: Vec<(Kind, Range<usize>)>,
 }
 
-fn value_of(value: &Data) -> Value {
-    match value {
-        Data::Int(value) => Value::Number(value.to_string()),
-        Data::Float(value) => Value::Number(number(*value)),
-        Data::String(text) => Value::Text(text.clone()),
-        Data::Bool(value) => Value::Boolean(*value),
-        Data::DateTime(value) if value.is_datetime() && (0.0..2_958_466.0).contains(&value.as_f64()) => {
-            let (year, month, day, hour, minute, second, milli) = value.to_ymd_hms_milli();
-            let date = format!("{year:04}-{month:02}-{day:02}");
-            Value::Date(match (hour, minute, second, milli) {
-                (0, 0, 0, 0) => date,
-                (_, _, _, 0) => format!("{date}T{hour:02}:{minute:02}:{second:02}"),
-                _ => format!("{date}T{hour:02}:{minute:02}:{second:02}.{milli:03}"),
-            })
+impl Cells {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.places.clear();
+    }
+
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn set(&mut self, column: usize, value: &DataRef<'_>) {
+        if column >= self.places.len() {
+            self.places.resize(column + 1, (Kind::Empty, 0..0));
         }
-        Data::DateTime(value) => Value::Number(number(value.as_f64())),
-        Data::DateTimeIso(text) | Data::DurationIso(text) => Value::Text(text.clone()),
-        Data::Error(error) => Value::Error(error.to_string()),
-        Data::Empty => Value::Empty,
+        let start = self.text.len();
+        let kind = write(value, &mut self.text);
+        self.places[column] = (kind, start..self.text.len());
+    }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = (Kind, &str)> + ExactSizeIterator {
+        self.places.iter().map(|(kind, place)| (*kind, &self.text[place.clone()]))
+    }
+
+    /// Leaves cells at the end out.
+    fn trim(&mut self, unneeded: impl Fn(Kind, &str) -> bool) {
+        let kept = self.iter().rev().skip_while(|(kind, text)| unneeded(*kind, text)).count();
+        self.places.truncate(kept);
     }
 }
 
-/// A binary number with the 15 significant digits that Excel shows, without an exponent.
-fn number(value: f64) -> String {
-    if !value.is_finite() {
-        return value.to_string();
+/// Writes a value as text.
+fn write(value: &DataRef<'_>, out: &mut String) -> Kind {
+    let mut print = |arguments: std::fmt::Arguments<'_>| out.write_fmt(arguments).expect("text grows");
+    match value {
+        DataRef::Int(value) => {
+            print(format_args!("{value}"));
+            Kind::Number
+        }
+        DataRef::Float(value) => {
+            number(*value, out);
+            Kind::Number
+        }
+        DataRef::String(text) => {
+            out.push_str(text);
+            Kind::Text
+        }
+        DataRef::SharedString(text) => {
+            out.push_str(text);
+            Kind::Text
+        }
+        DataRef::Bool(value) => {
+            out.push_str(if *value { "Yes" } else { "No" });
+            Kind::Boolean
+        }
+        DataRef::DateTime(value) if value.is_datetime() && (0.0..2_958_466.0).contains(&value.as_f64()) => {
+            let (year, month, day, hour, minute, second, milli) = value.to_ymd_hms_milli();
+            print(format_args!("{year:04}-{month:02}-{day:02}"));
+            match (hour, minute, second, milli) {
+                (0, 0, 0, 0) => {}
+                (_, _, _, 0) => print(format_args!("T{hour:02}:{minute:02}:{second:02}")),
+                _ => print(format_args!("T{hour:02}:{minute:02}:{second:02}.{milli:03}")),
+            }
+            Kind::Date
+        }
+        DataRef::DateTime(value) => {
+            number(value.as_f64(), out);
+            Kind::Number
+        }
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
+            out.push_str(text);
+            Kind::Text
+        }
+        DataRef::Error(error) => {
+            print(format_args!("{error}"));
+            Kind::Error
+        }
+        DataRef::Empty => Kind::Empty,
     }
-    let rounded: f64 = format!("{value:.14e}").parse().unwrap_or(value);
-    rounded.to_string()
+}
+
+/// A value of the older kinds of workbook, as those of .xlsx are.
+fn borrowed(value: &Data) -> DataRef<'_> {
+    match value {
+        Data::Int(value) => DataRef::Int(*value),
+        Data::Float(value) => DataRef::Float(*value),
+        Data::String(text) => DataRef::SharedString(text),
+        Data::Bool(value) => DataRef::Bool(*value),
+        Data::DateTime(value) => DataRef::DateTime(*value),
+        Data::DateTimeIso(text) => DataRef::DateTimeIso(text.clone()),
+        Data::DurationIso(text) => DataRef::DurationIso(text.clone()),
+        Data::Error(error) => DataRef::Error(error.clone()),
+        Data::Empty => DataRef::Empty,
+    }
+}
+
+/// Writes a binary number with the 15 significant digits that Excel shows, without an exponent.
+fn number(value: f64, out: &mut String) {
+    let start = out.len();
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        // As most numbers are.
+        write!(out, "{}", value as i64).expect("text grows");
+        return;
+    }
+    write!(out, "{value}").expect("text grows");
+    // The shortest text that means this number: when it has no more digits than Excel shows, it is what Excel shows.
+    let digits = out[start..].trim_start_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
+    if value.is_finite() && digits > 15 {
+        out.truncate(start);
+        let rounded: f64 = format!("{value:.14e}").parse().unwrap_or(value);
+        write!(out, "{rounded}").expect("text grows");
+    }
 }
 
 /// Cells in, records out.
@@ -226,17 +310,17 @@ struct Rows<'a> {
     take: &'a mut dyn Take,
     /// The row at hand, from 0; `None` before the first.
     row: Option<u32>,
-    cells: Vec<Value>,
+    cells: Cells,
     header: Option<usize>,
     record: Record,
 }
 
 impl<'a> Rows<'a> {
     fn new(format: &'a ExcelFormat, take: &'a mut dyn Take) -> Rows<'a> {
-        Rows { format, take, row: None, cells: Vec::new(), header: None, record: Record::default() }
+        Rows { format, take, row: None, cells: Cells::default(), header: None, record: Record::default() }
     }
 
-    fn cell(&mut self, row: u32, column: u32, value: Value) -> Result<ControlFlow<()>, Broken> {
+    fn cell(&mut self, row: u32, column: u32, value: &DataRef<'_>) -> Result<ControlFlow<()>, Broken> {
         if self.row != Some(row) {
             if self.row.is_some_and(|at| at > row) {
                 return Err(damaged("its rows do not follow each other"));
@@ -250,10 +334,7 @@ impl<'a> Rows<'a> {
         if column >= COLUMNS_MAX {
             return Err(damaged(format!("a row has more than {COLUMNS_MAX} columns")));
         }
-        if column >= self.cells.len() {
-            self.cells.resize_with(column + 1, || Value::Empty);
-        }
-        self.cells[column] = value;
+        self.cells.set(column, value);
         Ok(ControlFlow::Continue(()))
     }
 
@@ -273,12 +354,11 @@ impl<'a> Rows<'a> {
         if self.format.header_row == 0 {
             return self.take.layout(&Layout::Numbered);
         }
-        while self.cells.last().is_some_and(|cell| matches!(cell, Value::Empty)) {
-            self.cells.pop();
-        }
-        let names: Vec<String> = self.cells.iter().map(text).collect();
+        self.cells.trim(|kind, _| kind == Kind::Empty);
+        let names: Vec<String> = self.cells.iter().map(|(_, text)| text.to_owned()).collect();
         self.header = Some(names.len());
-        let raw = raw(&self.cells);
+        let mut raw = Vec::new();
+        write_raw(&self.cells, &mut raw);
         self.cells.clear();
         self.take.layout(&Layout::Named { line, names, raw })
     }
@@ -306,34 +386,24 @@ impl<'a> Rows<'a> {
                 return Ok(ControlFlow::Continue(()));
             }
         }
-        while self.cells.last().is_some_and(|cell| text(cell).trim().is_empty() && !matches!(cell, Value::Error(_))) {
-            self.cells.pop();
-        }
-        if self.cells.is_empty() {
+        self.cells.trim(|kind, text| text.trim().is_empty() && kind != Kind::Error);
+        if self.cells.len() == 0 {
             return Ok(ControlFlow::Continue(()));
         }
         self.record.clear(number);
-        self.record.raw.extend(raw(&self.cells));
-        for (column, cell) in self.cells.iter().enumerate() {
-            if let Value::Error(error) = cell {
-                let message = format!("cell {}{number} holds the error {error}", letters(column));
+        write_raw(&self.cells, &mut self.record.raw);
+        for (column, (kind, text)) in self.cells.iter().enumerate() {
+            if kind == Kind::Error {
+                let message = format!("cell {}{number} holds the error {text}", letters(column));
                 self.record.fault.get_or_insert(Fault::Syntax(message));
             }
-            self.record.push(&text(cell), matches!(cell, Value::Text(_)));
+            self.record.push(text, kind == Kind::Text);
         }
         for _ in self.cells.len()..self.header.unwrap_or_default() {
             self.record.push("", false);
         }
         self.cells.clear();
         Ok(self.take.record(&mut self.record))
-    }
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::Text(text) | Value::Number(text) | Value::Date(text) | Value::Error(text) => text.clone(),
-        Value::Boolean(value) => if *value { "Yes" } else { "No" }.to_owned(),
-        Value::Empty => String::new(),
     }
 }
 
@@ -351,22 +421,22 @@ fn letters(mut column: usize) -> String {
 }
 
 /// The cells of a row as text, so that they can be written again as what they were: a letter and the value each, parted by U+001F.
-fn raw(cells: &[Value]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (at, cell) in cells.iter().enumerate() {
+fn write_raw(cells: &Cells, out: &mut Vec<u8>) {
+    for (at, (kind, text)) in cells.iter().enumerate() {
         if at > 0 {
             out.push(super::write::BETWEEN);
         }
-        out.push(match cell {
-            Value::Text(_) | Value::Error(_) => b't',
-            Value::Number(_) => b'n',
-            Value::Date(_) => b'd',
-            Value::Boolean(_) => b'b',
-            Value::Empty => b'e',
+        out.push(match kind {
+            Kind::Text | Kind::Error => b't',
+            Kind::Number => b'n',
+            Kind::Date => b'd',
+            Kind::Boolean => b'b',
+            Kind::Empty => b'e',
         });
-        out.extend(text(cell).bytes().map(|byte| if byte == super::write::BETWEEN { b' ' } else { byte }));
+        let start = out.len();
+        out.extend_from_slice(text.as_bytes());
+        out[start..].iter_mut().filter(|byte| **byte == super::write::BETWEEN).for_each(|byte| *byte = b' ');
     }
-    out
 }
 
 #[cfg(test)]
@@ -382,8 +452,14 @@ mod tests {
             (1e21, "1000000000000000000000"),
             (-0.5, "-0.5"),
             (1.01e12, "1010000000000"),
+            (0.000123456789012345, "0.000123456789012345"),
+            (1234567.8901234567, "1234567.89012346"),
+            (-0.0, "0"),
+            (f64::NAN, "NaN"),
         ] {
-            assert_eq!(number(value), expected);
+            let mut text = String::new();
+            number(value, &mut text);
+            assert_eq!(text, expected);
         }
     }
 

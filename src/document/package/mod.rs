@@ -21,6 +21,7 @@ fn finding(entity: &str, line: u64, value: &str, message: impl Into<String>, hin
         column: String::new(),
         field: String::new(),
         value: value.chars().take(200).collect(),
+        expected: String::new(),
         message: message.into(),
         hint: hint.to_owned(),
     }

@@ -233,6 +233,13 @@ impl Compiler<'_> {
             let mode = self.mode(mode);
             self.modes_matched.entry(mode).or_insert_with(|| module.place(element));
             rules.entry(mode).or_default().extend(rules_of(patterns, index, priority, item.precedence, index));
+            let text = module.tree.value(attribute).trim().to_owned();
+            let same = (mode, text, item.precedence, priority.map(f64::to_bits));
+            let earlier = self.patterns_seen.insert(same, (module.place(element), naming.is_some()));
+            if let Some((place, false)) = earlier {
+                let hint = format!("remove one, or give one a mode or a priority; the other is at {}", module.place(element));
+                self.warn("a later template has the same pattern and wins: this template is never reached", place, hint);
+            }
         }
         let label = match (matching, naming) {
             (_, Some(attribute)) => module.tree.value(attribute).to_owned(),

@@ -55,6 +55,8 @@ pub(crate) struct Compiler<'r> {
     pub(crate) mode_names: HashMap<Option<NameId>, u32>,
     pub(crate) modes_applied: Vec<u32>,
     pub(crate) modes_matched: HashMap<u32, Place>,
+    /// The last template of each pattern, with its mode, precedence and stated priority; and whether it has a name, too.
+    pub(crate) patterns_seen: HashMap<(u32, String, u32, Option<u64>), (Place, bool)>,
     pub(crate) aliases: HashMap<StringId, (StringId, StringId, u32)>,
     /// Local variables in scope.
     pub(crate) locals: Vec<(NameId, u32)>,
@@ -103,6 +105,7 @@ impl<'r> Compiler<'r> {
             mode_names: HashMap::from([(None, 0)]),
             modes_applied: vec![0],
             modes_matched: HashMap::new(),
+            patterns_seen: HashMap::new(),
             aliases: HashMap::new(),
             locals: Vec::new(),
             next_slot: 0,
