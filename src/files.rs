@@ -274,9 +274,42 @@ pub fn make_private_directory(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Replaces a file of the administrator's in one step: it keeps its owner, its group and its mode, so that whoever could read it still can, and a
+/// link stays a link.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = &fs::canonicalize(path)?;
+    let before = fs::metadata(path)?;
+    let part = path.with_extension("part");
+    let mut file = create_private(&part)?;
+    file.write_all(bytes)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let made = file.metadata()?;
+        // Only root gives files away; another owner is our own user then, and the group stays the same all the same.
+        if (made.uid(), made.gid()) != (before.uid(), before.gid())
+            && fchown(&file, Some(before.uid()), Some(before.gid())).is_err()
+            && made.gid() != before.gid()
+        {
+            fchown(&file, None, Some(before.gid()))?;
+        }
+    }
+    file.set_permissions(before.permissions())?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
 /// Writes a file that only its owner can read: under another name, synced, then renamed.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension("part");
+    let mut file = create_private(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&part, path)
+}
+
+fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -284,10 +317,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    let mut file = options.open(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)
+    options.open(path)
 }
 
 /// A payload on its way in. Dropped before [`Receiving::finish`], it leaves nothing behind.

@@ -9,6 +9,7 @@ mod databases;
 mod durability;
 mod edge;
 mod issuers;
+mod manual;
 mod odata;
 mod openapi;
 mod operator;
@@ -18,6 +19,8 @@ mod pages;
 mod playground;
 mod real_files;
 mod schedule;
+#[cfg(unix)]
+mod service;
 mod tidy;
 mod trial;
 mod wire;

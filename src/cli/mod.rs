@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 mod app;
 mod check;
@@ -74,9 +74,23 @@ enum Verb {
     /// Apply an XSLT 1.0 stylesheet to a document; the result goes to standard output.
     #[command(after_help = "Example: entrepot transform customers.xsl customers.xml --param company=usmf")]
     Transform(transform::Transform),
+    /// Apply the configuration file now; exit 0 when it is in force. A change is applied within two seconds anyway.
+    #[command(after_help = "Example: entrepot reload")]
+    Reload(operate::Common),
     /// Exit 0 when the appliance is ready: for containers and services.
     #[command(after_help = "Example: entrepot healthcheck --config entrepot.toml")]
     Healthcheck(ConfigFile),
+    /// Print the completions of a shell.
+    #[command(after_help = "Example: entrepot completions bash > /etc/bash_completion.d/entrepot")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The table of verbs and options, which the manual is made from.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Which configuration.
@@ -152,7 +166,12 @@ pub fn main() -> ExitCode {
         Verb::Message(message) => message.run(),
         Verb::User(verb) => verb.run(),
         Verb::Transform(transform) => transform.run(),
+        Verb::Reload(common) => operate::reload(&common),
         Verb::Healthcheck(config) => operate::healthcheck(&config),
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut command(), "entrepot", &mut std::io::stdout());
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

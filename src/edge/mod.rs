@@ -234,6 +234,11 @@ impl Edge {
         self.shared.counters()
     }
 
+    /// How often each relay has gone round, and lets each go round once more: a number that stays the same is a relay that stands still.
+    pub fn rounds(&self) -> Vec<u64> {
+        self.relays.iter().map(|relay| relay.rounds()).collect()
+    }
+
     /// Stops: no new connections and no new requests; exchanges that run have `grace` to end, then they are cut off. Returns when all
     /// threads of the edge have ended. The server behind must still serve the hop meanwhile.
     pub fn stop(&self, grace: Duration) {
