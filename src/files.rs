@@ -35,6 +35,7 @@ pub const SEGMENT_MAX: u64 = 64 * 1024 * 1024;
 const SEGMENT_STEP: u64 = 4 * 1024 * 1024;
 /// Bytes of a segment that are filled with zeros at a time, ahead of small payloads. The first write into space that is merely reserved must be noted in
 /// the file system's journal, so that its sync is two; over zeros it is the data alone.
+#[cfg(unix)]
 const ZEROS: usize = 1024 * 1024;
 /// Larger payloads are worth their second sync: zeros would double what is written.
 const ZEROS_FOR: usize = 16 * 1024;
@@ -118,7 +119,9 @@ impl Spool {
             let stat = rustix::fs::statvfs(&self.dir).ok()?;
             Some(stat.f_bavail.saturating_mul(stat.f_frsize))
         }
-        #[cfg(not(unix))]
+        #[cfg(windows)]
+        return fs4::available_space(&self.dir).ok();
+        #[cfg(not(any(unix, windows)))]
         None
     }
 
@@ -138,7 +141,7 @@ impl Spool {
     pub fn promote(&self, file: &File, path: &Path, id: MessageId) -> io::Result<PayloadPlace> {
         file.sync_all()?;
         let name = id.to_string();
-        fs::rename(path, self.dir.join("large").join(&name))?;
+        rename(path, &self.dir.join("large").join(&name))?;
         sync_directory(&self.dir.join("large"))?;
         Ok(PayloadPlace::File { name })
     }
@@ -147,7 +150,7 @@ impl Spool {
     pub fn promote_refused(&self, file: &File, path: &Path, stem: &str, extension: &str) -> io::Result<String> {
         file.sync_all()?;
         let name = format!("{stem}.{extension}");
-        fs::rename(path, self.dir.join("refused").join(&name))?;
+        rename(path, &self.dir.join("refused").join(&name))?;
         sync_directory(&self.dir.join("refused"))?;
         Ok(name)
     }
@@ -161,7 +164,7 @@ impl Spool {
 
     /// Removes an execution's refused rows; that they are gone already is no error.
     pub fn remove_refused(&self, name: &str) -> io::Result<()> {
-        gone(fs::remove_file(self.dir.join("refused").join(plain(name)?)))
+        gone(remove(&self.dir.join("refused").join(plain(name)?)))
     }
 
     /// Opens a payload. Reading to its end checks its CRC-32: a damaged payload is an error of kind `InvalidData`, never silently short.
@@ -199,12 +202,12 @@ impl Spool {
 
     /// Removes a large payload; that it is gone already is no error.
     pub fn remove_large(&self, name: &str) -> io::Result<()> {
-        gone(fs::remove_file(self.dir.join("large").join(plain(name)?)))
+        gone(remove(&self.dir.join("large").join(plain(name)?)))
     }
 
     /// Removes a segment that no message needs.
     pub fn remove_segment(&self, segment: u64) -> io::Result<()> {
-        gone(fs::remove_file(self.segment_path(segment)))
+        gone(remove(&self.segment_path(segment)))
     }
 
     /// The numbers of the segments that exist.
@@ -254,7 +257,37 @@ fn gone(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Syncs a directory, where the system can.
+/// Renames, also over a file that is there.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    patiently(|| fs::rename(from, to))
+}
+
+/// Removes a file.
+pub fn remove(path: &Path) -> io::Result<()> {
+    patiently(|| fs::remove_file(path))
+}
+
+/// On Windows a virus scanner or an indexer holds a file for a moment after it was written: what is refused for that is tried again, for two seconds.
+fn patiently(mut act: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    #[cfg(windows)]
+    for _ in 0..HELD_TRIES {
+        match act() {
+            Err(error) if error.raw_os_error().is_some_and(|code| HELD.contains(&code)) => std::thread::park_timeout(HELD_PAUSE),
+            done => return done,
+        }
+    }
+    act()
+}
+
+/// ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION.
+#[cfg(windows)]
+const HELD: [i32; 3] = [5, 32, 33];
+#[cfg(windows)]
+const HELD_TRIES: u32 = 40;
+#[cfg(windows)]
+const HELD_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Syncs a directory, where the system can. Windows has no such call; NTFS journals the rename.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(path)?.sync_all()?;
@@ -296,7 +329,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     file.set_permissions(before.permissions())?;
     file.sync_all()?;
-    fs::rename(&part, path)?;
+    rename(&part, path)?;
     path.parent().map_or(Ok(()), sync_directory)
 }
 
@@ -306,7 +339,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = create_private(&part)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&part, path)
+    rename(&part, path)
 }
 
 fn create_private(path: &Path) -> io::Result<File> {

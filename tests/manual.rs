@@ -43,10 +43,15 @@ fn verbs(command: &clap::Command, pages: &mut BTreeMap<String, String>) {
         roff.to_writer(&mut page).unwrap();
     }
     ending(name == "entrepot").to_writer(&mut page).unwrap();
-    pages.insert(format!("{name}.1"), String::from_utf8(page).unwrap());
+    pages.insert(format!("{name}.1"), dated(&String::from_utf8(page).unwrap()));
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
         verbs(verb, pages);
     }
+}
+
+/// The title has a place for a date, which stays empty: roff leaves it out instead, and the version would be read as a date.
+fn dated(page: &str) -> String {
+    page.replacen("  \"entrepot ", " \"\" \"entrepot ", 1)
 }
 
 /// What stands at the end of a verb's page, and what only the program's has.
@@ -241,7 +246,7 @@ fn file_page() -> String {
     page.roff.control("TP", []).text([italic("/usr/share/doc/entrepot/examples/entrepot.toml")]);
     page.roff.text([roman("A whole one that works, with comments: entities, projects, jobs.")]);
     page.roff.control("SH", ["SEE ALSO"]).text([bold("entrepot"), roman("(1), "), bold("entrepot-check"), roman("(1)")]);
-    page.roff.to_roff()
+    dated(&page.roff.to_roff())
 }
 
 #[test]

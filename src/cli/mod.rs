@@ -96,7 +96,8 @@ pub fn command() -> clap::Command {
 /// Which configuration.
 #[derive(clap::Args, Clone, Default)]
 struct ConfigFile {
-    /// The configuration file. Without: entrepot.toml here, then /etc/entrepot/entrepot.toml.
+    /// The configuration file. Without: entrepot.toml here, then the service's: /etc/entrepot/entrepot.toml, on Windows
+    /// %ProgramData%\Entrepot\entrepot.toml.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -104,9 +105,7 @@ struct ConfigFile {
 impl ConfigFile {
     /// The file to use; `None` when none is named and none is found.
     fn find(&self) -> Option<PathBuf> {
-        self.config
-            .clone()
-            .or_else(|| ["entrepot.toml", "/etc/entrepot/entrepot.toml"].map(PathBuf::from).into_iter().find(|file| file.exists()))
+        self.config.clone().or_else(|| [PathBuf::from("entrepot.toml"), service_file()].into_iter().find(|file| file.exists()))
     }
 
     fn load(&self) -> Result<crate::config::parse::Checked, Failure> {
@@ -119,6 +118,14 @@ impl ConfigFile {
             plain: true,
         })
     }
+}
+
+/// The configuration of the packaged service.
+fn service_file() -> PathBuf {
+    #[cfg(windows)]
+    return PathBuf::from(std::env::var_os("ProgramData").unwrap_or_else(|| r"C:\ProgramData".into())).join(r"Entrepot\entrepot.toml");
+    #[cfg(not(windows))]
+    return PathBuf::from("/etc/entrepot/entrepot.toml");
 }
 
 /// Why a verb did not do what was asked.

@@ -65,6 +65,7 @@ use tls::Certificate;
 use watch::Watched;
 
 /// With fewer connections there is no point in starting.
+#[cfg(unix)]
 const CONNECTIONS_LEAST: usize = 32;
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
