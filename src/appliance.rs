@@ -6,7 +6,7 @@
 use std::fmt;
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -84,14 +84,30 @@ pub struct Appliance {
     _lock: File,
 }
 
-/// How far the scheduler's view of the clock has come, so that a test can wait for it.
+/// How far the scheduler's view of the clock has come, so that a test can wait for it, and that the scheduler goes on at all.
 #[derive(Default)]
 pub struct Progress {
     at: Mutex<Timestamp>,
     changed: Condvar,
+    steps: AtomicU64,
+}
+
+/// What must move as long as the appliance is alive: steps of the scheduler, rounds of each relay of the edge.
+pub struct Pulse(Vec<(String, u64)>);
+
+impl Pulse {
+    /// What has not moved since an earlier look.
+    pub fn standing_still_since(&self, earlier: &Pulse) -> Vec<&str> {
+        self.0.iter().filter(|moving| earlier.0.contains(moving)).map(|(name, _)| name.as_str()).collect()
+    }
 }
 
 impl Progress {
+    /// The scheduler does not stand still: also said in the middle of long work.
+    pub fn goes_on(&self) {
+        self.steps.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// The scheduler has served everything up to `at`.
     pub fn reached(&self, at: Timestamp) {
         *self.at.lock().unwrap_or_else(PoisonError::into_inner) = at;
@@ -213,49 +229,63 @@ impl Appliance {
         MessageId(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(&*context, seconds, nanos)))
     }
 
-    fn watched(&self) -> std::sync::MutexGuard<'_, Vec<Watched>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Applies the configuration when its file or one of its stylesheets changed; a bad one is refused as a whole and told once.
     pub fn reload_if_changed(&self) {
         let live = self.live();
         let Some(file) = live.config.file.as_deref() else { return };
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         // While it is being replaced there may be none.
-        if !file.exists() || !self.watched().iter().any(Watched::is_changed) {
-            return;
+        if file.exists() && watched.iter().any(Watched::is_changed) {
+            let _ = self.apply(&live, file, &mut watched);
         }
-        let refused =
-            |reason: &str| log::error!("configuration refused file={} reason=\"the running one stays\"\n{reason}", file.display());
-        let config = match parse::load(file) {
-            Ok(checked) => checked.config.with(live.config.overrides.clone()),
-            Err(problems) => {
-                *self.watched() = problems.watched.clone();
-                return refused(&problems.to_string());
-            }
-        };
-        *self.watched() = config.watched.clone();
-        if config.server != live.config.server {
-            return refused("a change of [server] needs a restart");
-        }
-        let entities = match config.databases == live.config.databases {
-            true => live.entities.clone(),
-            false => Arc::new(Entities::new(&config.databases)),
-        };
-        let made = match verifier(&config, &self.keyring, &self.outside_keys) {
-            Ok(verifier) => Arc::new(Live { verifier, faults: Arc::new(Faults::new(&config.faults)), entities, config }),
-            Err(error) => return refused(&error.to_string()),
-        };
-        match self.adopt(&made) {
-            Ok(()) => {
+    }
+
+    /// Applies the configuration file now, changed or not.
+    ///
+    /// # Errors
+    /// What is wrong with it; the running configuration stays.
+    pub fn reload(&self) -> Result<(), String> {
+        let live = self.live();
+        let file = live.config.file.as_deref().ok_or("there is no configuration file")?;
+        // Held meanwhile: the scheduler does not apply the same change once more.
+        self.apply(&live, file, &mut self.watched.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn apply(&self, live: &Live, file: &Path, watched: &mut Vec<Watched>) -> Result<(), String> {
+        let made = self.prepare(live, file, watched).and_then(|made| self.adopt(&made).map(|()| made).map_err(|error| error.to_string()));
+        match made {
+            Ok(made) => {
                 *self.live.write().unwrap_or_else(PoisonError::into_inner) = made;
                 // Keys that were fetched while the new verifier was made.
                 self.renew_verifier();
                 self.outside_keys.bell.ring();
                 log::info!("configuration applied file={}", file.display());
+                Ok(())
             }
-            Err(error) => refused(&error.to_string()),
+            Err(reason) => {
+                log::error!("configuration refused file={} reason=\"the running one stays\"\n{reason}", file.display());
+                Err(reason)
+            }
         }
+    }
+
+    /// Reads the file and makes everything that it needs; nothing is in force yet.
+    fn prepare(&self, live: &Live, file: &Path, watched: &mut Vec<Watched>) -> Result<Arc<Live>, String> {
+        let checked = parse::load(file).map_err(|problems| {
+            *watched = problems.watched.clone();
+            problems.to_string()
+        })?;
+        let config = checked.config.with(live.config.overrides.clone());
+        *watched = config.watched.clone();
+        if config.server != live.config.server {
+            return Err("a change of [server] needs a restart".into());
+        }
+        let entities = match config.databases == live.config.databases {
+            true => live.entities.clone(),
+            false => Arc::new(Entities::new(&config.databases)),
+        };
+        let verifier = verifier(&config, &self.keyring, &self.outside_keys).map_err(|error| error.to_string())?;
+        Ok(Arc::new(Live { verifier, faults: Arc::new(Faults::new(&config.faults)), entities, config }))
     }
 
     /// Takes up keys of issuers that were fetched.
@@ -285,6 +315,15 @@ impl Appliance {
             .for_each(|job| self.dispatch.want(job.activity_id));
         self.dispatch.want_requested();
         Ok(())
+    }
+
+    /// What has moved so far, and lets it move once more: two looks tell what stands still.
+    pub fn pulse(&self) -> Pulse {
+        let mut moving = vec![("scheduler".to_owned(), self.scheduled.steps.load(Ordering::SeqCst))];
+        let relays = self.edge.get().map(Edge::rounds).unwrap_or_default();
+        moving.extend(relays.into_iter().enumerate().map(|(number, rounds)| (format!("relay-{number}"), rounds)));
+        self.bell.ring();
+        Pulse(moving)
     }
 
     /// Whether anybody may sign in to the pages yet.

@@ -102,13 +102,15 @@ impl Bell {
         self.0.wake();
     }
 
-    /// Waits until the bell rings or the clock reaches `until`; `None` waits for the bell alone.
+    /// Waits until the bell rings or the clock reaches `until`; `None` waits for the bell alone. It also ends when the machine's clock is found
+    /// set back meanwhile: `until` would be far away then, and whoever waits looks again at what is due.
     pub fn wait(&self, clock: &Clock, until: Option<Timestamp>) {
         let mut rung = self.0.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = clock.now();
         while !*rung {
             let now = clock.now();
             let left = match until {
-                Some(until) if until <= now => break,
+                Some(until) if until <= now || now < begun => break,
                 Some(until) => Some(until.since(now)),
                 None => None,
             };

@@ -28,6 +28,7 @@ use crate::model::message::PayloadPlace;
 
 /// Payloads up to this size share segments; larger ones have a file of their own (PERFORMANCE §0.1).
 pub const SMALL_MAX: usize = 256 * 1024;
+
 /// The payload files of one data directory.
 #[derive(Clone, Debug)]
 pub struct Spool {
@@ -105,7 +106,9 @@ impl Spool {
             let stat = rustix::fs::statvfs(&self.dir).ok()?;
             Some(stat.f_bavail.saturating_mul(stat.f_frsize))
         }
-        #[cfg(not(unix))]
+        #[cfg(windows)]
+        return fs4::available_space(&self.dir).ok();
+        #[cfg(not(any(unix, windows)))]
         None
     }
 
@@ -125,7 +128,7 @@ impl Spool {
     pub fn promote(&self, file: &File, path: &Path, id: MessageId) -> io::Result<PayloadPlace> {
         file.sync_all()?;
         let name = id.to_string();
-        fs::rename(path, self.dir.join("large").join(&name))?;
+        rename(path, &self.dir.join("large").join(&name))?;
         sync_directory(&self.dir.join("large"))?;
         Ok(PayloadPlace::File { name })
     }
@@ -134,7 +137,7 @@ impl Spool {
     pub fn promote_refused(&self, file: &File, path: &Path, stem: &str, extension: &str) -> io::Result<String> {
         file.sync_all()?;
         let name = format!("{stem}.{extension}");
-        fs::rename(path, self.dir.join("refused").join(&name))?;
+        rename(path, &self.dir.join("refused").join(&name))?;
         sync_directory(&self.dir.join("refused"))?;
         Ok(name)
     }
@@ -148,7 +151,7 @@ impl Spool {
 
     /// Removes an execution's refused rows; that they are gone already is no error.
     pub fn remove_refused(&self, name: &str) -> io::Result<()> {
-        gone(fs::remove_file(self.dir.join("refused").join(plain(name)?)))
+        gone(remove(&self.dir.join("refused").join(plain(name)?)))
     }
 
     /// A file for what is made while a document is worked on; gone with the value.
@@ -221,12 +224,12 @@ impl Spool {
 
     /// Removes a large payload; that it is gone already is no error.
     pub fn remove_large(&self, name: &str) -> io::Result<()> {
-        gone(fs::remove_file(self.dir.join("large").join(plain(name)?)))
+        gone(remove(&self.dir.join("large").join(plain(name)?)))
     }
 
     /// Removes a segment that no message needs.
     pub fn remove_segment(&self, segment: u64) -> io::Result<()> {
-        gone(fs::remove_file(self.segment_path(segment)))
+        gone(remove(&self.segment_path(segment)))
     }
 
     /// The numbers of the segments that exist.
@@ -327,7 +330,37 @@ fn gone(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Syncs a directory, where the system can.
+/// Renames, also over a file that is there.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    patiently(|| fs::rename(from, to))
+}
+
+/// Removes a file.
+pub fn remove(path: &Path) -> io::Result<()> {
+    patiently(|| fs::remove_file(path))
+}
+
+/// On Windows a virus scanner or an indexer holds a file for a moment after it was written: what is refused for that is tried again, for two seconds.
+fn patiently(mut act: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    #[cfg(windows)]
+    for _ in 0..HELD_TRIES {
+        match act() {
+            Err(error) if error.raw_os_error().is_some_and(|code| HELD.contains(&code)) => std::thread::park_timeout(HELD_PAUSE),
+            done => return done,
+        }
+    }
+    act()
+}
+
+/// ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION.
+#[cfg(windows)]
+const HELD: [i32; 3] = [5, 32, 33];
+#[cfg(windows)]
+const HELD_TRIES: u32 = 40;
+#[cfg(windows)]
+const HELD_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Syncs a directory, where the system can. Windows has no such call; NTFS journals the rename.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(path)?.sync_all()?;
@@ -347,9 +380,42 @@ pub fn make_private_directory(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Replaces a file of the administrator's in one step: it keeps its owner, its group and its mode, so that whoever could read it still can, and a
+/// link stays a link.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = &fs::canonicalize(path)?;
+    let before = fs::metadata(path)?;
+    let part = path.with_extension("part");
+    let mut file = create_private(&part)?;
+    file.write_all(bytes)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let made = file.metadata()?;
+        // Only root gives files away; another owner is our own user then, and the group stays the same all the same.
+        if (made.uid(), made.gid()) != (before.uid(), before.gid())
+            && fchown(&file, Some(before.uid()), Some(before.gid())).is_err()
+            && made.gid() != before.gid()
+        {
+            fchown(&file, None, Some(before.gid()))?;
+        }
+    }
+    file.set_permissions(before.permissions())?;
+    file.sync_all()?;
+    rename(&part, path)?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
 /// Writes a file that only its owner can read: under another name, synced, then renamed.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension("part");
+    let mut file = create_private(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    rename(&part, path)
+}
+
+fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -357,10 +423,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    let mut file = options.open(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)
+    options.open(path)
 }
 
 /// A payload on its way in. Dropped before [`Receiving::finish`], it leaves nothing behind.

@@ -10,6 +10,7 @@ mod durability;
 mod edge;
 mod incremental;
 mod issuers;
+mod manual;
 mod odata;
 mod openapi;
 mod operator;
@@ -19,6 +20,8 @@ mod pages;
 mod playground;
 mod real_files;
 mod schedule;
+#[cfg(unix)]
+mod service;
 mod tidy;
 mod transform;
 mod trial;

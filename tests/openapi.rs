@@ -115,6 +115,7 @@ fn every_operation_answers_as_the_document_says() {
         ("GET", "/users", "/users".to_owned(), "", 200),
         ("POST", "/users/{user}/remove", "/users/nobody/remove".to_owned(), "", 404),
         ("POST", "/sign-in-link", "/sign-in-link".to_owned(), "", 200),
+        ("POST", "/configuration/reload", "/configuration/reload".to_owned(), "", 200),
     ] {
         assert_eq!(ask(&app, &document, method, template, &path, query).status, status, "{method} {path}{query}");
     }

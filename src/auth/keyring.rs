@@ -201,7 +201,7 @@ impl Keyring {
         for (_, key) in removed {
             fs::remove_file(&key.path).map_err(|error| KeyringError::RemoveKey(key.path.clone(), error))?;
         }
-        sync_directory(&self.directory).map_err(|error| KeyringError::WriteKey(self.directory.clone(), error))
+        crate::files::sync_directory(&self.directory).map_err(|error| KeyringError::WriteKey(self.directory.clone(), error))
     }
 
     /// The public keys as a JWK set (RFC 7517): `kty`, `crv`, `x`, `y`, `alg`, `use`, `kid` of each key that verifies at this time.
@@ -311,22 +311,11 @@ fn make_key(directory: &Path, created: Timestamp) -> Result<Key, KeyringError> {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         drop(file);
-        fs::rename(&temporary, &path)?;
-        sync_directory(directory)
+        crate::files::rename(&temporary, &path)?;
+        crate::files::sync_directory(directory)
     };
     write().map_err(|error| KeyringError::WriteKey(path.clone(), error))?;
     Ok(Key::new(created, path, pair))
-}
-
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-/// Windows has no such call; NTFS journals the rename.
-#[cfg(not(unix))]
-fn sync_directory(_directory: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

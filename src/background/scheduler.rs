@@ -26,11 +26,13 @@ const BLOCKS_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub fn run(appliance: &Arc<Appliance>) {
     let mut sampled: HashMap<ActivityId, Timestamp> = HashMap::new();
     let mut pruned_at: Option<Timestamp> = None;
-    if let Err(error) = retention::sweep(&appliance.store, appliance.first_id_at()) {
+    if let Err(error) = retention::sweep(&appliance.store, appliance.first_id_at(), &|| appliance.scheduled.goes_on()) {
         log::warn!("spool not swept reason=\"{error}\"; tried again at the next start");
     }
     while !appliance.is_stopping() {
         let now = appliance.clock.now();
+        appliance.scheduled.goes_on();
+        crate::fault::point("round scheduled");
         appliance.reload_if_changed();
         let mut next = now.plus(CONFIGURATION_LOOK);
         match tick(appliance, now, &mut sampled) {
@@ -52,20 +54,22 @@ pub fn run(appliance: &Arc<Appliance>) {
 fn prune(appliance: &Arc<Appliance>, now: Timestamp) {
     let live = appliance.live();
     let queue = &live.config.queue;
-    match retention::prune(&appliance.store, now.minus(queue.retention), now.minus(queue.history), now) {
+    let goes_on = || appliance.scheduled.goes_on();
+    match retention::prune(&appliance.store, now.minus(queue.retention), now.minus(queue.history), now, &goes_on) {
         Ok(pruned) if pruned != Pruned::default() => {
             log::info!("messages pruned payloads={} forgotten={}", pruned.payloads, pruned.messages)
         }
         Ok(_) => {}
         Err(error) => log::error!("messages not pruned reason=\"{error}\"; tried again in {PRUNE_EVERY:?}"),
     }
-    match blobs::prune(&appliance.store, now.minus(queue.retention)) {
+    match blobs::prune(&appliance.store, now.minus(queue.retention), &goes_on) {
         Ok(0) => {}
         Ok(count) => log::info!("blobs pruned count={count}"),
         Err(error) => log::error!("blobs not pruned reason=\"{error}\"; tried again in {PRUNE_EVERY:?}"),
     }
     appliance.blocks.forget(now.minus(BLOCKS_KEPT));
     for database in &live.config.databases {
+        goes_on();
         if let Err(error) = live.entities.forget_loaded(&database.name, now.minus(queue.history)) {
             log::error!("loads not forgotten database=\"{}\" reason=\"{error}\"", database.name);
         }

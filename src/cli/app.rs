@@ -8,7 +8,6 @@ use uuid::Uuid;
 use super::{ConfigFile, Failure};
 use crate::auth::secret;
 use crate::config::parse;
-use crate::files::write_private;
 
 #[derive(clap::Subcommand)]
 pub enum App {
@@ -122,6 +121,5 @@ fn edit(config: &ConfigFile, change: impl FnOnce(&mut DocumentMut) -> Result<(),
     change(&mut document)?;
     let changed = document.to_string();
     parse::parse(&changed, file.parent().unwrap_or(Path::new(".")), Some(file.clone())).map_err(|problems| failed(&problems))?;
-    let permissions = std::fs::metadata(&file).map_err(|error| failed(&error))?.permissions();
-    write_private(&file, changed.as_bytes()).and_then(|()| std::fs::set_permissions(&file, permissions)).map_err(|error| failed(&error))
+    crate::files::replace(&file, changed.as_bytes()).map_err(|error| failed(&error))
 }

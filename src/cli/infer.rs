@@ -106,6 +106,5 @@ fn add(file: &Path, more: &str) -> Result<(), Failure> {
     let base = file.parent().unwrap_or(Path::new("."));
     parse::parse(&whole, base, Some(file.to_owned()))
         .map_err(|problems| Failure::no(format!("with it the file would not be accepted:\n{problems}")))?;
-    let beside = file.with_extension("toml.new");
-    std::fs::write(&beside, whole).and_then(|()| std::fs::rename(&beside, file)).map_err(unreadable)
+    crate::files::replace(file, whole.as_bytes()).map_err(unreadable)
 }

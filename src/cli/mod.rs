@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 mod app;
 mod check;
@@ -74,15 +74,30 @@ enum Verb {
     /// Apply an XSLT 1.0 stylesheet to a document; the result goes to standard output.
     #[command(after_help = "Example: entrepot transform customers.xsl customers.xml --param company=usmf")]
     Transform(transform::Transform),
+    /// Apply the configuration file now; exit 0 when it is in force. A change is applied within two seconds anyway.
+    #[command(after_help = "Example: entrepot reload")]
+    Reload(operate::Common),
     /// Exit 0 when the appliance is ready: for containers and services.
     #[command(after_help = "Example: entrepot healthcheck --config entrepot.toml")]
     Healthcheck(ConfigFile),
+    /// Print the completions of a shell.
+    #[command(after_help = "Example: entrepot completions bash > /etc/bash_completion.d/entrepot")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The table of verbs and options, which the manual is made from.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Which configuration.
 #[derive(clap::Args, Clone, Default)]
 struct ConfigFile {
-    /// The configuration file. Without: entrepot.toml here, then /etc/entrepot/entrepot.toml.
+    /// The configuration file. Without: entrepot.toml here, then the service's: /etc/entrepot/entrepot.toml, on Windows
+    /// %ProgramData%\Entrepot\entrepot.toml.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -90,9 +105,7 @@ struct ConfigFile {
 impl ConfigFile {
     /// The file to use; `None` when none is named and none is found.
     fn find(&self) -> Option<PathBuf> {
-        self.config
-            .clone()
-            .or_else(|| ["entrepot.toml", "/etc/entrepot/entrepot.toml"].map(PathBuf::from).into_iter().find(|file| file.exists()))
+        self.config.clone().or_else(|| [PathBuf::from("entrepot.toml"), service_file()].into_iter().find(|file| file.exists()))
     }
 
     fn load(&self) -> Result<crate::config::parse::Checked, Failure> {
@@ -105,6 +118,14 @@ impl ConfigFile {
             plain: true,
         })
     }
+}
+
+/// The configuration of the packaged service.
+fn service_file() -> PathBuf {
+    #[cfg(windows)]
+    return PathBuf::from(std::env::var_os("ProgramData").unwrap_or_else(|| r"C:\ProgramData".into())).join(r"Entrepot\entrepot.toml");
+    #[cfg(not(windows))]
+    return PathBuf::from("/etc/entrepot/entrepot.toml");
 }
 
 /// Why a verb did not do what was asked.
@@ -152,7 +173,12 @@ pub fn main() -> ExitCode {
         Verb::Message(message) => message.run(),
         Verb::User(verb) => verb.run(),
         Verb::Transform(transform) => transform.run(),
+        Verb::Reload(common) => operate::reload(&common),
         Verb::Healthcheck(config) => operate::healthcheck(&config),
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut command(), "entrepot", &mut std::io::stdout());
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,8 @@
 //! `entrepot job …`, `entrepot message …`, `entrepot healthcheck`: ask the running appliance over its operator API.
 
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use serde_json::Value;
 
 use super::serve::RUNNING;
@@ -112,11 +115,15 @@ impl Operator {
             None => "entrepot-data".into(),
         };
         let path = data_dir.join(RUNNING);
-        let text = std::fs::read_to_string(&path).map_err(|_| {
-            Failure::no(format!(
+        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => Failure::no(format!(
+                "you may not read {}, which holds the token of operators\n  hint: run this as root (sudo), or as the user that the appliance runs as",
+                path.display()
+            )),
+            _ => Failure::no(format!(
                 "no appliance serves {}\n  hint: start it with entrepot serve, or name its configuration with --config",
                 data_dir.display()
-            ))
+            )),
         })?;
         let running: Value =
             serde_json::from_str(&text).map_err(|error| Failure::no(format!("cannot read {}: {error}", path.display())))?;
@@ -349,10 +356,29 @@ impl MessageVerb {
     }
 }
 
+/// Applies the configuration file; exit 0 when it is in force.
+pub fn reload(common: &Common) -> Result<(), Failure> {
+    let answer = Operator::connect(common)?.ask("POST", "configuration/reload")?;
+    match common.json {
+        true => println!("{answer}"),
+        false => println!("configuration {} is in force", text(&answer["file"])),
+    }
+    Ok(())
+}
+
+/// Where this machine reaches a listener: one that listens at all addresses is at the loopback one, too.
+pub fn reachable(mut listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    listen
+}
+
 /// Exit 0 when the appliance of this configuration is ready.
 pub fn healthcheck(config: &ConfigFile) -> Result<(), Failure> {
-    let listen = config.load()?.config.server.listen;
-    let url = format!("http://{listen}/readyz");
+    let url = format!("http://{}/readyz", reachable(config.load()?.config.server.listen));
     let answer = agent().get(&url).call().map_err(|error| Failure::no(format!("{url}: {error}")))?;
     if answer.status().as_u16() == 200 { Ok(()) } else { Err(Failure::no(format!("{url}: {}", answer.status()))) }
 }

@@ -4,10 +4,11 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use serde_json::json;
 
-use super::{ConfigFile, Failure, init, notify};
+use super::{ConfigFile, Failure, init, notify, operate};
 use crate::appliance::Appliance;
 use crate::clock::Clock;
 use crate::config::{Config, Overrides};
@@ -16,6 +17,9 @@ use crate::http::listener::Listener;
 
 /// The file in the data directory that tells the shell where the appliance is.
 pub const RUNNING: &str = "running.json";
+
+/// What a stop may take beside `server.stop_grace`: loads are taken back, the queue commits and checkpoints.
+const STOP_WORK_MAX: Duration = Duration::from_secs(60);
 
 /// Tells whoever reads the output; that nobody does any more ends no appliance.
 macro_rules! say {
@@ -73,10 +77,10 @@ impl Serve {
         })
         .map_err(|error| Failure::no(format!("cannot handle signals: {error}")))?;
         notify::tell("READY=1");
-        // Ends when a signal comes; the sender lives as long as the handler.
-        let _ = receiver.recv();
+        running.watch_until(&receiver);
         log::info!("stopping reason=signal; transfers under way have server.stop_grace");
-        notify::tell("STOPPING=1");
+        let grace = running.appliance.live().config.server.stop_grace + STOP_WORK_MAX;
+        notify::tell(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", grace.as_micros()));
         running.stop();
         log::info!("stopped");
         Ok(())
@@ -157,7 +161,7 @@ impl Running {
                 return Err(Failure::no(error));
             }
         };
-        let running = json!({ "url": format!("http://{}", listener.address), "operator_token": appliance.operator_token, "process": std::process::id() });
+        let running = json!({ "url": format!("http://{}", operate::reachable(listener.address)), "operator_token": appliance.operator_token, "process": std::process::id() });
         write_private(&data_dir.join(RUNNING), running.to_string().as_bytes())
             .map_err(|error| Failure::no(format!("cannot write {}: {error}", data_dir.join(RUNNING).display())))?;
         Ok(Running { appliance, listener, data_dir })
@@ -169,6 +173,25 @@ impl Running {
             return Ok(None);
         }
         self.appliance.make_sign_in_link().map(Some).map_err(|error| Failure::no(error.to_string()))
+    }
+
+    /// Returns when a signal came. Until then the service manager's watchdog, where there is one, hears of us as long as the scheduler and every
+    /// relay of the edge go round; when one of them stands still it hears nothing, and starts us again: nothing that was promised is lost by that.
+    fn watch_until(&self, signal: &mpsc::Receiver<()>) {
+        let Some(interval) = notify::watchdog_interval() else {
+            // The sender lives as long as the handler.
+            let _ = signal.recv();
+            return;
+        };
+        let mut last = self.appliance.pulse();
+        while signal.recv_timeout(interval) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let pulse = self.appliance.pulse();
+            match pulse.standing_still_since(&last) {
+                still if still.is_empty() => notify::tell("WATCHDOG=1"),
+                still => log::error!("watchdog not told standing_still=\"{}\" interval={interval:?}", still.join(", ")),
+            }
+            last = pulse;
+        }
     }
 
     /// Requests first, then everything else.

@@ -1,5 +1,6 @@
 //! From the file's text to [`Config`]: everything is checked, every problem told, nothing half-understood.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::application::{read_applications, read_issuers};
@@ -34,13 +35,19 @@ pub fn load(path: &Path) -> Result<Checked, Problems> {
         problems: vec![Problem { line: 0, column: 0, key: "file".into(), message, hint: hint.into(), warning: false }],
         watched: vec![watched.clone()],
     };
-    let size = std::fs::metadata(path)
-        .map_err(|error| alone(format!("cannot be read: {error}"), "name another with --config, or make one with entrepot init"))?
-        .len();
+    let unreadable = |error: std::io::Error| {
+        let hint = match error.kind() {
+            ErrorKind::PermissionDenied => "run this as root (sudo); the appliance's user must be able to read it, too",
+            ErrorKind::InvalidData => "it must be text in UTF-8",
+            _ => "name another with --config, or make one with entrepot init",
+        };
+        alone(format!("cannot be read: {error}"), hint)
+    };
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > FILE_MAX {
         return Err(alone(format!("it has {size} bytes, at most {FILE_MAX} are read"), ""));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| alone(format!("cannot be read: {error}"), "it must be text in UTF-8"))?;
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let base = path.parent().unwrap_or(Path::new(".")).to_owned();
     let mut read = parse(&text, &base, Some(path));

@@ -66,6 +66,7 @@ use tls::Certificate;
 use watch::Watched;
 
 /// With fewer connections there is no point in starting.
+#[cfg(unix)]
 const CONNECTIONS_LEAST: usize = 32;
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -233,6 +234,11 @@ impl Edge {
     /// What it has counted, and how things stand.
     pub fn counters(&self) -> Counters {
         self.shared.counters()
+    }
+
+    /// How often each relay has gone round, and lets each go round once more: a number that stays the same is a relay that stands still.
+    pub fn rounds(&self) -> Vec<u64> {
+        self.relays.iter().map(|relay| relay.rounds()).collect()
     }
 
     /// Stops: no new connections and no new requests; exchanges that run have `grace` to end, then they are cut off. Returns when all

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,11 +46,13 @@ pub(super) enum Message {
 pub(super) struct Inbox {
     messages: Mutex<Vec<Message>>,
     poller: Arc<Poller>,
+    /// How often the loop has gone round.
+    rounds: AtomicU64,
 }
 
 impl Inbox {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Inbox { messages: Mutex::new(Vec::new()), poller: Arc::new(Poller::new()?) })
+        Ok(Inbox { messages: Mutex::new(Vec::new()), poller: Arc::new(Poller::new()?), rounds: AtomicU64::new(0) })
     }
 
     pub(super) fn send(&self, message: Message) {
@@ -64,6 +67,13 @@ impl Inbox {
 
     pub(super) fn wake(&self) {
         let _ = self.poller.notify();
+    }
+
+    /// How often the loop has gone round; it does once more after this.
+    pub(super) fn rounds(&self) -> u64 {
+        let rounds = self.rounds.load(Ordering::SeqCst);
+        self.wake();
+        rounds
     }
 }
 
@@ -159,6 +169,7 @@ impl Relay {
                 log::error!("waiting for events failed reason=\"{error}\"");
                 std::thread::sleep(SWEEP_EVERY);
             }
+            self.inbox.rounds.fetch_add(1, Ordering::SeqCst);
             self.now = self.shared.clock.elapsed();
             for event in events.iter() {
                 let (key, kind) = Key::of_event(event.key);

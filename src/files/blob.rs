@@ -34,7 +34,7 @@ impl Spool {
 
     fn keep_blob(&self, file: &File, path: &std::path::Path, name: &str) -> io::Result<()> {
         file.sync_all()?;
-        fs::rename(path, self.dir.join("blobs").join(name))?;
+        super::rename(path, &self.dir.join("blobs").join(name))?;
         sync_directory(&self.dir.join("blobs"))
     }
 
@@ -45,7 +45,7 @@ impl Spool {
 
     /// Removes a blob's bytes; that they are gone already is no error.
     pub fn remove_blob(&self, name: &str) -> io::Result<()> {
-        gone(fs::remove_file(self.dir.join("blobs").join(plain(name)?)))
+        gone(super::remove(&self.dir.join("blobs").join(plain(name)?)))
     }
 
     /// Makes a blob's bytes the payload of a message too: a second name of the same file, or a copy where the system has none.

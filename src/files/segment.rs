@@ -20,6 +20,7 @@ pub const SEGMENT_MAX: u64 = 64 * 1024 * 1024;
 const SEGMENT_STEP: u64 = 4 * 1024 * 1024;
 /// Bytes of a segment that are filled with zeros at a time, ahead of small batches. The first write into space that is merely reserved must be noted in
 /// the file system's journal, so that its sync is two; over zeros it is the data alone.
+#[cfg(unix)]
 const ZEROS: usize = 1024 * 1024;
 /// Larger batches are worth their second sync: zeros would double what is written.
 const ZEROS_FOR: usize = 128 * 1024;

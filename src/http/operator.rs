@@ -56,6 +56,7 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
         ("GET", ["users"]) => list_users(appliance),
         ("POST", ["users", _, "remove"]) => remove_user(appliance, call.path.get(3).map_or("", String::as_str)),
         ("POST", ["sign-in-link"]) => make_sign_in_link(appliance),
+        ("POST", ["configuration", "reload"]) => reload(appliance),
         ("GET", ["clock"]) if appliance.is_playground() => Ok(Answer::json(200, &json!({ "now": appliance.clock.now() }))),
         ("POST", ["clock"]) if appliance.is_playground() => move_clock(appliance, &call),
         ("POST", ["reset"]) if appliance.is_playground() => stored(appliance.reset()).map(|()| Answer::empty(204)),
@@ -80,6 +81,19 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
         _ => Err(Answer::refuse(404, "the operator API has nothing there", "/api/v1/openapi.json says what it has")),
     };
     call.answer(answer.unwrap_or_else(|refusal| refusal));
+}
+
+/// `POST /api/v1/configuration/reload`: applies the file now, where the scheduler would within two seconds, and tells the outcome.
+fn reload(appliance: &Appliance) -> Answered {
+    const REFUSED: &str = "the configuration is refused, the running one stays";
+    match appliance.reload() {
+        Ok(()) => Ok(Answer::json(200, &json!({ "file": appliance.live().config.file }))),
+        Err(problems) => {
+            let detail = format!("{REFUSED}\n{}", problems.trim_end());
+            // The status line has no room for every problem.
+            Err(Answer { reason: REFUSED.into(), ..Answer::refuse(409, &detail, "correct the file; entrepot check tells every problem") })
+        }
+    }
 }
 
 /// The longest step of the clock.

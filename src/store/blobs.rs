@@ -143,9 +143,10 @@ pub fn find_named(connection: &Connection, name: &str, application: ApplicationI
 }
 
 /// Forgets blobs that were made before `before`: rows first, then files. Returns how many.
-pub fn prune(store: &Store, before: Timestamp) -> Result<u64, StoreError> {
+pub fn prune(store: &Store, before: Timestamp, goes_on: &dyn Fn()) -> Result<u64, StoreError> {
     let mut pruned = 0;
     loop {
+        goes_on();
         let files = store.write("forget blobs", move |batch| forget(batch, before))?;
         for name in files.iter().flatten() {
             if let Err(error) = store.spool().remove_blob(name) {

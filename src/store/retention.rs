@@ -22,9 +22,16 @@ pub struct Pruned {
 
 /// Removes payloads of messages that ended before `payloads_before`, and forgets messages that ended before `history_before`, with their
 /// executions, findings and events; samples likewise.
-pub fn prune(store: &Store, payloads_before: Timestamp, history_before: Timestamp, now: Timestamp) -> Result<Pruned, StoreError> {
+pub fn prune(
+    store: &Store,
+    payloads_before: Timestamp,
+    history_before: Timestamp,
+    now: Timestamp,
+    goes_on: &dyn Fn(),
+) -> Result<Pruned, StoreError> {
     let mut pruned = Pruned::default();
     loop {
+        goes_on();
         let block = store.write("prune payloads", move |batch| prune_payloads(batch, payloads_before, now))?;
         remove(store, &block);
         pruned.payloads += block.messages;
@@ -33,6 +40,7 @@ pub fn prune(store: &Store, payloads_before: Timestamp, history_before: Timestam
         }
     }
     loop {
+        goes_on();
         let count = store.write("forget messages", move |batch| forget(batch, history_before))?;
         pruned.messages += count;
         if count < u64::from(BLOCK) {
@@ -162,10 +170,11 @@ fn forget(batch: &mut Batch<'_>, before: Timestamp) -> Result<u64, StoreError> {
 
 /// Removes large payloads that no row names: what a crash between the file and its row left. Only files of messages older than `started_at`, this
 /// start, are looked at: a younger one may have its row on the way.
-pub fn sweep(store: &Store, started_at: Timestamp) -> Result<u64, StoreError> {
+pub fn sweep(store: &Store, started_at: Timestamp, goes_on: &dyn Fn()) -> Result<u64, StoreError> {
     let names = store.spool().large_names().map_err(StoreError::file("list the spool"))?;
     let mut swept = 0;
     for name in names {
+        goes_on();
         let Some(id) = name.parse::<MessageId>().ok() else { continue };
         let made = id.0.get_timestamp().map(|at| at.to_unix());
         let before = made.is_some_and(|(seconds, nanos)| {
