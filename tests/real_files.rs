@@ -181,6 +181,19 @@ fn currency_codes_keep_their_leading_zeros_and_withdrawn_ones_without_code_are_r
     assert_eq!(listed, "008\n");
 }
 
+#[test]
+fn every_entry_of_the_currency_codes_loads_under_a_number_of_its_own_with_the_sum_of_the_readme() {
+    let Some(data) = data() else { return };
+    let document = std::fs::read(data.join("csv/reference/currency-codes.csv")).unwrap();
+    let header: Vec<String> = ["Entity", "AlphabeticCode", "NumericCode"].map(str::to_owned).to_vec();
+    let by_entity = configuration("header = true", "tti", &[0], Some(&header));
+    let mut app = Appliance::start(&by_entity.replace("{ source = \"Entity\",", "{ number_sequence = \"R-#####\","));
+    let id = app.enqueue_to(crate::appliance::IMPORT, "File", &document, None);
+    app.settle();
+    assert_eq!(app.message(&id)["rows"]["inserted"], 449);
+    assert_eq!(app.sql("SELECT sum(C2), min(C0), max(C0) FROM file"), ["275419|R-00001|R-00449"]);
+}
+
 /// As [`configuration`], for any format, with sources as the mapping writes them.
 fn mapped(format: &str, sources: &[&str], columns: &str, key: &[usize]) -> String {
     let header: Vec<String> = sources.iter().map(|source| (*source).to_owned()).collect();
@@ -268,6 +281,8 @@ fn entries_of_iso_4217_without_a_currency_are_refused_with_their_place() {
     app.settle();
     let rows = &app.message(&id)["rows"];
     assert_eq!((rows["read"].as_u64(), rows["refused"].as_u64()), (Some(280), Some(3)));
+    let taken: u64 = ["inserted", "updated", "unchanged"].iter().map(|name| rows[name].as_u64().unwrap()).sum();
+    assert_eq!(taken, 277, "those that have a currency");
     let findings = app.findings(&id);
     assert!(findings.iter().all(|finding| finding["rule"] == "required" && finding["column"] == "Ccy"), "{findings:?}");
     assert_eq!(app.sql("SELECT DISTINCT C2 FROM file WHERE C1 = 'ALL'"), ["008"]);
