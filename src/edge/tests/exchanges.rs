@@ -171,7 +171,7 @@ fn one_address_waits_with_its_share_of_the_queue_and_another_is_served_before_it
     site.seen.expect("stuck");
     let ask = |address: [u8; 4], path: &str| {
         let mut client = site.client_from(address);
-        client.send(&format!("GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        client.send(format!("GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n"));
         client
     };
     let mut greedy = Vec::new();
