@@ -239,18 +239,7 @@ impl<W: Write> Write for Noting<'_, W> {
 }
 
 fn finding(rule: Rule, entity: &str, message: String, hint: String) -> Finding {
-    Finding {
-        rule,
-        entity: entity.to_owned(),
-        line: 0,
-        row: 0,
-        column: String::new(),
-        field: String::new(),
-        value: String::new(),
-        expected: String::new(),
-        message: cut(&message, 2 * MESSAGE_MAX),
-        hint,
-    }
+    Finding::of_document(rule, entity, cut(&message, 2 * MESSAGE_MAX), hint)
 }
 
 /// The beginning of a text, on one line: part of it may be a sender's.

@@ -208,7 +208,7 @@ fn what_can_not_be_tracked_is_said() {
     let refused = |what: &str, hint: &str| {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("entrepot.toml");
-        std::fs::write(&file, format!("[server]\ndata_dir = \"data\"\n[[application]]\nid = \"{}\"\nname = \"Tests\"\nsecret_hash = \"sha256:00:0000000000000000000000000000000000000000000000000000000000000000\"\n{what}", crate::appliance::APPLICATION)).unwrap();
+        std::fs::write(&file, format!("[server]\ndata_dir = \"data\"\n[[application]]\nid = \"{}\"\nname = \"Tests\"\nsecret_hash = \"sha256:0000000000000000000000000000000000000000000000000000000000000000\"\n{what}", crate::appliance::APPLICATION)).unwrap();
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_entrepot")).args(["check", "--config"]).arg(&file).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         assert!(!output.status.success() && text.contains(hint), "{text}");

@@ -142,7 +142,7 @@ impl SegmentWriter {
             self.batch.clear();
             return Ok(());
         };
-        let length = (self.batch.len() - BATCH_HEADER) as u64;
+        let (start, length) = (segment.end, (self.batch.len() - BATCH_HEADER) as u64);
         self.batch[..4].copy_from_slice(MAGIC);
         self.batch[8..16].copy_from_slice(&length.to_le_bytes());
         let checksum = checksum(segment.number, segment.end, &self.batch[8..]);
@@ -161,13 +161,16 @@ impl SegmentWriter {
                 segment.written = segment.written.max(end);
                 self.forget();
             }
-            Err(_) => self.close(),
+            // What is left of it must not be taken for promised after a power cut. A disk that refuses that too has said enough.
+            Err(_) => drop(self.unseal(start)),
         }
         synced
     }
 
-    /// Takes back the batch that was sealed last, which `from` is the beginning of: its rows could not be committed, and nobody was answered.
+    /// Takes back the batch that was sealed last, which `from` is the beginning of: its rows could not be committed, and nobody was answered. The
+    /// segment is closed.
     pub fn unseal(&mut self, from: u64) -> io::Result<()> {
+        self.forget();
         let Some(mut segment) = self.current.take() else { return Ok(()) };
         segment.end = from;
         segment.file.set_len(from)?;

@@ -246,18 +246,7 @@ impl Parsing<'_> {
     }
 
     fn about_the_document(&self, line: u64, message: String, hint: String) -> Finding {
-        Finding {
-            rule: Rule::Format,
-            entity: self.project_entity.entity.name.clone(),
-            line,
-            row: 0,
-            column: String::new(),
-            field: String::new(),
-            value: String::new(),
-            expected: String::new(),
-            message,
-            hint,
-        }
+        Finding { line, ..Finding::of_document(Rule::Format, &self.project_entity.entity.name, message, hint) }
     }
 }
 

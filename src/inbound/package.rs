@@ -222,19 +222,7 @@ fn map_line(line: &MapLine, field: usize) -> Mapping {
 }
 
 fn about(entity: &str, line: u64, value: &str, message: String, hint: String) -> Finding {
-    let value = value.chars().take(200).collect();
-    Finding {
-        rule: Rule::Package,
-        entity: entity.to_owned(),
-        line,
-        row: 0,
-        column: String::new(),
-        field: String::new(),
-        value,
-        expected: String::new(),
-        message,
-        hint,
-    }
+    Finding { line, value: value.chars().take(200).collect(), ..Finding::of_document(Rule::Package, entity, message, hint) }
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

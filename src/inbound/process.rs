@@ -160,18 +160,7 @@ fn attempt(appliance: &Arc<Appliance>, job: &Job, message: &Message) -> Result<O
 
 /// A document that cannot be read to its end, for a reason of its own.
 fn unreadable(entity: &str, error: &std::io::Error) -> Finding {
-    Finding {
-        rule: Rule::Package,
-        entity: entity.to_owned(),
-        line: 0,
-        row: 0,
-        column: String::new(),
-        field: String::new(),
-        value: String::new(),
-        expected: String::new(),
-        message: error.to_string(),
-        hint: "send it again, as it should be; no row of this entity was loaded".into(),
-    }
+    Finding::of_document(Rule::Package, entity, error.to_string(), "send it again, as it should be; no row of this entity was loaded")
 }
 
 impl Work<'_> {

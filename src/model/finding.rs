@@ -155,6 +155,24 @@ pub struct Finding {
     pub hint: String,
 }
 
+impl Finding {
+    /// About a whole document: no row, no column, no value.
+    pub fn of_document(rule: Rule, entity: &str, message: impl Into<String>, hint: impl Into<String>) -> Finding {
+        Finding {
+            rule,
+            entity: entity.to_owned(),
+            line: 0,
+            row: 0,
+            column: String::new(),
+            field: String::new(),
+            value: String::new(),
+            expected: String::new(),
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+}
+
 /// Its parts, and the codes of its rule.
 impl Serialize for Finding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

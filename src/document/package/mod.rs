@@ -13,16 +13,5 @@ use crate::model::finding::{Finding, Rule};
 
 /// A finding about a package as a whole, or about one of its entities.
 fn finding(entity: &str, line: u64, value: &str, message: impl Into<String>, hint: &str) -> Finding {
-    Finding {
-        rule: Rule::Package,
-        entity: entity.to_owned(),
-        line,
-        row: 0,
-        column: String::new(),
-        field: String::new(),
-        value: value.chars().take(200).collect(),
-        expected: String::new(),
-        message: message.into(),
-        hint: hint.to_owned(),
-    }
+    Finding { line, value: value.chars().take(200).collect(), ..Finding::of_document(Rule::Package, entity, message, hint) }
 }
