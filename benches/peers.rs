@@ -443,15 +443,14 @@ fn enqueues(dir: &Path) {
     println!("\ndurable enqueue of 1 KiB; started in {:.0?}", start.elapsed());
     let now = Clock::system().now();
     let audience = "http://bench.test";
-    let issued = entrepot::auth::token::issue(
-        &appliance.keyring,
+    let wish = entrepot::auth::token::Wish {
+        application: config.applications[0].id,
+        person: None,
         audience,
-        config.applications[0].id,
-        audience,
-        entrepot::auth::token::Version::V1,
-        now,
-        Duration::from_secs(3600),
-    );
+        version: entrepot::auth::token::Version::V1,
+        lifetime: Duration::from_secs(3600),
+    };
+    let issued = entrepot::auth::token::issue(&appliance.keyring, audience, &wish, now);
     let token: Arc<str> = issued.unwrap().access_token.as_str().into();
     let postgres = Postgres::start(dir);
     // The disk is faster at one time than at another: every contender has its turn in each round, and the ratio is the median of the rounds' ratios.

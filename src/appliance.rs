@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
+use crate::auth::device::Devices;
 use crate::auth::issuer::OutsideIssuer;
 use crate::auth::keyring::Keyring;
 use crate::auth::outside_keys::OutsideKeys;
@@ -68,6 +69,8 @@ pub struct Appliance {
     pub outside_keys: OutsideKeys,
     /// Signs the URLs of blobs.
     pub url_key: UrlKey,
+    /// Programs that wait for a person's code.
+    pub devices: Devices,
     /// Blocks of blobs that wait for their lists.
     pub blocks: Blocks,
     /// How often somebody may ask.
@@ -174,6 +177,7 @@ impl Appliance {
             sign_in_link: SignInLink::default(),
             outside_keys,
             url_key,
+            devices: Devices::default(),
             blocks: Blocks::default(),
             pace: Pace::default(),
             edge: OnceLock::new(),

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::appliance::{APPLICATION, Appliance, EXPORT, SECRET, groups};
+use crate::appliance::{APPLICATION, Appliance, EXPORT, SECRET};
+use crate::pages::{PASSWORD, Person};
+use crate::wire::{DESK, with_desk};
 
 /// Where the libraries are: `python/` is a virtual environment, `node/node_modules` beside it.
 fn libraries() -> PathBuf {
@@ -50,7 +52,7 @@ fn site() -> Site {
         tls.join("chain.pem"),
         tls.join("key.pem")
     );
-    let app = Appliance::start_with_body(&groups(""), &server, "128MiB");
+    let app = Appliance::start_with_body(&with_desk(), &server, "128MiB");
     Site { app, base, authority: tls.join("authority.pem") }
 }
 
@@ -70,8 +72,9 @@ fn the_libraries_for_python_obtain_tokens_old_and_new() {
     // requests believes the variable more than its caller.
     let mut command = Command::new(python);
     command.env("REQUESTS_CA_BUNDLE", &site.authority).arg(script).arg(&site.base).arg(&site.authority);
-    let text = run(command.args([APPLICATION, SECRET, EXPORT]));
-    assert_eq!(text.lines().count(), 12, "{text}");
+    Person::signed_in(&site.app);
+    let text = run(command.args([APPLICATION, SECRET, EXPORT, DESK, "kim", PASSWORD]));
+    assert_eq!(text.lines().count(), 15, "{text}");
 }
 
 #[test]
@@ -79,13 +82,17 @@ fn the_library_for_node_obtains_tokens() {
     let Some(folder) = node("@azure/msal-node") else { return };
     let site = site();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/tokens.mjs");
+    Person::signed_in(&site.app);
     let text = run(Command::new("node").env("NODE_EXTRA_CA_CERTS", &site.authority).arg(script).arg(folder).args([
         site.base.as_str(),
         APPLICATION,
         SECRET,
         EXPORT,
+        DESK,
+        "kim",
+        PASSWORD,
     ]));
-    assert_eq!(text.lines().count(), 4, "{text}");
+    assert_eq!(text.lines().count(), 5, "{text}");
 }
 
 #[test]

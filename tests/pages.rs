@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::appliance::{Answer, Appliance, IMPORT, groups};
 
-const PASSWORD: &str = "correct horse battery";
+pub const PASSWORD: &str = "correct horse battery";
 const BAD: &[u8] = b"ID,NAME,AMOUNT\n10,Retail,1.5\n20,<script>alert(1)</script>,abc\n,\"No \"\"id\"\"\",3\n";
 
 /// A person with a browser.
@@ -29,7 +29,7 @@ fn encoded(text: &str) -> String {
 
 fn link(appliance: &Appliance) -> String {
     let url = appliance.operator("POST", "sign-in-link").expect(200).json()["url"].as_str().unwrap().to_owned();
-    url.strip_prefix("http://exchange.test").unwrap().to_owned()
+    url[url.find("/welcome/").unwrap()..].to_owned()
 }
 
 fn welcome(appliance: &Appliance, link: &str, name: &str, password: &str) -> Answer {
@@ -52,7 +52,12 @@ impl Person {
     }
 
     fn post(&self, appliance: &Appliance, path: &str) -> Answer {
-        appliance.send("POST", path, &[("Cookie", &self.cookie)], format!("form_token={}", self.form_token).as_bytes())
+        self.post_form(appliance, path, "")
+    }
+
+    /// With more fields, each `&name=value`.
+    pub fn post_form(&self, appliance: &Appliance, path: &str, more: &str) -> Answer {
+        appliance.send("POST", path, &[("Cookie", &self.cookie)], format!("form_token={}{more}", self.form_token).as_bytes())
     }
 }
 

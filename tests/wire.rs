@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::appliance::{APPLICATION, Answer, Appliance, EXPORT, IMPORT, groups};
 use crate::packages::{PACKAGES, both, configuration};
+use crate::pages::{PASSWORD, Person};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DOCUMENT: &str = "ID,NAME,AMOUNT\r\n10,Retail,1.50\r\n";
@@ -435,9 +436,7 @@ fn section_1_8_throttling_names_whole_seconds_and_lets_everybody_through_in_the_
 #[test]
 fn section_3_tokens_of_both_versions_in_the_forms_that_clients_send() {
     let app = Appliance::start(&groups(""));
-    let ask = |path: &str, form: String| {
-        app.send("POST", path, &[("Content-Type", "application/x-www-form-urlencoded")], form.as_bytes()).expect(200).json()
-    };
+    let ask = |path: &str, form: String| ask(&app, path, &form).expect(200).json();
     let secret = "a+secret+for+tests";
     for tenant in ["contoso.com", "6d31e09f-0249-459f-94f0-aad9c2c47b64", "common", "adfs"] {
         for audience in ["http%3A%2F%2Fexchange.test", "http%3A%2F%2Fexchange.test%2F"] {
@@ -486,6 +485,106 @@ fn section_3_tokens_of_both_versions_in_the_forms_that_clients_send() {
         let document = app.send("GET", &path, &[], b"").expect(200).json();
         assert!(document["tenant_discovery_endpoint"].as_str().unwrap().starts_with("http://exchange.test/contoso.com/"));
     }
+}
+
+/// An application without a secret, for which kim may sign in.
+pub const DESK: &str = "7f4c1b0e-2a57-4d7c-9f0a-5f1b6a0c9b99";
+
+pub fn with_desk() -> String {
+    let desk = format!("\n[[application]]\nid = \"{DESK}\"\nname = \"Desk\"\nusers = [\"Kim\"]\n");
+    groups("").replace("applications = [\"Tests\"]", "applications = [\"Tests\", \"Desk\"]") + &desk
+}
+
+fn ask(app: &Appliance, path: &str, form: &str) -> Answer {
+    app.send("POST", path, &[("Content-Type", "application/x-www-form-urlencoded")], form.as_bytes())
+}
+
+fn opens(app: &Appliance, answer: &Value) {
+    let header = format!("Bearer {}", answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")));
+    app.send("GET", &format!("/api/connector/dequeue/{EXPORT}"), &[("Authorization", &header)], b"").expect(204);
+}
+
+#[test]
+fn section_3_a_person_signs_in_by_password_and_again_by_refresh_token() {
+    let mut app = Appliance::start(&with_desk());
+    Person::signed_in(&app);
+    // ADAL asks first where the person belongs, and must not learn who exists.
+    let realm = |name: &str| app.send("GET", &format!("/common/UserRealm/{name}?api-version=1.0"), &[], b"").expect(200).json();
+    assert_eq!(realm("kim")["account_type"], "Managed");
+    assert_eq!(realm("kim"), realm("nobody"));
+    let password = PASSWORD.replace(' ', "+");
+    let by_password = format!("grant_type=password&client_id={DESK}&username=kim&password={password}&scope=openid");
+    let one = ask(&app, "/contoso.com/oauth2/token", &format!("{by_password}&resource=http%3A%2F%2Fexchange.test")).expect(200).json();
+    opens(&app, &one);
+    assert_eq!((&one["scope"], &one["resource"]), (&json!("user_impersonation"), &json!("http://exchange.test")));
+    let refresh = format!(
+        "client_id={DESK}&grant_type=refresh_token&resource=http%3A%2F%2Fexchange.test&refresh_token={}",
+        one["refresh_token"].as_str().unwrap()
+    );
+    opens(&app, &ask(&app, "/contoso.com/oauth2/token", &refresh).expect(200).json());
+    // A restart ends nothing; a removed user ends everything.
+    app.kill_and_restart();
+    opens(&app, &ask(&app, "/contoso.com/oauth2/v2.0/token", &refresh).expect(200).json());
+    app.operator("POST", "users/kim/remove").expect(200);
+    assert_eq!(ask(&app, "/contoso.com/oauth2/token", &refresh).expect(400).json()["error"], "invalid_grant");
+    assert_eq!(ask(&app, "/contoso.com/oauth2/token", &by_password).expect(400).json()["error"], "invalid_grant");
+}
+
+#[test]
+fn section_3_wrong_passwords_are_slowed_and_an_application_without_people_takes_none() {
+    let app = Appliance::start(&with_desk());
+    Person::signed_in(&app);
+    let form = |client: &str, name: &str| format!("grant_type=password&client_id={client}&username={name}&password=wrong");
+    let refused = ask(&app, "/common/oauth2/token", &form(APPLICATION, "kim")).expect(400).json();
+    assert_eq!(refused["error"], "unauthorized_client");
+    let statuses: Vec<u16> = (0..8).map(|_| ask(&app, "/common/oauth2/token", &form(DESK, "kim")).status).collect();
+    assert_eq!((statuses[0], *statuses.last().unwrap()), (400, 429), "{statuses:?}");
+}
+
+#[test]
+fn section_3_a_program_shows_a_code_and_its_person_enters_it() {
+    let mut app = Appliance::start(&with_desk());
+    let kim = Person::signed_in(&app);
+    for (codes, token, grant, code, address) in [
+        ("/contoso.com/oauth2/devicecode", "/contoso.com/oauth2/token", "device_code", "code", "verification_url"),
+        (
+            "/contoso.com/oauth2/v2.0/devicecode",
+            "/contoso.com/oauth2/v2.0/token",
+            "urn:ietf:params:oauth:grant-type:device_code",
+            "device_code",
+            "verification_uri",
+        ),
+    ] {
+        let given = ask(&app, codes, &format!("client_id={DESK}&resource=http%3A%2F%2Fexchange.test")).expect(200).json();
+        assert_eq!(given[address], "http://exchange.test/device");
+        let user_code = given["user_code"].as_str().unwrap();
+        assert!(given["message"].as_str().unwrap().contains(user_code));
+        let form = format!("grant_type={grant}&client_id={DESK}&{code}={}", given["device_code"].as_str().unwrap());
+        assert_eq!(ask(&app, token, &form).expect(400).json()["error"], "authorization_pending");
+        // Who is not signed in is asked to.
+        let unsigned = app.send("GET", "/device", &[], b"").expect(303);
+        assert_eq!(unsigned.header("Location"), Some("/sign-in?next=%2Fdevice"));
+        assert!(kim.get(&app, "/device").expect(200).text().contains("Enter it here only if"));
+        let shown = kim.post_form(&app, "/device", &format!("&code={}", user_code.to_lowercase())).expect(200).text();
+        assert!(shown.contains("Desk") && shown.contains("Allow it"), "{shown}");
+        assert_eq!(ask(&app, token, &form).expect(400).json()["error"], "authorization_pending", "looking decides nothing");
+        kim.post_form(&app, "/device", &format!("&code={user_code}&answer=allow")).expect(200);
+        let token_answer = ask(&app, token, &form).expect(200).json();
+        opens(&app, &token_answer);
+        assert_eq!(ask(&app, token, &form).expect(400).json()["error"], "expired_token");
+        kim.post_form(&app, "/device", &format!("&code={user_code}&answer=allow")).expect(400);
+    }
+    let given = ask(&app, "/common/oauth2/devicecode", &format!("client_id={DESK}")).expect(200).json();
+    let form = format!("grant_type=device_code&client_id={DESK}&code={}", given["device_code"].as_str().unwrap());
+    kim.post_form(&app, "/device", &format!("&code={}&answer=refuse", given["user_code"].as_str().unwrap())).expect(200);
+    assert_eq!(ask(&app, "/common/oauth2/token", &form).expect(400).json()["error"], "authorization_declined");
+    let given = ask(&app, "/common/oauth2/devicecode", &format!("client_id={DESK}")).expect(200).json();
+    app.advance(15 * MINUTE);
+    kim.post_form(&app, "/device", &format!("&code={}", given["user_code"].as_str().unwrap())).expect(400);
+    assert_eq!(
+        ask(&app, "/common/oauth2/devicecode", &format!("client_id={APPLICATION}")).expect(400).json()["error"],
+        "unauthorized_client"
+    );
 }
 
 #[test]

@@ -100,18 +100,31 @@ pub fn openid_configuration(base: &str, tenant: &Tenant, version: Version) -> Va
     };
     json!({
         "issuer": issuer(base, version),
-        // Nobody can sign in there; libraries refuse metadata without it.
+        // Nothing is served there; libraries refuse metadata without it.
         "authorization_endpoint": format!("{base}/{tenant}/{oauth2}/authorize"),
         "token_endpoint": format!("{base}/{tenant}/{oauth2}/token"),
+        "device_authorization_endpoint": format!("{base}/{tenant}/{oauth2}/devicecode"),
         "jwks_uri": format!("{base}/{tenant}/{keys}"),
         "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
-        "grant_types_supported": ["client_credentials"],
+        "grant_types_supported": ["client_credentials", "password", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
         "scopes_supported": ["openid"],
         "claims_supported": ["sub", "iss", "aud", "exp", "iat", "nbf", "appid", "azp", "tid", "oid", "ver"],
+    })
+}
+
+/// `/common/userrealm/<user>`: where libraries ask how a user signs in before they send a password. Everybody's is kept here; the answer does not tell
+/// who exists.
+pub fn user_realm(base: &str, user: &str) -> Value {
+    json!({
+        "ver": "1.0",
+        "account_type": "Managed",
+        "domain_name": user.rsplit_once('@').map_or("", |(_, domain)| domain),
+        "cloud_instance_name": host(base.trim_end_matches('/')),
+        "cloud_audience_urn": "urn:federation:MicrosoftOnline",
     })
 }
 

@@ -7,6 +7,7 @@
 //! [`verify::Caller`], and [`permit`] holds that caller against the application list and the job.
 
 pub mod audience;
+pub mod device;
 pub mod discovery;
 pub mod issuer;
 pub mod keyring;
@@ -14,6 +15,7 @@ pub mod oauth;
 pub mod outside_keys;
 pub mod password;
 pub mod permit;
+pub mod refresh;
 pub mod secret;
 pub mod sign_in;
 pub mod signed_url;

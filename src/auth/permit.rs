@@ -78,7 +78,7 @@ mod tests {
         let id: ApplicationId = "7f4c1b0e-2a57-4d7c-9f0a-5f1b6a0c9b11".parse().unwrap();
         let other: ApplicationId = "7f4c1b0e-2a57-4d7c-9f0a-5f1b6a0c9b12".parse().unwrap();
         let caller = Caller { application: id, issuer: "us".into(), expires_at: Timestamp(0) };
-        let mut application = Application { id, name: "Web shop".into(), secret_hash: None, enabled: true };
+        let mut application = Application { id, name: "Web shop".into(), secret_hash: None, enabled: true, users: Vec::new() };
 
         assert_eq!(admit(&caller, Some(&application)).map(|found| found.id), Ok(id));
         assert_eq!(permit(&application, "Customers in", &[other, id]), Ok(()));

@@ -2,7 +2,7 @@
 //!
 //! The query has the members of a shared access signature, which is what the storage clients of Azure keep of a URL and send again; the blob's
 //! identity stands in `si`. The signature is ours (HMAC-SHA-256), over the name and all members, compared in constant time. The key is made at the
-//! first start and kept in the data directory.
+//! first start and kept in the data directory; it seals refresh tokens too.
 
 use std::path::Path;
 use std::time::Duration;
@@ -62,14 +62,29 @@ impl UrlKey {
         }
     }
 
-    fn mac(&self, name: &str, blob: &str, permissions: &str, from: &str, until: &str) -> Hmac<Sha256> {
+    fn keyed(&self, parts: &[&str]) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("a key of any length will do");
-        for part in ["entrepot blob url", name, blob, permissions, from, until] {
+        for part in parts {
             // With its length before each part, two different sets of parts never make the same text.
             mac.update(&(part.len() as u64).to_le_bytes());
             mac.update(part.as_bytes());
         }
         mac
+    }
+
+    fn mac(&self, name: &str, blob: &str, permissions: &str, from: &str, until: &str) -> Hmac<Sha256> {
+        self.keyed(&["entrepot blob url", name, blob, permissions, from, until])
+    }
+
+    /// Seals a text for a purpose other than URLs: who shows text and seal shows something that came from here.
+    pub(super) fn seal(&self, purpose: &str, text: &str) -> String {
+        URL_SAFE_NO_PAD.encode(self.keyed(&["entrepot seal", purpose, text]).finalize().into_bytes())
+    }
+
+    /// Whether the seal is that of the text and the purpose; in constant time.
+    pub(super) fn sealed(&self, purpose: &str, text: &str, seal: &str) -> bool {
+        let bytes = if seal.len() <= MEMBER_MAX { URL_SAFE_NO_PAD.decode(seal).ok() } else { None };
+        bytes.is_some_and(|bytes| self.keyed(&["entrepot seal", purpose, text]).verify_slice(&bytes).is_ok())
     }
 
     /// The query of a URL for a blob, which begins at `now` and ends after [`URL_LIFETIME`].

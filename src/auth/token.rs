@@ -20,6 +20,9 @@ use crate::model::time::Timestamp;
 /// How long a token lives unless told otherwise. Clients fetch the next one by themselves.
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 
+/// The scope of a person's token, as the real system names it.
+pub const USER_SCOPE: &str = "user_impersonation";
+
 /// The two dialects of the token endpoint, and of the tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
@@ -27,6 +30,21 @@ pub enum Version {
     V1,
     /// `/<tenant>/oauth2/v2.0/token` with `scope`; `azp`, `ver` "2.0".
     V2,
+}
+
+/// What a token is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// Who it is for.
+    pub application: ApplicationId,
+    /// The person who signed in for the application; `None` when it signed in for itself.
+    pub person: Option<&'a str>,
+    /// The `aud` claim.
+    pub audience: &'a str,
+    /// The dialect.
+    pub version: Version,
+    /// How long it lives; cut to [`TOKEN_LIFETIME_MAX`].
+    pub lifetime: Duration,
 }
 
 /// A token and what the answer says about it.
@@ -53,7 +71,24 @@ struct OurClaims {
     azp: Option<String>,
     idtyp: &'static str,
     oid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scp: Option<&'static str>,
     tid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upn: Option<String>,
+    ver: &'static str,
+}
+
+/// The claims of an ID token beside the registered ones: who signed in, as libraries read it.
+#[derive(Serialize)]
+struct PersonClaims {
+    name: String,
+    oid: String,
+    preferred_username: String,
+    tid: String,
+    upn: String,
     ver: &'static str,
 }
 
@@ -61,6 +96,14 @@ struct OurClaims {
 /// Clients may write any tenant in the path; this one is in tokens and discovery documents.
 pub fn tenant_id(issuer_base: &str) -> Uuid {
     let digest = Sha256::digest(format!("entrepot tenant {}", super::audience::canonical(issuer_base)).as_bytes());
+    let mut bytes = [0u8; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_bytes(bytes).with_version(uuid::Version::Custom).with_variant(uuid::Variant::RFC4122).into_uuid()
+}
+
+/// The `oid` of a person: a GUID derived from base URL and name, the name in any case.
+pub fn person_id(issuer_base: &str, name: &str) -> Uuid {
+    let digest = Sha256::digest(format!("entrepot person {}\n{}", super::audience::canonical(issuer_base), name.to_lowercase()).as_bytes());
     let mut bytes = [0u8; 16];
     bytes.copy_from_slice(&digest[..16]);
     uuid::Builder::from_bytes(bytes).with_version(uuid::Version::Custom).with_variant(uuid::Variant::RFC4122).into_uuid()
@@ -88,44 +131,70 @@ impl std::fmt::Display for NotSigned {
 
 impl std::error::Error for NotSigned {}
 
-/// Issues a token for an application, for an audience, valid from `now` for `lifetime`, which is cut to [`TOKEN_LIFETIME_MAX`].
-/// Whole seconds count, as in claims. `iat`, `nbf` and `exp` are explicit: no clock is read.
-pub fn issue(
-    keyring: &Keyring,
-    issuer_base: &str,
-    application: ApplicationId,
-    audience: &str,
-    version: Version,
-    now: Timestamp,
-    lifetime: Duration,
-) -> Result<Issued, NotSigned> {
+fn spelled(version: Version) -> &'static str {
+    match version {
+        Version::V1 => "1.0",
+        Version::V2 => "2.0",
+    }
+}
+
+/// Issues a token that is valid from `now`. Whole seconds count, as in claims. `iat`, `nbf` and `exp` are explicit: no clock is read.
+pub fn issue(keyring: &Keyring, issuer_base: &str, wish: &Wish<'_>, now: Timestamp) -> Result<Issued, NotSigned> {
+    let version = wish.version;
     let from = u64::try_from(now.seconds()).unwrap_or(0);
-    let until = from.saturating_add(lifetime.min(TOKEN_LIFETIME_MAX).as_secs());
-    let id = application.to_string();
+    let until = from.saturating_add(wish.lifetime.min(TOKEN_LIFETIME_MAX).as_secs());
+    let id = wish.application.to_string();
+    let subject = wish.person.map_or_else(|| id.clone(), |name| person_id(issuer_base, name).to_string());
     let claims = JWTClaims {
         issued_at: Some(UnixTimeStamp::from_secs(from)),
         expires_at: Some(UnixTimeStamp::from_secs(until)),
         invalid_before: Some(UnixTimeStamp::from_secs(from)),
         issuer: Some(issuer(issuer_base, version)),
-        subject: Some(id.clone()),
-        audiences: Some(Audiences::AsString(audience.to_owned())),
+        subject: Some(subject.clone()),
+        audiences: Some(Audiences::AsString(wish.audience.to_owned())),
         jwt_id: None,
         nonce: None,
         custom: OurClaims {
             appid: (version == Version::V1).then(|| id.clone()),
             azp: (version == Version::V2).then(|| id.clone()),
-            idtyp: "app",
-            oid: id,
+            idtyp: if wish.person.is_some() { "user" } else { "app" },
+            oid: subject,
+            scp: wish.person.map(|_| USER_SCOPE),
             tid: tenant_id(issuer_base).to_string(),
-            ver: match version {
-                Version::V1 => "1.0",
-                Version::V2 => "2.0",
-            },
+            unique_name: wish.person.map(str::to_owned),
+            upn: wish.person.map(str::to_owned),
+            ver: spelled(version),
         },
     };
     let access_token = keyring.sign_with(|pair| pair.sign(claims)).map_err(|error| NotSigned(error.to_string()))?;
     let instant = |seconds: u64| Timestamp(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000));
-    Ok(Issued { access_token, version, audience: audience.to_owned(), not_before: instant(from), expires_at: instant(until) })
+    Ok(Issued { access_token, version, audience: wish.audience.to_owned(), not_before: instant(from), expires_at: instant(until) })
+}
+
+/// The ID token that goes with an access token of a person: for the library of the client, which reads from it who signed in. It opens nothing
+/// here, because its audience is the application.
+pub fn identify(keyring: &Keyring, issuer_base: &str, wish: &Wish<'_>, name: &str, now: Timestamp) -> Result<String, NotSigned> {
+    let from = u64::try_from(now.seconds()).unwrap_or(0);
+    let id = person_id(issuer_base, name).to_string();
+    let claims = JWTClaims {
+        issued_at: Some(UnixTimeStamp::from_secs(from)),
+        expires_at: Some(UnixTimeStamp::from_secs(from.saturating_add(wish.lifetime.min(TOKEN_LIFETIME_MAX).as_secs()))),
+        invalid_before: Some(UnixTimeStamp::from_secs(from)),
+        issuer: Some(issuer(issuer_base, wish.version)),
+        subject: Some(id.clone()),
+        audiences: Some(Audiences::AsString(wish.application.to_string())),
+        jwt_id: None,
+        nonce: None,
+        custom: PersonClaims {
+            name: name.to_owned(),
+            oid: id,
+            preferred_username: name.to_owned(),
+            tid: tenant_id(issuer_base).to_string(),
+            upn: name.to_owned(),
+            ver: spelled(wish.version),
+        },
+    };
+    keyring.sign_with(|pair| pair.sign(claims)).map_err(|error| NotSigned(error.to_string()))
 }
 
 impl Issued {
@@ -166,7 +235,8 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let keyring = Keyring::open(scratch.path(), NOW).unwrap();
         let application = "7f4c1b0e-2a57-4d7c-9f0a-5f1b6a0c9b11".parse().unwrap();
-        let issued = issue(&keyring, BASE, application, "https://exchange.example.com/", version, NOW, lifetime).unwrap();
+        let wish = Wish { application, person: None, audience: "https://exchange.example.com/", version, lifetime };
+        let issued = issue(&keyring, BASE, &wish, NOW).unwrap();
         let mut parts = issued.access_token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
         let header: Value = serde_json::from_slice(&parts.next().unwrap()).unwrap();
         let claims: Value = serde_json::from_slice(&parts.next().unwrap()).unwrap();

@@ -13,6 +13,10 @@ pub(super) fn read_applications(root: &Section<'_>) -> Vec<Application> {
         let id = section.guid::<ApplicationId>("id");
         let name = section.name("name");
         let enabled = section.boolean("enabled", true);
+        let users = section.texts("users").unwrap_or_default();
+        if users.iter().any(|name| name.trim().is_empty() || name.trim() != name) {
+            section.problem("users", "a name is empty or has blanks around it", "write the names with which people sign in");
+        }
         let secret_hash = section.text("secret_hash").and_then(|text| {
             let hash = secret::parse_hash(&text).ok();
             if hash.is_none() {
@@ -31,7 +35,7 @@ pub(super) fn read_applications(root: &Section<'_>) -> Vec<Application> {
             if applications.iter().any(|other| other.id == id) {
                 section.problem("id", "another application has this id", "");
             }
-            applications.push(Application { id, name, secret_hash, enabled });
+            applications.push(Application { id, name, secret_hash, enabled, users });
         }
         section.finish();
     }

@@ -139,6 +139,8 @@ pub struct Application {
     pub secret_hash: Option<[u8; 32]>,
     /// A disabled application gets no token and its tokens stop working.
     pub enabled: bool,
+    /// People who may sign in for it without its secret, by the names with which they sign in to the pages.
+    pub users: Vec<String>,
 }
 
 /// Another issuer whose tokens are accepted.

@@ -45,6 +45,9 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
         (_, [blob::CONTAINER, ..]) => blob::route(appliance, call, &segments[1..]),
         ("POST", [_, "oauth2", "token"]) => tokens::token(appliance, call, Version::V1),
         ("POST", [_, "oauth2", "v2.0", "token"]) => tokens::token(appliance, call, Version::V2),
+        ("POST", [_, "oauth2", "devicecode"]) => tokens::device_code(appliance, call, Version::V1),
+        ("POST", [_, "oauth2", "v2.0", "devicecode"]) => tokens::device_code(appliance, call, Version::V2),
+        ("GET", ["common", "userrealm", _]) => tokens::user_realm(appliance, call),
         ("GET", ["common", "discovery", "instance"]) => tokens::instance(appliance, call),
         ("GET", [_, "v2.0", ".well-known", "openid-configuration"]) => tokens::openid_configuration(appliance, call, Version::V2),
         ("GET", [_, ".well-known", "openid-configuration"]) => tokens::openid_configuration(appliance, call, Version::V1),
@@ -56,7 +59,12 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
         ("GET", ["metrics"]) => operator::metrics(appliance, call),
         (
             _,
-            [] | ["jobs", ..] | ["messages", ..] | ["assets", _] | ["sign-in" | "sign-out" | "welcome" | "favicon.ico"] | ["welcome", _],
+            []
+            | ["jobs", ..]
+            | ["messages", ..]
+            | ["assets", _]
+            | ["sign-in" | "sign-out" | "welcome" | "device" | "favicon.ico"]
+            | ["welcome", _],
         ) => pages::route(appliance, call, &segments),
         (_, ["api", "v1", rest @ ..]) => operator::route(appliance, call, rest),
         #[cfg(debug_assertions)]

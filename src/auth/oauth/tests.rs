@@ -20,22 +20,45 @@ const SECRET: &str = "s3cret-of_the+web shop";
 struct Fixture {
     _scratch: tempfile::TempDir,
     keyring: Arc<Keyring>,
+    key: UrlKey,
+    devices: Devices,
+    /// What marks kim's password now.
+    mark: std::cell::Cell<&'static str>,
+}
+
+impl People for Fixture {
+    fn sign_in(&self, name: &str, password: &str) -> Result<Option<Person>, Unavailable> {
+        Ok(self.find(name)?.filter(|_| password == "correct horse"))
+    }
+
+    fn find(&self, name: &str) -> Result<Option<Person>, Unavailable> {
+        match name.to_lowercase().as_str() {
+            "kim" | "ola" => Ok(Some(Person { name: name.to_lowercase(), mark: self.mark.get().into() })),
+            "broken" => Err(Unavailable),
+            _ => Ok(None),
+        }
+    }
 }
 
 impl Fixture {
     fn new() -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let keyring = Arc::new(Keyring::open(scratch.path(), NOW).unwrap());
-        Fixture { _scratch: scratch, keyring }
+        let key = UrlKey::open(&scratch.path().join("url.key")).unwrap();
+        Fixture { _scratch: scratch, keyring, key, devices: Devices::default(), mark: std::cell::Cell::new("one") }
     }
 
     fn answer(&self, version: Version, body: &[u8], authorization: Option<&str>) -> Answer {
+        self.answer_at(version, body, authorization, NOW)
+    }
+
+    fn answer_at(&self, version: Version, body: &[u8], authorization: Option<&str>, now: Timestamp) -> Answer {
         let client = |id: ApplicationId| {
             let hash = Some(secret::hash(SECRET));
             match id.to_string().as_str() {
-                ID => Some(Client { secret_hash: hash, enabled: true }),
-                DISABLED => Some(Client { secret_hash: hash, enabled: false }),
-                SECRETLESS => Some(Client { secret_hash: None, enabled: true }),
+                ID => Some(Client { secret_hash: hash, enabled: true, users: vec!["Kim".into(), "gone".into()] }),
+                DISABLED => Some(Client { secret_hash: hash, enabled: false, users: vec!["kim".into()] }),
+                SECRETLESS => Some(Client { secret_hash: None, enabled: true, users: Vec::new() }),
                 _ => None,
             }
         };
@@ -44,9 +67,12 @@ impl Fixture {
             issuer_base: BASE,
             audiences: &Audiences::new([BASE, "http://127.0.0.1:8420"]),
             client: &client,
+            people: self,
+            devices: &self.devices,
+            seal: &self.key,
             lifetime: TOKEN_LIFETIME,
         };
-        endpoint.answer(&TokenRequest { body, authorization, tenant: "contoso.com", version }, NOW)
+        endpoint.answer(&TokenRequest { body, authorization, tenant: "contoso.com", version }, now)
     }
 
     /// The application that the answer's token proves.
@@ -200,18 +226,108 @@ fn a_request_that_lacks_something_is_told_what() {
 #[test]
 fn other_grants_are_refused_with_what_to_do_instead() {
     let fixture = Fixture::new();
-    for grant in [
-        "password",
-        "refresh_token",
-        "authorization_code",
-        "device_code",
-        "urn:ietf:params:oauth:grant-type:jwt-bearer",
-        "Client_Credentials",
-    ] {
+    for grant in ["authorization_code", "urn:ietf:params:oauth:grant-type:jwt-bearer", "Client_Credentials"] {
         let body = format!("grant_type={grant}&client_id={ID}&username=a&password=hunter2");
-        let answer = fixture.assert_refused(Version::V1, &body, None, 400, "unsupported_grant_type", "only client_credentials");
+        let answer = fixture.assert_refused(Version::V1, &body, None, 400, "unsupported_grant_type", "only client_credentials and");
         assert!(!answer.json.to_string().contains("hunter2"));
     }
+}
+
+fn claims(answer: &Answer, member: &str) -> Value {
+    let token = answer.json[member].as_str().unwrap_or_else(|| panic!("no {member} in {}", answer.json));
+    let body = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(body).unwrap()).unwrap()
+}
+
+const PASSWORD: &str = "&username=KIM&password=correct+horse";
+
+#[test]
+fn a_person_whom_the_application_names_gets_a_token_for_it_by_password() {
+    let fixture = Fixture::new();
+    // ADAL: no secret, a resource; the answer tells the scope.
+    let body = format!("grant_type=password&client_id={ID}&resource={BASE}{PASSWORD}&scope=openid");
+    let answer = fixture.assert_granted(Version::V1, &body, None);
+    let access = claims(&answer, "access_token");
+    assert_eq!(
+        (&access["appid"], &access["idtyp"], &access["upn"], &access["scp"]),
+        (&json!(ID), &json!("user"), &json!("kim"), &json!("user_impersonation"))
+    );
+    assert_ne!(access["oid"], json!(ID));
+    assert_eq!(answer.json["scope"], json!("user_impersonation"));
+    // MSAL: wants to know who it was.
+    let body = format!("grant_type=password&client_id={ID}&scope=openid+offline_access+{BASE}/.default{PASSWORD}&client_info=1");
+    let answer = fixture.assert_granted(Version::V2, &body, None);
+    let identity = claims(&answer, "id_token");
+    assert_eq!((&identity["aud"], &identity["preferred_username"], &identity["oid"]), (&json!(ID), &json!("kim"), &access["oid"]));
+    let info = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(answer.json["client_info"].as_str().unwrap()).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&info).unwrap()["uid"], access["oid"]);
+    // An ID token is for the client and opens nothing here.
+    let verifier = Verifier::new(fixture.keyring.clone(), BASE, [BASE], vec![]).unwrap();
+    assert!(verifier.verify(answer.json["id_token"].as_str().unwrap(), NOW).is_err());
+    // With the secret as well, and then it must be right.
+    fixture.assert_granted(Version::V1, &format!("grant_type=password&client_id={ID}&client_secret={SECRET_ENCODED}{PASSWORD}"), None);
+    let wrong = format!("grant_type=password&client_id={ID}&client_secret=wrong{PASSWORD}");
+    fixture.assert_refused(Version::V1, &wrong, None, 401, "invalid_client", "client secret");
+}
+
+#[test]
+fn nobody_else_gets_one_by_password() {
+    let fixture = Fixture::new();
+    for (body, status, error, text) in [
+        (format!("client_id={ID}&username=kim&password=wrong"), 400, "invalid_grant", "do not go together"),
+        (format!("client_id={ID}&username=nobody&password=wrong"), 400, "invalid_grant", "do not go together"),
+        (format!("client_id={ID}&username=gone&password=correct+horse"), 400, "invalid_grant", "do not go together"),
+        (format!("client_id={ID}&username=ola&password=correct+horse"), 400, "invalid_grant", "users = [\"ola\"]"),
+        (format!("client_id={SECRETLESS}{PASSWORD}"), 400, "unauthorized_client", "no one may sign in"),
+        (format!("client_id={DISABLED}{PASSWORD}"), 400, "unauthorized_client", "disabled"),
+        (format!("client_id={ID}&password=x"), 400, "invalid_request", "no username"),
+        (format!("client_id={ID}&username=kim"), 400, "invalid_request", "no password"),
+        ("username=kim&password=x".to_owned(), 400, "invalid_request", "no client_id"),
+        (format!("client_id={}{PASSWORD}", ID.replace('7', "8")), 401, "invalid_client", "no application"),
+        (format!("client_id={ID}&username=broken&password=x"), 503, "temporarily_unavailable", "try again"),
+    ] {
+        fixture.assert_refused(Version::V2, &format!("grant_type=password&{body}"), None, status, error, text);
+    }
+}
+
+#[test]
+fn a_refresh_token_is_good_for_its_application_while_the_password_stays() {
+    let fixture = Fixture::new();
+    let body = format!("grant_type=password&client_id={ID}{PASSWORD}");
+    let first = fixture.assert_granted(Version::V1, &body, None).json["refresh_token"].as_str().unwrap().to_owned();
+    let refresh = |token: &str| format!("grant_type=refresh_token&client_id={ID}&refresh_token={token}&resource={BASE}");
+    let second = fixture.assert_granted(Version::V1, &refresh(&first), None);
+    assert_eq!(claims(&second, "access_token")["upn"], json!("kim"));
+    fixture.assert_granted(Version::V2, &refresh(second.json["refresh_token"].as_str().unwrap()), None);
+    fixture.assert_refused(Version::V1, &refresh("x.y"), None, 400, "invalid_grant", "sign in again");
+    fixture.assert_refused(Version::V1, "grant_type=refresh_token&client_id=x", None, 401, "invalid_client", "no application");
+    let later = fixture.answer_at(Version::V1, refresh(&first).as_bytes(), None, NOW.plus(crate::auth::refresh::REFRESH_LIFETIME));
+    assert_eq!((later.status, &later.json["error"]), (400, &json!("invalid_grant")));
+    fixture.mark.set("two");
+    fixture.assert_refused(Version::V1, &refresh(&first), None, 400, "invalid_grant", "sign in again");
+}
+
+#[test]
+fn a_device_code_is_pending_until_the_person_has_decided() {
+    let fixture = Fixture::new();
+    let id: ApplicationId = ID.parse().unwrap();
+    for (grant, member) in [("device_code", "code"), ("urn:ietf:params:oauth:grant-type:device_code", "device_code")] {
+        let codes = fixture.devices.begin(id, NOW).unwrap();
+        let body = format!("grant_type={grant}&client_id={ID}&{member}={}", codes.device_code);
+        fixture.assert_refused(Version::V2, &body, None, 400, "authorization_pending", "not yet");
+        assert!(fixture.devices.decide(&codes.user_code, Some("kim"), NOW));
+        assert_eq!(claims(&fixture.assert_granted(Version::V2, &body, None), "access_token")["upn"], json!("kim"));
+        fixture.assert_refused(Version::V2, &body, None, 400, "expired_token", "begin again");
+        let codes = fixture.devices.begin(id, NOW).unwrap();
+        fixture.devices.decide(&codes.user_code, None, NOW);
+        let body = format!("grant_type={grant}&client_id={ID}&{member}={}", codes.device_code);
+        fixture.assert_refused(Version::V2, &body, None, 400, "authorization_declined", "refused");
+    }
+    // Allowed once, and no more a moment later.
+    let codes = fixture.devices.begin(id, NOW).unwrap();
+    fixture.devices.decide(&codes.user_code, Some("ola"), NOW);
+    let body = format!("grant_type=device_code&client_id={ID}&code={}", codes.device_code);
+    fixture.assert_refused(Version::V2, &body, None, 400, "invalid_grant", "users = [\"ola\"]");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::auth::keyring::TOKEN_LIFETIME_MAX;
 use crate::auth::test_keys::RSA_PRIVATE_KEY;
-use crate::auth::token::{TOKEN_LIFETIME, issue};
+use crate::auth::token::{TOKEN_LIFETIME, Wish, issue};
 
 const NOW: Timestamp = Timestamp(1_795_000_000_000);
 const SECONDS: i64 = 1_795_000_000;
@@ -36,7 +36,8 @@ impl Fixture {
     }
 
     fn issue(&self, version: Version) -> String {
-        issue(&self.keyring, BASE, id(), BASE, version, NOW, TOKEN_LIFETIME).unwrap().access_token
+        let wish = Wish { application: id(), person: None, audience: BASE, version, lifetime: TOKEN_LIFETIME };
+        issue(&self.keyring, BASE, &wish, NOW).unwrap().access_token
     }
 
     /// Signs any claims with our key.

@@ -5,6 +5,7 @@
 
 mod asset;
 mod chart;
+mod device;
 mod job;
 mod message;
 mod session;
@@ -22,6 +23,7 @@ use super::{Answer, Call, operator};
 use crate::appliance::Appliance;
 use crate::model::person::Role;
 use session::Visitor;
+pub(super) use session::{by_password, find_user};
 
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'";
@@ -94,6 +96,8 @@ fn answer(appliance: &Arc<Appliance>, call: &mut Call, path: &[&str], visitor: O
         ("GET", ["messages", id, "transformed"]) => {
             Ok(operator::transformed(appliance, &operator::find_message(appliance, id)?, call.query("entity"))?)
         }
+        ("GET", ["device"]) => device::ask(appliance, call, visitor),
+        ("POST", ["device"]) => device::decide(appliance, call, visitor),
         ("POST", ["sign-out"]) => session::sign_out(appliance, call, visitor),
         ("POST", ["jobs", id, action @ ("run" | "pause" | "resume" | "reset")]) => {
             let by = may_operate(appliance, call, visitor)?;

@@ -58,11 +58,25 @@ fn cookie<'a>(appliance: &Appliance, call: &'a Call) -> Option<&'a str> {
 }
 
 /// The user of this name: the configuration's before those of the store.
-fn find_user(appliance: &Appliance, name: &str) -> Result<Option<User>, Answer> {
+pub fn find_user(appliance: &Appliance, name: &str) -> Result<Option<User>, Answer> {
     if let Some(user) = appliance.live().config.user(name) {
         return Ok(Some(user.clone()));
     }
     stored(appliance.store.read("find the user", |connection| people::find_user(connection, name)))
+}
+
+/// The user whose name and password these are. It takes as long for a name that nobody has.
+pub fn by_password(appliance: &Appliance, name: &str, given: &str) -> Result<Option<User>, Answer> {
+    let user = if name.chars().count() <= NAME_MAX { find_user(appliance, name)? } else { None };
+    let _one = HASHING.lock().unwrap_or_else(PoisonError::into_inner);
+    let right = match &user {
+        None => password::verify_unknown(given),
+        Some(user) => password::verify(given, &user.password_hash).unwrap_or_else(|error| {
+            log::error!("user cannot sign in user=\"{}\" reason=\"{error}\"", user.name.escape_debug());
+            false
+        }),
+    };
+    Ok(user.filter(|_| right))
 }
 
 /// Who calls, by the cookie.
@@ -146,24 +160,14 @@ pub fn sign_in(appliance: &Arc<Appliance>, call: &mut Call) -> Result<Answer, Fa
     let (name, given) = (field("name").trim(), field("password"));
     let address = call.peer_address();
     pace::attempt(appliance, address, name)?;
-    let user = if name.chars().count() <= NAME_MAX { find_user(appliance, name)? } else { None };
-    let right = {
-        let _one = HASHING.lock().unwrap_or_else(PoisonError::into_inner);
-        match &user {
-            None => password::verify_unknown(given),
-            Some(user) => password::verify(given, &user.password_hash).unwrap_or_else(|error| {
-                log::error!("user cannot sign in user=\"{}\" reason=\"{error}\"", user.name.escape_debug());
-                false
-            }),
-        }
-    };
+    let user = by_password(appliance, name, given)?;
     match user {
-        Some(user) if right => {
+        Some(user) => {
             appliance.pace.succeeded(address, name);
             log::info!("user signed in user=\"{}\" peer={}", user.name.escape_debug(), call.peer());
             open(appliance, &user, next(Some(field("next"))))
         }
-        _ => {
+        None => {
             appliance.pace.failed(address, name, appliance.clock.now());
             log::warn!("sign-in refused user=\"{}\" peer={}", name.chars().take(NAME_MAX).collect::<String>().escape_debug(), call.peer());
             let problem = "That name and password do not go together.";

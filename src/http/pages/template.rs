@@ -13,10 +13,11 @@ use crate::model::time::Timestamp;
 #[derive(Debug)]
 pub struct RenderError(pub Error);
 
-const TEMPLATES: [(&str, &str); 9] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("layout.html", include_str!("../../../assets/pages/layout.html")),
     ("parts.html", include_str!("../../../assets/pages/parts.html")),
     ("sign_in.html", include_str!("../../../assets/pages/sign_in.html")),
+    ("device.html", include_str!("../../../assets/pages/device.html")),
     ("welcome.html", include_str!("../../../assets/pages/welcome.html")),
     ("workspace_show.html", include_str!("../../../assets/pages/workspace_show.html")),
     ("job_show.html", include_str!("../../../assets/pages/job_show.html")),
