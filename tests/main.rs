@@ -10,6 +10,7 @@ mod durability;
 mod edge;
 mod incremental;
 mod issuers;
+mod made_projects;
 mod manual;
 mod odata;
 mod openapi;

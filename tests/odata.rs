@@ -96,7 +96,8 @@ fn projects_and_their_details_are_told_to_who_may_run_them() {
         let refused = app.get(&format!("/data/{path}")).expect(status);
         assert!(refused.json()["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{path}");
     }
-    app.post("/data/DataManagementDefinitionGroups", b"{}").expect(405);
+    app.post("/data/DataManagementDefinitionGroups", b"{}").expect(400);
+    app.post("/data/LegalEntities", b"{}").expect(405);
     app.send("GET", "/data/DataManagementDefinitionGroups", &[], b"").expect(401);
     app.token = app.token_of(OTHER_APPLICATION);
     assert_eq!(get(&app, "DataManagementDefinitionGroups")["value"], json!([]));

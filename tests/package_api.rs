@@ -24,7 +24,7 @@ project = "Set-up out"
 applications = ["Tests"]
 "#;
 
-fn start() -> Appliance {
+pub fn start() -> Appliance {
     Appliance::start(&format!("{}{EXPORT_JOB}", configuration("recurrence = \"on demand\"")))
 }
 
@@ -33,7 +33,7 @@ fn path(url: &str) -> &str {
     url.strip_prefix("http://exchange.test").unwrap_or_else(|| panic!("{url}"))
 }
 
-fn write_url(app: &Appliance, name: &str) -> String {
+pub fn write_url(app: &Appliance, name: &str) -> String {
     let text = app.value("GetAzureWriteUrl", &json!({ "uniqueFileName": name }));
     let value: Value = serde_json::from_str(text.as_str().expect("text that is JSON")).unwrap();
     assert!(value["BlobId"].as_str().unwrap().starts_with('{'));
@@ -41,7 +41,7 @@ fn write_url(app: &Appliance, name: &str) -> String {
 }
 
 /// As the Recurring Integrations Scheduler puts it: no Content-Type, no Authorization.
-fn put(app: &Appliance, url: &str, bytes: &[u8]) -> Answer {
+pub fn put(app: &Appliance, url: &str, bytes: &[u8]) -> Answer {
     app.send(
         "PUT",
         path(url),
@@ -60,12 +60,12 @@ fn import(app: &Appliance, bytes: &[u8], execution: &str) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-fn status(app: &Appliance, execution: &str) -> String {
+pub fn status(app: &Appliance, execution: &str) -> String {
     app.value("GetExecutionSummaryStatus", &json!({ "executionId": execution })).as_str().unwrap().to_owned()
 }
 
-const TERMS: &[u8] = b"NAME,DAYS\r\nNet30,30\r\n";
-const GROUPS: &[u8] = b"ID,NAME,TERMS\r\n10,Retail,Net30\r\n";
+pub const TERMS: &[u8] = b"NAME,DAYS\r\nNet30,30\r\n";
+pub const GROUPS: &[u8] = b"ID,NAME,TERMS\r\n10,Retail,Net30\r\n";
 
 #[test]
 fn a_package_is_imported_under_the_execution_id_that_the_client_chose() {

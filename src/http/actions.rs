@@ -11,12 +11,14 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::connector::{JSON_MAX, failed};
+use super::projects::{self, Chosen};
 use super::{Answer, Call, route};
 use crate::appliance::{Appliance, Live};
 use crate::config::Application;
 use crate::model::job::Job;
 use crate::model::project::Direction;
 use crate::store::StoreError;
+use crate::store::made_projects::{self, MadeProject};
 
 /// A request for an action.
 struct Request<'a> {
@@ -130,22 +132,40 @@ impl Request<'_> {
         result.map_err(|error| failed(&error))
     }
 
-    /// The job through which the caller may run a project.
-    fn project(&self, name: &str, direction: Direction) -> Result<Arc<Job>, Answer> {
-        let live = self.appliance.live();
-        let mine =
-            || live.config.jobs.iter().filter(|job| job.applications.contains(&self.caller.id) && job.project.direction == direction);
-        if let Some(job) = mine().find(|job| job.enabled && job.project.name.eq_ignore_ascii_case(name)) {
-            return Ok(job.clone());
+    /// The job of a project of the configuration that the caller may run.
+    fn configured(&self, name: &str, direction: Direction) -> Option<Arc<Job>> {
+        projects::jobs(&self.appliance.live(), self.caller, direction).find(|job| job.project.name.eq_ignore_ascii_case(name)).cloned()
+    }
+
+    /// The project of this name that the caller made.
+    fn made(&self, name: &str) -> Result<Option<MadeProject>, Answer> {
+        self.stored(self.appliance.store.read("find the project", |connection| made_projects::find(connection, self.caller.id, name)))
+    }
+
+    /// The project of this name that the caller may run: of the configuration, or one that it made.
+    fn project(&self, name: &str, direction: Direction) -> Result<Chosen, Answer> {
+        if let Some(job) = self.configured(name, direction) {
+            return Ok(Chosen { job, made: None });
         }
-        let mut known: Vec<&str> = mine().map(|job| job.project.name.as_str()).collect();
+        let Some(made) = self.made(name)?.filter(|made| made.direction == direction) else {
+            return Err(self.refuse(400, &self.no_project(name, direction)));
+        };
+        let live = self.appliance.live();
+        match projects::behind(&live, self.caller, direction, &made.entities) {
+            Some(job) => Ok(Chosen { job, made: Some(made) }),
+            None => Err(self.refuse(400, &projects::why_nothing(&live, self.caller, direction, name, &made.entities))),
+        }
+    }
+
+    fn no_project(&self, name: &str, direction: Direction) -> String {
+        let live = self.appliance.live();
+        let mut known: Vec<&str> = projects::jobs(&live, self.caller, direction).map(|job| job.project.name.as_str()).collect();
         known.dedup();
-        let detail = format!(
+        format!(
             "The data project '{name}' does not exist, or no enabled job of it names this application; it may {} {}",
             direction.name(),
             if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-        );
-        Err(self.refuse(400, &detail))
+        )
     }
 }
 

@@ -38,7 +38,7 @@ fn admit(appliance: &Appliance, head: &Head<'_>) -> Result<u64, Answer> {
         return blob::admit(appliance, head.method, path, &query, head.body).map(|(_, most)| most);
     }
     let is = |index: usize, word: &str| place.get(index).is_some_and(|segment| segment.eq_ignore_ascii_case(word));
-    if !(is(0, "data") || is(0, "api") && is(1, "connector")) {
+    if !(is(0, "data") || is(0, "metadata") || is(0, "api") && is(1, "connector")) {
         return Ok(SMALL_BODY_MAX);
     }
     let caller = route::caller(appliance, head.header("Authorization"))?;

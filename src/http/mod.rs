@@ -12,6 +12,7 @@ pub mod odata;
 pub mod operator;
 pub mod pace;
 mod pages;
+mod projects;
 pub mod route;
 pub mod tokens;
 pub mod wire;

@@ -42,6 +42,7 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
             actions::route(appliance, call, written)
         }
         (_, ["data", ..]) => odata::route(appliance, call, &segments[1..]),
+        ("GET" | "HEAD", ["metadata", ..]) => odata::catalogue(appliance, call, &segments[1..]),
         (_, [blob::CONTAINER, ..]) => blob::route(appliance, call, &segments[1..]),
         ("POST", [_, "oauth2", "token"]) => tokens::token(appliance, call, Version::V1),
         ("POST", [_, "oauth2", "v2.0", "token"]) => tokens::token(appliance, call, Version::V2),

@@ -39,6 +39,8 @@ pub struct Execution {
     pub reason: Option<String>,
     /// The package that it made, when a client asked for it.
     pub blob_id: Option<String>,
+    /// The project of the client's own that it asked for, which has entities of [`Execution::project`].
+    pub made_project: Option<String>,
 }
 
 /// An execution that a client asks for.
@@ -386,7 +388,8 @@ pub fn find(connection: &Connection, id: &str) -> Result<Option<Execution>, rusq
     connection
         .prepare_cached(
             "SELECT id, activity_id, project, message_id, outcome, started_at, finished_at, rows_read, rows_inserted, rows_updated, rows_unchanged,
-             rows_refused, findings, wait_ms, parse_ms, load_ms, reason, blob_id FROM execution WHERE id = ?1",
+             rows_refused, findings, wait_ms, parse_ms, load_ms, reason, blob_id, json_extract(request, '$.made_project')
+             FROM execution WHERE id = ?1",
         )?
         .query_row([id], |row| {
             let activity: String = row.get(1)?;
@@ -405,6 +408,7 @@ pub fn find(connection: &Connection, id: &str) -> Result<Option<Execution>, rusq
                 load_ms: row.get(15)?,
                 reason: row.get(16)?,
                 blob_id: row.get(17)?,
+                made_project: row.get(18)?,
             })
         })
         .optional()

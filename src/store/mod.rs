@@ -19,6 +19,7 @@ pub mod entities;
 pub mod executions;
 pub mod increments;
 pub mod jobs;
+pub mod made_projects;
 pub mod messages;
 pub mod open;
 pub mod page;

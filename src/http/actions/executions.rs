@@ -253,7 +253,7 @@ pub(super) fn entity_sequence(request: &Request<'_>) -> Given {
 
 /// ResetVersionToken: the next export of each job of the project holds all of the entity again; `false` when the project has no such entity.
 pub(super) fn reset_version_token(request: &Request<'_>) -> Given {
-    let job = request.project(request.needed("definitionGroupId")?, Direction::Export)?;
+    let job = request.project(request.needed("definitionGroupId")?, Direction::Export)?.job;
     let Some(entity) = job.project.entity(request.needed("entityName")?).map(|of| of.entity.name.clone()) else {
         return Ok(Some((BOOLEAN, json!(false))));
     };

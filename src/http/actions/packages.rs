@@ -5,6 +5,8 @@ use uuid::Uuid;
 
 use super::executions::{Known, known};
 use super::{Given, Request, text};
+use crate::document::package::archive::{Archive, Opened};
+use crate::http::projects::{self, Chosen};
 use crate::http::{Answer, address, blob};
 use crate::model::execution::{RowCounts, Scope};
 use crate::model::id::ExecutionId;
@@ -13,6 +15,7 @@ use crate::model::project::Direction;
 use crate::store::StoreError;
 use crate::store::blobs::{self, Blob};
 use crate::store::executions::{self, Requested};
+use crate::store::made_projects::{self, MadeProject};
 use crate::store::messages::{self, NewMessage, Payload};
 
 /// The longest execution id that a client may choose.
@@ -66,10 +69,24 @@ fn execution_id(request: &Request<'_>) -> Result<ExecutionId, Answer> {
 /// ImportFromPackage and its variants: the package becomes a message of the project's queue.
 pub(super) fn import(request: &Request<'_>) -> Given {
     let appliance = request.appliance;
-    let job = request.project(request.needed("definitionGroupId")?, Direction::Import)?;
-    let blob = uploaded(request)?;
+    let name = request.needed("definitionGroupId")?;
+    let configured = request.configured(name, Direction::Import);
+    let blob = match &configured {
+        // A package says what it is for; without one the missing project is the first thing to tell.
+        None => uploaded(request).map_err(|_| request.refuse(400, &request.no_project(name, Direction::Import)))?,
+        Some(_) => uploaded(request)?,
+    };
     let Some(content) = &blob.content else {
-        return Err(request.refuse(400, "nothing was uploaded to packageUrl, or it is no longer kept: put the package there first"));
+        let nothing = "nothing was uploaded to packageUrl, or it is no longer kept: put the package there first";
+        return Err(match configured {
+            Some(_) => request.refuse(400, nothing),
+            None => request.refuse(400, &format!("{}; {nothing}", request.no_project(name, Direction::Import))),
+        });
+    };
+    let Chosen { job, made } = match configured {
+        Some(job) => Chosen { job, made: None },
+        // A project of the client's own, new or known, has the entities of the package.
+        None => by_manifest(request, name, content)?,
     };
     let execution = execution_id(request)?;
     let asked = Requested {
@@ -79,7 +96,7 @@ pub(super) fn import(request: &Request<'_>) -> Given {
         application_id: request.caller.id,
         message_id: None,
         // With the blob, so that a repeated request is told from another that takes the same id.
-        scope: Scope { template: Some(blob.id.clone()), ..Scope::default() },
+        scope: Scope { template: Some(blob.id.clone()), made_project: made.as_ref().map(|made| made.name.clone()), ..Scope::default() },
     };
     if repeated(request, &asked)? {
         return text(execution.0);
@@ -109,8 +126,13 @@ pub(super) fn import(request: &Request<'_>) -> Given {
         replay_of: None,
     };
     let asked = Requested { message_id: Some(id), ..asked };
+    let caller = request.caller.id;
     let stored = appliance.store.write("store the message", move |batch| {
         messages::enqueue(batch, &new, Payload::Stored(place), now)?;
+        if let Some(made) = made {
+            // The real system makes the project, too (CONTRACT §1.6). One more than there may be is no reason to refuse a package.
+            made_projects::keep(batch.connection, caller, &made, now)?;
+        }
         executions::request(batch.connection, &asked, false, now)
     });
     if let Err(error) = stored {
@@ -127,6 +149,45 @@ pub(super) fn import(request: &Request<'_>) -> Given {
     );
     appliance.dispatch.want(job.activity_id);
     text(execution.0)
+}
+
+/// The project that a package calls for, when the client names one that does not exist: the import project of the configuration that has all its
+/// entities, under the client's name.
+fn by_manifest(request: &Request<'_>, name: &str, content: &blobs::Content) -> Result<Chosen, Answer> {
+    if name.chars().count() > EXECUTION_ID_MAX || name.chars().any(char::is_control) {
+        return Err(request.refuse(400, "definitionGroupId has at most 200 characters, none of them a control character"));
+    }
+    if request.made(name)?.is_some_and(|made| made.direction == Direction::Export) {
+        return Err(request.refuse(400, &format!("The data project '{name}' was made to export: choose another name, or delete it first")));
+    }
+    let file = request.stored(request.appliance.store.spool().open_blob(&content.file).map_err(StoreError::file("read the package")))?;
+    let opened = request.stored(Archive::open(file, content.digested.size).map_err(StoreError::file("read the package")))?;
+    let manifest = match opened {
+        Opened::Package(_, manifest) => manifest,
+        Opened::Refused(findings) => {
+            let first = findings.first().map(|finding| format!("{}: {}", finding.message, finding.hint)).unwrap_or_default();
+            return Err(request.refuse(400, &format!("The data project '{name}' does not exist, and the package cannot make it: {first}")));
+        }
+    };
+    let live = request.appliance.live();
+    let label = |label: &str| {
+        live.config.entities.iter().find(|known| known.is_called(label)).map_or_else(|| label.to_owned(), |known| known.name.clone())
+    };
+    let entities: Vec<String> =
+        manifest.entities.iter().filter(|entity| !entity.disabled && !entity.file.is_empty()).map(|entity| label(&entity.name)).collect();
+    match projects::behind(&live, request.caller, Direction::Import, &entities) {
+        Some(job) => {
+            let made = MadeProject {
+                name: name.to_owned(),
+                direction: Direction::Import,
+                description: String::new(),
+                category: String::new(),
+                entities,
+            };
+            Ok(Chosen { job, made: Some(made) })
+        }
+        None => Err(request.refuse(400, &projects::why_nothing(&live, request.caller, Direction::Import, name, &entities))),
+    }
 }
 
 /// Whether this very request came before: a client that saw no answer sends it again. An id that means something else is refused.
@@ -149,17 +210,21 @@ fn repeated(request: &Request<'_>, asked: &Requested) -> Result<bool, Answer> {
 /// ExportToPackage and its variants: recorded, then run by a worker. Every export is a full one.
 pub(super) fn export(request: &Request<'_>) -> Given {
     let appliance = request.appliance;
-    let job = request.project(request.needed("definitionGroupId")?, Direction::Export)?;
+    let Chosen { job, made } = request.project(request.needed("definitionGroupId")?, Direction::Export)?;
     let action = request.action.to_ascii_lowercase();
     let mut scope = Scope { package_name: request.text("packageName").map(str::to_owned), ..Scope::default() };
     if let Some(list) = request.text("entityList") {
         for label in list.split(',').map(str::trim).filter(|label| !label.is_empty()) {
-            let Some(entity) = job.project.entity(label) else {
-                return Err(request.refuse(400, &format!("The data project '{}' has no entity '{label}'", job.project.name)));
-            };
-            scope.entities.push(entity.entity.name.clone());
+            let (project, own) = (made.as_ref().map_or(&job.project.name, |made| &made.name), made.as_ref().map(|made| &made.entities));
+            match job.project.entity(label).filter(|entity| own.is_none_or(|own| own.contains(&entity.entity.name))) {
+                Some(entity) => scope.entities.push(entity.entity.name.clone()),
+                None => return Err(request.refuse(400, &format!("The data project '{project}' has no entity '{label}'"))),
+            }
         }
+    } else if let Some(made) = &made {
+        scope.entities.clone_from(&made.entities);
     }
+    scope.made_project = made.map(|made| made.name);
     if action.starts_with("exporttopackagepreview") {
         let asked = request.value("exportPreviewCount");
         let count = asked.and_then(|count| count.as_u64().or_else(|| count.as_str()?.trim().parse().ok()));

@@ -1,9 +1,11 @@
-//! OData entity sets (CONTRACT §1.7): what clients read of projects, executions and companies, and the rows of entities. Reading only.
+//! OData entity sets (CONTRACT §1.7): what clients read of projects, executions and companies, and the rows of entities; and the projects that they make.
 //!
 //! Who may read what: the sets tell of the projects that at least one job of the caller's names. An entity's rows are read when an enabled export
 //! job that names the caller has the entity in its project, and then with that project's fields and filter, no others.
 
+mod catalogue;
 mod filter;
+mod made;
 mod metadata;
 mod rows;
 mod sets;
@@ -18,6 +20,8 @@ use crate::appliance::Appliance;
 use crate::config::Application;
 use crate::model::query::Filter;
 
+/// The category of every entity, as the real system sorts them: what stands here is not sorted.
+const CATEGORY: &str = "Master";
 /// Rows of one page; `@odata.nextLink` leads to the next.
 const PAGE_ROWS: u64 = 1_000;
 /// Rows that `$skip` passes over at most; pages are by keyset.
@@ -92,18 +96,25 @@ struct Question<'a> {
 }
 
 /// Answers below `/data`, all but the actions.
-pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
-    let answer = answer(appliance, &call, path).unwrap_or_else(|refusal| refusal);
+pub fn route(appliance: &Arc<Appliance>, mut call: Call, path: &[&str]) {
+    let answer = answer(appliance, &mut call, path).unwrap_or_else(|refusal| refusal);
+    if answer.status >= 400 {
+        log::warn!("request refused peer={} reason=\"{}\"", call.peer(), answer.reason.escape_debug());
+    }
     call.answer(answer);
 }
 
-fn answer(appliance: &Arc<Appliance>, call: &Call, path: &[&str]) -> Result<Answer, Answer> {
+/// Answers below `/metadata`: which entities there are.
+pub fn catalogue(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
+    let answer = route::caller(appliance, call.header("Authorization")).and_then(|caller| {
+        let base = appliance.live().config.server.public_url.clone();
+        catalogue::answer(&Question { appliance, caller: &caller, base, options: Options::read(&call)? }, path)
+    });
+    call.answer(answer.unwrap_or_else(|refusal| refusal));
+}
+
+fn answer(appliance: &Arc<Appliance>, call: &mut Call, path: &[&str]) -> Result<Answer, Answer> {
     let caller = route::caller(appliance, call.header("Authorization"))?;
-    if !matches!(call.method.as_str(), "GET" | "HEAD") {
-        return Err(
-            refuse(405, "entity sets are read here; projects and entities are made in the configuration").with("Allow", "GET, HEAD")
-        );
-    }
     let base = appliance.live().config.server.public_url.clone();
     let question = Question { appliance, caller: &caller, base, options: Options::read(call)? };
     let (set, key) = match path {
@@ -121,6 +132,9 @@ fn answer(appliance: &Arc<Appliance>, call: &Call, path: &[&str]) -> Result<Answ
         }
         _ => return Err(refuse(404, "there is no such entity set")),
     };
+    if !matches!(call.method.as_str(), "GET" | "HEAD") {
+        return made::change(&question, call, &set, &key);
+    }
     match sets::find(&question, &set)? {
         Some((name, keys, list)) => in_memory(&question, name, keys, &key, list, path.len() > 1),
         None => rows::answer(&question, &set, &key),
@@ -181,7 +195,7 @@ fn in_memory(
     navigated: bool,
 ) -> Result<Answer, Answer> {
     let options = &question.options;
-    let context = format!("{}/data/$metadata#{set}", question.base);
+    let context = format!("{}/{}/$metadata#{set}", question.base, if set == catalogue::SET { "metadata" } else { "data" });
     let field = |member: &Map<String, Value>, name: &str| {
         member.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).and_then(|(_, value)| shown(value))
     };

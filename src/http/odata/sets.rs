@@ -3,11 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Question, failed, refuse};
-use crate::http::wire;
+use crate::appliance::Live;
+use crate::config::Application;
+use crate::http::{projects, wire};
 use crate::model::job::Company;
 use crate::model::project::{Direction, Project};
 use crate::model::query::{Filter, Operator};
-use crate::store::executions;
+use crate::store::made_projects::MadeProject;
+use crate::store::{executions, made_projects};
 
 /// Executions that are told when none is named: the newest.
 const EXECUTIONS_MAX: u32 = 500;
@@ -16,7 +19,7 @@ const EXECUTIONS_MAX: u32 = 500;
 type Set = (&'static str, &'static [&'static str], Vec<Map<String, Value>>);
 
 /// The names of all sets, for the metadata.
-pub const SETS: [(&str, &str, &[&str], &[&str]); 4] = [
+pub const SETS: [(&str, &str, &[&str], &[&str]); 7] = [
     (
         "DataManagementDefinitionGroups",
         "DataManagementDefinitionGroup",
@@ -65,6 +68,24 @@ pub const SETS: [(&str, &str, &[&str], &[&str]); 4] = [
         ],
     ),
     ("LegalEntities", "LegalEntity", &["LegalEntityId"], &["Name"]),
+    ("Companies", "Company", &["DataArea"], &["Name"]),
+    ("DefinitionGroupTemplateHeaders", "DefinitionGroupTemplateHeader", &["TemplateId"], &["Description", "Status"]),
+    (
+        "DefinitionGroupTemplateLines",
+        "DefinitionGroupTemplateLine",
+        &["TemplateId", "Entity"],
+        &[
+            "ExecutionUnit",
+            "LevelInExecutionUnit",
+            "Sequence",
+            "FailExecutionUnitOnError",
+            "FailLevelOnError",
+            "EntityCategory",
+            "SysModule",
+            "Tags",
+            "ValidationStatus",
+        ],
+    ),
 ];
 
 fn member(value: Value) -> Map<String, Value> {
@@ -85,9 +106,17 @@ pub fn find(question: &Question<'_>, name: &str) -> Result<Option<Set>, Answer> 
     let mine = || live.config.jobs.iter().filter(|job| job.applications.contains(&question.caller.id));
     let projects = || live.config.projects.iter().filter(|project| mine().any(|job| job.project.name == project.name));
     let list = match set {
-        "DataManagementDefinitionGroups" => projects().map(|project| group(project)).collect(),
-        "DataManagementDefinitionGroupDetails" => projects().flat_map(|project| details(project)).collect(),
-        "LegalEntities" => {
+        "DataManagementDefinitionGroups" => {
+            projects().map(|project| group(project)).chain(made(question)?.iter().map(made_group)).collect()
+        }
+        "DataManagementDefinitionGroupDetails" => {
+            let own = made(question)?;
+            let own = own.iter().flat_map(|made| made_details(&live, question.caller, made));
+            projects().flat_map(|project| details(project)).chain(own).collect()
+        }
+        "DefinitionGroupTemplateHeaders" => projects().map(|project| template(project)).collect(),
+        "DefinitionGroupTemplateLines" => projects().flat_map(|project| template_lines(project)).collect(),
+        "LegalEntities" | "Companies" => {
             let mut companies: Vec<&str> = mine()
                 .filter_map(|job| match &job.company {
                     Company::Fixed(company) => Some(company.as_str()),
@@ -96,7 +125,7 @@ pub fn find(question: &Question<'_>, name: &str) -> Result<Option<Set>, Answer> 
                 .collect();
             companies.sort_unstable();
             companies.dedup();
-            companies.into_iter().map(|company| member(json!({ "LegalEntityId": company, "Name": company }))).collect()
+            companies.into_iter().map(|company| member(json!({ keys[0]: company, "Name": company }))).collect()
         }
         _ => {
             let allowed: Vec<String> = projects().map(|project| project.name.clone()).collect();
@@ -107,15 +136,68 @@ pub fn find(question: &Question<'_>, name: &str) -> Result<Option<Set>, Answer> 
 }
 
 fn group(project: &Project) -> Map<String, Value> {
-    let import = project.direction == Direction::Import;
     member(json!({
         "Name": project.name,
         "Description": project.name,
-        "OperationType": if import { "Import" } else { "Export" },
+        "OperationType": projects::operation(project.direction),
         "ProjectCategory": "Configuration",
-        "GenerateDataPackage": yes(!import),
+        "GenerateDataPackage": yes(project.direction == Direction::Export),
         "TruncateEntityData": "No",
     }))
+}
+
+/// Those that the caller made.
+fn made(question: &Question<'_>) -> Result<Vec<MadeProject>, Answer> {
+    let found = question.appliance.store.read("read the projects", |connection| made_projects::of(connection, question.caller.id));
+    found.map_err(|error| failed(&error))
+}
+
+/// A project that a client made.
+pub(super) fn made_group(made: &MadeProject) -> Map<String, Value> {
+    member(json!({
+        "Name": made.name,
+        "Description": made.description,
+        "OperationType": projects::operation(made.direction),
+        "ProjectCategory": made.category,
+        "GenerateDataPackage": yes(made.direction == Direction::Export),
+        "TruncateEntityData": "No",
+    }))
+}
+
+/// The entities of a project that a client made, as the project of the configuration behind it has them.
+pub(super) fn made_details(live: &Live, caller: &Application, made: &MadeProject) -> Vec<Map<String, Value>> {
+    let Some(job) = projects::behind(live, caller, made.direction, &made.entities) else { return Vec::new() };
+    let is_in =
+        |detail: &Map<String, Value>| detail["EntityName"].as_str().is_some_and(|name| made.entities.iter().any(|known| known == name));
+    let named = |mut detail: Map<String, Value>| {
+        detail.insert("DefinitionGroupId".into(), json!(made.name));
+        detail
+    };
+    details(&job.project).into_iter().filter(is_in).map(named).collect()
+}
+
+/// Every project of the configuration may serve as a template for one that a client makes.
+fn template(project: &Project) -> Map<String, Value> {
+    member(json!({ "TemplateId": project.name, "Description": project.name, "Status": "Validated" }))
+}
+
+fn template_lines(project: &Project) -> Vec<Map<String, Value>> {
+    let line = |entity: &crate::model::project::ProjectEntity| {
+        member(json!({
+            "TemplateId": project.name,
+            "Entity": entity.entity.name,
+            "ExecutionUnit": entity.unit,
+            "LevelInExecutionUnit": entity.level,
+            "Sequence": entity.sequence,
+            "FailExecutionUnitOnError": "No",
+            "FailLevelOnError": "No",
+            "EntityCategory": super::CATEGORY,
+            "SysModule": "",
+            "Tags": "",
+            "ValidationStatus": "Yes",
+        }))
+    };
+    project.entities.iter().map(line).collect()
 }
 
 fn details(project: &Project) -> Vec<Map<String, Value>> {
@@ -164,8 +246,11 @@ fn executions(question: &Question<'_>, allowed: &[String]) -> Result<Vec<Map<Str
         .store
         .read("list executions", |connection| match (job, project) {
             (Some(id), _) => executions::find(connection, id).map(|found| found.into_iter().collect()),
-            (None, Some(project)) => executions::of_projects(connection, &[project.to_owned()], EXECUTIONS_MAX),
-            (None, None) => executions::of_projects(connection, allowed, EXECUTIONS_MAX),
+            (None, Some(project)) if allowed.iter().any(|known| known == project) => {
+                executions::of_projects(connection, &[project.to_owned()], EXECUTIONS_MAX)
+            }
+            // Of one that a client made: among those of the projects that may be behind it.
+            (None, _) => executions::of_projects(connection, allowed, EXECUTIONS_MAX),
         })
         .map_err(|error| failed(&error))?;
     let mut list = Vec::new();
@@ -178,7 +263,7 @@ fn executions(question: &Question<'_>, allowed: &[String]) -> Result<Vec<Map<Str
             let (staging, target) = wire::run_states(run.outcome);
             list.push(member(json!({
                 "JobId": execution.id.0,
-                "DefinitionGroupId": execution.project,
+                "DefinitionGroupId": execution.made_project.as_ref().unwrap_or(&execution.project),
                 "EntityName": run.entity,
                 "StagingStatus": staging,
                 "TargetStatus": target,
