@@ -76,7 +76,7 @@ pub struct Appliance {
     /// How often somebody may ask.
     pub pace: Pace,
     /// What stands between the network and the handlers, once it listens.
-    pub edge: OnceLock<Edge>,
+    pub edge: OnceLock<Arc<Edge>>,
     ids: Mutex<uuid::ContextV7>,
     first_id_at: Timestamp,
     live: RwLock<Arc<Live>>,
@@ -324,7 +324,7 @@ impl Appliance {
     /// What has moved so far, and lets it move once more: two looks tell what stands still.
     pub fn pulse(&self) -> Pulse {
         let mut moving = vec![("scheduler".to_owned(), self.scheduled.steps.load(Ordering::SeqCst))];
-        let relays = self.edge.get().map(Edge::rounds).unwrap_or_default();
+        let relays = self.edge.get().map(|edge| edge.rounds()).unwrap_or_default();
         moving.extend(relays.into_iter().enumerate().map(|(number, rounds)| (format!("relay-{number}"), rounds)));
         self.bell.ring();
         Pulse(moving)

@@ -19,6 +19,7 @@ pub mod inbound;
 pub mod log;
 pub mod model;
 pub mod outbound;
+pub mod recording;
 pub mod recurrence;
 pub mod store;
 pub mod transform;

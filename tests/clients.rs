@@ -31,15 +31,15 @@ fn node(module: &str) -> Option<PathBuf> {
     has.then_some(folder)
 }
 
-struct Site {
-    app: Appliance,
-    base: String,
-    authority: PathBuf,
+pub struct Site {
+    pub app: Appliance,
+    pub base: String,
+    pub authority: PathBuf,
 }
 
 /// An appliance whose public address is HTTPS, with a certificate of its own authority.
-fn site() -> Site {
-    let made = entrepot::edge::local_ca::make(&["localhost".into()], &entrepot::clock::Clock::system()).unwrap();
+pub fn site(configuration: &str) -> Site {
+    let made = entrepot::edge::local_ca::make(&["localhost".into(), "127.0.0.1".into()], &entrepot::clock::Clock::system()).unwrap();
     let tls = tempfile::tempdir().unwrap().keep();
     std::fs::write(tls.join("chain.pem"), &made.chain).unwrap();
     std::fs::write(tls.join("key.pem"), &made.key).unwrap();
@@ -52,7 +52,7 @@ fn site() -> Site {
         tls.join("chain.pem"),
         tls.join("key.pem")
     );
-    let app = Appliance::start_with_body(&with_desk(), &server, "128MiB");
+    let app = Appliance::start_with_body(configuration, &server, "128MiB");
     Site { app, base, authority: tls.join("authority.pem") }
 }
 
@@ -67,7 +67,7 @@ fn run(command: &mut Command) -> String {
 #[test]
 fn the_libraries_for_python_obtain_tokens_old_and_new() {
     let Some(python) = python("msal, adal") else { return };
-    let site = site();
+    let site = site(&with_desk());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/tokens.py");
     // requests believes the variable more than its caller.
     let mut command = Command::new(python);
@@ -80,7 +80,7 @@ fn the_libraries_for_python_obtain_tokens_old_and_new() {
 #[test]
 fn the_library_for_node_obtains_tokens() {
     let Some(folder) = node("@azure/msal-node") else { return };
-    let site = site();
+    let site = site(&with_desk());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/tokens.mjs");
     Person::signed_in(&site.app);
     let text = run(Command::new("node").env("NODE_EXTRA_CA_CERTS", &site.authority).arg(script).arg(folder).args([
@@ -98,7 +98,7 @@ fn the_library_for_node_obtains_tokens() {
 #[test]
 fn the_library_of_azure_blob_storage_puts_and_gets_blobs() {
     let Some(python) = python("azure.storage.blob") else { return };
-    let site = site();
+    let site = site(&with_desk());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/blobs.py");
     let text = run(Command::new(python).arg(script).arg(&site.base).arg(&site.authority).arg(&site.app.token));
     assert_eq!(text.lines().count(), 8, "{text}");

@@ -20,6 +20,7 @@ mod packages;
 mod pages;
 mod playground;
 mod real_files;
+mod recording;
 mod schedule;
 #[cfg(unix)]
 mod service;

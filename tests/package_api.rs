@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::appliance::{Answer, Appliance, OTHER_APPLICATION};
 use crate::packages::{PACKAGES, both, configuration, manifest, package};
 
-const EXPORT_JOB: &str = r#"
+pub const EXPORT_JOB: &str = r#"
 [[project]]
 name = "Set-up out"
 direction = "export"

@@ -49,6 +49,7 @@ fn each_thing_stands_where_the_map_says() {
                 "appliance.rs",
                 "cli/",
                 "outbound/export.rs",
+                "recording/",
                 "inbound/process.rs",
                 "store/writer.rs",
             ],

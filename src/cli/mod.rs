@@ -12,6 +12,7 @@ mod infer;
 mod init;
 mod notify;
 mod operate;
+mod recording;
 mod serve;
 mod test_mappings;
 mod transform;
@@ -77,6 +78,12 @@ enum Verb {
     /// Apply the configuration file now; exit 0 when it is in force. A change is applied within two seconds anyway.
     #[command(after_help = "Example: entrepot reload")]
     Reload(operate::Common),
+    /// Stand between a client and the real D365 system, and keep its traffic, with secrets removed.
+    #[command(after_help = "Example: entrepot record sandbox-traffic --upstream https://contoso.operations.dynamics.com")]
+    Record(recording::Record),
+    /// Answer a client from a recording, without the real system.
+    #[command(after_help = "Example: entrepot replay sandbox-traffic")]
+    Replay(recording::Replay),
     /// Exit 0 when the appliance is ready: for containers and services.
     #[command(after_help = "Example: entrepot healthcheck --config entrepot.toml")]
     Healthcheck(ConfigFile),
@@ -173,6 +180,14 @@ pub fn main() -> ExitCode {
         Verb::Message(message) => message.run(),
         Verb::User(verb) => verb.run(),
         Verb::Transform(transform) => transform.run(),
+        Verb::Record(record) => {
+            crate::log::start(format, "info");
+            record.run()
+        }
+        Verb::Replay(replay) => {
+            crate::log::start(format, "info");
+            replay.run()
+        }
         Verb::Reload(common) => operate::reload(&common),
         Verb::Healthcheck(config) => operate::healthcheck(&config),
         Verb::Completions { shell } => {

@@ -7,6 +7,7 @@
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -16,7 +17,7 @@ use super::answer::{Answer, Body};
 use super::gate::Gate;
 use super::{address, route};
 use crate::appliance::Appliance;
-use crate::edge::{Edge, HEADER_AUTH, HEADER_LENGTH, HEADER_PEER, HEADER_SCHEME, Hop, HopListener, STATUS_CUT, Secret};
+use crate::edge::{self, Edge, HEADER_AUTH, HEADER_LENGTH, HEADER_PEER, HEADER_SCHEME, Hop, HopListener, STATUS_CUT, Secret};
 
 /// Threads that handle requests, beside one for each bulk exchange: large bodies and downloads never keep small requests waiting. A small one holds
 /// its thread for as long as it reads the database; an enqueue waits for its commit without one.
@@ -73,6 +74,17 @@ impl Call {
         let relayed = call.header(HEADER_LENGTH).and_then(|length| length.parse().ok());
         call.declared = relayed.or(call.request.body_length().map(|length| length as u64));
         Ok(call)
+    }
+
+    /// Path and query as the client wrote them.
+    pub fn target(&self) -> &str {
+        self.request.url()
+    }
+
+    /// Every header, in order, without those that the edge adds.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.request.headers().iter().map(|header| (header.field.as_str().as_str(), header.value.as_str()));
+        all.filter(|(name, _)| !name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("x-edge-")))
     }
 
     /// A header, by its name in any case.
@@ -213,6 +225,38 @@ fn write_slowly(out: Box<dyn Write + Send>, answer: Answer, rate: u64) -> io::Re
     out.flush()
 }
 
+/// What answers calls: the appliance, or one of the tools for developers.
+pub trait Service: Send + Sync {
+    /// Answers a call, on one of the handler threads.
+    fn answer(&self, call: Call);
+    /// How long transfers that are under way may take once everything stops.
+    fn stop_grace(&self) -> Duration;
+}
+
+struct OfAppliance(Arc<Appliance>);
+
+impl Service for OfAppliance {
+    fn answer(&self, call: Call) {
+        route::route(&self.0, call);
+    }
+
+    fn stop_grace(&self) -> Duration {
+        self.0.live().config.server.stop_grace
+    }
+}
+
+/// Where to listen, and within which bounds.
+pub struct Place {
+    /// Bounds of the edge.
+    pub limits: edge::Settings,
+    /// Addresses for plain HTTP, at least one.
+    pub plain: Vec<SocketAddr>,
+    /// The listener for HTTPS, if there is one.
+    pub https: Option<edge::TlsSettings>,
+    /// A folder of ours for the socket between the edge and what is behind it.
+    pub folder: PathBuf,
+}
+
 /// What serves the hop. tiny_http stops accepting for ever at the first error, such as too many open files; then another server takes over the
 /// socket, and the connections of the old one are served on.
 struct Behind {
@@ -221,7 +265,7 @@ struct Behind {
     handlers: usize,
     replaced: AtomicUsize,
     stopping: AtomicBool,
-    appliance: Arc<Appliance>,
+    service: Arc<dyn Service>,
     secret: Secret,
 }
 
@@ -235,7 +279,7 @@ impl Behind {
         while !self.stopping.load(Ordering::SeqCst) {
             let server = only.clone().unwrap_or_else(|| self.server());
             match server.recv() {
-                Ok(request) => handle(&self.appliance, &self.secret, request),
+                Ok(request) => handle(&*self.service, &self.secret, request),
                 // Not an error of accept: somebody wants us to look around.
                 Err(error) if error.raw_os_error().is_none() => {}
                 Err(error) => self.replace(&server, &error),
@@ -279,6 +323,7 @@ impl Behind {
 /// The running listeners.
 pub struct Listener {
     behind: Arc<Behind>,
+    edge: Arc<Edge>,
     threads: Vec<JoinHandle<()>>,
     /// Where it listens for plain HTTP.
     pub address: SocketAddr,
@@ -290,11 +335,22 @@ impl Listener {
     /// Listens at the configured addresses: the edge there, the handlers behind it.
     pub fn start(appliance: &Arc<Appliance>) -> Result<Listener, String> {
         let configured = appliance.live().config.server.clone();
+        let place =
+            Place { limits: configured.limits, plain: vec![configured.listen], https: configured.https, folder: configured.data_dir };
+        let listener = Listener::serve(place, Arc::new(Gate(appliance.clone())), Arc::new(OfAppliance(appliance.clone())))?;
+        if appliance.edge.set(listener.edge.clone()).is_err() {
+            return Err("this appliance listens already".into());
+        }
+        Ok(listener)
+    }
+
+    /// The same for any service, whose gate decides on the head of each request.
+    pub fn serve(place: Place, gate: Arc<dyn edge::Gate>, service: Arc<dyn Service>) -> Result<Listener, String> {
         let say = |error: &dyn std::error::Error| match error.source() {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         };
-        let (hop, behind) = Hop::open(&configured.data_dir).map_err(|error| say(&error))?;
+        let (hop, behind) = Hop::open(&place.folder).map_err(|error| say(&error))?;
         let secret = hop.secret();
         let wrong = |error: &dyn std::fmt::Display| format!("cannot serve the private hop: {error}");
         let socket = behind.try_clone().map_err(|error| wrong(&error))?;
@@ -302,10 +358,10 @@ impl Listener {
         let behind = Arc::new(Behind {
             server: RwLock::new(Arc::new(server)),
             socket,
-            handlers: HANDLERS + configured.limits.bulk_exchanges,
+            handlers: HANDLERS + place.limits.bulk_exchanges,
             replaced: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
-            appliance: appliance.clone(),
+            service,
             secret,
         });
         let mut threads = Vec::new();
@@ -315,21 +371,14 @@ impl Listener {
                 std::thread::Builder::new().name(format!("http-{number}")).stack_size(STACK_BYTES).spawn(move || behind.serve(None));
             threads.push(thread.map_err(|error| format!("cannot start a handler: {error}"))?);
         }
-        let gate = Arc::new(Gate(appliance.clone()));
-        let edge = Edge::start(configured.limits, vec![configured.listen], configured.https, hop, gate).map_err(|error| say(&error))?;
+        let edge = Arc::new(Edge::start(place.limits, place.plain, place.https, hop, gate).map_err(|error| say(&error))?);
         let (address, https_address) = (edge.addresses()[0], edge.addresses().get(1).copied());
-        if appliance.edge.set(edge).is_err() {
-            return Err("this appliance listens already".into());
-        }
-        Ok(Listener { behind, threads, address, https_address })
+        Ok(Listener { behind, edge, threads, address, https_address })
     }
 
-    /// Takes no more connections and requests; those in work have their time ([`crate::config::Server::stop_grace`]), and then are cut off.
+    /// Takes no more connections and requests; those in work have their time ([`Service::stop_grace`]), and then are cut off.
     pub fn stop(self) {
-        let appliance = &self.behind.appliance;
-        if let Some(edge) = appliance.edge.get() {
-            edge.stop(appliance.live().config.server.stop_grace);
-        }
+        self.edge.stop(self.behind.service.stop_grace());
         self.behind.stopping.store(true, Ordering::SeqCst);
         let server = self.behind.server();
         for _ in &self.threads {
@@ -341,7 +390,7 @@ impl Listener {
     }
 }
 
-fn handle(appliance: &Arc<Appliance>, secret: &Secret, request: tiny_http::Request) {
+fn handle(service: &dyn Service, secret: &Secret, request: tiny_http::Request) {
     let proof = request.headers().iter().find(|header| header.field.as_str().as_str().eq_ignore_ascii_case(HEADER_AUTH));
     if !proof.is_some_and(|proof| secret.matches(proof.value.as_str())) {
         let refusal = Answer::refuse(403, "this address is for the appliance itself", "use the one that entrepot serve prints");
@@ -351,7 +400,7 @@ fn handle(appliance: &Arc<Appliance>, secret: &Secret, request: tiny_http::Reque
     match Call::new(request) {
         Ok(call) => {
             // tiny_http answers 500 when a request is dropped unanswered; the handler must live on.
-            if catch_unwind(AssertUnwindSafe(|| route::route(appliance, call))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| service.answer(call))).is_err() {
                 log::error!("a handler panicked: a bug, please report it with the lines above");
             }
         }
