@@ -239,6 +239,93 @@ fn a_project_is_exported_to_a_package_under_the_id_that_the_client_chose() {
     app.action("GetExecutionSummaryStatus", &json!({ "executionId": "late" })).expect(400);
 }
 
+/// The rows of terms in the package of an execution, which is fetched with these headers; nothing when only a part is.
+fn fetch(app: &Appliance, execution: &str, headers: &[(&str, &str)]) -> String {
+    assert_eq!(status(app, execution), "Succeeded");
+    let url = app.value("GetExportedPackageUrl", &json!({ "executionId": execution })).as_str().unwrap().to_owned();
+    let answer = app.send("GET", path(&url), headers, b"");
+    assert!(matches!(answer.status, 200 | 206));
+    if answer.status == 206 {
+        return String::new();
+    }
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(answer.body)).unwrap();
+    let mut text = String::new();
+    zip.by_name("Terms of payment.csv").unwrap().read_to_string(&mut text).unwrap();
+    text.lines().skip(1).collect::<Vec<_>>().join(" ")
+}
+
+fn load(app: &mut Appliance, terms: &str) {
+    import(app, &both(format!("NAME,DAYS\r\n{terms}").as_bytes(), b"ID,NAME,TERMS\r\n"), "");
+    app.settle();
+}
+
+fn delta(app: &mut Appliance, action: &str, execution: &str) {
+    let body =
+        json!({ "definitionGroupId": "Set-up out", "packageName": "d", "executionId": execution, "reExecute": false, "legalEntityId": "" });
+    assert_eq!(app.value(action, &body), execution);
+    app.settle();
+}
+
+#[test]
+fn a_delta_holds_what_changed_since_the_package_that_the_client_fetched_last() {
+    let mut app = start();
+    load(&mut app, "A,1\r\nB,2\r\n");
+    delta(&mut app, "ExportToPackageDelta", "1");
+    assert_eq!(fetch(&app, "1", &[]), "A,1 B,2", "the first holds everything");
+    load(&mut app, "B,3\r\nC,4\r\n");
+    delta(&mut app, "ExportToPackageDelta", "2");
+    // Looked at, or fetched in part: not the client's yet.
+    fetch(&app, "2", &[("x-ms-range", "bytes=0-9")]);
+    app.kill_and_restart();
+    load(&mut app, "D,5\r\n");
+    delta(&mut app, "ExportToPackageDelta", "3");
+    assert_eq!(fetch(&app, "3", &[]), "D,5", "what is on offer is not offered twice");
+    assert_eq!(fetch(&app, "2", &[]), "B,3 C,4", "and stays on offer");
+    delta(&mut app, "ExportToPackageDelta", "4");
+    assert_eq!(fetch(&app, "4", &[]), "");
+    // A package that nobody fetches goes after its time, and its changes are offered again.
+    load(&mut app, "E,6\r\n");
+    delta(&mut app, "ExportToPackageDelta", "5");
+    app.advance(Duration::from_secs(9 * 24 * 3600));
+    delta(&mut app, "ExportToPackageDelta", "6");
+    assert_eq!(fetch(&app, "6", &[]), "E,6");
+    // A full one is full, and moves nothing; a preview neither.
+    load(&mut app, "F,7\r\n");
+    delta(&mut app, "ExportToPackage", "7");
+    assert_eq!(fetch(&app, "7", &[]).split(' ').count(), 6);
+    delta(&mut app, "ExportToPackageDelta", "8");
+    assert_eq!(fetch(&app, "8", &[]), "F,7");
+    let reset = json!({ "definitionGroupId": "Set-up out", "entityName": "Terms of payment", "sourceName": "CSV" });
+    assert_eq!(app.value("ResetVersionToken", &reset), true);
+    delta(&mut app, "ExportToPackageDelta", "9");
+    assert_eq!(fetch(&app, "9", &[]).split(' ').count(), 6);
+}
+
+#[test]
+fn with_an_incremental_project_every_export_of_the_package_api_is_a_delta_and_jobs_have_their_own() {
+    let configuration = format!(
+        "{}{}",
+        configuration("recurrence = \"on demand\""),
+        EXPORT_JOB.replace("entity = \"Terms of payment\"", "entity = \"Terms of payment\"\nrefresh = \"incremental\"")
+    );
+    let mut app = Appliance::start(&configuration);
+    load(&mut app, "A,1\r\n");
+    delta(&mut app, "ExportToPackage", "1");
+    assert_eq!(fetch(&app, "1", &[]), "A,1");
+    load(&mut app, "B,2\r\n");
+    delta(&mut app, "ExportToPackageAsync", "2");
+    assert_eq!(fetch(&app, "2", &[]), "B,2");
+    // The job's consumer has fetched nothing yet.
+    app.operator("POST", "jobs/22222222-2222-4333-8444-555555555555/run").expect(200);
+    app.settle();
+    let message = app.get("/api/connector/dequeue/22222222-2222-4333-8444-555555555555").expect(200).json();
+    let package = app.get(path(message["DownloadLocation"].as_str().unwrap())).expect(200).body;
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(package)).unwrap();
+    let mut text = String::new();
+    zip.by_name("Terms of payment.csv").unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "NAME,DAYS\r\nA,1\r\nB,2\r\n");
+}
+
 #[test]
 fn the_other_actions_answer_as_their_clients_expect() {
     let app = start();

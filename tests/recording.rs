@@ -64,12 +64,7 @@ impl Client {
     /// Signs in as the scheduler does: the resource is the address that it was configured with.
     fn sign_in(base: &str, secret: &str) -> Client {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_id", APPLICATION),
-            ("client_secret", secret),
-            ("resource", base),
-        ];
+        let form = [("grant_type", "client_credentials"), ("client_id", APPLICATION), ("client_secret", secret), ("resource", base)];
         let mut answer = agent.post(format!("{base}/contoso.com/oauth2/token")).send_form(form).unwrap();
         let text = answer.body_mut().read_to_string().unwrap();
         assert_eq!(answer.status(), 200, "{text}");
@@ -89,7 +84,8 @@ impl Client {
     }
 
     fn post(&self, path: &str, kind: &str, body: &[u8]) -> (u16, Vec<u8>) {
-        let request = self.agent.post(self.url(path)).header("Authorization", format!("Bearer {}", self.token)).header("Content-Type", kind);
+        let request =
+            self.agent.post(self.url(path)).header("Authorization", format!("Bearer {}", self.token)).header("Content-Type", kind);
         let mut answer = request.send(body).unwrap();
         (answer.status().as_u16(), answer.body_mut().read_to_vec().unwrap())
     }
@@ -175,14 +171,18 @@ fn a_clients_day_is_recorded_without_secrets_and_replayed_without_the_real_syste
         }
     });
     assert_eq!(seen.last().unwrap(), "204");
-    assert!(seen.contains(&"Processed".to_owned()) && seen.contains(&"\"Succeeded\"".to_owned()) && seen.contains(&"200 true".to_owned()), "{seen:?}");
+    assert!(
+        seen.contains(&"Processed".to_owned()) && seen.contains(&"\"Succeeded\"".to_owned()) && seen.contains(&"200 true".to_owned()),
+        "{seen:?}"
+    );
     let place = recorder.base.clone();
     let said = recorder.stop();
     assert!(said.contains("exchanges recorded"), "{said}");
 
     let kept = String::from_utf8_lossy(&all_bytes(&folder)).into_owned();
     let signature = token.rsplit('.').next().unwrap();
-    for secret in [SECRET, "a+secret+for+tests", "a%20secret%20for%20tests", token.as_str(), signature, place.trim_start_matches("http://")] {
+    for secret in [SECRET, "a+secret+for+tests", "a%20secret%20for%20tests", token.as_str(), signature, place.trim_start_matches("http://")]
+    {
         assert!(!kept.contains(secret), "the recording holds {secret}");
     }
     assert!(!kept.contains("sig=") || kept.split("sig=").skip(1).all(|rest| rest.starts_with("removed")));

@@ -11,7 +11,7 @@ use crate::model::job::{Job, Recurrence};
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
 use crate::store::retention::{self, Pruned};
-use crate::store::{StoreError, blobs, jobs, messages};
+use crate::store::{StoreError, blobs, increments, jobs, messages};
 
 /// How often the configuration file is looked at.
 const CONFIGURATION_LOOK: Duration = Duration::from_secs(2);
@@ -66,6 +66,10 @@ fn prune(appliance: &Arc<Appliance>, now: Timestamp) {
         Ok(0) => {}
         Ok(count) => log::info!("blobs pruned count={count}"),
         Err(error) => log::error!("blobs not pruned reason=\"{error}\"; tried again in {PRUNE_EVERY:?}"),
+    }
+    let before = now.minus(queue.history);
+    if let Err(error) = appliance.store.write_behind("forget clients", move |batch| increments::forget_clients(batch.connection, before)) {
+        log::error!("clients of packages not forgotten reason=\"{error}\"; tried again in {PRUNE_EVERY:?}");
     }
     appliance.blocks.forget(now.minus(BLOCKS_KEPT));
     for database in &live.config.databases {

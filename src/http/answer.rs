@@ -22,6 +22,8 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Body,
+    /// What follows once all of it was taken from us.
+    pub delivered: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// The usual reason of a status.
@@ -61,6 +63,7 @@ impl Answer {
             reason: phrase(status).into(),
             headers: vec![("Content-Type", "application/json; charset=utf-8".into())],
             body: Body::Bytes(value.to_string().into_bytes()),
+            delivered: None,
         }
     }
 
@@ -71,6 +74,7 @@ impl Answer {
             reason: phrase(status).into(),
             headers: vec![("Content-Type", content_type.into())],
             body: Body::Bytes(text.into()),
+            delivered: None,
         }
     }
 
@@ -81,7 +85,7 @@ impl Answer {
 
     /// Nothing.
     pub fn empty(status: u16) -> Answer {
-        Answer { status, reason: phrase(status).into(), headers: Vec::new(), body: Body::Bytes(Vec::new()) }
+        Answer { status, reason: phrase(status).into(), headers: Vec::new(), body: Body::Bytes(Vec::new()), delivered: None }
     }
 
     /// A refusal of the connector and operator APIs: the reason stands in the status line and, as RFC 9457 says, in the body.

@@ -12,8 +12,8 @@ use crate::appliance::Appliance;
 use crate::auth::signed_url::{Grant, Refused};
 use crate::edge::BodyLength;
 use crate::files::blob::{BLOCKS_MAX, BlobWriter, NotTaken};
-use crate::store::StoreError;
 use crate::store::blobs::{self, Blob, Content, Expected, Write};
+use crate::store::{StoreError, increments};
 
 /// The container that all URLs name; clients expect `/<container>/<name>`.
 pub const CONTAINER: &str = "dmf";
@@ -351,7 +351,24 @@ fn get(appliance: &Arc<Appliance>, call: &Call, blob: &Blob) -> Result<Answer, A
         answer = answer.with("Content-Range", format!("bytes {first}-{}/{size}", first + length - 1));
     }
     answer.body = Body::Stream(Box::new(file.take(length)), length);
+    if first + length == size {
+        answer.delivered = fetched(appliance, blob)?;
+    }
     Ok(answer)
+}
+
+/// What follows when a package was fetched to its end: the changes in it are the client's now, and the next package begins behind them.
+fn fetched(appliance: &Arc<Appliance>, blob: &Blob) -> Result<Option<Box<dyn FnOnce() + Send>>, Answer> {
+    let Ok(id) = blob.id.parse() else { return Ok(None) };
+    let on_offer = appliance.store.read("look for increments", |connection| increments::is_on_offer(connection, id));
+    if !on_offer.map_err(|error| failed(&error))? {
+        return Ok(None);
+    }
+    let appliance = appliance.clone();
+    Ok(Some(Box::new(move || match appliance.store.write("move the watermark", move |batch| increments::acked(batch.connection, id)) {
+        Ok(()) => log::info!("package fetched blob={id}: its changes are the client's"),
+        Err(error) => log::error!("package fetched, and not noted blob={id} reason=\"{error}\"; the next one holds its changes again"),
+    })))
 }
 
 #[cfg(test)]

@@ -182,7 +182,10 @@ fn write(mut out: Box<dyn Write + Send>, answer: Answer, head_only: bool) -> io:
     };
     let mut head = answer.head(length).into_bytes();
     match answer.body {
-        _ if head_only => out.write_all(&head)?,
+        _ if head_only => {
+            out.write_all(&head)?;
+            return out.flush();
+        }
         Body::Bytes(bytes) => {
             head.extend_from_slice(&bytes);
             out.write_all(&head)?;
@@ -192,10 +195,15 @@ fn write(mut out: Box<dyn Write + Send>, answer: Answer, head_only: bool) -> io:
             let copied = io::copy(&mut stream.take(length), &mut out);
             if let Err(error) = copied {
                 log::warn!("answer cut short reason=\"{error}\"");
+                return Err(error);
             }
         }
     }
-    out.flush()
+    out.flush()?;
+    if let Some(then) = answer.delivered {
+        then();
+    }
+    Ok(())
 }
 
 /// Writes at a rate, for a fault: a tenth of a second's bytes, ten times a second, for [`SLOW_MAX`] at most and the rest at once.

@@ -112,6 +112,8 @@ pub struct Scope {
     pub entities: Vec<String>,
     /// At most this many rows of each.
     pub rows_max: Option<u64>,
+    /// An export: only what changed since the package that this client fetched last, of every entity.
+    pub delta: bool,
     /// An import: the blob of the package. An export: the blob of a package whose entities it shall have.
     pub template: Option<String>,
     /// An export: the name of its package.

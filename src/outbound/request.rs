@@ -5,14 +5,16 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::export::{self, Export, ExportError};
-use super::run::entity_runs;
+use super::run::{end_epochs, entity_runs};
 use crate::appliance::Appliance;
 use crate::clock::Stopwatch;
 use crate::document::package::archive::{Archive, Opened};
 use crate::model::execution::{RowCounts, Scope};
-use crate::model::project::{Direction, Project};
+use crate::model::id::{ApplicationId, MessageId};
+use crate::model::project::{Direction, Project, ProjectEntity, Refresh};
 use crate::store::blobs::{self, Blob, Content};
 use crate::store::executions::{self, Ending, Execution};
+use crate::store::increments;
 
 /// Takes one requested export, if there is one, and does it.
 pub fn serve(appliance: &Arc<Appliance>) {
@@ -86,6 +88,17 @@ fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch:
         return Err(Failure::Refused(format!("the configuration no longer has the export project \"{}\"", execution.project)));
     };
     let project = narrowed(appliance, project, scope)?;
+    let requested = appliance.store.read("find the execution", |connection| executions::requested(connection, &execution.id.0))?;
+    let application = requested.and_then(|request| request.application_id);
+    let client = increments::package_consumer(
+        application.unwrap_or(ApplicationId(uuid::Uuid::nil())),
+        scope.made_project.as_ref().unwrap_or(&execution.project),
+    );
+    // A preview and a package by a template are looks at the rows, and move nothing.
+    let moves = scope.rows_max.is_none() && scope.template.is_none();
+    let is_incremental = |entity: &ProjectEntity| moves && (scope.delta || entity.refresh != Refresh::Full);
+    let taken = end_epochs(appliance, &project, client, &is_incremental)?;
+    let ranges: Vec<_> = taken.iter().map(|of| of.as_ref().map(|of| of.range)).collect();
     let started_at = appliance.clock.now();
     let spool = appliance.store.spool();
     let (mut file, path) = spool.create_incoming(&format!("{}.zip", uuid::Uuid::now_v7())).map_err(ExportError::WritePackage)?;
@@ -93,7 +106,7 @@ fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch:
         project: &project,
         entities: &live.entities,
         rows_max: scope.rows_max.unwrap_or(u64::MAX),
-        ranges: &[],
+        ranges: &ranges,
         activity_id: None,
         message_id: None,
         company: None,
@@ -117,7 +130,6 @@ fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch:
     };
     let runs = entity_runs(&project, &report, started_at, now);
     let (transformed, messages) = (report.transcript.line(), report.transcript.messages);
-    let requested = appliance.store.read("find the execution", |connection| executions::requested(connection, &execution.id.0))?;
     let label = scope.package_name.as_deref().unwrap_or(&execution.project);
     let label: String = label.chars().map(|c| if c.is_control() || "\\/".contains(c) { '-' } else { c }).collect();
     let name = blobs::name(&format!("{label}.zip")).unwrap_or_else(|| "package.zip".into());
@@ -127,16 +139,16 @@ fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch:
         digested: report.package,
         written_at: now,
     };
-    let made = Blob {
-        id: uuid::Uuid::now_v7().to_string(),
-        name,
-        application_id: requested.and_then(|request| request.application_id),
-        content: Some(content),
-    };
+    let offered = MessageId(uuid::Uuid::now_v7());
+    let made = Blob { id: offered.to_string(), name, application_id: application, content: Some(content) };
     let (id, activity) = (execution.id.clone(), execution.activity_id);
     let kept = appliance.store.write("keep the package", move |batch| {
         blobs::make(batch.connection, &made, now)?;
         executions::set_blob(batch.connection, &id, &made.id)?;
+        // They are the client's once it has fetched the package (http/blob).
+        for taken in taken.into_iter().flatten() {
+            taken.offer(batch.connection, client, offered, now)?;
+        }
         executions::keep_findings(batch.connection, &id, 0, &messages)?;
         executions::keep_entities(batch.connection, &id, &runs)?;
         executions::end(batch.connection, &id, activity, &ending, now)

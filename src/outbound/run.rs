@@ -8,7 +8,7 @@ use super::export::{self, Export, ExportError};
 use crate::appliance::Appliance;
 use crate::clock::Stopwatch;
 use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
-use crate::model::id::{ExecutionId, MessageId};
+use crate::model::id::{ActivityId, ExecutionId, MessageId};
 use crate::model::job::{Company, Job};
 use crate::model::message::Content;
 use crate::model::project::{Direction, Project, ProjectEntity, Refresh};
@@ -54,7 +54,8 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
     let spool = appliance.store.spool();
     let (mut file, path) = spool.create_incoming(&format!("{id}.zip")).map_err(ExportError::WritePackage)?;
     let discard = |_: &ExportError| drop(std::fs::remove_file(&path));
-    let increments = end_epochs(appliance, job).inspect_err(discard)?;
+    let increments =
+        end_epochs(appliance, &job.project, job.activity_id, &|entity| entity.refresh != Refresh::Full).inspect_err(discard)?;
     let ranges: Vec<_> = increments.iter().map(|of| of.as_ref().map(|of| of.range)).collect();
     let company = match &job.company {
         Company::Fixed(company) => Some(company.clone()),
@@ -128,7 +129,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
     appliance.store.write("enqueue the package", move |batch| {
         messages::enqueue(batch, &new, Payload::Stored(place), Timestamp(i64::MAX))?;
         for increment in increments.into_iter().flatten() {
-            increment.offer(batch.connection, &new)?;
+            increment.offer(batch.connection, activity, new.id, new.received_at)?;
         }
         executions::keep_findings(batch.connection, &ended, 0, &messages)?;
         executions::keep_entities(batch.connection, &ended, &runs)?;
@@ -145,32 +146,45 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
 }
 
 /// What an export takes of an entity that is exported incrementally.
-struct Taken {
+pub(super) struct Taken {
     entity: String,
-    range: Range,
+    pub(super) range: Range,
     /// The job has exported it before, and yet must export everything: the database does not know what changed since.
     anew: bool,
 }
 
 impl Taken {
-    fn offer(self, connection: &Connection, message: &NewMessage) -> Result<(), StoreError> {
+    /// Notes what a message offers to a consumer, or a package that a client asked for.
+    pub(super) fn offer(
+        self,
+        connection: &Connection,
+        consumer: ActivityId,
+        message: MessageId,
+        as_of: Timestamp,
+    ) -> Result<(), StoreError> {
         if self.anew {
-            increments::reset(connection, message.activity_id, Some(&self.entity))?;
+            increments::reset(connection, consumer, Some(&self.entity))?;
         }
         if self.range.epoch == 0 {
             // There is no table yet, and so nothing that could have changed since.
             return Ok(());
         }
         let offered = Increment { entity: self.entity, after: self.range.after, epoch: self.range.epoch };
-        increments::offer(connection, message.activity_id, message.id, &offered, message.received_at)
+        increments::offer(connection, consumer, message, &offered, as_of)
     }
 }
 
-/// For each entity of the job's project that is exported incrementally, the changes that this run takes.
-fn end_epochs(appliance: &Arc<Appliance>, job: &Job) -> Result<Vec<Option<Taken>>, ExportError> {
+/// For each entity of the project that is exported incrementally, the changes that this run takes: those that the consumer, a job or a client of the
+/// package API, has not yet.
+pub(super) fn end_epochs(
+    appliance: &Arc<Appliance>,
+    project: &Project,
+    consumer: ActivityId,
+    is_incremental: &dyn Fn(&ProjectEntity) -> bool,
+) -> Result<Vec<Option<Taken>>, ExportError> {
     let live = appliance.live();
     let take = |entity: &ProjectEntity| {
-        if entity.refresh == Refresh::Full {
+        if !is_incremental(entity) {
             return Ok(None);
         }
         let entity = &*entity.entity;
@@ -185,13 +199,15 @@ fn end_epochs(appliance: &Arc<Appliance>, job: &Job) -> Result<Vec<Option<Taken>
             .flat_map(|other| other.project.entities.iter().filter(same).map(|of| (other.activity_id, of.entity.name.as_str())))
             .collect();
         let (after, needless) = appliance.store.read("read the increments", |connection| {
-            let after = increments::next_after(connection, job.activity_id, &entity.name)?;
-            Ok((after, increments::lowest_watermark(connection, &consumers)?))
+            let after = increments::next_after(connection, consumer, &entity.name)?;
+            let clients = increments::package_consumers(connection, &entity.name)?;
+            let all: Vec<_> = consumers.iter().copied().chain(clients.iter().map(|client| (*client, entity.name.as_str()))).collect();
+            Ok((after, increments::lowest_watermark(connection, &all)?))
         })?;
         let range = changes::end_epoch(&live.entities, entity, after, needless)?;
         Ok(Some(Taken { entity: entity.name.clone(), range, anew: after > 0 && range.is_full() }))
     };
-    job.project.entities.iter().map(take).collect()
+    project.entities.iter().map(take).collect()
 }
 
 /// What an export did with each entity of its project.

@@ -271,6 +271,7 @@ impl Recorder {
             reason: response.reason.clone(),
             headers: headers.into_iter().map(|(name, value)| (name, shown(&value, &self.places.own))).collect(),
             body: answer_body,
+            delivered: None,
         };
         let exchange = exchange(response);
         log::info!(

@@ -213,7 +213,7 @@ impl Replayer {
                 }
             }
         };
-        Ok(Answer { status: response.status, reason: response.reason.clone(), headers, body })
+        Ok(Answer { status: response.status, reason: response.reason.clone(), headers, body, delivered: None })
     }
 
     /// A token that was recorded is over; clients look at the times beside it, and get those of now.

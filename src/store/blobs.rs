@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Batch, Store, StoreError};
+use super::{Batch, Store, StoreError, increments};
 use crate::files::Digested;
 use crate::model::id::ApplicationId;
 use crate::model::time::Timestamp;
@@ -161,11 +161,20 @@ pub fn prune(store: &Store, before: Timestamp, goes_on: &dyn Fn()) -> Result<u64
 }
 
 fn forget(batch: &mut Batch<'_>, before: Timestamp) -> Result<Vec<Option<String>>, StoreError> {
-    batch
+    let gone: Vec<(String, Option<String>)> = batch
         .connection
-        .prepare_cached("DELETE FROM blob WHERE id IN (SELECT id FROM blob WHERE made_at < ?1 ORDER BY made_at LIMIT ?2) RETURNING file")
-        .and_then(|mut statement| statement.query_map(params![before.0, BLOCK], |row| row.get(0))?.collect())
-        .map_err(StoreError::sqlite("forget blobs"))
+        .prepare_cached(
+            "DELETE FROM blob WHERE id IN (SELECT id FROM blob WHERE made_at < ?1 ORDER BY made_at LIMIT ?2) RETURNING id, file",
+        )
+        .and_then(|mut statement| statement.query_map(params![before.0, BLOCK], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+        .map_err(StoreError::sqlite("forget blobs"))?;
+    for (id, _) in &gone {
+        // Changes in a package that nobody fetched are offered again.
+        if let Ok(id) = id.parse() {
+            increments::given_up(batch.connection, id)?;
+        }
+    }
+    Ok(gone.into_iter().map(|(_, file)| file).collect())
 }
 
 /// Removes files that no row names: what a crash between the file and its row left. Only at a start, when nothing is being written.

@@ -4,9 +4,10 @@
 //! is given up leaves a gap, and the next begins there again. So nothing is lost around dequeue and ack, whatever becomes of a message.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
 
 use super::StoreError;
-use crate::model::id::{ActivityId, MessageId};
+use crate::model::id::{ActivityId, ApplicationId, MessageId};
 use crate::model::time::Timestamp;
 
 /// Changes that a message offers.
@@ -29,6 +30,40 @@ pub struct Standing {
     pub acked_as_of: Option<Timestamp>,
     /// Messages on offer behind it, oldest first.
     pub waiting: Vec<MessageId>,
+}
+
+/// The name under which a client's packages of a project are counted: an increment of the package API is the client's once it has fetched the package
+/// (CONTRACT §1.6). A GUID of version 8, so that it is told from a job's activity id.
+pub fn package_consumer(application: ApplicationId, project: &str) -> ActivityId {
+    let digest = Sha256::digest(format!("packages of {}\n{application}", project.to_lowercase()).as_bytes());
+    let mut bytes = [0u8; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    ActivityId(uuid::Builder::from_bytes(bytes).with_version(uuid::Version::Custom).with_variant(uuid::Variant::RFC4122).into_uuid())
+}
+
+/// Which clients take packages of an entity's changes.
+pub fn package_consumers(connection: &Connection, entity: &str) -> Result<Vec<ActivityId>, rusqlite::Error> {
+    let all: Vec<String> = connection
+        .prepare_cached("SELECT activity_id FROM watermark WHERE entity = ?1 UNION SELECT activity_id FROM increment WHERE entity = ?1")?
+        .query_map([entity], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    Ok(all.iter().filter_map(|id| id.parse::<ActivityId>().ok()).filter(|id| id.0.get_version_num() == 8).collect())
+}
+
+/// Whether something on offer is with this message, or this package.
+pub fn is_on_offer(connection: &Connection, message: MessageId) -> Result<bool, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM increment WHERE message_id = ?1 AND acked = 0)")?
+        .query_row([message.to_string()], |row| row.get(0))
+}
+
+/// Forgets clients of the package API that have fetched nothing since `before`: the next package is a full one, and no log is kept for them.
+pub fn forget_clients(connection: &Connection, before: Timestamp) -> Result<(), StoreError> {
+    // The version stands at the fifteenth character of a GUID. What is on offer goes with its blob.
+    connection
+        .execute("DELETE FROM watermark WHERE as_of < ?1 AND substr(activity_id, 15, 1) = '8'", [before.0])
+        .map(|_| ())
+        .map_err(StoreError::sqlite("forget clients of packages"))
 }
 
 /// The epoch after which the next increment begins; 0 for everything.
@@ -88,7 +123,7 @@ pub fn offer(
 }
 
 /// A message was acked: the watermark moves over its increments, and over those behind them that were acked earlier.
-pub(super) fn acked(connection: &Connection, message: MessageId) -> Result<(), StoreError> {
+pub fn acked(connection: &Connection, message: MessageId) -> Result<(), StoreError> {
     let failed = StoreError::sqlite("move the watermark");
     let moved = connection
         .prepare_cached("UPDATE increment SET acked = 1 WHERE message_id = ?1 RETURNING activity_id, entity")

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{BOOLEAN, Given, Request, may_see, text};
+use crate::http::projects::Chosen;
 use crate::http::{Answer, blob, wire};
 use crate::model::execution::EntityRun;
 use crate::model::id::{MessageId, parse_guid};
@@ -253,13 +254,15 @@ pub(super) fn entity_sequence(request: &Request<'_>) -> Given {
 
 /// ResetVersionToken: the next export of each job of the project holds all of the entity again; `false` when the project has no such entity.
 pub(super) fn reset_version_token(request: &Request<'_>) -> Given {
-    let job = request.project(request.needed("definitionGroupId")?, Direction::Export)?.job;
+    let Chosen { job, made } = request.project(request.needed("definitionGroupId")?, Direction::Export)?;
     let Some(entity) = job.project.entity(request.needed("entityName")?).map(|of| of.entity.name.clone()) else {
         return Ok(Some((BOOLEAN, json!(false))));
     };
     let live = request.appliance.live();
-    let activities: Vec<_> =
+    let mut activities: Vec<_> =
         live.config.jobs.iter().filter(|other| other.project.name == job.project.name).map(|other| other.activity_id).collect();
+    // And what this client fetches by the package API.
+    activities.push(increments::package_consumer(request.caller.id, made.as_ref().map_or(&job.project.name, |made| &made.name)));
     request.stored(request.appliance.store.write("reset the watermark", move |batch| {
         activities.iter().try_for_each(|activity| increments::reset(batch.connection, *activity, Some(&entity)))
     }))?;

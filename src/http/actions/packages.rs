@@ -207,7 +207,7 @@ fn repeated(request: &Request<'_>, asked: &Requested) -> Result<bool, Answer> {
     }
 }
 
-/// ExportToPackage and its variants: recorded, then run by a worker. Every export is a full one.
+/// ExportToPackage and its variants: recorded, then run by a worker.
 pub(super) fn export(request: &Request<'_>) -> Given {
     let appliance = request.appliance;
     let Chosen { job, made } = request.project(request.needed("definitionGroupId")?, Direction::Export)?;
@@ -230,6 +230,7 @@ pub(super) fn export(request: &Request<'_>) -> Given {
         let count = asked.and_then(|count| count.as_u64().or_else(|| count.as_str()?.trim().parse().ok()));
         scope.rows_max = Some(count.filter(|count| *count > 0).unwrap_or(PREVIEW_ROWS));
     }
+    scope.delta = action == "exporttopackagedelta";
     if action == "exportfrompackage" {
         let blob = uploaded(request)?;
         if blob.content.is_none() {
