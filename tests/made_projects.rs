@@ -39,7 +39,7 @@ fn import(app: &Appliance, project: &str, bytes: &[u8], execution: &str) -> Answ
 }
 
 #[test]
-fn a_script_reads_a_template_makes_a_project_exports_it_and_deletes_it() {
+fn section_1_7_a_script_reads_a_template_makes_a_project_exports_it_and_deletes_it() {
     let mut app = start();
     import(&app, "Set-up", &both(TERMS, GROUPS), "first").expect(200);
     app.settle();
@@ -160,7 +160,7 @@ fn a_made_project_adds_no_right_and_every_refusal_says_why() {
 }
 
 #[test]
-fn the_metadata_service_lists_the_entities_that_the_caller_may_use() {
+fn section_1_7_the_metadata_service_lists_the_entities_that_the_caller_may_use() {
     let app = start();
     let all = app.get("/metadata/DataEntities").expect(200).json();
     assert_eq!(all["@odata.context"], "http://exchange.test/metadata/$metadata#DataEntities");

@@ -5,6 +5,8 @@ mod bad_files;
 mod browser;
 mod clients;
 mod connector;
+mod contract_actions;
+mod contract_rows;
 mod databases;
 mod durability;
 mod edge;

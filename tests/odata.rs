@@ -68,7 +68,7 @@ fn prices(rows: &str) -> Appliance {
 }
 
 #[test]
-fn projects_and_their_details_are_told_to_who_may_run_them() {
+fn section_1_7_definition_groups_and_their_details_are_told_to_who_may_run_them() {
     let mut app = Appliance::start(&groups(""));
     let all = get(&app, "DataManagementDefinitionGroups");
     assert_eq!(all["@odata.context"], "http://exchange.test/data/$metadata#DataManagementDefinitionGroups");
@@ -105,7 +105,7 @@ fn projects_and_their_details_are_told_to_who_may_run_them() {
 }
 
 #[test]
-fn executions_are_told_entity_by_entity() {
+fn section_1_7_execution_job_details_are_told_entity_by_entity() {
     let mut app = Appliance::start(&configuration(""));
     let package = both(b"NAME,DAYS\r\nNet30,30\r\nBad,x\r\n", b"ID,NAME,TERMS\r\n10,Retail,Net30\r\n");
     let id = app.enqueue_to(PACKAGES, "", &package, None);
@@ -137,7 +137,7 @@ fn executions_are_told_entity_by_entity() {
 }
 
 #[test]
-fn companies_metadata_and_the_service_document() {
+fn section_1_7_legal_entities_metadata_and_the_service_document() {
     let app = Appliance::start(READING);
     assert_eq!(get(&app, "LegalEntities('USMF')")["LegalEntityId"], "USMF");
     app.get("/data/LegalEntities('DAT')").expect(404);

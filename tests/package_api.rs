@@ -29,7 +29,7 @@ pub fn start() -> Appliance {
 }
 
 /// The path of a URL that the appliance gave: it names the public address.
-fn path(url: &str) -> &str {
+pub fn path(url: &str) -> &str {
     url.strip_prefix("http://exchange.test").unwrap_or_else(|| panic!("{url}"))
 }
 
@@ -50,7 +50,7 @@ pub fn put(app: &Appliance, url: &str, bytes: &[u8]) -> Answer {
     )
 }
 
-fn import(app: &Appliance, bytes: &[u8], execution: &str) -> String {
+pub fn import(app: &Appliance, bytes: &[u8], execution: &str) -> String {
     let url = write_url(app, "11111111-1111-4111-8111-111111111111");
     put(app, &url, bytes).expect(201);
     let value = app.value(
@@ -259,7 +259,7 @@ fn load(app: &mut Appliance, terms: &str) {
     app.settle();
 }
 
-fn delta(app: &mut Appliance, action: &str, execution: &str) {
+pub fn delta(app: &mut Appliance, action: &str, execution: &str) {
     let body =
         json!({ "definitionGroupId": "Set-up out", "packageName": "d", "executionId": execution, "reExecute": false, "legalEntityId": "" });
     assert_eq!(app.value(action, &body), execution);
@@ -343,7 +343,7 @@ fn the_other_actions_answer_as_their_clients_expect() {
 }
 
 #[test]
-fn errors_have_the_shape_of_the_real_system_and_a_detail_that_helps() {
+fn section_1_6_errors_have_the_shape_of_the_real_system_and_a_detail_that_helps() {
     let app = start();
     let unknown = app.action("GetExecutionSummaryStatus", &json!({ "executionId": "nope" })).expect(400).json();
     assert_eq!(
@@ -395,7 +395,7 @@ fn another_application_neither_runs_nor_sees_nor_reads_what_is_not_its_own() {
 }
 
 #[test]
-fn a_blob_is_put_and_got_as_storage_clients_do() {
+fn section_1_6_package_urls_are_put_and_got_as_storage_clients_do() {
     let app = start();
     let url = write_url(&app, "a name/with parts.zip");
     let target = path(&url);
@@ -428,7 +428,7 @@ fn a_blob_is_put_and_got_as_storage_clients_do() {
 }
 
 #[test]
-fn a_blob_is_put_in_blocks_and_joined_by_a_list() {
+fn section_1_6_package_urls_take_blocks_joined_by_a_list() {
     let app = start();
     let url = write_url(&app, "blocks");
     let target = path(&url);
@@ -451,7 +451,7 @@ fn a_blob_is_put_in_blocks_and_joined_by_a_list() {
 }
 
 #[test]
-fn a_url_opens_one_blob_for_its_time_and_no_other() {
+fn section_1_6_package_urls_open_one_blob_for_their_time_and_no_other() {
     let mut app = start();
     let (one, two) = (write_url(&app, "same"), write_url(&app, "same"));
     assert_ne!(one, two, "names repeat, blobs do not");

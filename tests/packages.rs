@@ -88,7 +88,7 @@ pub fn both(terms: &[u8], groups: &[u8]) -> Vec<u8> {
     package(manifest.as_bytes(), &[("groups.csv", groups), ("Terms of payment.csv", terms)])
 }
 
-fn enqueue(app: &mut Appliance, package: &[u8]) -> Value {
+pub fn enqueue(app: &mut Appliance, package: &[u8]) -> Value {
     let id = app.enqueue_to(PACKAGES, "", package, None);
     app.settle();
     app.message(&id)

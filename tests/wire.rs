@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DOCUMENT: &str = "ID,NAME,AMOUNT\r\n10,Retail,1.50\r\n";
 
 /// Sends these bytes and reads the answer; `Connection: close` is among them.
-fn raw(app: &Appliance, head: &[&str], body: &[u8]) -> Answer {
+pub fn raw(app: &Appliance, head: &[&str], body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(app.base.strip_prefix("http://").unwrap()).unwrap();
     let mut bytes = head.join("\r\n").into_bytes();
     bytes.extend_from_slice(b"\r\nConnection: close\r\n\r\n");
@@ -30,16 +30,16 @@ fn raw(app: &Appliance, head: &[&str], body: &[u8]) -> Answer {
     Answer { status: status.split(' ').nth(1).unwrap().parse().unwrap(), headers, body: answer[at + 4..].to_vec() }
 }
 
-fn bearer(app: &Appliance) -> String {
+pub fn bearer(app: &Appliance) -> String {
     format!("Authorization: Bearer {}", app.token)
 }
 
-fn length(body: &str) -> String {
+pub fn length(body: &str) -> String {
     format!("Content-Length: {}", body.len())
 }
 
 /// Rows in, an export run: a message that waits.
-fn exported(app: &mut Appliance, rounds: usize) {
+pub fn exported(app: &mut Appliance, rounds: usize) {
     for number in 0..rounds {
         app.enqueue(format!("ID,NAME,AMOUNT\r\n{number},x,1\r\n").as_bytes(), None);
         app.settle();
@@ -48,7 +48,7 @@ fn exported(app: &mut Appliance, rounds: usize) {
     }
 }
 
-fn dequeue(app: &Appliance) -> Option<Value> {
+pub fn dequeue(app: &Appliance) -> Option<Value> {
     let answer = app.get(&format!("/api/connector/dequeue/{EXPORT}"));
     match answer.status {
         204 => {
@@ -235,7 +235,7 @@ fn each_state(app: &mut Appliance) -> Vec<(&'static str, &'static str, &'static 
     found
 }
 
-fn no_nulls(value: &Value) -> bool {
+pub fn no_nulls(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Array(list) => list.iter().all(no_nulls),
@@ -495,11 +495,11 @@ pub fn with_desk() -> String {
     groups("").replace("applications = [\"Tests\"]", "applications = [\"Tests\", \"Desk\"]") + &desk
 }
 
-fn ask(app: &Appliance, path: &str, form: &str) -> Answer {
+pub fn ask(app: &Appliance, path: &str, form: &str) -> Answer {
     app.send("POST", path, &[("Content-Type", "application/x-www-form-urlencoded")], form.as_bytes())
 }
 
-fn opens(app: &Appliance, answer: &Value) {
+pub fn opens(app: &Appliance, answer: &Value) {
     let header = format!("Bearer {}", answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")));
     app.send("GET", &format!("/api/connector/dequeue/{EXPORT}"), &[("Authorization", &header)], b"").expect(204);
 }
