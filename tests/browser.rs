@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::appliance::{Appliance, IMPORT, groups};
+use crate::wire::{DESK, ask, with_desk};
 
 const PASSWORD: &str = "correct horse battery";
 const TAB: &str = "\u{e004}";
@@ -205,6 +206,30 @@ while (walk.nextNode()) {
 return bad;";
 
 #[test]
+fn a_person_enters_a_programs_code_and_allows_it_with_the_keyboard_alone() {
+    let Some(browser) = Browser::start() else { return };
+    let appliance = Appliance::start(&with_desk());
+    let form = format!("client_id={DESK}");
+    let codes = ask(&appliance, "/common/oauth2/v2.0/devicecode", &form).expect(200).json();
+    browser.open(&first_link(&appliance));
+    browser.until("document.activeElement.name === 'password'");
+    browser.run("document.querySelector('[name=name]').value = 'kim';");
+    browser.keys(&format!("{PASSWORD}{TAB}{PASSWORD}{ENTER}"));
+    browser.until("location.pathname === '/'");
+    browser.open(&format!("{}/device", appliance.base));
+    browser.until("document.activeElement.name === 'code'");
+    browser.keys(&format!("{}{ENTER}", codes["user_code"].as_str().unwrap()));
+    browser.until("document.body.innerText.includes('Allow it')");
+    browser.tab_to("Allow it");
+    browser.keys(ENTER);
+    browser.until("document.body.innerText.includes('you can close this page')");
+    let code = codes["device_code"].as_str().unwrap();
+    let form = format!("grant_type=urn:ietf:params:oauth:grant-type:device_code&client_id={DESK}&device_code={code}");
+    ask(&appliance, "/common/oauth2/v2.0/token", &form).expect(200);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn every_page_fits_a_phone_and_can_be_read_in_light_and_dark() {
     let Some(browser) = Browser::start() else { return };
     let mut appliance = Appliance::start(&groups("monitoring_recurrence = \"* * * * *\""));
@@ -213,8 +238,14 @@ fn every_page_fits_a_phone_and_can_be_read_in_light_and_dark() {
     appliance.settle();
     appliance.advance(Duration::from_secs(120));
     let signed_out = [first_link(&appliance), format!("{}/sign-in", appliance.base)];
-    let pages =
-        ["/", "/messages", &format!("/messages/{id}"), &format!("/jobs/{IMPORT}"), "/messages/00000000-0000-0000-0000-000000000000"];
+    let pages = [
+        "/",
+        "/messages",
+        &format!("/messages/{id}"),
+        &format!("/jobs/{IMPORT}"),
+        "/device",
+        "/messages/00000000-0000-0000-0000-000000000000",
+    ];
     let look = |url: &str| {
         for scheme in ["light", "dark"] {
             browser.chrome("Emulation.setEmulatedMedia", json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }));
