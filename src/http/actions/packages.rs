@@ -157,6 +157,11 @@ fn by_manifest(request: &Request<'_>, name: &str, content: &blobs::Content) -> R
     if name.chars().count() > EXECUTION_ID_MAX || name.chars().any(char::is_control) {
         return Err(request.refuse(400, "definitionGroupId has at most 200 characters, none of them a control character"));
     }
+    let live = request.appliance.live();
+    if live.config.projects.iter().any(|project| project.name.eq_ignore_ascii_case(name)) {
+        // Of the configuration, and not for this client.
+        return Err(request.refuse(400, &request.no_project(name, Direction::Import)));
+    }
     if request.made(name)?.is_some_and(|made| made.direction == Direction::Export) {
         return Err(request.refuse(400, &format!("The data project '{name}' was made to export: choose another name, or delete it first")));
     }
@@ -169,12 +174,14 @@ fn by_manifest(request: &Request<'_>, name: &str, content: &blobs::Content) -> R
             return Err(request.refuse(400, &format!("The data project '{name}' does not exist, and the package cannot make it: {first}")));
         }
     };
-    let live = request.appliance.live();
-    let label = |label: &str| {
-        live.config.entities.iter().find(|known| known.is_called(label)).map_or_else(|| label.to_owned(), |known| known.name.clone())
-    };
-    let entities: Vec<String> =
-        manifest.entities.iter().filter(|entity| !entity.disabled && !entity.file.is_empty()).map(|entity| label(&entity.name)).collect();
+    let mut entities: Vec<String> = Vec::new();
+    for entity in manifest.entities.iter().filter(|entity| !entity.disabled && !entity.file.is_empty()) {
+        let known = live.config.entity(&entity.name).or_else(|| live.config.entity(&entity.target));
+        let label = known.map_or(&entity.name, |known| &known.name);
+        if !entities.contains(label) {
+            entities.push(label.clone());
+        }
+    }
     match projects::behind(&live, request.caller, Direction::Import, &entities) {
         Some(job) => {
             let made = MadeProject {

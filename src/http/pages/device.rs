@@ -9,12 +9,12 @@ use crate::auth::oauth::Client;
 use crate::http::{Answer, Call, pace};
 
 /// `GET /device`, with `?code=` from a link that a program printed: it fills the form and decides nothing.
-pub fn ask(appliance: &Appliance, call: &Call, visitor: &Visitor) -> Result<Answer, Failed> {
+pub fn ask(call: &Call, visitor: &Visitor) -> Result<Answer, Failed> {
     let code: String = call.query("code").unwrap_or_default().chars().filter(|character| !character.is_control()).take(16).collect();
-    show(appliance, visitor, 200, &code, None)
+    enter(visitor, 200, &code, None)
 }
 
-fn show(_: &Appliance, visitor: &Visitor, status: u16, code: &str, problem: Option<&str>) -> Result<Answer, Failed> {
+fn enter(visitor: &Visitor, status: u16, code: &str, problem: Option<&str>) -> Result<Answer, Failed> {
     page(status, "device.html", json!({ "user": visitor.context(), "step": "enter", "code": code, "problem": problem }))
 }
 
@@ -30,8 +30,7 @@ pub fn decide(appliance: &Appliance, call: &mut Call, visitor: &Visitor) -> Resu
     let asking = appliance.devices.asking(code, now).and_then(|id| live.config.application(id));
     let Some(application) = asking else {
         appliance.pace.failed(address, &name, now);
-        return show(
-            appliance,
+        return enter(
             visitor,
             400,
             code,

@@ -96,7 +96,7 @@ fn answer(appliance: &Arc<Appliance>, call: &mut Call, path: &[&str], visitor: O
         ("GET", ["messages", id, "transformed"]) => {
             Ok(operator::transformed(appliance, &operator::find_message(appliance, id)?, call.query("entity"))?)
         }
-        ("GET", ["device"]) => device::ask(appliance, call, visitor),
+        ("GET", ["device"]) => device::ask(call, visitor),
         ("POST", ["device"]) => device::decide(appliance, call, visitor),
         ("POST", ["sign-out"]) => session::sign_out(appliance, call, visitor),
         ("POST", ["jobs", id, action @ ("run" | "pause" | "resume" | "reset")]) => {
