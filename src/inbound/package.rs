@@ -123,6 +123,13 @@ fn one(
     }
 }
 
+/// The entities of a project as a package of it is read: with the format and the map of the package, where the project states none.
+pub fn as_read(project: &Project, payload: PayloadWindow, size: u64) -> Vec<ProjectEntity> {
+    let Ok(Opened::Package(_, manifest)) = Archive::open(payload, size) else { return Vec::new() };
+    let adapted = |entity| adapt(find(project, entity)?, entity).ok().map(|(adapted, _)| adapted.into_owned());
+    manifest.entities.iter().filter_map(adapted).collect()
+}
+
 /// The project's entity that the package means, by its label or its technical name.
 fn find<'a>(project: &'a Project, entity: &PackageEntity) -> Option<&'a ProjectEntity> {
     project.entity(&entity.name).or_else(|| project.entity(&entity.target).filter(|_| !entity.target.is_empty()))

@@ -370,6 +370,19 @@ pub fn findings(connection: &Connection, id: &str, first: u64, limit: u32) -> Re
         .collect()
 }
 
+/// How many records of these entities have findings before this one: each of them was refused.
+pub fn records_before(connection: &Connection, id: &str, entities: &[&str], ordinal: u64) -> Result<u64, rusqlite::Error> {
+    let marks: Vec<String> = (3..entities.len() + 3).map(|number| format!("?{number}")).collect();
+    let sql = format!(
+        "SELECT count(DISTINCT row) FROM finding WHERE execution_id = ?1 AND ordinal < ?2 AND row > 0 AND entity IN ({})",
+        marks.join(", ")
+    );
+    let ordinal = i64::try_from(ordinal).unwrap_or(i64::MAX);
+    let given = [&id as &dyn rusqlite::ToSql, &ordinal].into_iter();
+    let all: Vec<&dyn rusqlite::ToSql> = given.chain(entities.iter().map(|entity| entity as &dyn rusqlite::ToSql)).collect();
+    connection.prepare(&sql)?.query_row(all.as_slice(), |row| row.get(0))
+}
+
 /// The newest executions of some projects, newest first.
 pub fn of_projects(connection: &Connection, projects: &[String], limit: u32) -> Result<Vec<Execution>, rusqlite::Error> {
     let marks: Vec<String> = (1..=projects.len()).map(|number| format!("?{number}")).collect();

@@ -4,6 +4,7 @@
 //! own style and script alone, so that a value that slipped through escaping would still do nothing.
 
 mod asset;
+mod beside;
 mod chart;
 mod job;
 mod message;
