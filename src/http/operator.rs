@@ -150,7 +150,8 @@ pub(super) fn job_json(appliance: &Appliance, job: &Job) -> Result<Value, Answer
     Ok(json!({
         "activity_id": job.activity_id, "name": job.name, "project": job.project.name, "direction": job.project.direction, "enabled": job.enabled,
         "paused": record.as_ref().is_some_and(|record| record.paused), "recurrence": recurrence, "next_runs": next,
-        "last_run_at": record.as_ref().and_then(|record| record.last_run_at), "states": states,
+        "last_run_at": record.as_ref().and_then(|record| record.last_run_at),
+        "next_try_at": record.as_ref().and_then(|record| record.next_try_at), "states": states,
         "arrived": record.as_ref().map_or(0, |record| record.arrived), "finished": record.as_ref().map_or(0, |record| record.finished),
         "rows_loaded": record.as_ref().map_or(0, |record| record.rows_loaded), "rows_refused": record.as_ref().map_or(0, |record| record.rows_refused),
         "incremental": is_incremental(job), "increments": increments,

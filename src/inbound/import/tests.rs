@@ -43,7 +43,7 @@ struct Scene {
 /// Groups with a text key, a name, an amount, and the group above each.
 fn scene(format: CsvFormat) -> Scene {
     let dir = tempfile::tempdir().unwrap();
-    let database = Database { name: "entities".into(), path: dir.path().join("entities.db"), managed: true };
+    let database = Database::managed(dir.path());
     let mut fields = vec![
         field("ID", FieldKind::String { length: Some(10) }),
         field("NAME", FieldKind::String { length: Some(20) }),
