@@ -22,6 +22,7 @@ mod real_files;
 mod schedule;
 #[cfg(unix)]
 mod service;
+mod staging;
 mod tidy;
 mod transform;
 mod trial;

@@ -80,6 +80,10 @@ fn read_project_entity(
     });
     let transform = stylesheets.read(section);
     let keep_transformed = section.boolean("keep_transformed", false);
+    let skip_staging = section.boolean("skip_staging", true);
+    if !skip_staging && direction == Some(Direction::Export) {
+        section.problem("skip_staging", "an export stages nothing", "take it out");
+    }
     let number = |name| section.integer(name, 0..=10_000).and_then(|value| u32::try_from(value).ok()).unwrap_or(1);
     let (unit, level, sequence) = (number("unit"), number("level"), number("sequence"));
     let refresh = read_refresh(section, direction);
@@ -157,6 +161,7 @@ fn read_project_entity(
         format,
         transform,
         keep_transformed,
+        skip_staging,
         format_stated: section.has("format"),
         mapping,
         mapping_stated: section.has("mapping"),

@@ -41,6 +41,15 @@ enum Inner {
     Excel(ExcelFormat, Option<Box<excel::write::Writer>>),
 }
 
+/// Why a record is refused, on one line.
+pub fn reasons(findings: &[Finding]) -> String {
+    let reasons = findings.iter().map(|finding| match finding.column.is_empty() {
+        true => finding.message.clone(),
+        false => format!("{}: {}", finding.column, finding.message),
+    });
+    reasons.collect::<Vec<_>>().join("; ")
+}
+
 /// A refused record.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
@@ -69,14 +78,7 @@ impl Refused {
 
     /// Appends a record with its reasons.
     pub fn record(&mut self, entry: Entry<'_>, findings: &[Finding], into: &mut Vec<u8>) -> Result<(), Unwritable> {
-        let reasons: Vec<String> = findings
-            .iter()
-            .map(|finding| match finding.column.is_empty() {
-                true => finding.message.clone(),
-                false => format!("{}: {}", finding.column, finding.message),
-            })
-            .collect();
-        let (reason, line) = (reasons.join("; "), entry.line.to_string());
+        let (reason, line) = (reasons(findings), entry.line.to_string());
         let first = !std::mem::replace(&mut self.begun, true);
         if first && self.marked {
             into.extend_from_slice("\u{feff}".as_bytes());

@@ -108,7 +108,7 @@ fn one(
         Ok(adapted) => adapted,
         Err(finding) => return fault(work, kept, outcome, &name, *finding),
     };
-    kept.begin(ordinal, &name, adapted.format.file_extension())?;
+    kept.begin(ordinal, &adapted)?;
     let ledger = format!("{}/{name}", work.message.id);
     let known = outcome.earlier;
     let done = work.entity(&adapted, &ledger, || archive.document(part.file), kept, outcome);
@@ -291,5 +291,6 @@ fn not_run(work: &Work<'_>, outcome: &mut Outcome, entity: &str, how: EntityOutc
         findings,
         refused_file: None,
         transformed_file: None,
+        staging_file: None,
     });
 }

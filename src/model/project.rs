@@ -83,6 +83,8 @@ pub struct ProjectEntity {
     pub transform: Vec<Step>,
     /// Import: what the last stylesheet gave is kept, for viewing.
     pub keep_transformed: bool,
+    /// Import: rows as they were mapped are not kept.
+    pub skip_staging: bool,
     /// Whether the project states the format; otherwise a package's manifest may.
     pub format_stated: bool,
     /// Import: source columns to fields.
@@ -129,6 +131,7 @@ impl ProjectEntity {
             format,
             transform: Vec::new(),
             keep_transformed: false,
+            skip_staging: true,
             format_stated: true,
             mapping: Vec::new(),
             mapping_stated: true,

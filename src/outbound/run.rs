@@ -235,6 +235,7 @@ pub(super) fn entity_runs(project: &Project, report: &export::Report, started_at
         findings: 0,
         refused_file: None,
         transformed_file: None,
+        staging_file: None,
     });
     runs.collect()
 }

@@ -173,7 +173,8 @@ impl Entities {
     }
 }
 
-fn column_type(kind: &FieldKind) -> &'static str {
+/// The type of a column that keeps values of this kind.
+pub fn column_type(kind: &FieldKind) -> &'static str {
     match kind {
         FieldKind::Integer | FieldKind::Boolean => "INTEGER",
         _ => "TEXT",

@@ -262,7 +262,7 @@ pub fn keep_entities(connection: &Connection, id: &ExecutionId, runs: &[EntityRu
         .and_then(|mut statement| statement.execute([&id.0]))
         .map_err(&failed)?;
     let mut statement = connection
-        .prepare_cached("INSERT INTO execution_entity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")
+        .prepare_cached("INSERT INTO execution_entity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")
         .map_err(&failed)?;
     for (ordinal, run) in runs.iter().enumerate() {
         statement
@@ -281,6 +281,7 @@ pub fn keep_entities(connection: &Connection, id: &ExecutionId, runs: &[EntityRu
                 run.findings,
                 run.refused_file,
                 run.transformed_file,
+                run.staging_file,
             ])
             .map_err(&failed)?;
     }
@@ -292,7 +293,7 @@ pub fn entities(connection: &Connection, id: &str) -> Result<Vec<EntityRun>, rus
     connection
         .prepare_cached(
             "SELECT entity, outcome, started_at, finished_at, rows_read, rows_inserted, rows_updated, rows_unchanged, rows_refused, findings,
-             refused_file, transformed_file FROM execution_entity WHERE execution_id = ?1 ORDER BY ordinal",
+             refused_file, transformed_file, staging_file FROM execution_entity WHERE execution_id = ?1 ORDER BY ordinal",
         )?
         .query_map([id], |row| {
             let outcome: String = row.get(1)?;
@@ -306,6 +307,7 @@ pub fn entities(connection: &Connection, id: &str) -> Result<Vec<EntityRun>, rus
                 findings: row.get(9)?,
                 refused_file: row.get(10)?,
                 transformed_file: row.get(11)?,
+                staging_file: row.get(12)?,
             })
         })?
         .collect()

@@ -48,7 +48,8 @@ impl Row {
     }
 }
 
-fn cut(value: &str) -> String {
+/// The beginning of a value.
+pub fn cut(value: &str) -> String {
     match value.char_indices().nth(VALUE_MAX) {
         Some((end, _)) => format!("{}…", &value[..end]),
         None => value.to_owned(),

@@ -9,6 +9,7 @@ use crate::appliance::Appliance;
 use crate::http::operator::{self, stored};
 use crate::http::pages::session::Visitor;
 use crate::http::{Answer, Call};
+use crate::model::execution::STAGING_STATUSES;
 use crate::model::job::Job;
 use crate::model::message::PayloadPlace;
 use crate::model::project::Direction;
@@ -17,6 +18,8 @@ use crate::store::{executions, messages};
 
 /// Messages of one page of `/messages`.
 const LIST_ROWS: u32 = 50;
+/// Staged rows of one page.
+const STAGED_ROWS: u32 = 50;
 /// Findings of one page.
 const FINDINGS_MAX: u32 = 50;
 
@@ -118,8 +121,45 @@ pub fn show(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str
         json!({
             "user": visitor.context(), "notice": notice(call), "message": operator::message_json(appliance, &message), "application": application,
             "timeline": timeline, "steps": steps, "findings": findings, "findings_next": more, "findings_from": from, "actions": actions,
-            "transformed": transformed, "transforms": transforms,
+            "transformed": transformed, "transforms": transforms, "staging": operator::staging_kept(appliance, &message)?,
             "ended": state.is_final(), "here": format!("/messages/{}", encode(&message.id.to_string())),
+        }),
+    )
+}
+
+/// The rows of a message as they were staged.
+pub fn staging(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str) -> Result<Answer, Failed> {
+    let message = operator::find_message(appliance, id)?;
+    let staging = operator::staging(appliance, &message, call, STAGED_ROWS)?;
+    let status = call.query("status").unwrap_or_default();
+    let statuses: Vec<Value> = STAGING_STATUSES
+        .into_iter()
+        .map(|known| json!({ "name": known.name(), "chosen": known.name().eq_ignore_ascii_case(status) }))
+        .collect();
+    let rows: Vec<Value> = staging["rows"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|row| {
+            let values = row["values"].as_object().into_iter().flatten();
+            let blank = row["record"].is_string() && values.clone().all(|(_, value)| value.is_null());
+            let cells: Vec<Value> = values
+                .map(|(field, value)| json!({ "column": field, "value": value.as_str().map(beside::cut).unwrap_or_default() }))
+                .collect();
+            json!({ "row": row["row"], "line": row["line"], "status": row["status"], "reason": row["reason"],
+                "cells": if blank { Vec::new() } else { cells }, "record": row["record"].as_str().map(beside::cut) })
+        })
+        .collect();
+    let here = format!("/messages/{}", encode(&message.id.to_string()));
+    let entity = staging["entity"].as_str().unwrap_or_default();
+    let kept = format!("entity={}&status={}", encode(entity), encode(status));
+    page(
+        200,
+        "message_staging.html",
+        json!({
+            "user": visitor.context(), "message": operator::message_json(appliance, &message), "here": here, "entity": entity,
+            "entities": staging["entities"], "statuses": statuses, "rows": rows, "next": staging["next"], "kept": kept,
+            "from": call.query("after").is_some(),
         }),
     )
 }

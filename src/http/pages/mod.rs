@@ -95,6 +95,7 @@ fn answer(appliance: &Arc<Appliance>, call: &mut Call, path: &[&str], visitor: O
         ("GET", ["messages", id, "transformed"]) => {
             Ok(operator::transformed(appliance, &operator::find_message(appliance, id)?, call.query("entity"))?)
         }
+        ("GET", ["messages", id, "staging"]) => message::staging(appliance, call, visitor, id),
         ("POST", ["sign-out"]) => session::sign_out(appliance, call, visitor),
         ("POST", ["jobs", id, action @ ("run" | "pause" | "resume" | "reset")]) => {
             let by = may_operate(appliance, call, visitor)?;
