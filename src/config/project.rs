@@ -80,6 +80,10 @@ fn read_project_entity(
     });
     let transform = stylesheets.read(section);
     let keep_transformed = section.boolean("keep_transformed", false);
+    let accepts_mended = section.boolean("accepts_mended", true);
+    if section.has("accepts_mended") && (direction == Some(Direction::Export) || !section.has("transform")) {
+        section.problem("accepts_mended", "without stylesheets on the way in refused rows can come back in any case", "take it out");
+    }
     let skip_staging = section.boolean("skip_staging", true);
     if !skip_staging && direction == Some(Direction::Export) {
         section.problem("skip_staging", "an export stages nothing", "take it out");
@@ -161,6 +165,7 @@ fn read_project_entity(
         format,
         transform,
         keep_transformed,
+        accepts_mended,
         skip_staging,
         format_stated: section.has("format"),
         mapping,

@@ -22,6 +22,40 @@ pub const LINE: &str = "Entrepot line";
 /// The other one.
 pub const REASON: &str = "Entrepot reason";
 
+/// What the file of refused rows of a transformed document says where it is XML; in text our columns say it.
+pub const TRANSFORMED: &str = "<?entrepot transformed?>";
+/// Bytes of a document that are looked at for that.
+pub const MARK_MAX: usize = 64 * 1024;
+
+/// Whether a document that begins so is such a file: refused rows as stylesheets gave them in this format, mended and sent again.
+pub fn is_of_transformed(format: &Format, begin: &[u8]) -> bool {
+    let (encoding, skip) = Encoding::for_bom(begin).unwrap_or((format.encoding(), 0));
+    let text = encoding.decode_without_bom_handling(&begin[skip..]).0;
+    let text = text.trim_start();
+    match format {
+        Format::Xml(_) => {
+            // Before the root there may be nothing else but the declaration.
+            let prolog = text.strip_prefix("<?xml").map_or(text, |rest| rest.split_once("?>").map_or("", |(_, rest)| rest));
+            prolog.trim_start().starts_with(TRANSFORMED)
+        }
+        _ if text.starts_with('<') => false,
+        Format::Csv(csv) => csv.header && text.contains(LINE) && text.contains(REASON),
+        Format::Json(_) => text.contains(&format!("\"{LINE}\":")),
+        Format::Fixed(_) => text.lines().next().is_some_and(|line| line.contains(&format!("# {LINE} "))),
+        Format::Excel(_) => false,
+    }
+}
+
+/// Whether such a file in this format can be told from other documents.
+pub fn can_be_told(format: &Format) -> bool {
+    match format {
+        Format::Xml(_) | Format::Json(_) => true,
+        Format::Csv(csv) => csv.header,
+        Format::Fixed(fixed) => fixed.record_length.is_none(),
+        Format::Excel(_) => false,
+    }
+}
+
 /// Appends refused records to a buffer.
 pub struct Refused {
     encoding: &'static Encoding,
@@ -74,6 +108,15 @@ impl Refused {
         let says_itself = matches!(format, Format::Xml(_) | Format::Excel(_));
         let marked = encoding == encoding_rs::UTF_8 && format.encoding() != encoding && !says_itself;
         Refused { encoding, header, columns, begun: false, marked, inner }
+    }
+
+    /// Of what stylesheets gave: it can be sent again as that.
+    #[must_use]
+    pub fn of_transformed(mut self, transformed: bool) -> Refused {
+        if let Inner::Xml(writer) = &mut self.inner {
+            writer.transformed = transformed;
+        }
+        self
     }
 
     /// Appends a record with its reasons.

@@ -394,7 +394,8 @@ fn load(
         }
         match piece {
             Piece::Begun(encoding, header, columns) => {
-                loader.refused = Refused::new(&import.project_entity.format, encoding, header, columns);
+                let own = import.project_entity;
+                loader.refused = Refused::new(&own.format, encoding, header, columns).of_transformed(!own.transform.is_empty());
             }
             Piece::Failed(error) => return Err(ImportError::ReadPayload(error)),
             Piece::DocumentRefused(findings) => {

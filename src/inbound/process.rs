@@ -220,10 +220,17 @@ impl Work<'_> {
                         let unicode = self.is_strict() && strict::is_unicode(&project_entity.format);
                         import::run(&import, Strict::new(document, unicode), kept)
                     }
-                    Ok(document) => match self.transform(project_entity, document, kept, outcome) {
-                        Ok(Some(result)) => import::run(&import, result, kept),
-                        Ok(None) => Ok(Report { findings: 1, document_refused: true, ..Report::default() }),
-                        Err(error) => Err(error),
+                    Ok(document) => match transform::mended(project_entity, document) {
+                        Err(error) => Err(ImportError::ReadPayload(error)),
+                        Ok((true, document)) => {
+                            outcome.transcript.passages.push(transform::passed_by());
+                            import::run(&import, document, kept)
+                        }
+                        Ok((false, document)) => match self.transform(project_entity, document, kept, outcome) {
+                            Ok(Some(result)) => import::run(&import, result, kept),
+                            Ok(None) => Ok(Report { findings: 1, document_refused: true, ..Report::default() }),
+                            Err(error) => Err(error),
+                        },
                     },
                 };
                 match imported {

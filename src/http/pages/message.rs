@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Failed, beside, encode, notice, page};
 use crate::appliance::Appliance;
+use crate::document::refused;
 use crate::http::operator::{self, stored};
 use crate::http::pages::session::Visitor;
 use crate::http::{Answer, Call};
@@ -102,6 +103,7 @@ pub fn show(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str
     let live = appliance.live();
     let project_entity = live.config.job(message.activity_id).and_then(|job| job.project.entity(&message.entity));
     let transforms = project_entity.is_some_and(|of| !of.transform.is_empty());
+    let accepts_mended = project_entity.is_some_and(|of| of.accepts_mended && refused::can_be_told(&of.format));
     let transformed: Vec<String> = operator::transformed_kept(appliance, &message)?.into_iter().map(|(entity, _)| entity).collect();
     let state = message.state;
     let actions = json!({
@@ -121,7 +123,7 @@ pub fn show(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str
         json!({
             "user": visitor.context(), "notice": notice(call), "message": operator::message_json(appliance, &message), "application": application,
             "timeline": timeline, "steps": steps, "findings": findings, "findings_next": more, "findings_from": from, "actions": actions,
-            "transformed": transformed, "transforms": transforms, "staging": operator::staging_kept(appliance, &message)?,
+            "transformed": transformed, "transforms": transforms, "accepts_mended": accepts_mended, "staging": operator::staging_kept(appliance, &message)?,
             "ended": state.is_final(), "here": format!("/messages/{}", encode(&message.id.to_string())),
         }),
     )
