@@ -57,6 +57,13 @@ fn staged_rows_are_kept_with_what_became_of_each_as_long_as_the_document() {
     let page = person.get(&app, &format!("/messages/{id}/staging?status=Error")).expect(200).text();
     assert!(page.contains("Row 2, line 3: Error") && page.contains("b,two,much") && !page.contains("Completed</h2>"), "{page}");
     assert!(person.get(&app, &format!("/messages/{id}")).expect(200).text().contains("/staging\""));
+    let shown = std::process::Command::new(env!("CARGO_BIN_EXE_entrepot"))
+        .args(["message", "staging", &id, "--status", "Completed", "--after", "1", "--config"])
+        .arg(app.dir.path().join("entrepot.toml"))
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("3  Completed") && shown.contains("AMOUNT=3.50") && !shown.contains("ID=A"), "{shown}");
     // It is a plain file that any SQLite tool reads.
     let path = app.dir.path().join(format!("data/spool/staging/{id}-0.db"));
     let sum: f64 =
