@@ -208,8 +208,10 @@ fn formats(dir: &Path, rows: u64) {
         writer.end(&mut bytes).unwrap();
         let file = dir.join(format!("few.{}", format.file_extension()));
         std::fs::write(&file, &bytes).unwrap();
-        let empty =
-            Entities::new(&[entrepot::config::Database { name: "entities".into(), path: dir.join(format!("{name}.db")), managed: true }]);
+        let empty = Entities::new(&[entrepot::config::Database {
+            path: dir.join(format!("{name}.db")),
+            ..entrepot::config::Database::managed(dir)
+        }]);
         let mut other = config.clone();
         let mut project = (*other.projects[0]).clone();
         project.entities = vec![part];

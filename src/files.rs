@@ -11,7 +11,7 @@
 //! answered row without its file.
 //!
 //! Layout below `spool/`: `segments/0000000001` (append-only, many small payloads), `large/<message id>`, `refused/<message id>-<number of
-//! the entity>.<ext>` (refused rows to be mended), `transformed/` likewise (documents as stylesheets gave them), `blobs/<GUID>` (`files/blob.rs`),
+//! the entity>.<ext>` (refused rows to be mended), `transformed/` likewise (documents as stylesheets gave them), `staging/` likewise (rows as they were staged, `.db`), `blobs/<GUID>` (`files/blob.rs`),
 //! `incoming/` (not yet promised; emptied at start).
 
 pub mod blob;
@@ -90,7 +90,7 @@ impl Spool {
     /// Opens the spool below a data directory: makes its folders, empties `incoming/`.
     pub fn open(data_dir: &Path) -> io::Result<Self> {
         let dir = data_dir.join("spool");
-        for folder in ["segments", "large", "refused", "transformed", "blobs", "incoming"] {
+        for folder in ["segments", "large", "refused", "transformed", "staging", "blobs", "incoming"] {
             fs::create_dir_all(dir.join(folder))?;
         }
         for entry in fs::read_dir(dir.join("incoming"))? {
@@ -187,6 +187,32 @@ impl Spool {
     /// Names in `transformed/`.
     pub fn transformed_names(&self) -> io::Result<Vec<String>> {
         names(&self.dir.join("transformed"))
+    }
+
+    /// Makes a finished staging file of `incoming/` that of an import; returns its name.
+    pub fn promote_staging(&self, path: &Path, stem: &str) -> io::Result<String> {
+        OpenOptions::new().read(true).write(true).open(path)?.sync_all()?;
+        let name = format!("{stem}.db");
+        rename(path, &self.dir.join("staging").join(&name))?;
+        sync_directory(&self.dir.join("staging"))?;
+        Ok(name)
+    }
+
+    /// Where a staging file is, if it is there.
+    pub fn staging_path(&self, name: &str) -> io::Result<PathBuf> {
+        let path = self.dir.join("staging").join(plain(name)?);
+        fs::metadata(&path)?;
+        Ok(path)
+    }
+
+    /// Removes a staging file; that it is gone already is no error.
+    pub fn remove_staging(&self, name: &str) -> io::Result<()> {
+        gone(remove(&self.dir.join("staging").join(plain(name)?)))
+    }
+
+    /// Names in `staging/`.
+    pub fn staging_names(&self) -> io::Result<Vec<String>> {
+        names(&self.dir.join("staging"))
     }
 
     /// Opens a payload. Reading to its end checks its CRC-32: a damaged payload is an error of kind `InvalidData`, never silently short.

@@ -11,8 +11,10 @@ use std::sync::{Mutex, PoisonError};
 use entrepot_xslt::{Error, ErrorKind, Message, Records, Way};
 
 use crate::clock::Stopwatch;
+use crate::document::refused;
 use crate::files::Scratch;
 use crate::model::finding::{Finding, Rule};
+use crate::model::project::ProjectEntity;
 use crate::model::time::Timestamp;
 use crate::model::transform::{Budget, Step, told};
 
@@ -117,6 +119,22 @@ pub fn run(
         }
     }
     Ok(passed)
+}
+
+/// A document for stylesheets, or refused rows of an earlier one that were mended: those are as the stylesheets gave them, and go on without.
+pub fn mended<R: Read>(project_entity: &ProjectEntity, mut document: R) -> io::Result<(bool, impl Read + use<R>)> {
+    let mut begin = Vec::new();
+    if project_entity.accepts_mended {
+        (&mut document).take(refused::MARK_MAX as u64).read_to_end(&mut begin)?;
+    }
+    let mended = refused::is_of_transformed(&project_entity.format, &begin);
+    Ok((mended, io::Cursor::new(begin).chain(document)))
+}
+
+/// What there is to tell of a document that needs no stylesheets.
+pub fn passed_by() -> Passage {
+    let way = "refused rows that come back mended are taken as stylesheets gave them".to_owned();
+    Passage { stylesheet: "none".into(), way, bytes: 0, elapsed_ms: 0, preview: String::new() }
 }
 
 /// One stylesheet.

@@ -11,6 +11,7 @@ const CONFIGURATION: &str = r#"
 [[database]]
 name = "shop"
 sqlite = "shop.db"
+lock_wait = "0s"
 
 [[entity]]
 name = "Articles"
@@ -88,14 +89,8 @@ fn rows_go_into_the_tables_of_a_shop_as_they_are_and_come_out_of_its_views() {
     assert_eq!(texts("SELECT message_id FROM entrepot_loaded"), std::slice::from_ref(&id));
     assert_eq!(texts("SELECT type FROM pragma_table_info('article') WHERE name = 'SKU'"), ["TEXT"], "no table of the shop is changed");
 
-    // Somebody else writes: the load waits for its turn, and nothing is lost.
-    connection.execute_batch("BEGIN IMMEDIATE; UPDATE article SET stock = 8 WHERE SKU = 'A1'").unwrap();
-    let id = app.enqueue_to(IMPORT, "Articles", b"SKU,PRICE\nA1,3\n", None);
-    connection.execute_batch("COMMIT").unwrap();
+    app.enqueue_to(IMPORT, "Articles", b"SKU,PRICE\nA1,3\n", None);
     app.settle();
-    assert_eq!(app.message(&id)["rows"]["updated"], 1);
-    assert_eq!(texts("SELECT PRICE || stock FROM article WHERE SKU = 'A1'"), ["3.008"]);
-
     app.advance(Duration::from_secs(24 * 3600));
     let body = app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(200).json();
     let location = body["DownloadLocation"].as_str().unwrap().strip_prefix("http://exchange.test").unwrap();
@@ -104,4 +99,58 @@ fn rows_go_into_the_tables_of_a_shop_as_they_are_and_come_out_of_its_views() {
     zip.by_name("Cheap articles.xml").unwrap().read_to_string(&mut document).unwrap();
     let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Document>\n<CHEAPARTICLES><SKU>A1</SKU><PRICE>3.00</PRICE></CHEAPARTICLES>\n</Document>\n";
     assert_eq!(document, expected);
+}
+
+#[test]
+fn an_import_that_finds_the_database_locked_is_deferred_and_goes_on_when_it_is_free() {
+    let mut app = Appliance::start(CONFIGURATION);
+    let connection = shop(&app);
+    connection.execute_batch("BEGIN EXCLUSIVE; INSERT INTO article (SKU, PRICE) VALUES ('A1', '1.00')").unwrap();
+    let id = app.enqueue_to(IMPORT, "Articles", b"SKU,PRICE\nA1,3\nA2,4\n", None);
+    app.settle();
+    let message = app.message(&id);
+    assert_eq!((message["state"].as_str(), message["attempts"].as_u64()), (Some("queued"), Some(1)), "{message}");
+    assert!(message["reason"].as_str().unwrap().contains("locked") && !message["next_try_at"].is_null(), "{message}");
+    // The next tries find it locked too, each later than the one before.
+    app.advance(Duration::from_secs(5));
+    app.advance(Duration::from_secs(9));
+    assert_eq!(app.message(&id)["attempts"], 2);
+    app.advance(Duration::from_secs(1));
+    assert_eq!(app.message(&id)["attempts"], 3);
+    // A restart forgets nothing of it.
+    app.kill_and_restart();
+    connection.execute_batch("COMMIT").unwrap();
+    app.advance(Duration::from_secs(20));
+    let message = app.message(&id);
+    assert_eq!((message["state"].as_str(), message["rows"]["updated"].as_u64()), (Some("processed"), Some(1)), "{message}");
+    assert_eq!(message["rows"]["inserted"], 1, "{message}");
+    assert!(app.log().contains("message deferred"));
+    let prices: String =
+        connection.query_row("SELECT group_concat(PRICE) FROM (SELECT PRICE FROM article ORDER BY SKU)", [], |row| row.get(0)).unwrap();
+    assert_eq!(prices, "3.00,4.00");
+}
+
+#[test]
+fn an_export_that_finds_the_database_locked_is_deferred_and_goes_on_when_it_is_free() {
+    let mut app = Appliance::start(CONFIGURATION);
+    let connection = shop(&app);
+    connection.execute_batch("INSERT INTO article (SKU, PRICE) VALUES ('A1', '1.00'); BEGIN EXCLUSIVE").unwrap();
+    app.advance(Duration::from_secs(24 * 3600));
+    let job = |app: &Appliance| app.operator("GET", "jobs/Cheap%20out").expect(200).json();
+    assert_eq!(job(&app)["states"]["enqueued"], 0);
+    assert!(!job(&app)["next_try_at"].is_null(), "{}", job(&app));
+    app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(204);
+    // Its run is not given up, neither by a second failure nor by a restart.
+    app.advance(Duration::from_secs(5));
+    app.kill_and_restart();
+    app.advance(Duration::from_secs(9));
+    connection.execute_batch("COMMIT").unwrap();
+    assert_eq!(job(&app)["states"]["enqueued"], 0);
+    app.advance(Duration::from_secs(1));
+    assert_eq!((&job(&app)["states"]["enqueued"], &job(&app)["next_try_at"]), (&1.into(), &serde_json::Value::Null), "{}", app.log());
+    app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(200);
+    app.advance(Duration::from_secs(3600));
+    let log = app.log();
+    assert_eq!(log.matches("export reported").count(), 1, "{log}");
+    assert_eq!((log.matches("export deferred").count(), log.matches("export taken up again").count()), (2, 2), "{log}");
 }

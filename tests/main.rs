@@ -26,6 +26,7 @@ mod recording;
 mod schedule;
 #[cfg(unix)]
 mod service;
+mod staging;
 mod tidy;
 mod transform;
 mod trial;

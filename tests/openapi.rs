@@ -74,7 +74,9 @@ fn ask(app: &Appliance, document: &Value, method: &str, template: &str, path: &s
 
 #[test]
 fn every_operation_answers_as_the_document_says() {
-    let mut app = Appliance::start(&groups("monitoring_recurrence = \"* * * * *\""));
+    let entity = "entity = \"Customer groups\"";
+    let staging = format!("{entity}\nskip_staging = false");
+    let mut app = Appliance::start(&groups("monitoring_recurrence = \"* * * * *\"").replacen(entity, &staging, 1));
     let document = document(&app);
     let bad = app.enqueue(b"ID,NAME,AMOUNT\n1,a,x\n2,b,1\n", Some("bad.csv"));
     let waiting = app.enqueue(b"ID,NAME,AMOUNT\n3,c,1\n", None);
@@ -107,6 +109,10 @@ fn every_operation_answers_as_the_document_says() {
         ("GET", "/messages/{message}/refused", format!("/messages/{bad}/refused"), "", 200),
         ("GET", "/messages/{message}/refused", format!("/messages/{waiting}/refused"), "", 404),
         ("GET", "/messages/{message}/transformed", format!("/messages/{bad}/transformed"), "", 404),
+        ("GET", "/messages/{message}/staging", format!("/messages/{bad}/staging"), "", 200),
+        ("GET", "/messages/{message}/staging", format!("/messages/{bad}/staging"), "?status=Error&entity=Customer+groups&after=0", 200),
+        ("GET", "/messages/{message}/staging", format!("/messages/{bad}/staging"), "?status=lost", 400),
+        ("GET", "/messages/{message}/staging", format!("/messages/{bad}/staging"), "?entity=none", 404),
         ("POST", "/messages/{message}/replay", format!("/messages/{bad}/replay"), "", 200),
         ("POST", "/messages/{message}/replay", format!("/messages/{exported}/replay"), "", 409),
         ("POST", "/messages/{message}/release", format!("/messages/{exported}/release"), "", 200),

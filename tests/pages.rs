@@ -186,6 +186,125 @@ fn a_message_shows_each_finding_beside_its_row_and_hostile_values_as_text() {
     person.post(&appliance, &format!("/messages/{id}/cancel")).expect(409);
 }
 
+/// What a page says, without its markup; the marked value in brackets.
+fn said(page: &str) -> String {
+    let (mut out, mut inside) = (String::new(), false);
+    for c in page.replace("<mark>", "[").replace("</mark>", "]").replace("</dt>", "=").replace("</div>", ";").chars() {
+        match c {
+            '<' => inside = true,
+            '>' => inside = false,
+            c if !inside => out.push(c),
+            _ => {}
+        }
+    }
+    out.split_whitespace().collect::<Vec<_>>().join(" ").replace("&#x2f;", "/")
+}
+
+const LINES: &str = r#"
+[[entity]]
+name = "Lines"
+table = "line"
+key = ["ID", "NO"]
+fields = [{ name = "ID", type = "string", length = 5 }, { name = "NO", type = "integer" }, { name = "QUANTITY", type = "integer" }]
+"#;
+
+/// The entity of [`groups`] in this format, with this mapping, and one that nests if any.
+fn groups_as(format: &str, rest: &str) -> String {
+    let stated = format!("entity = \"Customer groups\"\nformat = {{ {format} }}\n{rest}");
+    let configuration = groups("").replacen("entity = \"Customer groups\"", &stated, 1);
+    assert_ne!(configuration, groups(""), "the project has the entity");
+    format!("{LINES}{configuration}")
+}
+
+#[test]
+fn findings_stand_beside_their_rows_in_every_format() {
+    let fixed = "type = \"fixed\", columns = [{ name = \"ID\", start = 1, length = 3 }, { name = \"NAME\", start = 4, length = 4 }, { name = \"AMOUNT\", start = 8, length = 4 }]";
+    let workbook = {
+        let mut workbook = rust_xlsxwriter::Workbook::new();
+        let sheet = workbook.add_worksheet();
+        for (row, cells) in [["ID", "NAME", "AMOUNT"], ["1", "one", "1"], ["2", "two", "abc"], ["", "three", "x"]].iter().enumerate() {
+            for (column, cell) in cells.iter().enumerate() {
+                sheet.write_string(row as u32, column as u16, *cell).unwrap();
+            }
+        }
+        workbook.save_to_buffer().unwrap()
+    };
+    let paths =
+        r#"mapping = [{ source = "@id", field = "ID" }, { source = "name", field = "NAME" }, { source = "sum/amount", field = "AMOUNT" }]"#;
+    let cases: [(String, &[u8], [&str; 2]); 7] = [
+        (
+            groups_as("type = \"xml-element\"", paths),
+            b"<D><G id='1'><name>one</name><sum><amount>1</amount></sum></G><G id='2'><name>two</name><sum><amount>abc</amount></sum></G>\n<G><name>three</name><sum><amount>x</amount></sum></G></D>",
+            ["@id=2; name=two; sum/amount=[abc];", "@id=blank; name=three; sum/amount=x;"],
+        ),
+        (
+            groups_as("type = \"json\", record = \"groups\"", ""),
+            br#"{"groups":[{"ID":"1","NAME":"one","AMOUNT":1},{"ID":"2","NAME":"two","AMOUNT":"abc"},{"NAME":"three","AMOUNT":"x"}]}"#,
+            ["ID=2; NAME=two; AMOUNT=[abc];", "ID=blank; NAME=three; AMOUNT=x;"],
+        ),
+        (
+            groups_as("type = \"jsonl\"", ""),
+            b"{\"ID\":\"1\",\"NAME\":\"one\",\"AMOUNT\":1}\n{\"ID\":\"2\",\"NAME\":\"two\",\"AMOUNT\":\"abc\"}\n\n{\"NAME\":\"three\",\"AMOUNT\":\"x\"}\n",
+            ["ID=2; NAME=two; AMOUNT=[abc];", "ID=blank; NAME=three; AMOUNT=x;"],
+        ),
+        (groups_as(fixed, ""), b"1  one 1\n2  two abc\n   threx\n", ["ID=2; NAME=two; AMOUNT=[abc];", "ID=blank; NAME=thre; AMOUNT=x;"]),
+        (
+            groups_as(&format!("{fixed}, record_length = 11"), ""),
+            b"1  one 1   2  two abc    threx   ",
+            ["ID=2; NAME=two; AMOUNT=[abc];", "ID=blank; NAME=thre; AMOUNT=x;"],
+        ),
+        (groups_as("type = \"excel\"", ""), &workbook, ["ID=2; NAME=two; AMOUNT=[abc];", "ID=blank; NAME=three; AMOUNT=x;"]),
+        (
+            groups_as("type = \"csv\", record_end = \"&|\"", ""),
+            b"ID,NAME,AMOUNT&|1,one,1&|2,two,abc&|,three,x&|",
+            ["ID=2; NAME=two; AMOUNT=[abc];", "ID=blank; NAME=three; AMOUNT=x;"],
+        ),
+    ];
+    for (configuration, document, expected) in cases {
+        let mut appliance = Appliance::start(&configuration);
+        let person = Person::signed_in(&appliance);
+        let id = appliance.enqueue(document, None);
+        appliance.settle();
+        let page = said(&person.get(&appliance, &format!("/messages/{id}")).expect(200).text());
+        assert!(page.contains("2 of 3 rows were refused"), "{page}");
+        for row in expected {
+            assert!(page.contains(row), "{row}: {page}");
+        }
+        // A page that does not begin with the first finding finds its rows too: two of three findings are about the last row.
+        let page = said(&person.get(&appliance, &format!("/messages/{id}?from=1")).expect(200).text());
+        assert!(!page.contains("two;") && page.contains(expected[1]), "{page}");
+    }
+}
+
+#[test]
+fn findings_of_nested_records_and_of_packages_stand_beside_their_rows() {
+    let nested = "[[project.entity.nested]]\nentity = \"Lines\"\nrecord = \"line\"\nmapping = [{ parent = \"ID\", field = \"ID\" }, { source = \"no\", field = \"NO\" }, { source = \"quantity\", field = \"QUANTITY\" }]";
+    let mut appliance = Appliance::start(&groups_as("type = \"xml-element\"", nested));
+    let person = Person::signed_in(&appliance);
+    let document = b"<D><G><ID>1</ID><NAME>one</NAME><AMOUNT>1</AMOUNT><line><no>1</no><quantity>2</quantity></line></G>\
+        <G><ID>2</ID><NAME>two</NAME><AMOUNT>1</AMOUNT><line><no>1</no><quantity>many</quantity></line></G></D>";
+    let id = appliance.enqueue(document, None);
+    appliance.settle();
+    let page = said(&person.get(&appliance, &format!("/messages/{id}")).expect(200).text());
+    assert!(page.contains("Row 2, line 1: quantity") && page.contains("ID=2; NAME=two; AMOUNT=1; Found: [many]"), "{page}");
+
+    let stated = groups("").replacen("project = \"Groups in\"", "accepts = \"package\"\nproject = \"Groups in\"", 1);
+    let mut appliance = Appliance::start(&stated);
+    let person = Person::signed_in(&appliance);
+    let manifest = "<DataManagementPackageManifest xmlns=\"http://schemas.microsoft.com/dynamics/2015/01/DataManagement\"><PackageEntityList><DataManagementPackageEntityData>\
+        <EntityName>Customer groups</EntityName><InputFilePath>groups.txt</InputFilePath><SourceFormat>Semicolon</SourceFormat>\
+        </DataManagementPackageEntityData></PackageEntityList></DataManagementPackageManifest>";
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in [("Manifest.xml", manifest), ("groups.txt", "ID;NAME;AMOUNT\n1;one;1\n2;two;abc\n")] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut zip, text.as_bytes()).unwrap();
+    }
+    let id = appliance.enqueue(&zip.finish().unwrap().into_inner(), None);
+    appliance.settle();
+    let page = said(&person.get(&appliance, &format!("/messages/{id}")).expect(200).text());
+    assert!(page.contains("ID=2; NAME=two; AMOUNT=[abc];"), "{page}");
+}
+
 #[test]
 fn a_job_shows_where_to_send_when_it_runs_its_load_and_its_messages_page_by_page() {
     let mut appliance = Appliance::start(&groups("monitoring_recurrence = \"* * * * *\""));

@@ -1,9 +1,28 @@
 //! Real files that nobody here wrote, with the rows and sums of their README. They are read where they lie, never copied.
 
 use std::fmt::Write;
+use std::io::Read;
 use std::path::PathBuf;
 
 use crate::appliance::Appliance;
+
+/// Formats that rows go out in and come back in; those of many rows in the first two.
+const THERE_AND_BACK: [&str; 7] = [
+    "type = \"csv\"",
+    "type = \"xml-element\"",
+    "type = \"csv\", delimiter = \"+|\", record_end = \"&|\\n\", qualifier = \"\", encoding = \"utf-16le\"",
+    "type = \"xml-attribute\", root = \"Rows\"",
+    "type = \"excel\"",
+    "type = \"json\"",
+    "type = \"jsonl\"",
+];
+/// From here on there are many.
+const MANY_ROWS: usize = 5000;
+
+/// The job that exports in a format, and the one that imports it into an empty copy.
+fn there_and_back(number: usize) -> [String; 2] {
+    [format!("00000000-0000-4000-9000-0000000000{number:02}"), format!("00000000-0000-4000-9000-0000000001{number:02}")]
+}
 
 fn data() -> Option<PathBuf> {
     let shared =
@@ -38,13 +57,55 @@ fn configuration(format: &str, columns: &str, key: &[usize], header: Option<&[St
             None => format!("{{ source = {}, field = \"C{at}\" }}", at + 1),
         })
         .collect();
+    let mut ways =
+        format!("\n[[entity]]\nname = \"Copy\"\ntable = \"copy\"\nkey = [{}]\nfields = [{}]\n", key.join(", "), fields.join(", "));
+    for (number, format) in THERE_AND_BACK.iter().enumerate() {
+        let [out, back] = there_and_back(number);
+        let entity = |name: &str, rest: &str| format!("[[project.entity]]\nentity = \"{name}\"\nformat = {{ {format} }}\n{rest}");
+        let _ = write!(
+            ways,
+            "\n[[project]]\nname = \"Out {number}\"\ndirection = \"export\"\n{}\n[[project]]\nname = \"Back {number}\"\ndirection = \"import\"\n{}",
+            entity("File", ""),
+            entity("Copy", "truncate = true\n")
+        );
+        for (name, activity, more) in [("Out", out, "recurrence = \"on demand\"\n"), ("Back", back, "")] {
+            let _ = write!(
+                ways,
+                "\n[[job]]\nname = \"{name} {number}\"\nactivity_id = \"{activity}\"\nproject = \"{name} {number}\"\napplications = [\"Tests\"]\n{more}"
+            );
+        }
+    }
     format!(
-        "[[entity]]\nname = \"File\"\ntable = \"file\"\nkey = [{}]\nfields = [{}]\n\n[[project]]\nname = \"File in\"\ndirection = \"import\"\n[[project.entity]]\nentity = \"File\"\nformat = {{ type = \"csv\", {format} }}\nmapping = [{}]\n\n[[job]]\nname = \"File in\"\nactivity_id = \"{}\"\nproject = \"File in\"\napplications = [\"Tests\"]\n",
+        "[[entity]]\nname = \"File\"\ntable = \"file\"\nkey = [{}]\nfields = [{}]\n\n[[project]]\nname = \"File in\"\ndirection = \"import\"\n[[project.entity]]\nentity = \"File\"\nformat = {{ type = \"csv\", {format} }}\nmapping = [{}]\n\n[[job]]\nname = \"File in\"\nactivity_id = \"{}\"\nproject = \"File in\"\napplications = [\"Tests\"]\n{ways}",
         key.join(", "),
         fields.join(", "),
         mapping.join(", "),
         crate::appliance::IMPORT
     )
+}
+
+/// Exports what was loaded, imports that into an empty table, and finds the same rows there: in every format.
+fn goes_there_and_back(app: &mut Appliance, rows: usize, name: &str) {
+    let ways = if rows < MANY_ROWS { THERE_AND_BACK.len() } else { 2 };
+    for (number, format) in THERE_AND_BACK.into_iter().enumerate().take(ways) {
+        let [out, back] = there_and_back(number);
+        app.operator("POST", &format!("jobs/{out}/run")).expect(200);
+        app.settle();
+        let body = app.get(&format!("/api/connector/dequeue/{out}")).expect(200).json();
+        let location = body["DownloadLocation"].as_str().unwrap().strip_prefix("http://exchange.test").unwrap();
+        let mut zip = zip::ZipArchive::new(std::io::Cursor::new(app.get(location).expect(200).body)).unwrap();
+        let file = zip.file_names().map(|name| name.unwrap().into_owned()).find(|name| name.starts_with("File")).expect("the document");
+        let mut document = Vec::new();
+        zip.by_name(&file).unwrap().read_to_end(&mut document).unwrap();
+        let id = app.enqueue_to(&back, "Copy", &document, None);
+        app.settle();
+        let message = app.message(&id);
+        assert_eq!(message["state"], "processed", "{name} as {format}: {message} {:?}", app.findings(&id).first());
+        let lost = "SELECT count(*) FROM (SELECT * FROM file EXCEPT SELECT * FROM copy)";
+        let made = "SELECT count(*) FROM (SELECT * FROM copy EXCEPT SELECT * FROM file)";
+        let found = app.sql(&format!("SELECT (SELECT count(*) FROM copy), ({lost}), ({made})"));
+        assert_eq!(found, [format!("{rows}|0|0")], "{name} as {format}: rows, lost, made");
+    }
 }
 
 /// Loads a file, checks that every row is in, and that exact sums of columns are those of the README.
@@ -63,6 +124,7 @@ fn loads(app: &mut Appliance, document: &[u8], rows: usize, sums: &[(usize, &str
     let again = app.enqueue_to(crate::appliance::IMPORT, "File", document, None);
     app.settle();
     assert_eq!(app.message(&again)["rows"]["unchanged"], rows, "{name}: a second import changes nothing");
+    goes_there_and_back(app, rows, name);
 }
 
 fn millionths(text: &str) -> i128 {
@@ -323,6 +385,7 @@ fn workbooks_load_with_their_dates_codes_and_sums() {
             }
             assert_eq!(app.sql("SELECT C7 FROM file WHERE ROW = 'R-000001'"), ["2008-07-11T00:00:00Z"]);
             assert_eq!(app.sql("SELECT C1 FROM file WHERE ROW = 'R-000001'"), ["31001"]);
+            goes_there_and_back(&mut app, 1036, file);
             continue;
         }
         let mut app = Appliance::start(&mapped("type = \"excel\"", sources, columns, key));

@@ -105,6 +105,16 @@ fn tick(appliance: &Arc<Appliance>, now: Timestamp, sampled: &mut HashMap<Activi
             sooner(schedule.next(now));
         }
     }
+    for (activity, at) in appliance.store.read("read deferred exports", jobs::deferred_exports)? {
+        let Some(job) = live.config.job(activity).filter(|job| job.enabled && job.project.direction == Direction::Export) else { continue };
+        if at <= now {
+            appliance.store.write("take up the export", move |batch| jobs::take_deferred(batch.connection, activity))?;
+            log::info!("export taken up again job=\"{}\"", job.name);
+            start(appliance, job)?;
+        } else {
+            sooner(Some(at));
+        }
+    }
     for job in &live.config.jobs {
         let Some(schedule) = &job.monitoring_recurrence else { continue };
         let activity = job.activity_id;

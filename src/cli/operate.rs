@@ -65,6 +65,21 @@ pub enum MessageVerb {
     /// Its document as the stylesheets gave it, on stdout.
     #[command(after_help = "Example: entrepot message transformed 0199… > transformed.xml")]
     Transformed(Named),
+    /// Its rows as they were staged, and what became of each, where skip_staging = false keeps them.
+    #[command(after_help = "Example: entrepot message staging 0199… --status Error")]
+    Staging {
+        #[command(flatten)]
+        named: Named,
+        /// Of this entity; without it, of the first that has any.
+        #[arg(long)]
+        entity: Option<String>,
+        /// Only rows of this status: NotStarted, Validated, Completed or Error.
+        #[arg(long)]
+        status: Option<String>,
+        /// Behind this one, as the page before says.
+        #[arg(long)]
+        after: Option<i64>,
+    },
     /// Process a message again: a new message with the same payload.
     #[command(after_help = "Example: entrepot message replay 0199…")]
     Replay(Named),
@@ -349,6 +364,33 @@ impl MessageVerb {
             MessageVerb::Document(named) => print_file(&named, "document"),
             MessageVerb::Refused(named) => print_file(&named, "refused"),
             MessageVerb::Transformed(named) => print_file(&named, "transformed"),
+            MessageVerb::Staging { named, entity, status, after } => {
+                let mut query = format!("messages/{}/staging?", escape(&named.id));
+                for (name, value) in [("entity", entity), ("status", status), ("after", after.map(|after| after.to_string()))] {
+                    if let Some(value) = value {
+                        query.push_str(&format!("{name}={}&", escape(&value)));
+                    }
+                }
+                let answer = Operator::connect(&named.common)?.ask("GET", query.trim_end_matches(['&', '?']))?;
+                if named.common.json {
+                    println!("{answer}");
+                    return Ok(());
+                }
+                for row in answer["rows"].as_array().into_iter().flatten() {
+                    let values: Vec<String> = row["values"]
+                        .as_object()
+                        .into_iter()
+                        .flatten()
+                        .filter_map(|(field, value)| Some(format!("{field}={}", value.as_str()?)))
+                        .collect();
+                    let said = if row["reason"].is_string() { text(&row["reason"]) } else { values.join("  ") };
+                    println!("{:>7}  {:<10}  {said}", row["row"], text(&row["status"]));
+                }
+                if answer["next"].is_i64() {
+                    println!("more: --after {}", answer["next"]);
+                }
+                Ok(())
+            }
             MessageVerb::Replay(named) => act("POST", "messages", &named, "/replay"),
             MessageVerb::Cancel(named) => act("POST", "messages", &named, "/cancel"),
             MessageVerb::Release(named) => act("POST", "messages", &named, "/release"),

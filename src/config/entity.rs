@@ -2,25 +2,27 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use toml_edit::Item;
 
-use super::Database;
 use super::problem::suggest;
 use super::section::Section;
+use super::{Database, LOCK_WAIT};
 use crate::document::mapping::check;
 use crate::document::value;
 use crate::model::check::Check;
 use crate::model::entity::{Decimal, Entity, Field, FieldKind, Pattern};
 
 pub(super) fn read_databases(root: &Section<'_>, base: &Path, data_dir: &Path) -> Vec<Database> {
-    let mut databases = vec![Database { name: "entities".into(), path: data_dir.join("entities.db"), managed: true }];
+    let mut databases = vec![Database::managed(data_dir)];
     for section in root.sections("database") {
+        let lock_wait = section.duration("lock_wait", LOCK_WAIT, Duration::ZERO..=Duration::from_secs(600));
         if let (Some(name), Some(path)) = (section.name("name"), section.name("sqlite")) {
             if databases.iter().any(|other| other.name == name) {
                 section.problem("name", format!("there is another database \"{name}\""), "\"entities\" is the managed one");
             }
-            databases.push(Database { name, path: base.join(path), managed: false });
+            databases.push(Database { name, path: base.join(path), managed: false, lock_wait });
         }
         section.finish();
     }

@@ -29,7 +29,7 @@ pub use section::parse_duration;
 pub use stylesheet::decoded;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,7 +174,19 @@ pub struct Database {
     pub path: PathBuf,
     /// Managed: the appliance creates tables and adds columns. Otherwise tables are used as they are found.
     pub managed: bool,
+    /// A lock that another program holds is waited for so long; then what was to be done is deferred.
+    pub lock_wait: Duration,
 }
+
+impl Database {
+    /// The managed one, in this data directory.
+    pub fn managed(data_dir: &Path) -> Database {
+        Database { name: "entities".into(), path: data_dir.join("entities.db"), managed: true, lock_wait: LOCK_WAIT }
+    }
+}
+
+/// How long a lock of another program is waited for.
+pub const LOCK_WAIT: Duration = Duration::from_secs(20);
 
 impl Config {
     /// The configuration with what the command line says.

@@ -80,6 +80,14 @@ fn read_project_entity(
     });
     let transform = stylesheets.read(section);
     let keep_transformed = section.boolean("keep_transformed", false);
+    let accepts_mended = section.boolean("accepts_mended", true);
+    if section.has("accepts_mended") && (direction == Some(Direction::Export) || !section.has("transform")) {
+        section.problem("accepts_mended", "without stylesheets on the way in refused rows can come back in any case", "take it out");
+    }
+    let skip_staging = section.boolean("skip_staging", true);
+    if !skip_staging && direction == Some(Direction::Export) {
+        section.problem("skip_staging", "an export stages nothing", "take it out");
+    }
     let number = |name| section.integer(name, 0..=10_000).and_then(|value| u32::try_from(value).ok()).unwrap_or(1);
     let (unit, level, sequence) = (number("unit"), number("level"), number("sequence"));
     let refresh = read_refresh(section, direction);
@@ -157,6 +165,8 @@ fn read_project_entity(
         format,
         transform,
         keep_transformed,
+        accepts_mended,
+        skip_staging,
         format_stated: section.has("format"),
         mapping,
         mapping_stated: section.has("mapping"),

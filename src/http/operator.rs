@@ -1,6 +1,7 @@
 //! What the shell asks: `/api/v1`, for operators with the token that stands in the data directory; and `/readyz`, `/metrics`.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use super::connector::failed;
 use super::{Answer, Call};
 use crate::appliance::Appliance;
 use crate::background::scheduler;
-use crate::model::execution::EntityRun;
+use crate::model::execution::{EntityRun, STAGING_STATUSES, StagingStatus};
 use crate::model::id::{MessageId, parse_guid};
 use crate::model::job::{Job, Recurrence};
 use crate::model::message::{Content, Message, PayloadPlace};
@@ -20,7 +21,7 @@ use crate::model::project::{Direction, Refresh};
 use crate::model::state::MessageState;
 use crate::model::time::Timestamp;
 use crate::store::messages::{self, NewMessage, Payload, Selection};
-use crate::store::{StoreError, executions, increments, jobs, people};
+use crate::store::{StoreError, executions, increments, jobs, people, staging as staged};
 
 /// Messages of one page.
 const PAGE_MAX: u32 = 500;
@@ -75,6 +76,9 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
         ("GET", ["messages", id, "transformed"]) => {
             find_message(appliance, id).and_then(|message| transformed(appliance, &message, call.query("entity")))
         }
+        ("GET", ["messages", id, "staging"]) => find_message(appliance, id)
+            .and_then(|message| staging(appliance, &message, &call, PAGE_MAX))
+            .map(|page| Answer::json(200, &page)),
         ("POST", ["messages", id, action @ ("replay" | "cancel" | "release")]) => {
             find_message(appliance, id).and_then(|message| act_on_message(appliance, &message, action, OPERATOR))
         }
@@ -150,7 +154,8 @@ pub(super) fn job_json(appliance: &Appliance, job: &Job) -> Result<Value, Answer
     Ok(json!({
         "activity_id": job.activity_id, "name": job.name, "project": job.project.name, "direction": job.project.direction, "enabled": job.enabled,
         "paused": record.as_ref().is_some_and(|record| record.paused), "recurrence": recurrence, "next_runs": next,
-        "last_run_at": record.as_ref().and_then(|record| record.last_run_at), "states": states,
+        "last_run_at": record.as_ref().and_then(|record| record.last_run_at),
+        "next_try_at": record.as_ref().and_then(|record| record.next_try_at), "states": states,
         "arrived": record.as_ref().map_or(0, |record| record.arrived), "finished": record.as_ref().map_or(0, |record| record.finished),
         "rows_loaded": record.as_ref().map_or(0, |record| record.rows_loaded), "rows_refused": record.as_ref().map_or(0, |record| record.rows_refused),
         "incremental": is_incremental(job), "increments": increments,
@@ -247,7 +252,8 @@ fn show_message(appliance: &Appliance, message: &Message) -> Answered {
     let events = timeline.iter().map(|event| json!({ "at": event.at, "event": event.event, "detail": event.detail }));
     let entities = runs(appliance, message)?.into_iter().map(|run| {
         json!({ "entity": run.entity, "outcome": run.outcome.name(), "started_at": run.started_at, "finished_at": run.finished_at, "rows": run.counts,
-            "findings": run.findings, "refused_rows_kept": run.refused_file.is_some(), "transformed_kept": run.transformed_file.is_some() })
+            "findings": run.findings, "refused_rows_kept": run.refused_file.is_some(), "transformed_kept": run.transformed_file.is_some(),
+            "staging_kept": run.staging_file.is_some() })
     });
     value["entities"] = entities.collect();
     value["timeline"] = std::iter::once(first).chain(events).collect();
@@ -315,6 +321,42 @@ pub(super) fn transformed(appliance: &Appliance, message: &Message, entity: Opti
         .open_transformed(&name)
         .map_err(|error| Answer::refuse(404, &error.to_string(), "transformed documents are kept for queue.retention"))?;
     Ok(download(&name, Box::new(file), size))
+}
+
+/// A page of staged rows, of one entity; without a name, of the first that has any.
+pub(super) fn staging(appliance: &Appliance, message: &Message, call: &Call, rows: u32) -> Result<Value, Answer> {
+    let status = match call.query("status").filter(|name| !name.is_empty()) {
+        None => None,
+        Some(name) => Some(STAGING_STATUSES.into_iter().find(|status| status.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
+            let names = STAGING_STATUSES.map(StagingStatus::name).join(", ");
+            Answer::refuse(400, &format!("\"{name}\" is no status of a staged row"), &format!("it is one of {names}"))
+        })?),
+    };
+    let after = call.query("after").and_then(|after| after.parse().ok()).unwrap_or(0);
+    let refuse =
+        || Answer::refuse(404, "no rows are staged", "set skip_staging = false in [[project.entity]]; they are kept for queue.retention");
+    let mut all: Vec<(String, PathBuf)> = Vec::new();
+    for name in runs(appliance, message)?.into_iter().filter_map(|run| run.staging_file) {
+        let path = appliance.store.spool().staging_path(&name).map_err(|_| refuse())?;
+        let labels = stored(staged::entities(&path))?;
+        all.extend(labels.into_iter().map(|label| (label, path.clone())));
+    }
+    let wanted = call.query("entity").filter(|entity| !entity.is_empty());
+    let found = all.iter().find(|(label, _)| wanted.is_none_or(|wanted| label.eq_ignore_ascii_case(wanted)));
+    let (label, path) = found.ok_or_else(refuse)?;
+    let page = stored(staged::page(path, label, after, status, rows))?;
+    let next = page.last().filter(|_| page.len() == rows as usize).map(|row| row.position);
+    let rows = page.into_iter().map(|row| {
+        let values: serde_json::Map<String, Value> = row.values.into_iter().map(|(field, value)| (field, json!(value))).collect();
+        json!({ "row": row.number, "line": row.line, "status": row.status, "reason": row.reason, "record": row.record, "values": values })
+    });
+    let entities: Vec<&str> = all.iter().map(|(label, _)| label.as_str()).collect();
+    Ok(json!({ "entity": label, "entities": entities, "rows": rows.collect::<Vec<_>>(), "next": next }))
+}
+
+/// Whether staged rows of a message are kept.
+pub(super) fn staging_kept(appliance: &Appliance, message: &Message) -> Result<bool, Answer> {
+    Ok(runs(appliance, message)?.iter().any(|run| run.staging_file.is_some()))
 }
 
 /// The entities whose transformed documents are kept, with the names of the files.

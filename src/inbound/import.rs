@@ -1,18 +1,19 @@
 //! Imports one document into one entity: decode → parse → map → validate → load → report, in constant memory.
 //!
-//! Two threads: this one's helper decodes, splits, maps and validates into blocks of rows; this one runs one prepared upsert in one transaction
+//! Two threads, three when rows are staged: this one's helper decodes, splits, maps and validates into blocks of rows; this one runs one prepared upsert in one transaction
 //! and keeps findings and refused rows in the order of the document. Blocks go back and forth, so that their memory is used again. Rows read =
 //! inserted + updated + unchanged + refused, always.
 
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::block::{Block, Entry};
-use super::load::Loading;
+use super::block::{Block, Entry, Value};
+use super::load::{Loading, columns_of};
 use super::plan::{self, Plan};
 use crate::clock::Stopwatch;
 use crate::document::broken::Broken;
@@ -22,13 +23,14 @@ use crate::document::refused::{self, Refused};
 use crate::document::value::Stored;
 use crate::document::write::Unwritable;
 use crate::model::entity::Entity;
-use crate::model::execution::RowCounts;
+use crate::model::execution::{RowCounts, StagingStatus};
 use crate::model::finding::{Finding, Rule};
 use crate::model::format::Format;
 use crate::model::project::ProjectEntity;
 use crate::model::time::Timestamp;
-use crate::store::StoreError;
-use crate::store::entities::{Loaded, Writing};
+use crate::store::entities::{Cell, Loaded, Writing};
+use crate::store::staging::{self, Part, Staging};
+use crate::store::{Cause, StoreError};
 use crate::transform::Failure;
 
 /// Blocks under way.
@@ -60,6 +62,10 @@ pub trait Sink {
     fn finding(&mut self, finding: Finding) -> Result<(), ImportError>;
     /// The file that refused rows are written to; asked for once, at the first refused row.
     fn refused_rows(&mut self) -> Result<Box<dyn Write + '_>, ImportError>;
+    /// Where rows are staged, if they are: an empty file; and the status of those that are accepted. Asked for once, at the beginning.
+    fn staging(&mut self) -> Result<Option<(PathBuf, StagingStatus)>, ImportError> {
+        Ok(None)
+    }
     /// Whether it wants to see the next row.
     fn wants_rows(&self) -> bool {
         false
@@ -96,6 +102,8 @@ pub enum ImportError {
     WriteRefused(io::Error),
     /// What stylesheets give cannot be written or kept.
     Transform(io::Error),
+    /// The staging file cannot be made or kept.
+    Stage(io::Error),
     /// The appliance stops.
     Stopped,
 }
@@ -106,7 +114,7 @@ impl ImportError {
         match self {
             ImportError::ReadPayload(error) => !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound),
             ImportError::Store(error) => error.may_pass(),
-            ImportError::WriteRefused(_) | ImportError::Transform(_) | ImportError::Stopped => true,
+            ImportError::WriteRefused(_) | ImportError::Transform(_) | ImportError::Stage(_) | ImportError::Stopped => true,
         }
     }
 }
@@ -118,6 +126,7 @@ impl fmt::Display for ImportError {
             ImportError::Store(error) => error.fmt(f),
             ImportError::WriteRefused(error) => write!(f, "cannot write the refused rows: {error}"),
             ImportError::Transform(error) => write!(f, "cannot transform the document: {error}"),
+            ImportError::Stage(error) => write!(f, "cannot stage the rows: {error}"),
             ImportError::Stopped => f.write_str("the appliance stops"),
         }
     }
@@ -153,10 +162,22 @@ enum Piece {
 /// Runs an import. On an error nothing is loaded.
 pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink) -> Result<Report, ImportError> {
     let watch = Stopwatch::start();
+    let staging = match sink.staging()? {
+        None => None,
+        Some((path, accepted)) => Some((Staging::create(&path, &staged_parts(import.project_entity))?, accepted)),
+    };
     import.database.begin()?;
     let result = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BLOCKS);
         let (emptied, empties) = sync_channel::<Block>(2 * BLOCKS);
+        let mut stager = None;
+        if let Some((staging, accepted)) = staging {
+            let (sender, receiver) = sync_channel(BLOCKS);
+            let emptied = emptied.clone();
+            let thread = std::thread::Builder::new().name("import-stage".into());
+            let thread = thread.spawn_scoped(scope, move || stage(staging, accepted, &receiver, &emptied)).map_err(ImportError::Stage)?;
+            stager = Some((sender, thread));
+        }
         let (project_entity, entities, company) = (import.project_entity, import.entities, import.company);
         let parser = std::thread::Builder::new().name("import-parse".into()).spawn_scoped(scope, move || {
             let watch = Stopwatch::start();
@@ -164,7 +185,14 @@ pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink)
             watch.elapsed_ms()
         });
         let parser = parser.map_err(ImportError::ReadPayload)?;
-        let mut report = load(import, receiver, &emptied, sink)?;
+        let (stages, thread) = stager.unzip();
+        let loaded = load(import, receiver, &emptied, stages, sink);
+        if let Some(thread) = thread {
+            // Its sender is gone. What it met is the reason for what the loading thread met.
+            let panicked = || StoreError { operation: "stage the rows", cause: Cause::Damaged("the staging thread panicked".into()) };
+            thread.join().unwrap_or_else(|_| Err(panicked()))?;
+        }
+        let mut report = loaded?;
         // Its receiver is gone or it has sent its last piece: it ends.
         report.parse_ms = parser.join().unwrap_or_default();
         Ok(report)
@@ -295,16 +323,79 @@ impl Take for Parsing<'_> {
     }
 }
 
-/// The loading thread.
-fn load(import: &Import<'_>, pieces: Receiver<Piece>, emptied: &SyncSender<Block>, sink: &mut dyn Sink) -> Result<Report, ImportError> {
+/// What the loading thread has done.
+enum Done {
+    /// A block; for each of its records why it was refused, or nothing.
+    Rows(Block, Vec<Option<String>>),
+    /// All that was loaded is taken back.
+    TakenBack,
+}
+
+/// The entities whose rows are staged: the entity's own, and those of nested records.
+fn staged_parts(project_entity: &ProjectEntity) -> Vec<Part<'_>> {
+    let all = std::iter::once(project_entity).chain(project_entity.nested.iter().map(|nested| &nested.project_entity));
+    let part = |one| {
+        let one: &ProjectEntity = one;
+        Part { entity: &one.entity, fields: columns_of(one).into_iter().map(|(field, _)| field).collect() }
+    };
+    all.map(part).collect()
+}
+
+/// The staging thread: keeps what was loaded or refused, behind the loading thread. Ends with the file whole.
+fn stage(staging: Staging, accepted: StagingStatus, done: &Receiver<Done>, emptied: &SyncSender<Block>) -> Result<(), StoreError> {
+    let mut rows = staging.rows()?;
+    for done in done {
+        let (mut block, reasons) = match done {
+            Done::Rows(block, reasons) => (block, reasons),
+            Done::TakenBack => {
+                staging.take_back()?;
+                continue;
+            }
+        };
+        for (entry, reason) in block.records().zip(&reasons) {
+            let own = entry.rows().next().map_or(&[][..], |row| row.values);
+            for row in entry.rows() {
+                let cells = row.values.iter().map(|value| match value {
+                    Value::Parent(target) => own.get(*target as usize).map_or(Cell::Null, |value| block.cell(*value)),
+                    value => block.cell(*value),
+                });
+                let staged = staging::Row {
+                    number: entry.number,
+                    line: row.line,
+                    status: if reason.is_some() { StagingStatus::Error } else { accepted },
+                    reason: reason.as_deref(),
+                    record: reason.as_ref().map(|_| entry.raw).filter(|_| row.part == 0),
+                };
+                rows.row(row.part, &staged, cells)?;
+            }
+        }
+        block.clear();
+        let _ = emptied.try_send(block);
+    }
+    drop(rows);
+    staging.finish()
+}
+
+/// The loading thread. `stages` takes what is done, when rows are staged.
+fn load(
+    import: &Import<'_>,
+    pieces: Receiver<Piece>,
+    emptied: &SyncSender<Block>,
+    stages: Option<SyncSender<Done>>,
+    sink: &mut dyn Sink,
+) -> Result<Report, ImportError> {
+    // It is gone only when the staging thread is, whose error is the one that is told.
+    let gone = |_| ImportError::Stopped;
     let mut loader = Loader::new(import)?;
+    loader.reasons = stages.as_ref().map(|_| Vec::new());
     for piece in pieces {
         if import.stop.load(Ordering::Relaxed) {
             return Err(ImportError::Stopped);
         }
         match piece {
             Piece::Begun(encoding, header, columns) => {
-                loader.refused = Refused::new(&import.project_entity.format, encoding, header, columns);
+                let own = import.project_entity;
+                loader.refused = Refused::new(&own.format, encoding, header, columns).of_transformed(!own.transform.is_empty());
             }
             Piece::Failed(error) => return Err(ImportError::ReadPayload(error)),
             Piece::DocumentRefused(findings) => {
@@ -312,6 +403,7 @@ fn load(import: &Import<'_>, pieces: Receiver<Piece>, emptied: &SyncSender<Block
                 import.database.begin_again()?;
                 loader.report.counts = RowCounts::default();
                 loader.report.document_refused = true;
+                stages.as_ref().map_or(Ok(()), |stages| stages.send(Done::TakenBack)).map_err(gone)?;
                 for finding in findings {
                     loader.report.findings += 1;
                     sink.finding(finding)?;
@@ -319,8 +411,16 @@ fn load(import: &Import<'_>, pieces: Receiver<Piece>, emptied: &SyncSender<Block
             }
             Piece::Rows(mut block) => {
                 loader.block(&block, sink)?;
-                block.clear();
-                let _ = emptied.try_send(block);
+                match &stages {
+                    Some(stages) => {
+                        let reasons = loader.reasons.replace(Vec::new()).unwrap_or_default();
+                        stages.send(Done::Rows(block, reasons)).map_err(|_| ImportError::Stopped)?;
+                    }
+                    None => {
+                        block.clear();
+                        let _ = emptied.try_send(block);
+                    }
+                }
             }
         }
     }
@@ -336,6 +436,8 @@ struct Loader<'a> {
     refused: Refused,
     /// Bytes for the file of refused rows.
     refused_bytes: Vec<u8>,
+    /// For each record of the block why it was refused, when that is asked for.
+    reasons: Option<Vec<Option<String>>>,
     report: Report,
 }
 
@@ -349,7 +451,7 @@ impl<'a> Loader<'a> {
             parts.push(Loading::new(project_entity, import.entities, import.database, part, together)?);
         }
         let refused = Refused::new(&own.format, own.format.encoding(), Vec::new(), 0);
-        Ok(Loader { import, parts, refused, refused_bytes: Vec::new(), report: Report::default() })
+        Ok(Loader { import, parts, refused, refused_bytes: Vec::new(), reasons: None, report: Report::default() })
     }
 
     fn block(&mut self, block: &Block, sink: &mut dyn Sink) -> Result<(), ImportError> {
@@ -357,14 +459,23 @@ impl<'a> Loader<'a> {
             self.report.counts.read += entry.len();
             if !entry.findings.is_empty() {
                 self.refuse(&entry, entry.findings, sink)?;
+                self.judged(entry.findings);
                 continue;
             }
             let findings = if self.parts.len() == 1 { self.single(block, &entry, sink)? } else { self.composite(block, &entry, sink)? };
             if !findings.is_empty() {
                 self.refuse(&entry, &findings, sink)?;
             }
+            self.judged(&findings);
         }
         Ok(())
+    }
+
+    /// What became of a record, for the staging.
+    fn judged(&mut self, findings: &[Finding]) {
+        if let Some(reasons) = &mut self.reasons {
+            reasons.push((!findings.is_empty()).then(|| refused::reasons(findings)));
+        }
     }
 
     /// Loads a record that is one row.

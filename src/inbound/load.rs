@@ -276,7 +276,7 @@ fn sequences_of(project_entity: &ProjectEntity) -> Vec<&str> {
 }
 
 /// The fields a mapping fills, in the order of the plan's.
-fn columns_of(project_entity: &ProjectEntity) -> Vec<(usize, bool)> {
+pub(super) fn columns_of(project_entity: &ProjectEntity) -> Vec<(usize, bool)> {
     let mut columns: Vec<(usize, bool)> = Vec::new();
     for mapping in &project_entity.mapping {
         if !columns.iter().any(|(field, _)| *field == mapping.field) {

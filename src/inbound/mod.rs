@@ -4,7 +4,7 @@
 pub mod block;
 pub mod import;
 pub mod load;
-mod package;
+pub mod package;
 pub mod plan;
 pub mod process;
 mod strict;

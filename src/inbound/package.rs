@@ -108,7 +108,7 @@ fn one(
         Ok(adapted) => adapted,
         Err(finding) => return fault(work, kept, outcome, &name, *finding),
     };
-    kept.begin(ordinal, &name, adapted.format.file_extension())?;
+    kept.begin(ordinal, &adapted)?;
     let ledger = format!("{}/{name}", work.message.id);
     let known = outcome.earlier;
     let done = work.entity(&adapted, &ledger, || archive.document(part.file), kept, outcome);
@@ -121,6 +121,13 @@ fn one(
         Ok(()) => note(kept, outcome, notes),
         Err(error) => Err(error),
     }
+}
+
+/// The entities of a project as a package of it is read: with the format and the map of the package, where the project states none.
+pub fn as_read(project: &Project, payload: PayloadWindow, size: u64) -> Vec<ProjectEntity> {
+    let Ok(Opened::Package(_, manifest)) = Archive::open(payload, size) else { return Vec::new() };
+    let adapted = |entity| adapt(find(project, entity)?, entity).ok().map(|(adapted, _)| adapted.into_owned());
+    manifest.entities.iter().filter_map(adapted).collect()
 }
 
 /// The project's entity that the package means, by its label or its technical name.
@@ -284,5 +291,6 @@ fn not_run(work: &Work<'_>, outcome: &mut Outcome, entity: &str, how: EntityOutc
         findings,
         refused_file: None,
         transformed_file: None,
+        staging_file: None,
     });
 }

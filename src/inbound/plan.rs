@@ -75,12 +75,23 @@ pub fn wanted(project_entity: &ProjectEntity) -> Wanted {
 }
 
 fn values(project_entity: &ProjectEntity) -> Vec<Path> {
-    let path = |source: &Source| match source {
+    asked(project_entity).map(|(_, path)| path).collect()
+}
+
+/// What the mapping calls the values of [`wanted`], in the same order.
+pub fn wanted_names(project_entity: &ProjectEntity) -> Vec<String> {
+    if !project_entity.format.nests() {
+        return Vec::new();
+    }
+    asked(project_entity).map(|(name, _)| name.to_owned()).collect()
+}
+
+fn asked(project_entity: &ProjectEntity) -> impl Iterator<Item = (&str, Path)> {
+    project_entity.mapping.iter().flat_map(sources).filter_map(|source| match source {
         // The configuration has refused what is no path.
-        Source::Column(name) => path_of(&project_entity.format, name).ok(),
+        Source::Column(name) => path_of(&project_entity.format, name).ok().map(|path| (name.as_str(), path)),
         _ => None,
-    };
-    project_entity.mapping.iter().flat_map(sources).filter_map(path).collect()
+    })
 }
 
 /// All columns that a line reads, that of its condition last.

@@ -21,7 +21,7 @@ use crate::clock::Stopwatch;
 use crate::document::package::archive::DocumentFault;
 use crate::files::Scratch;
 use crate::model::entity::Entity;
-use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
+use crate::model::execution::{EntityOutcome, EntityRun, RowCounts, StagingStatus};
 use crate::model::finding::{Finding, Rule};
 use crate::model::id::ExecutionId;
 use crate::model::job::Job;
@@ -149,7 +149,7 @@ fn attempt(appliance: &Arc<Appliance>, job: &Job, message: &Message) -> Result<O
             let Some(project_entity) = job.project.entity(&message.entity) else {
                 return Err(damaged(format!("the project \"{}\" no longer has the entity \"{}\"", job.project.name, message.entity)));
             };
-            kept.begin(0, &project_entity.entity.name, project_entity.format.file_extension())?;
+            kept.begin(0, project_entity)?;
             let document = || appliance.store.spool().open_payload(&message.place, message.size, message.checksum);
             let mut outcome = Outcome::default();
             work.entity(project_entity, &id.to_string(), document, &mut kept, &mut outcome)?;
@@ -220,10 +220,17 @@ impl Work<'_> {
                         let unicode = self.is_strict() && strict::is_unicode(&project_entity.format);
                         import::run(&import, Strict::new(document, unicode), kept)
                     }
-                    Ok(document) => match self.transform(project_entity, document, kept, outcome) {
-                        Ok(Some(result)) => import::run(&import, result, kept),
-                        Ok(None) => Ok(Report { findings: 1, document_refused: true, ..Report::default() }),
-                        Err(error) => Err(error),
+                    Ok(document) => match transform::mended(project_entity, document) {
+                        Err(error) => Err(ImportError::ReadPayload(error)),
+                        Ok((true, document)) => {
+                            outcome.transcript.passages.push(transform::passed_by());
+                            import::run(&import, document, kept)
+                        }
+                        Ok((false, document)) => match self.transform(project_entity, document, kept, outcome) {
+                            Ok(Some(result)) => import::run(&import, result, kept),
+                            Ok(None) => Ok(Report { findings: 1, document_refused: true, ..Report::default() }),
+                            Err(error) => Err(error),
+                        },
                     },
                 };
                 match imported {
@@ -257,6 +264,7 @@ impl Work<'_> {
             findings: report.findings,
             refused_file: kept.refused_name.take(),
             transformed_file: kept.transformed_name.take(),
+            staging_file: kept.staging_name.take(),
         });
         Ok(())
     }
@@ -400,6 +408,10 @@ pub(super) struct Kept<'a> {
     extension: &'static str,
     refused_name: Option<String>,
     transformed_name: Option<String>,
+    /// Rows are staged; the file, while it is written.
+    stages: bool,
+    staging: Option<PathBuf>,
+    staging_name: Option<String>,
     /// What a run found that is not to load.
     staged: Option<(RowCounts, u64)>,
 }
@@ -416,18 +428,23 @@ impl<'a> Kept<'a> {
             extension: "",
             refused_name: None,
             transformed_name: None,
+            stages: false,
+            staging: None,
+            staging_name: None,
             staged: None,
         }
     }
 
     /// What comes now is about this entity, the `ordinal`th of the message.
-    pub fn begin(&mut self, ordinal: usize, entity: &str, extension: &'static str) -> Result<(), ImportError> {
+    pub fn begin(&mut self, ordinal: usize, project_entity: &ProjectEntity) -> Result<(), ImportError> {
         self.flush()?;
         self.refused_name = None;
         self.transformed_name = None;
+        self.staging_name = None;
+        self.stages = self.work.message.stage_only || !project_entity.skip_staging;
         self.stem = format!("{}-{ordinal}", self.work.message.id);
-        self.extension = extension;
-        log::debug!("entity taken up message={} entity=\"{entity}\"", self.work.message.id);
+        self.extension = project_entity.format.file_extension();
+        log::debug!("entity taken up message={} entity=\"{}\"", self.work.message.id, project_entity.entity.name);
         Ok(())
     }
 
@@ -443,10 +460,12 @@ impl<'a> Kept<'a> {
         Ok(())
     }
 
-    /// What an earlier try left, which had loaded the rows: those that were refused, and the transformed document.
+    /// What an earlier try left, which had loaded the rows: those that were refused, those that were staged, and the transformed document.
     fn find_files(&mut self) {
         let (name, spool) = (format!("{}.{}", self.stem, self.extension), self.work.appliance.store.spool());
         self.transformed_name = spool.open_transformed(&name).is_ok().then(|| name.clone());
+        let staging = format!("{}.db", self.stem);
+        self.staging_name = spool.staging_path(&staging).is_ok().then_some(staging);
         self.refused_name = spool.open_refused(&name).is_ok().then_some(name);
     }
 
@@ -486,8 +505,24 @@ impl Sink for Kept<'_> {
         Ok(Box::new(file))
     }
 
+    fn staging(&mut self) -> Result<Option<(PathBuf, StagingStatus)>, ImportError> {
+        if !self.stages {
+            return Ok(None);
+        }
+        let spool = self.work.appliance.store.spool();
+        let (_, path) = spool.create_incoming(&format!("{}.staging", self.stem)).map_err(ImportError::Stage)?;
+        self.staging = Some(path.clone());
+        let accepted = if self.work.message.stage_only { StagingStatus::Validated } else { StagingStatus::Completed };
+        Ok(Some((path, accepted)))
+    }
+
     fn before_commit(&mut self, counts: &RowCounts, findings: u64) -> Result<(), ImportError> {
         self.flush()?;
+        if let Some(path) = &self.staging {
+            let spool = self.work.appliance.store.spool();
+            self.staging_name = Some(spool.promote_staging(path, &self.stem).map_err(ImportError::Stage)?);
+            self.staging = None;
+        }
         if let Some((file, path)) = self.refused.take() {
             let file = file.into_inner().map_err(|error| ImportError::WriteRefused(error.into_error()))?;
             let spool = self.work.appliance.store.spool();
@@ -508,6 +543,12 @@ impl Drop for Kept<'_> {
         if let Some((_, path)) = self.refused.take() {
             // An attempt that failed: the next start would remove it too.
             let _ = std::fs::remove_file(path);
+        }
+        if let Some(path) = self.staging.take() {
+            let _ = std::fs::remove_file(path);
+        }
+        if let Some(name) = self.staging_name.take() {
+            let _ = self.work.appliance.store.spool().remove_staging(&name);
         }
         if let Some(name) = self.transformed_name.take() {
             // Likewise: no report names it.

@@ -77,13 +77,20 @@ pub fn run(
     let document: Box<dyn Read + Send + '_> = match project_entity.transform.as_slice() {
         [] => Box::new(document),
         steps => {
-            let passed = transform::run(steps, document, &call, &mut transcript)?;
+            let (mended, document) = transform::mended(project_entity, document).map_err(ImportError::ReadPayload)?;
+            let passed = match mended {
+                true => {
+                    transcript.passages.push(transform::passed_by());
+                    Ok(Box::new(document) as Box<dyn Read + Send + '_>)
+                }
+                false => transform::run(steps, document, &call, &mut transcript)?.map(|result| Box::new(result) as Box<dyn Read + Send>),
+            };
             watching.shown.passages = transcript.passages;
             for finding in transcript.messages {
                 watching.finding(finding)?;
             }
             match passed {
-                Ok(result) => Box::new(result),
+                Ok(result) => result,
                 Err(fault) => {
                     watching.finding(fault)?;
                     return Ok((Report { findings: 1, document_refused: true, ..Report::default() }, watching.shown));

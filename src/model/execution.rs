@@ -59,6 +59,8 @@ pub struct EntityRun {
     pub refused_file: Option<String>,
     /// The spool file with what its stylesheets gave.
     pub transformed_file: Option<String>,
+    /// The spool file with its staged rows.
+    pub staging_file: Option<String>,
 }
 
 /// How an execution ended for one of its entities.
@@ -100,6 +102,35 @@ impl EntityOutcome {
             () if findings == 0 => EntityOutcome::Processed,
             () if counts.loaded() == 0 => EntityOutcome::Refused,
             () => EntityOutcome::ProcessedWithErrors,
+        }
+    }
+}
+
+/// What became of a row that is staged, in the words of D365.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StagingStatus {
+    /// Validated, and then not loaded because the document as a whole was refused.
+    NotStarted,
+    /// Validated, and on purpose not loaded.
+    Validated,
+    /// Loaded, or it was so already.
+    Completed,
+    /// Refused.
+    Error,
+}
+
+/// All of them.
+pub const STAGING_STATUSES: [StagingStatus; 4] =
+    [StagingStatus::NotStarted, StagingStatus::Validated, StagingStatus::Completed, StagingStatus::Error];
+
+impl StagingStatus {
+    /// The word in the staging file.
+    pub fn name(self) -> &'static str {
+        match self {
+            StagingStatus::NotStarted => "NotStarted",
+            StagingStatus::Validated => "Validated",
+            StagingStatus::Completed => "Completed",
+            StagingStatus::Error => "Error",
         }
     }
 }

@@ -83,6 +83,10 @@ pub struct ProjectEntity {
     pub transform: Vec<Step>,
     /// Import: what the last stylesheet gave is kept, for viewing.
     pub keep_transformed: bool,
+    /// Import: refused rows that come back mended are taken as stylesheets gave them.
+    pub accepts_mended: bool,
+    /// Import: rows as they were mapped are not kept.
+    pub skip_staging: bool,
     /// Whether the project states the format; otherwise a package's manifest may.
     pub format_stated: bool,
     /// Import: source columns to fields.
@@ -129,6 +133,8 @@ impl ProjectEntity {
             format,
             transform: Vec::new(),
             keep_transformed: false,
+            accepts_mended: true,
+            skip_staging: true,
             format_stated: true,
             mapping: Vec::new(),
             mapping_stated: true,

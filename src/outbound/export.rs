@@ -103,6 +103,17 @@ pub enum ExportError {
     Stopped,
 }
 
+impl ExportError {
+    /// Whether the same may work later, without anyone doing anything about it.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            ExportError::Store(error) => error.may_pass(),
+            ExportError::WritePackage(_) | ExportError::Stopped => true,
+            ExportError::Unwritable { .. } | ExportError::Transform(_) => false,
+        }
+    }
+}
+
 impl std::fmt::Display for ExportError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

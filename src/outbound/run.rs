@@ -12,11 +12,13 @@ use crate::model::id::{ActivityId, ExecutionId, MessageId};
 use crate::model::job::{Company, Job};
 use crate::model::message::Content;
 use crate::model::project::{Direction, Project, ProjectEntity, Refresh};
+use crate::model::retry::{self, Verdict};
 use crate::model::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::changes::{self, Range};
 use crate::store::executions::{self, Ending};
 use crate::store::increments::{self, Increment};
+use crate::store::jobs;
 use crate::store::messages::{self, NewMessage, Payload};
 
 /// Runs an export and reports it, whatever happens.
@@ -30,7 +32,14 @@ pub fn run(appliance: &Arc<Appliance>, job: &Job) {
         .write("begin the execution", move |batch| executions::begin(batch.connection, &begun, activity, &project, None, 0, now));
     let result = begin.map_err(ExportError::Store).and_then(|()| make(appliance, job, &execution, now, &watch));
     if let Err(error) = result {
-        log::error!("export failed job=\"{}\" execution={execution} reason=\"{error}\"; the next run tries again", job.name);
+        let deferred = defer(appliance, job, &error);
+        match deferred {
+            Some((attempt, next)) => log::warn!(
+                "export deferred job=\"{}\" execution={execution} attempt={attempt} next_try={next} reason=\"{error}\"",
+                job.name
+            ),
+            None => log::error!("export failed job=\"{}\" execution={execution} reason=\"{error}\"; the next run tries again", job.name),
+        }
         let reason = Some(error.to_string());
         let findings = match error {
             ExportError::Transform(findings) => findings,
@@ -40,11 +49,30 @@ pub fn run(appliance: &Arc<Appliance>, job: &Job) {
             Ending { outcome: "failed", findings: findings.len() as u64, busy_ms: watch.elapsed_ms(), reason, ..Ending::default() };
         let ended = appliance.store.write("end the execution", move |batch| {
             executions::keep_findings(batch.connection, &execution, 0, &findings)?;
-            executions::end(batch.connection, &execution, activity, &ending, now)
+            executions::end(batch.connection, &execution, activity, &ending, now)?;
+            let (attempts, next) = deferred.unzip();
+            jobs::defer_export(batch.connection, activity, attempts.unwrap_or_default(), next)
         });
         if let Err(error) = ended {
             log::error!("export not reported job=\"{}\" reason=\"{error}\"", job.name);
         }
+        appliance.bell.ring();
+    }
+}
+
+/// Whether a run that failed is tried again before the next: which attempt failed, and when the next comes.
+fn defer(appliance: &Arc<Appliance>, job: &Job, error: &ExportError) -> Option<(u32, Timestamp)> {
+    let activity = job.activity_id;
+    // A queue that cannot be read says so itself.
+    let record = appliance.store.read("read the job", |connection| jobs::find(connection, activity)).ok().flatten()?;
+    let now = appliance.clock.now();
+    if matches!(error, ExportError::Stopped) {
+        return Some((record.attempts, now));
+    }
+    let attempt = record.attempts.saturating_add(1);
+    match retry::after(attempt) {
+        Verdict::Again(wait) if error.may_pass() => Some((attempt, now.plus(wait))),
+        _ => None,
     }
 }
 
@@ -93,6 +121,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         appliance.store.write("end the execution", move |batch| {
             executions::keep_findings(batch.connection, &ended, 0, &messages)?;
             executions::keep_entities(batch.connection, &ended, &runs)?;
+            jobs::defer_export(batch.connection, activity, 0, None)?;
             executions::end(batch.connection, &ended, activity, &ending, now)
         })?;
         log::info!(
@@ -133,6 +162,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         }
         executions::keep_findings(batch.connection, &ended, 0, &messages)?;
         executions::keep_entities(batch.connection, &ended, &runs)?;
+        jobs::defer_export(batch.connection, activity, 0, None)?;
         executions::end(batch.connection, &ended, activity, &ending, now)
     })?;
     log::info!(
@@ -221,6 +251,7 @@ pub(super) fn entity_runs(project: &Project, report: &export::Report, started_at
         findings: 0,
         refused_file: None,
         transformed_file: None,
+        staging_file: None,
     });
     runs.collect()
 }

@@ -29,7 +29,7 @@ fn entity() -> Arc<Entity> {
 }
 
 fn entities(dir: &tempfile::TempDir, rows: &[[Cell<'_>; 5]]) -> Entities {
-    let entities = Entities::new(&[Database { name: "entities".into(), path: dir.path().join("entities.db"), managed: true }]);
+    let entities = Entities::new(&[Database::managed(dir.path())]);
     let all = [entity()];
     let database = entities.writer("entities", &all).unwrap();
     database.begin().unwrap();
@@ -141,6 +141,6 @@ fn a_character_that_the_encoding_lacks_ends_the_export_with_its_row() {
 #[test]
 fn an_entity_that_was_never_imported_exports_a_header_and_no_rows() {
     let dir = tempfile::tempdir().unwrap();
-    let entities = Entities::new(&[Database { name: "entities".into(), path: dir.path().join("entities.db"), managed: true }]);
+    let entities = Entities::new(&[Database::managed(dir.path())]);
     assert_eq!(export(&entities, CsvFormat::default(), vec![0], vec![]).unwrap(), (0, b"ID\r\n".to_vec()));
 }

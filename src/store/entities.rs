@@ -73,7 +73,7 @@ impl Entities {
             flags |= OpenFlags::SQLITE_OPEN_CREATE;
         }
         let connection = Connection::open_with_flags(&database.path, flags).map_err(&failed)?;
-        connection.busy_timeout(Duration::from_secs(20)).map_err(&failed)?;
+        connection.busy_timeout(database.lock_wait).map_err(&failed)?;
         if database.managed {
             // As in queue.db; no automatic checkpoint inside a load.
             connection.pragma_update(None, "journal_mode", "WAL").map_err(&failed)?;
@@ -100,7 +100,7 @@ impl Entities {
         let failed = StoreError::sqlite("open the entity database for a trial");
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&database.path, flags).map_err(&failed)?;
-        connection.busy_timeout(Duration::from_secs(20)).map_err(&failed)?;
+        connection.busy_timeout(database.lock_wait).map_err(&failed)?;
         connection.pragma_update(None, "cache_size", -LOAD_CACHE_KIB).map_err(&failed)?;
         connection.execute_batch("BEGIN IMMEDIATE").map_err(&failed)?;
         connection.execute_batch(TABLES).map_err(&failed)?;
@@ -136,7 +136,7 @@ impl Entities {
             let failed = StoreError::sqlite("open the entity database");
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&database.path, flags).map_err(&failed)?;
-            connection.busy_timeout(Duration::from_secs(20)).map_err(&failed)?;
+            connection.busy_timeout(database.lock_wait).map_err(&failed)?;
             super::reset::tables(&connection)?;
         }
         Ok(())
@@ -152,13 +152,14 @@ impl Entities {
         let failed = StoreError::sqlite("open the entity database to track changes");
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&database.path, flags).map_err(&failed)?;
-        connection.busy_timeout(Duration::from_secs(20)).map_err(&failed)?;
+        connection.busy_timeout(database.lock_wait).map_err(&failed)?;
         Ok(Some((connection, guard)))
     }
 
     /// Opens a database for reading; `None` when there is none yet.
     pub fn reader(&self, name: &str) -> Result<Option<Connection>, StoreError> {
-        let path = self.path(name)?;
+        let (database, _) = self.database(name)?;
+        let path = &database.path;
         if !path.exists() {
             return Ok(None);
         }
@@ -166,13 +167,14 @@ impl Entities {
         // Not read-only: a WAL database that nobody has open needs its shared memory made.
         let connection =
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(&failed)?;
-        connection.busy_timeout(Duration::from_secs(20)).map_err(&failed)?;
+        connection.busy_timeout(database.lock_wait).map_err(&failed)?;
         connection.pragma_update(None, "query_only", "ON").map_err(&failed)?;
         Ok(Some(connection))
     }
 }
 
-fn column_type(kind: &FieldKind) -> &'static str {
+/// The type of a column that keeps values of this kind.
+pub fn column_type(kind: &FieldKind) -> &'static str {
     match kind {
         FieldKind::Integer | FieldKind::Boolean => "INTEGER",
         _ => "TEXT",

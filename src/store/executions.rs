@@ -264,7 +264,7 @@ pub fn keep_entities(connection: &Connection, id: &ExecutionId, runs: &[EntityRu
         .and_then(|mut statement| statement.execute([&id.0]))
         .map_err(&failed)?;
     let mut statement = connection
-        .prepare_cached("INSERT INTO execution_entity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")
+        .prepare_cached("INSERT INTO execution_entity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")
         .map_err(&failed)?;
     for (ordinal, run) in runs.iter().enumerate() {
         statement
@@ -283,6 +283,7 @@ pub fn keep_entities(connection: &Connection, id: &ExecutionId, runs: &[EntityRu
                 run.findings,
                 run.refused_file,
                 run.transformed_file,
+                run.staging_file,
             ])
             .map_err(&failed)?;
     }
@@ -294,7 +295,7 @@ pub fn entities(connection: &Connection, id: &str) -> Result<Vec<EntityRun>, rus
     connection
         .prepare_cached(
             "SELECT entity, outcome, started_at, finished_at, rows_read, rows_inserted, rows_updated, rows_unchanged, rows_refused, findings,
-             refused_file, transformed_file FROM execution_entity WHERE execution_id = ?1 ORDER BY ordinal",
+             refused_file, transformed_file, staging_file FROM execution_entity WHERE execution_id = ?1 ORDER BY ordinal",
         )?
         .query_map([id], |row| {
             let outcome: String = row.get(1)?;
@@ -308,6 +309,7 @@ pub fn entities(connection: &Connection, id: &str) -> Result<Vec<EntityRun>, rus
                 findings: row.get(9)?,
                 refused_file: row.get(10)?,
                 transformed_file: row.get(11)?,
+                staging_file: row.get(12)?,
             })
         })?
         .collect()
@@ -370,6 +372,19 @@ pub fn findings(connection: &Connection, id: &str, first: u64, limit: u32) -> Re
             ))
         })?
         .collect()
+}
+
+/// How many records of these entities have findings before this one: each of them was refused.
+pub fn records_before(connection: &Connection, id: &str, entities: &[&str], ordinal: u64) -> Result<u64, rusqlite::Error> {
+    let marks: Vec<String> = (3..entities.len() + 3).map(|number| format!("?{number}")).collect();
+    let sql = format!(
+        "SELECT count(DISTINCT row) FROM finding WHERE execution_id = ?1 AND ordinal < ?2 AND row > 0 AND entity IN ({})",
+        marks.join(", ")
+    );
+    let ordinal = i64::try_from(ordinal).unwrap_or(i64::MAX);
+    let given = [&id as &dyn rusqlite::ToSql, &ordinal].into_iter();
+    let all: Vec<&dyn rusqlite::ToSql> = given.chain(entities.iter().map(|entity| entity as &dyn rusqlite::ToSql)).collect();
+    connection.prepare(&sql)?.query_row(all.as_slice(), |row| row.get(0))
 }
 
 /// The newest executions of some projects, newest first.

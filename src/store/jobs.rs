@@ -21,6 +21,10 @@ pub struct JobRecord {
     pub scheduled_to: Option<Timestamp>,
     /// When it last ran.
     pub last_run_at: Option<Timestamp>,
+    /// Tries of its latest export that failed for a reason that may pass.
+    pub attempts: u32,
+    /// When that is tried again.
+    pub next_try_at: Option<Timestamp>,
     /// Messages ever stored.
     pub arrived: u64,
     /// Messages that ever reached a final state.
@@ -52,11 +56,40 @@ pub fn set_paused(connection: &Connection, activity: ActivityId, paused: bool) -
         .map_err(StoreError::sqlite("pause or resume the job"))
 }
 
-/// The schedule is served up to `to`; when it fired, the run counts.
+/// An export failed for a reason that may pass, for the `attempts`th time: it is tried again at `next`. No attempts: it is over, one way or the other.
+pub fn defer_export(connection: &Connection, activity: ActivityId, attempts: u32, next: Option<Timestamp>) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE job SET attempts = ?2, next_try_at = ?3 WHERE activity_id = ?1")
+        .and_then(|mut statement| statement.execute(params![activity.to_string(), attempts, next.map(|next| next.0)]))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("defer the export"))
+}
+
+/// A deferred export is taken up.
+pub fn take_deferred(connection: &Connection, activity: ActivityId) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE job SET next_try_at = NULL WHERE activity_id = ?1")
+        .and_then(|mut statement| statement.execute([activity.to_string()]))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("take up the export"))
+}
+
+/// Exports that are to be tried again, and when; those of paused jobs wait.
+pub fn deferred_exports(connection: &Connection) -> Result<Vec<(ActivityId, Timestamp)>, rusqlite::Error> {
+    let found: Vec<(String, i64)> = connection
+        .prepare_cached("SELECT activity_id, next_try_at FROM job WHERE next_try_at IS NOT NULL AND paused = 0")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    Ok(found.into_iter().filter_map(|(activity, at)| Some((activity.parse().ok()?, Timestamp(at)))).collect())
+}
+
+/// The schedule is served up to `to`; when it fired, the run counts, and one that was to be tried again is this one.
 pub fn mark_scheduled(connection: &Connection, activity: ActivityId, to: Timestamp, fired: bool) -> Result<(), StoreError> {
     connection
         .execute(
-            "UPDATE job SET scheduled_to = ?2, runs = runs + ?3, last_run_at = CASE WHEN ?3 THEN ?2 ELSE last_run_at END WHERE activity_id = ?1",
+            "UPDATE job SET scheduled_to = ?2, runs = runs + ?3, last_run_at = CASE WHEN ?3 THEN ?2 ELSE last_run_at END,
+               attempts = CASE WHEN ?3 THEN 0 ELSE attempts END, next_try_at = CASE WHEN ?3 THEN NULL ELSE next_try_at END
+             WHERE activity_id = ?1",
             params![activity.to_string(), to.0, fired],
         )
         .map(|_| ())
@@ -68,13 +101,14 @@ pub fn find(connection: &Connection, activity: ActivityId) -> Result<Option<JobR
     let states: Vec<&str> = MESSAGE_STATES.iter().map(|state| state.name()).collect();
     connection
         .prepare_cached(&format!(
-            "SELECT paused, runs, scheduled_to, last_run_at, arrived, finished, rows_loaded, rows_refused, {} FROM job WHERE activity_id = ?1",
+            "SELECT paused, runs, scheduled_to, last_run_at, arrived, finished, rows_loaded, rows_refused, attempts, next_try_at, {}
+             FROM job WHERE activity_id = ?1",
             states.join(", ")
         ))?
         .query_row([activity.to_string()], |row| {
             let mut counts = Vec::with_capacity(states.len());
             for (index, state) in MESSAGE_STATES.into_iter().enumerate() {
-                counts.push((state, row.get(8 + index)?));
+                counts.push((state, row.get(10 + index)?));
             }
             Ok(JobRecord {
                 activity_id: activity,
@@ -82,6 +116,8 @@ pub fn find(connection: &Connection, activity: ActivityId) -> Result<Option<JobR
                 runs: row.get(1)?,
                 scheduled_to: row.get::<_, Option<i64>>(2)?.map(Timestamp),
                 last_run_at: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+                attempts: row.get(8)?,
+                next_try_at: row.get::<_, Option<i64>>(9)?.map(Timestamp),
                 arrived: row.get(4)?,
                 finished: row.get(5)?,
                 rows_loaded: row.get(6)?,

@@ -28,6 +28,7 @@ pub mod recovery;
 pub mod reset;
 pub mod retention;
 pub mod select;
+pub mod staging;
 pub mod writer;
 
 pub use writer::{Batch, Durability};

@@ -8,11 +8,11 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Cause, StoreError};
 
 /// `PRAGMA user_version` of the newest schema this binary knows.
-const VERSION: i64 = 8;
+const VERSION: i64 = STEPS.len() as i64;
 /// `PRAGMA application_id`: "ENTQ", so that `file` and people can tell what it is.
 const APPLICATION_ID: i64 = 0x454E_5451;
 /// What brings a queue from each version to the next, beginning with none.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 11] = [
     include_str!("sql/001_create.sql"),
     include_str!("sql/002_people.sql"),
     include_str!("sql/003_package.sql"),
@@ -22,6 +22,8 @@ const STEPS: [&str; 9] = [
     include_str!("sql/007_transform.sql"),
     include_str!("sql/008_expected.sql"),
     include_str!("sql/009_made_project.sql"),
+    include_str!("sql/010_retry.sql"),
+    include_str!("sql/011_staging.sql"),
 ];
 
 /// Opens the queue for its one writer, creating it when it does not exist.

@@ -12,6 +12,7 @@ pub fn queue(store: &Store) -> Result<(), StoreError> {
     let (large, blobs, refused) =
         (spool.large_names().map_err(&listed)?, spool.blob_names().map_err(&listed)?, spool.refused_names().map_err(&listed)?);
     let transformed = spool.transformed_names().map_err(&listed)?;
+    let staging = spool.staging_names().map_err(&listed)?;
     let segments = spool.segments().map_err(&listed)?;
     let kept = store.write("empty the queue", |batch| {
         let failed = StoreError::sqlite("empty the queue");
@@ -36,6 +37,7 @@ pub fn queue(store: &Store) -> Result<(), StoreError> {
         .chain(blobs.iter().map(|name| spool.remove_blob(name)))
         .chain(refused.iter().map(|name| spool.remove_refused(name)))
         .chain(transformed.iter().map(|name| spool.remove_transformed(name)))
+        .chain(staging.iter().map(|name| spool.remove_staging(name)))
         .chain(segments.iter().filter(|number| kept != Some(**number)).map(|number| spool.remove_segment(*number)));
     removed.into_iter().collect::<Result<(), _>>().map_err(StoreError::file("empty the spool"))
 }

@@ -74,6 +74,7 @@ struct Block {
     files: Vec<String>,
     refused: Vec<String>,
     transformed: Vec<String>,
+    staging: Vec<String>,
     segments: Vec<u64>,
 }
 
@@ -105,21 +106,22 @@ fn prune_payloads(batch: &mut Batch<'_>, before: Timestamp, now: Timestamp) -> R
         }
         block.files.extend(file);
         block.refused.extend(refused);
-        let of_entities: Vec<(Option<String>, Option<String>)> = connection
+        let of_entities: Vec<[Option<String>; 3]> = connection
             .prepare_cached(
-                "SELECT refused_file, transformed_file FROM execution_entity WHERE execution_id IN (SELECT id FROM execution WHERE message_id = ?1)",
+                "SELECT refused_file, transformed_file, staging_file FROM execution_entity WHERE execution_id IN (SELECT id FROM execution WHERE message_id = ?1)",
             )
-            .and_then(|mut statement| statement.query_map([&id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+            .and_then(|mut statement| statement.query_map([&id], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?.collect())
             .map_err(&failed)?;
         connection
             .prepare_cached(
-                "UPDATE execution_entity SET refused_file = NULL, transformed_file = NULL WHERE execution_id IN (SELECT id FROM execution WHERE message_id = ?1)",
+                "UPDATE execution_entity SET refused_file = NULL, transformed_file = NULL, staging_file = NULL WHERE execution_id IN (SELECT id FROM execution WHERE message_id = ?1)",
             )
             .and_then(|mut statement| statement.execute([&id]))
             .map_err(&failed)?;
-        for (refused, transformed) in of_entities {
+        for [refused, transformed, staging] in of_entities {
             block.refused.extend(refused);
             block.transformed.extend(transformed);
+            block.staging.extend(staging);
         }
     }
     block.segments = connection
@@ -141,6 +143,7 @@ fn remove(store: &Store, block: &Block) {
         .map(|name| spool.remove_large(name))
         .chain(block.refused.iter().map(|name| spool.remove_refused(name)))
         .chain(block.transformed.iter().map(|name| spool.remove_transformed(name)))
+        .chain(block.staging.iter().map(|name| spool.remove_staging(name)))
         .chain(block.segments.iter().map(|number| spool.remove_segment(*number)));
     for error in results.filter_map(Result::err) {
         log::warn!("spool file not removed reason=\"{error}\"; it takes space until it is removed by hand");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::document::encoding::{encode, mark};
 use crate::document::record::Frame;
+use crate::document::refused::TRANSFORMED;
 use crate::document::tree::{Kind, NodeId, Tree};
 use crate::document::write::Unwritable;
 use crate::model::format::{XmlFormat, XmlStyle};
@@ -163,6 +164,8 @@ fn content(tree: &Tree, id: NodeId, into: &mut String) {
 /// The file of refused records: the document's own elements around them, before each a comment with line and reasons.
 pub struct Refused {
     encoding: &'static encoding_rs::Encoding,
+    /// It holds records that stylesheets gave.
+    pub transformed: bool,
     begun: bool,
     open: Vec<Frame>,
 }
@@ -170,7 +173,7 @@ pub struct Refused {
 impl Refused {
     /// In this encoding.
     pub fn new(encoding: &'static encoding_rs::Encoding) -> Refused {
-        Refused { encoding, begun: false, open: Vec::new() }
+        Refused { encoding, transformed: false, begun: false, open: Vec::new() }
     }
 
     /// Adds a record.
@@ -179,6 +182,9 @@ impl Refused {
         if !self.begun {
             mark(self.encoding, into);
             let _ = writeln!(text, "<?xml version=\"1.0\" encoding=\"{}\"?>", label(self.encoding));
+            if self.transformed {
+                let _ = writeln!(text, "{TRANSFORMED}");
+            }
             self.begun = true;
         }
         let same = self.open.iter().zip(frames.iter()).take_while(|(one, other)| one.number == other.number).count();

@@ -217,7 +217,7 @@ fn details(project: &Project) -> Vec<Map<String, Value>> {
             "FailExecutionUnitOnError": "No",
             "FailLevelOnError": "No",
             "Disable": "No",
-            "SkipStaging": "No",
+            "SkipStaging": yes(project.direction == Direction::Import && entity.skip_staging),
             "RunBusinessLogic": "Yes",
             "RunBusinessValidation": "Yes",
             "DefaultRefreshType": entity.refresh.wire_name(),

@@ -1,33 +1,28 @@
 //! `/messages` and `/messages/<id>`: the grid, and one message with its timeline and its findings beside their rows.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Failed, encode, notice, page};
+use super::{Failed, beside, encode, notice, page};
 use crate::appliance::Appliance;
-use crate::document::csv::read::Reader;
-use crate::document::record::Record;
+use crate::document::refused;
 use crate::http::operator::{self, stored};
 use crate::http::pages::session::Visitor;
 use crate::http::{Answer, Call};
-use crate::model::finding::Finding;
-use crate::model::format::{CsvFormat, Format};
+use crate::model::execution::STAGING_STATUSES;
 use crate::model::job::Job;
-use crate::model::message::{Message, PayloadPlace};
+use crate::model::message::PayloadPlace;
 use crate::model::project::Direction;
 use crate::model::state::{MESSAGE_STATES, MessageState};
 use crate::store::{executions, messages};
 
 /// Messages of one page of `/messages`.
 const LIST_ROWS: u32 = 50;
+/// Staged rows of one page.
+const STAGED_ROWS: u32 = 50;
 /// Findings of one page.
 const FINDINGS_MAX: u32 = 50;
-/// Refused rows looked through for those of one page of findings; behind these, findings stand alone.
-const ROWS_SEARCHED_MAX: u64 = 200_000;
-/// Columns shown of a row; the concerned one always is.
-const COLUMNS_MAX: usize = 40;
 
 /// A page of messages, with what the template needs to filter and to go on.
 pub fn grid(appliance: &Appliance, call: &Call, job: Option<&Job>, rows: u32) -> Result<Value, Answer> {
@@ -92,13 +87,15 @@ pub fn show(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str
     }
     let more = found.last().filter(|_| found.len() == FINDINGS_MAX as usize).map(|(ordinal, _)| ordinal + 1);
     let more = more.filter(|next| *next < message.findings);
-    let rows = rows(appliance, &message, &found);
+    let rows = beside::rows(appliance, &message, &found);
     let findings: Vec<Value> = found
         .iter()
         .map(|(ordinal, finding)| {
             let mut value = json!(finding);
             value["number"] = json!(ordinal + 1);
-            value["cells"] = rows.get(&finding.line).map_or(Value::Null, |row| row.cells(finding));
+            let (cells, concerned) = rows.get(ordinal).map(|row| row.cells(finding)).unwrap_or_default();
+            value["value_beside"] = json!(concerned);
+            value["cells"] = Value::Array(cells);
             value
         })
         .collect();
@@ -106,6 +103,7 @@ pub fn show(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str
     let live = appliance.live();
     let project_entity = live.config.job(message.activity_id).and_then(|job| job.project.entity(&message.entity));
     let transforms = project_entity.is_some_and(|of| !of.transform.is_empty());
+    let accepts_mended = project_entity.is_some_and(|of| of.accepts_mended && refused::can_be_told(&of.format));
     let transformed: Vec<String> = operator::transformed_kept(appliance, &message)?.into_iter().map(|(entity, _)| entity).collect();
     let state = message.state;
     let actions = json!({
@@ -125,82 +123,45 @@ pub fn show(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str
         json!({
             "user": visitor.context(), "notice": notice(call), "message": operator::message_json(appliance, &message), "application": application,
             "timeline": timeline, "steps": steps, "findings": findings, "findings_next": more, "findings_from": from, "actions": actions,
-            "transformed": transformed, "transforms": transforms,
+            "transformed": transformed, "transforms": transforms, "accepts_mended": accepts_mended, "staging": operator::staging_kept(appliance, &message)?,
             "ended": state.is_final(), "here": format!("/messages/{}", encode(&message.id.to_string())),
         }),
     )
 }
 
-/// A refused record, as the document had it.
-struct Row {
-    columns: Arc<Vec<String>>,
-    values: Vec<String>,
-}
-
-impl Row {
-    /// Its cells for one finding, the concerned one marked.
-    fn cells(&self, finding: &Finding) -> Value {
-        let concerned = (0..self.values.len()).find(|index| {
-            let number = (index + 1).to_string();
-            self.columns.get(*index).is_some_and(|name| name.eq_ignore_ascii_case(&finding.column)) || number == finding.column
-        });
-        let shown = (0..self.values.len()).filter(|index| *index < COLUMNS_MAX || concerned == Some(*index));
-        let cells = shown.map(|index| {
-            let name = self.columns.get(index).cloned().unwrap_or_else(|| (index + 1).to_string());
-            json!({ "column": name, "value": cut(&self.values[index]), "concerned": concerned == Some(index) })
-        });
-        cells.collect()
-    }
-}
-
-/// At most 200 characters of a value.
-fn cut(value: &str) -> String {
-    match value.char_indices().nth(200) {
-        Some((end, _)) => format!("{}…", &value[..end]),
-        None => value.to_owned(),
-    }
-}
-
-/// The refused records of these findings by their line: from the file of refused rows, which keeps each with its line and the reasons behind it.
-fn rows(appliance: &Appliance, message: &Message, found: &[(u64, Finding)]) -> HashMap<u64, Row> {
-    let mut rows = HashMap::new();
-    let live = appliance.live();
-    let project_entity = live.config.job(message.activity_id).and_then(|job| job.project.entity(&message.entity));
-    let (Some(file), Some(of), Some(last)) = (&message.refused_file, project_entity, found.iter().map(|(_, finding)| finding.line).max())
-    else {
-        return rows;
-    };
-    // Findings are a help for people: without its row a finding still says what is wrong and where.
-    let Ok((file, _)) = appliance.store.spool().open_refused(file) else { return rows };
-    // Beside findings of other formats their records are not shown yet: the file of refused rows has them.
-    let Format::Csv(format) = &of.format else { return rows };
-    // It was written without what was passed over.
-    let format = CsvFormat { skip_first: 0, skip_last: 0, ..format.clone() };
-    let mut reader = Reader::new(std::io::BufReader::new(file), &format);
-    let mut record = Record::default();
-    let mut columns = Arc::new(Vec::new());
-    if format.header {
-        if !matches!(reader.next_into(&mut record), Ok(true)) {
-            return rows;
-        }
-        let mut names: Vec<String> = record.texts().map(str::to_owned).collect();
-        names.truncate(names.len().saturating_sub(2));
-        columns = Arc::new(names);
-    }
-    let wanted: std::collections::HashSet<u64> = found.iter().map(|(_, finding)| finding.line).collect();
-    for _ in 0..ROWS_SEARCHED_MAX {
-        if !matches!(reader.next_into(&mut record), Ok(true)) {
-            break;
-        }
-        let mut values: Vec<String> = record.texts().map(str::to_owned).collect();
-        let Some(line) = values.len().checked_sub(2).and_then(|at| values[at].parse::<u64>().ok()) else { continue };
-        if wanted.contains(&line) {
-            values.truncate(values.len() - 2);
-            rows.insert(line, Row { columns: columns.clone(), values });
-        }
-        if line >= last {
-            break;
-        }
-    }
-    rows
+/// The rows of a message as they were staged.
+pub fn staging(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str) -> Result<Answer, Failed> {
+    let message = operator::find_message(appliance, id)?;
+    let staging = operator::staging(appliance, &message, call, STAGED_ROWS)?;
+    let status = call.query("status").unwrap_or_default();
+    let statuses: Vec<Value> = STAGING_STATUSES
+        .into_iter()
+        .map(|known| json!({ "name": known.name(), "chosen": known.name().eq_ignore_ascii_case(status) }))
+        .collect();
+    let rows: Vec<Value> = staging["rows"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|row| {
+            let values = row["values"].as_object().into_iter().flatten();
+            let blank = row["record"].is_string() && values.clone().all(|(_, value)| value.is_null());
+            let cells: Vec<Value> = values
+                .map(|(field, value)| json!({ "column": field, "value": value.as_str().map(beside::cut).unwrap_or_default() }))
+                .collect();
+            json!({ "row": row["row"], "line": row["line"], "status": row["status"], "reason": row["reason"],
+                "cells": if blank { Vec::new() } else { cells }, "record": row["record"].as_str().map(beside::cut) })
+        })
+        .collect();
+    let here = format!("/messages/{}", encode(&message.id.to_string()));
+    let entity = staging["entity"].as_str().unwrap_or_default();
+    let kept = format!("entity={}&status={}", encode(entity), encode(status));
+    page(
+        200,
+        "message_staging.html",
+        json!({
+            "user": visitor.context(), "message": operator::message_json(appliance, &message), "here": here, "entity": entity,
+            "entities": staging["entities"], "statuses": statuses, "rows": rows, "next": staging["next"], "kept": kept,
+            "from": call.query("after").is_some(),
+        }),
+    )
 }

@@ -4,6 +4,7 @@
 //! own style and script alone, so that a value that slipped through escaping would still do nothing.
 
 mod asset;
+mod beside;
 mod chart;
 mod device;
 mod job;
@@ -98,6 +99,7 @@ fn answer(appliance: &Arc<Appliance>, call: &mut Call, path: &[&str], visitor: O
         }
         ("GET", ["device"]) => device::ask(call, visitor),
         ("POST", ["device"]) => device::decide(appliance, call, visitor),
+        ("GET", ["messages", id, "staging"]) => message::staging(appliance, call, visitor, id),
         ("POST", ["sign-out"]) => session::sign_out(appliance, call, visitor),
         ("POST", ["jobs", id, action @ ("run" | "pause" | "resume" | "reset")]) => {
             let by = may_operate(appliance, call, visitor)?;

@@ -13,7 +13,7 @@ use crate::model::time::Timestamp;
 #[derive(Debug)]
 pub struct RenderError(pub Error);
 
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("layout.html", include_str!("../../../assets/pages/layout.html")),
     ("parts.html", include_str!("../../../assets/pages/parts.html")),
     ("sign_in.html", include_str!("../../../assets/pages/sign_in.html")),
@@ -23,6 +23,7 @@ const TEMPLATES: [(&str, &str); 10] = [
     ("job_show.html", include_str!("../../../assets/pages/job_show.html")),
     ("message_list.html", include_str!("../../../assets/pages/message_list.html")),
     ("message_show.html", include_str!("../../../assets/pages/message_show.html")),
+    ("message_staging.html", include_str!("../../../assets/pages/message_staging.html")),
     ("problem.html", include_str!("../../../assets/pages/problem.html")),
 ];
 

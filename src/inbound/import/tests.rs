@@ -43,7 +43,7 @@ struct Scene {
 /// Groups with a text key, a name, an amount, and the group above each.
 fn scene(format: CsvFormat) -> Scene {
     let dir = tempfile::tempdir().unwrap();
-    let database = Database { name: "entities".into(), path: dir.path().join("entities.db"), managed: true };
+    let database = Database::managed(dir.path());
     let mut fields = vec![
         field("ID", FieldKind::String { length: Some(10) }),
         field("NAME", FieldKind::String { length: Some(20) }),
@@ -619,5 +619,181 @@ proptest! {
         prop_assert_eq!(second.counts.read, first.counts.read);
         prop_assert!(second.counts.refused <= first.counts.refused, "references may exist by now");
         prop_assert!(scene.rows().len() >= before.len());
+    }
+}
+
+#[test]
+fn text_of_every_encoding_is_read_and_its_refused_rows_come_back_in_it() {
+    let table = [
+        ("utf-8", "\u{17d}lu\u{165}ou\u{10d}k\u{fd} \u{65e5}"),
+        ("utf-16le", "\u{65e5}\u{672c} \u{1f600}"),
+        ("utf-16be", "\u{65e5}\u{672c} \u{1f600}"),
+        ("windows-1250", "\u{17e}lu\u{165}ou\u{10d}k\u{fd}"),
+        ("windows-1251", "\u{41f}\u{440}\u{438}\u{432}\u{435}\u{442}"),
+        ("windows-1252", "Stra\u{df}e \u{20ac}"),
+        ("windows-1253", "\u{3b1}\u{3b2}\u{3b3}"),
+        ("windows-1254", "\u{131}\u{15f}\u{11f}"),
+        ("windows-1255", "\u{5d0}\u{5d1}"),
+        ("windows-1256", "\u{627}\u{628}"),
+        ("windows-1257", "\u{101}\u{17e}"),
+        ("windows-1258", "\u{111}\u{1b0}"),
+        ("iso-8859-2", "\u{142}\u{f3}d\u{17a}"),
+        ("iso-8859-15", "\u{20ac}\u{153}"),
+        ("koi8-r", "\u{43c}\u{438}\u{440}"),
+        // The second byte of the first is a backslash, of the others a bar: neither is one.
+        ("shift_jis", "\u{8868}\u{30dd} \u{ff71}"),
+        ("big5", "\u{529f}\u{80fd}\u{8a31}"),
+        ("euc-jp", "\u{65e5}\u{672c}"),
+        ("euc-kr", "\u{d55c}\u{ae00}"),
+        ("gbk", "\u{4e2d}\u{6587}"),
+        ("gb18030", "\u{4e2d}\u{1f600}"),
+    ];
+    for (label, text) in table {
+        let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
+        let bytes = |text: &str| {
+            let mut out = Vec::new();
+            crate::document::encoding::encode(text, encoding, &mut out).unwrap_or_else(|c| panic!("{label}: {c}"));
+            out
+        };
+        let csv = Format::Csv(CsvFormat { encoding, delimiter: "|".into(), escape: Some('\\'), ..CsvFormat::default() });
+        let xml = Format::Xml(XmlFormat { encoding, ..XmlFormat::default() });
+        let json = Format::Json(JsonFormat { encoding, ..JsonFormat::default() });
+        let lines = Format::Json(JsonFormat { encoding, lines: true, ..JsonFormat::default() });
+        let documents = [
+            (csv, format!("Group|Name|Amount|Above\r\n1|{text}|1|\r\n2|{text}|x|\r\n")),
+            (xml, format!("<D><G><Group>1</Group><Name>{text}</Name></G><G><Group>2</Group><Name>{text}</Name><Amount>x</Amount></G></D>")),
+            (json, format!("[{{\"Group\":1,\"Name\":\"{text}\"}},{{\"Group\":2,\"Name\":\"{text}\",\"Amount\":\"x\"}}]")),
+            (lines, format!("{{\"Group\":1,\"Name\":\"{text}\"}}\n{{\"Group\":2,\"Name\":\"{text}\",\"Amount\":\"x\"}}\n")),
+        ];
+        for (format, document) in documents {
+            let (scene, name) = (nested(format.clone()), format.name());
+            let (report, sink) = scene.import(&bytes(&document));
+            assert_eq!(report.counts, counts(2, 1, 0, 0, 1), "{label} {name}: {:?}", sink.findings);
+            let refused = encoding.decode(&sink.refused).0.into_owned();
+            assert!(refused.contains(text), "{label} {name}: {refused}");
+            let mut mended = Vec::new();
+            crate::document::encoding::mark(encoding, &mut mended);
+            let text_of = refused.replace("|x|", "|2|").replace(">x<", ">2<").replace("\"x\"", "2").replace("UTF-16LE", "UTF-16");
+            mended.extend(bytes(&text_of));
+            let (report, sink) = scene.import(&mended);
+            assert_eq!(report.counts, counts(1, 1, 0, 0, 0), "{label} {name}: {:?} {refused}", sink.findings);
+            assert!(scene.rows().iter().all(|row| row.split('|').nth(1) == Some(text)), "{label} {name}: {:?}", scene.rows());
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_told_with_their_row_and_never_replaced() {
+    for (label, bad) in [("utf-8", &b"\xC3("[..]), ("shift_jis", b"\x81 "), ("big5", b"\xA4 "), ("euc-kr", b"\xB0 "), ("gbk", b"\xFF")] {
+        let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
+        let scene = nested(Format::Csv(CsvFormat { encoding, ..CsvFormat::default() }));
+        let document = [b"Group,Name,Amount,Above\n1,a,1,\n2,", bad, b",2,\n3,c,3,\n"].concat();
+        let (report, sink) = scene.import(&document);
+        assert_eq!(report.counts, counts(3, 2, 0, 0, 1), "{label}: {:?}", sink.findings);
+        assert_eq!((sink.findings[0].rule, sink.findings[0].line, sink.findings[0].row), (Rule::Encoding, 3, 2), "{label}");
+        assert_eq!(scene.rows(), ["1|a|1.00", "3|c|3.00"], "{label}");
+    }
+}
+
+#[test]
+fn a_workbook_may_be_wide_with_its_header_anywhere_and_of_another_make() {
+    let mut scene = nested(Format::Excel(ExcelFormat { header_row: 7, ..ExcelFormat::default() }));
+    scene.project_entity.mapping[2].source = Source::Column("Column 399".into());
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let sheet = workbook.add_worksheet();
+    sheet.write_string(0, 0, "Groups of the year").unwrap();
+    for column in 3..400u16 {
+        sheet.write_string(6, column, format!("Column {column}")).unwrap();
+        sheet.write_number(7, column, f64::from(column)).unwrap();
+    }
+    for (column, name) in ["Group", "Name", "Above"].iter().enumerate() {
+        sheet.write_string(6, column as u16, *name).unwrap();
+    }
+    sheet.write_string(7, 0, "1").unwrap().write_string(7, 1, "wide").unwrap();
+    let (report, sink) = scene.import(&workbook.save_to_buffer().unwrap());
+    assert_eq!(report.counts, counts(1, 1, 0, 0, 0), "{:?}", sink.findings);
+    assert_eq!(scene.rows(), ["1|wide|399.00"]);
+
+    let cell = |text: &str| format!("<table:table-cell office:value-type=\"string\"><text:p>{text}</text:p></table:table-cell>");
+    let row = |cells: &[&str]| format!("<table:table-row>{}</table:table-row>", cells.iter().map(|text| cell(text)).collect::<String>());
+    let content = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><office:document-content xmlns:office=\"urn:oasis:names:tc:opendocument:xmlns:office:1.0\" xmlns:table=\"urn:oasis:names:tc:opendocument:xmlns:table:1.0\" xmlns:text=\"urn:oasis:names:tc:opendocument:xmlns:text:1.0\" office:version=\"1.2\"><office:body><office:spreadsheet><table:table table:name=\"Groups\">{}{}{}</table:table></office:spreadsheet></office:body></office:document-content>",
+        row(&["Group", "Name", "Amount", "Above"]),
+        row(&["31001", "\u{e9}", "19.99", ""]),
+        row(&["2", "two", "1,5", ""])
+    );
+    let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let manifest = "<manifest:manifest xmlns:manifest=\"urn:oasis:names:tc:opendocument:xmlns:manifest:1.0\"/>";
+    let mimetype = "application/vnd.oasis.opendocument.spreadsheet";
+    for (name, text) in [("mimetype", mimetype), ("META-INF/manifest.xml", manifest), ("content.xml", content.as_str())] {
+        zip.start_file(name, stored).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    let open = zip.finish().unwrap().into_inner();
+    // Made with xlwt.
+    let old = include_bytes!("../../../tests/workbooks/groups.xls").to_vec();
+    for (name, document, trusted) in [("ods", open, false), ("xls", old.clone(), true)] {
+        let scene = nested(Format::Excel(ExcelFormat { sheet: Some("Groups".into()), old: trusted, ..ExcelFormat::default() }));
+        let (report, sink) = scene.import(&document);
+        assert_eq!(report.counts, counts(2, 1, 0, 0, 1), "{name}: {:?}", sink.findings);
+        assert_eq!(scene.rows(), ["31001|\u{e9}|19.99"], "{name}");
+        assert_eq!((sink.findings[0].column.as_str(), sink.findings[0].value.as_str()), ("Amount", "1,5"), "{name}");
+    }
+    let (report, sink) = nested(Format::Excel(ExcelFormat::default())).import(&old);
+    assert!(report.document_refused && sink.findings[0].hint.contains("old"), "{:?}", sink.findings);
+}
+
+/// Documents that are often nearly right.
+fn document() -> impl Strategy<Value = Vec<u8>> {
+    let cell = prop_oneof![
+        4 => "[a-c0-9]{0,3}",
+        2 => "[0-9]{1,3}[.,]?[0-9]{0,3}",
+        1 => "[a-z]{9,24}",
+        1 => prop::sample::select(vec!["\"", "\"a\nb\"", "\u{e9}", "NULL", " 1 ", "1.01E+12"]).prop_map(str::to_owned),
+    ];
+    let row = prop::collection::vec(cell, 3..6).prop_map(|cells| cells.join(","));
+    let header = prop_oneof![8 => Just("Group,Name,Amount,Above".to_owned()), 1 => Just("Group;Name;Amount;Above".to_owned()), 1 => "[A-Za-z,]{0,20}"];
+    (header, prop::collection::vec(row, 0..12), any::<Option<u8>>(), 0..3u8).prop_map(|(header, rows, byte, times)| {
+        let mut bytes = format!("{header}\n{}\n", rows.join("\n")).into_bytes();
+        if let Some(byte) = byte.filter(|_| times == 0) {
+            bytes.push(byte);
+        }
+        bytes
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_trial_says_what_the_load_then_does(documents in prop::collection::vec(document(), 1..4)) {
+        let scene = scene(CsvFormat { nulls: vec!["NULL".into()], ..CsvFormat::default() });
+        let limits = crate::inbound::trial::Limits { rows: usize::MAX, findings: usize::MAX, preview: 0 };
+        for document in documents {
+            let tried = {
+                let database = scene.entities.trial("entities", &scene.all).unwrap();
+                let budget = crate::model::transform::Budget::default();
+                crate::inbound::trial::run(&scene.project_entity, &scene.all, &database, Some("USMF"), document.as_slice(), limits, &budget).unwrap()
+            };
+            let before = scene.loads.get();
+            let (report, sink) = scene.import(&document);
+            prop_assert_eq!(before + 1, scene.loads.get());
+            prop_assert_eq!(tried.0.counts, report.counts);
+            prop_assert_eq!((tried.0.findings, tried.0.document_refused), (report.findings, report.document_refused));
+            prop_assert_eq!(&tried.1.findings, &sink.findings);
+            // The last row of a key is the one that stands.
+            let mut last = std::collections::BTreeMap::new();
+            for row in &tried.1.rows {
+                let texts: Vec<String> = row.values.iter().filter_map(|(_, value)| value.clone()).collect();
+                last.insert(row.values[0].1.clone(), texts.join("|"));
+            }
+            if !report.document_refused {
+                let rows = scene.rows();
+                for row in last.values() {
+                    prop_assert!(rows.contains(row), "{} is not in {:?}", row, rows);
+                }
+            }
+        }
     }
 }

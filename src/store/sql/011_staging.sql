@@ -1,0 +1,2 @@
+-- queue.db, version 11: rows as they were staged.
+ALTER TABLE execution_entity ADD COLUMN staging_file TEXT;
