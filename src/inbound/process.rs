@@ -507,7 +507,7 @@ impl Drop for Kept<'_> {
     fn drop(&mut self) {
         if let Some((_, path)) = self.refused.take() {
             // An attempt that failed: the next start would remove it too.
-            let _ = std::fs::remove_file(path);
+            let _ = crate::files::remove(&path);
         }
         if let Some(name) = self.transformed_name.take() {
             // Likewise: no report names it.
