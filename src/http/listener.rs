@@ -324,11 +324,10 @@ impl Listener {
         Ok(Listener { behind, threads, address, https_address })
     }
 
-    /// Takes no more connections and requests; those in work have their time ([`crate::config::Server::stop_grace`]), and then are cut off.
-    pub fn stop(self) {
-        let appliance = &self.behind.appliance;
-        if let Some(edge) = appliance.edge.get() {
-            edge.stop(appliance.live().config.server.stop_grace);
+    /// Takes no more connections and requests; those in work have `grace`, and then are cut off.
+    pub fn stop(self, grace: Duration) {
+        if let Some(edge) = self.behind.appliance.edge.get() {
+            edge.stop(grace);
         }
         self.behind.stopping.store(true, Ordering::SeqCst);
         let server = self.behind.server();
