@@ -479,7 +479,7 @@ fn enqueues(dir: &Path) {
         }
     }
     println!("  peak {} MiB", peak_mib());
-    listener.stop();
+    listener.stop(Duration::ZERO);
     appliance.stop();
 }
 

@@ -84,7 +84,8 @@ pub struct Appliance {
     watched: Mutex<Vec<Watched>>,
     stop: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    _lock: File,
+    /// Held until the stop.
+    lock: Mutex<Option<File>>,
 }
 
 /// How far the scheduler's view of the clock has come, so that a test can wait for it, and that the scheduler goes on at all.
@@ -187,7 +188,7 @@ impl Appliance {
             watched,
             stop: AtomicBool::new(false),
             threads: Mutex::default(),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         });
         appliance.adopt(&live).map_err(|error| say("cannot register the jobs in", &error))?;
         let mut threads = Vec::new();
@@ -372,6 +373,7 @@ impl Appliance {
             let _ = thread.join();
         }
         self.store.close();
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

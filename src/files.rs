@@ -94,7 +94,7 @@ impl Spool {
             fs::create_dir_all(dir.join(folder))?;
         }
         for entry in fs::read_dir(dir.join("incoming"))? {
-            fs::remove_file(entry?.path())?;
+            remove(&entry?.path())?;
         }
         Ok(Spool { dir })
     }
@@ -165,7 +165,7 @@ impl Spool {
         let name = format!("{stem}.{extension}");
         if let Some(path) = &scratch.path {
             scratch.file.sync_all()?;
-            fs::rename(path, self.dir.join("transformed").join(&name))?;
+            rename(path, &self.dir.join("transformed").join(&name))?;
             scratch.path = None;
             sync_directory(&self.dir.join("transformed"))?;
         }
@@ -181,7 +181,7 @@ impl Spool {
 
     /// Removes a transformed document; that it is gone already is no error.
     pub fn remove_transformed(&self, name: &str) -> io::Result<()> {
-        gone(fs::remove_file(self.dir.join("transformed").join(plain(name)?)))
+        gone(remove(&self.dir.join("transformed").join(plain(name)?)))
     }
 
     /// Names in `transformed/`.
@@ -329,7 +329,7 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         if let Some(path) = self.path.take() {
             // What cannot be removed is cleared away by the next start.
-            let _ = fs::remove_file(path);
+            let _ = remove(&path);
         }
     }
 }
@@ -512,7 +512,7 @@ impl Drop for Receiving {
     fn drop(&mut self) {
         if let Some((_, path)) = &self.large {
             // Nothing was promised: what can not be removed now is removed at the next start.
-            let _ = fs::remove_file(path);
+            let _ = remove(path);
         }
     }
 }

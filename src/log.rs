@@ -1,4 +1,6 @@
-//! How log lines look: on stderr, time first, level, then the event with its fields, or one JSON object a line.
+//! How log lines look: on stderr or in a file, time first, level, then the event with its fields, or one JSON object a line.
+
+pub mod rolling;
 
 use std::io::Write;
 
@@ -15,11 +17,20 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging at `info`, or as `RUST_LOG` says.
+/// Starts logging on stderr, at `default` or as `RUST_LOG` says.
 pub fn start(format: LogFormat, default: &str) {
+    start_on(env_logger::Target::Stderr, format, default);
+}
+
+/// Starts logging into a file.
+pub fn start_in(file: rolling::RollingFile, format: LogFormat, default: &str) {
+    start_on(env_logger::Target::Pipe(Box::new(file)), format, default);
+}
+
+fn start_on(target: env_logger::Target, format: LogFormat, default: &str) {
     let environment = env_logger::Env::default().default_filter_or(default);
     let mut builder = env_logger::Builder::from_env(environment);
-    builder.format(move |out, record| {
+    builder.target(target).format(move |out, record| {
         // The log tells the machine's time, also when a test sets the appliance's clock.
         let at = Clock::system().now();
         let level = record.level().as_str().to_ascii_lowercase();

@@ -199,7 +199,7 @@ impl Keyring {
         }
         self.replace(kept.into_iter().map(|(_, key)| key).collect());
         for (_, key) in removed {
-            fs::remove_file(&key.path).map_err(|error| KeyringError::RemoveKey(key.path.clone(), error))?;
+            crate::files::remove(&key.path).map_err(|error| KeyringError::RemoveKey(key.path.clone(), error))?;
         }
         crate::files::sync_directory(&self.directory).map_err(|error| KeyringError::WriteKey(self.directory.clone(), error))
     }
@@ -272,7 +272,7 @@ fn read_keys(directory: &Path) -> Result<Vec<Arc<Key>>, KeyringError> {
         };
         if stem.ends_with(TEMPORARY_SUFFIX) {
             // Left by a stop before the rename; nothing was ever signed with it.
-            fs::remove_file(&path).map_err(|error| KeyringError::RemoveKey(path.clone(), error))?;
+            crate::files::remove(&path).map_err(|error| KeyringError::RemoveKey(path.clone(), error))?;
             continue;
         }
         let Some(digits) = stem.strip_suffix(FILE_SUFFIX) else { continue };

@@ -82,7 +82,8 @@ impl Demo {
             .map_err(|error| failed("cannot handle signals", &error))?;
             let _ = receiver.recv();
         }
-        running.stop();
+        let grace = running.stop_grace();
+        running.stop(grace);
         // Scratch: what cannot be removed is the system's to clear.
         let _ = std::fs::remove_dir_all(&dir);
         result

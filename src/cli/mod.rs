@@ -8,12 +8,16 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod app;
 mod check;
 mod demo;
+#[cfg(windows)]
+mod event_log;
 mod infer;
 mod init;
 mod notify;
 mod operate;
 mod recording;
 mod serve;
+#[cfg(windows)]
+mod service;
 mod test_mappings;
 mod transform;
 mod try_document;
@@ -87,6 +91,10 @@ enum Verb {
     /// Exit 0 when the appliance is ready: for containers and services.
     #[command(after_help = "Example: entrepot healthcheck --config entrepot.toml")]
     Healthcheck(ConfigFile),
+    /// The service of Windows. Not for people: what they call is in the other verbs, so that the manual is the same everywhere.
+    #[cfg(windows)]
+    #[command(subcommand, hide = true)]
+    Service(service::ServiceVerb),
     /// Print the completions of a shell.
     #[command(after_help = "Example: entrepot completions bash > /etc/bash_completion.d/entrepot")]
     Completions {
@@ -124,6 +132,15 @@ impl ConfigFile {
             message: problems.to_string().trim_end().to_owned(),
             plain: true,
         })
+    }
+
+    /// The same, for who serves it: warnings go to the log.
+    fn load_telling(&self) -> Result<crate::config::parse::Checked, Failure> {
+        let checked = self.load()?;
+        for warning in &checked.warnings {
+            log::warn!("configuration key=\"{}\" {}; {}", warning.key, warning.message, warning.hint);
+        }
+        Ok(checked)
     }
 }
 
@@ -190,6 +207,8 @@ pub fn main() -> ExitCode {
         }
         Verb::Reload(common) => operate::reload(&common),
         Verb::Healthcheck(config) => operate::healthcheck(&config),
+        #[cfg(windows)]
+        Verb::Service(verb) => verb.run(format),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut command(), "entrepot", &mut std::io::stdout());
             Ok(())

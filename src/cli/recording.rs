@@ -18,6 +18,8 @@ use crate::recording::replay::Replayer;
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 /// Where the real system keeps packages.
 const STORAGE: &str = "*.blob.core.windows.net";
+/// What transfers that are under way have once this stops.
+const STOP_GRACE: Duration = Duration::from_secs(5);
 const CERTIFICATE_CHECKED_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
@@ -74,7 +76,7 @@ impl Serving {
         })
         .map_err(|error| Failure::no(format!("cannot handle signals: {error}")))?;
         let _ = receiver.recv();
-        listener.stop();
+        listener.stop(STOP_GRACE);
         let _ = std::fs::remove_dir_all(&scratch);
         Ok(())
     }

@@ -19,7 +19,7 @@ use crate::http::listener::Listener;
 pub const RUNNING: &str = "running.json";
 
 /// What a stop may take beside `server.stop_grace`: loads are taken back, the queue commits and checkpoints.
-const STOP_WORK_MAX: Duration = Duration::from_secs(60);
+pub const STOP_WORK_MAX: Duration = Duration::from_secs(60);
 
 /// Tells whoever reads the output; that nobody does any more ends no appliance.
 macro_rules! say {
@@ -79,9 +79,9 @@ impl Serve {
         notify::tell("READY=1");
         running.watch_until(&receiver);
         log::info!("stopping reason=signal; transfers under way have server.stop_grace");
-        let grace = running.appliance.live().config.server.stop_grace + STOP_WORK_MAX;
-        notify::tell(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", grace.as_micros()));
-        running.stop();
+        let grace = running.stop_grace();
+        notify::tell(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", (grace + STOP_WORK_MAX).as_micros()));
+        running.stop(grace);
         log::info!("stopped");
         Ok(())
     }
@@ -101,10 +101,7 @@ impl Serve {
             }
             file.config = Some(kept);
         }
-        let checked = file.load()?;
-        for warning in &checked.warnings {
-            log::warn!("configuration key=\"{}\" {}; {}", warning.key, warning.message, warning.hint);
-        }
+        let checked = file.load_telling()?;
         let data_dir = self.data_dir.as_ref().map(|data_dir| std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone()));
         Ok(checked.config.with(Overrides { data_dir, listen: self.listen, memory: self.memory, strict: self.strict }))
     }
@@ -194,10 +191,21 @@ impl Running {
         }
     }
 
-    /// Requests first, then everything else.
-    pub fn stop(self) {
-        self.listener.stop();
+    /// Where everything is kept.
+    #[cfg(windows)]
+    pub fn data_dir(&self) -> &std::path::Path {
+        &self.data_dir
+    }
+
+    /// What the configuration gives to transfers under way.
+    pub fn stop_grace(&self) -> Duration {
+        self.appliance.live().config.server.stop_grace
+    }
+
+    /// Requests first, which have `grace`, then everything else.
+    pub fn stop(self, grace: Duration) {
+        self.listener.stop(grace);
         self.appliance.stop();
-        let _ = std::fs::remove_file(self.data_dir.join(RUNNING));
+        let _ = crate::files::remove(&self.data_dir.join(RUNNING));
     }
 }

@@ -117,7 +117,7 @@ impl Drop for BlobWriter {
     fn drop(&mut self) {
         if !self.kept {
             // Nothing was promised: what can not be removed now is removed at the next start.
-            let _ = fs::remove_file(&self.path);
+            let _ = super::remove(&self.path);
         }
     }
 }
@@ -157,7 +157,7 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = super::remove(&self.path);
     }
 }
 

@@ -237,8 +237,6 @@ fn write_slowly(out: Box<dyn Write + Send>, answer: Answer, rate: u64) -> io::Re
 pub trait Service: Send + Sync {
     /// Answers a call, on one of the handler threads.
     fn answer(&self, call: Call);
-    /// How long transfers that are under way may take once everything stops.
-    fn stop_grace(&self) -> Duration;
 }
 
 struct OfAppliance(Arc<Appliance>);
@@ -246,10 +244,6 @@ struct OfAppliance(Arc<Appliance>);
 impl Service for OfAppliance {
     fn answer(&self, call: Call) {
         route::route(&self.0, call);
-    }
-
-    fn stop_grace(&self) -> Duration {
-        self.0.live().config.server.stop_grace
     }
 }
 
@@ -384,9 +378,9 @@ impl Listener {
         Ok(Listener { behind, edge, threads, address, https_address })
     }
 
-    /// Takes no more connections and requests; those in work have their time ([`Service::stop_grace`]), and then are cut off.
-    pub fn stop(self) {
-        self.edge.stop(self.behind.service.stop_grace());
+    /// Takes no more connections and requests; those in work have `grace`, and then are cut off.
+    pub fn stop(self, grace: Duration) {
+        self.edge.stop(grace);
         self.behind.stopping.store(true, Ordering::SeqCst);
         let server = self.behind.server();
         for _ in &self.threads {

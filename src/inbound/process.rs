@@ -542,7 +542,7 @@ impl Drop for Kept<'_> {
     fn drop(&mut self) {
         if let Some((_, path)) = self.refused.take() {
             // An attempt that failed: the next start would remove it too.
-            let _ = std::fs::remove_file(path);
+            let _ = crate::files::remove(&path);
         }
         if let Some(path) = self.staging.take() {
             let _ = std::fs::remove_file(path);

@@ -117,7 +117,7 @@ fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch:
     };
     let written = export::run(&export, &mut file)
         .and_then(|report| spool.promote_blob(&file, &path).map(|file| (report, file)).map_err(ExportError::WritePackage));
-    let (report, file) = written.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+    let (report, file) = written.inspect_err(|_| drop(crate::files::remove(&path)))?;
     let now = appliance.clock.now();
     let counts = RowCounts { read: report.rows, ..RowCounts::default() };
     let ending = Ending {

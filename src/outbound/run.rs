@@ -81,7 +81,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
     let id: MessageId = appliance.message_id(now);
     let spool = appliance.store.spool();
     let (mut file, path) = spool.create_incoming(&format!("{id}.zip")).map_err(ExportError::WritePackage)?;
-    let discard = |_: &ExportError| drop(std::fs::remove_file(&path));
+    let discard = |_: &ExportError| drop(crate::files::remove(&path));
     let increments =
         end_epochs(appliance, &job.project, job.activity_id, &|entity| entity.refresh != Refresh::Full).inspect_err(discard)?;
     let ranges: Vec<_> = increments.iter().map(|of| of.as_ref().map(|of| of.range)).collect();
@@ -117,7 +117,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
     let (ended, activity) = (execution.clone(), job.activity_id);
     let (transformed, messages) = (report.transcript.line(), report.transcript.messages);
     if empty {
-        let _ = std::fs::remove_file(&path);
+        let _ = crate::files::remove(&path);
         appliance.store.write("end the execution", move |batch| {
             executions::keep_findings(batch.connection, &ended, 0, &messages)?;
             executions::keep_entities(batch.connection, &ended, &runs)?;

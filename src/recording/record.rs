@@ -22,7 +22,6 @@ use crate::http::{Answer, Call};
 pub const BODY_BYTES_MAX: u64 = 16 << 30;
 /// How long the real system may take, as the scheduler does it (CONTRACT §1.0).
 const PATIENCE: Duration = Duration::from_secs(3600);
-const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// Headers of an answer that clients read. Others, cookies among them, are neither passed on nor kept.
 const HEADERS: [&str; 24] = [
@@ -314,9 +313,5 @@ impl Service for Recorder {
         let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
         let answer = self.pass_on(&mut call, number).unwrap_or_else(|refusal| refusal);
         call.answer(answer);
-    }
-
-    fn stop_grace(&self) -> Duration {
-        STOP_GRACE
     }
 }

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -22,7 +21,6 @@ use crate::http::answer::Body as AnswerBody;
 use crate::http::listener::Service;
 use crate::http::{Answer, Call};
 
-const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Members of a query that are other ones each time, or no part of the question.
 const VOLATILE: [&str; 8] = ["sig", "st", "se", "sv", "sr", "sp", "si", "client-request-id"];
 
@@ -263,10 +261,6 @@ impl Service for Replayer {
     fn answer(&self, mut call: Call) {
         let answer = self.find(&mut call).unwrap_or_else(|refusal| refusal);
         call.answer(answer);
-    }
-
-    fn stop_grace(&self) -> Duration {
-        STOP_GRACE
     }
 }
 

@@ -72,7 +72,7 @@ impl Entities {
         if database.managed {
             flags |= OpenFlags::SQLITE_OPEN_CREATE;
         }
-        let connection = Connection::open_with_flags(&database.path, flags).map_err(&failed)?;
+        let connection = Connection::open_with_flags(super::open::for_sqlite(&database.path), flags).map_err(&failed)?;
         connection.busy_timeout(database.lock_wait).map_err(&failed)?;
         if database.managed {
             // As in queue.db; no automatic checkpoint inside a load.
@@ -99,7 +99,7 @@ impl Entities {
         let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = StoreError::sqlite("open the entity database for a trial");
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&database.path, flags).map_err(&failed)?;
+        let connection = Connection::open_with_flags(super::open::for_sqlite(&database.path), flags).map_err(&failed)?;
         connection.busy_timeout(database.lock_wait).map_err(&failed)?;
         connection.pragma_update(None, "cache_size", -LOAD_CACHE_KIB).map_err(&failed)?;
         connection.execute_batch("BEGIN IMMEDIATE").map_err(&failed)?;
@@ -116,8 +116,11 @@ impl Entities {
             return Ok(());
         }
         let failed = StoreError::sqlite("forget loads");
-        let connection = Connection::open_with_flags(&database.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .map_err(&failed)?;
+        let connection = Connection::open_with_flags(
+            super::open::for_sqlite(&database.path),
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )
+        .map_err(&failed)?;
         connection.busy_timeout(Duration::from_secs(1)).map_err(&failed)?;
         let known = connection
             .query_row("SELECT 1 FROM pragma_table_list('entrepot_loaded') WHERE schema = 'main'", [], |_| Ok(()))
@@ -135,7 +138,7 @@ impl Entities {
             let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
             let failed = StoreError::sqlite("open the entity database");
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(&database.path, flags).map_err(&failed)?;
+            let connection = Connection::open_with_flags(super::open::for_sqlite(&database.path), flags).map_err(&failed)?;
             connection.busy_timeout(database.lock_wait).map_err(&failed)?;
             super::reset::tables(&connection)?;
         }
@@ -151,7 +154,7 @@ impl Entities {
         }
         let failed = StoreError::sqlite("open the entity database to track changes");
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&database.path, flags).map_err(&failed)?;
+        let connection = Connection::open_with_flags(super::open::for_sqlite(&database.path), flags).map_err(&failed)?;
         connection.busy_timeout(database.lock_wait).map_err(&failed)?;
         Ok(Some((connection, guard)))
     }

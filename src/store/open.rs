@@ -1,5 +1,6 @@
 //! Opens `queue.db`: open, prepare, create or upgrade, finish. A newer file is refused, a damaged one is named and never deleted.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ const STEPS: [&str; 11] = [
 /// Opens the queue for its one writer, creating it when it does not exist.
 pub fn open_queue(path: &Path) -> Result<Connection, StoreError> {
     let failed = StoreError::sqlite("open queue.db");
-    let mut connection = Connection::open(path).map_err(&failed)?;
+    let mut connection = Connection::open(for_sqlite(path)).map_err(&failed)?;
     connection.busy_timeout(Duration::from_secs(10)).map_err(&failed)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&failed)?;
     if version > VERSION {
@@ -63,17 +64,51 @@ pub fn open_queue(path: &Path) -> Result<Connection, StoreError> {
 /// Opens the queue for reading only.
 pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let failed = StoreError::sqlite("open queue.db for reading");
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(&failed)?;
+    let connection = Connection::open_with_flags(for_sqlite(path), OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(&failed)?;
     connection.busy_timeout(Duration::from_secs(10)).map_err(&failed)?;
     connection.pragma_update(None, "query_only", "ON").map_err(&failed)?;
     connection.pragma_update(None, "cache_size", "-1024").map_err(&failed)?;
     Ok(connection)
 }
 
+/// A path as SQLite can open it. Rust's own calls take long paths on Windows by themselves; SQLite hands what it is given to Windows, which refuses
+/// more than 260 characters unless they are written in a way of their own.
+pub(super) fn for_sqlite(path: &Path) -> Cow<'_, Path> {
+    #[cfg(windows)]
+    // Made absolute: that way of writing knows neither "/" nor "..".
+    if let Some(long) = std::path::absolute(path).ok().and_then(|path| verbatim(path.to_str()?)) {
+        return Cow::Owned(long.into());
+    }
+    Cow::Borrowed(path)
+}
+
+/// A long absolute path of Windows, as it takes it at any length; `None` for one that needs no help. SQLite appends to it: `-journal` at most.
+#[cfg(any(windows, test))]
+fn verbatim(path: &str) -> Option<String> {
+    const SHORT: usize = 260 - "-journal".len() - 1;
+    if path.encode_utf16().count() <= SHORT || path.starts_with(r"\\?\") || path.starts_with(r"\\.\") {
+        return None;
+    }
+    Some(match path.strip_prefix(r"\\") {
+        Some(share) => format!(r"\\?\UNC\{share}"),
+        None => format!(r"\\?\{path}"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_paths_of_windows_are_written_so_that_it_takes_them() {
+        let name = "a".repeat(300);
+        assert_eq!(verbatim(r"C:\ProgramData\Entrepot\data\queue.db"), None);
+        assert_eq!(verbatim(&format!(r"C:\{name}\queue.db")), Some(format!(r"\\?\C:\{name}\queue.db")));
+        assert_eq!(verbatim(&format!(r"\\server\share\{name}")), Some(format!(r"\\?\UNC\server\share\{name}")));
+        assert_eq!(verbatim(&format!(r"\\?\C:\{name}")), None, "it is so already");
+        assert_eq!(verbatim(&format!("C:\\{}", "ü".repeat(248))), None, "characters are counted, not bytes");
+    }
 
     #[test]
     fn a_queue_of_the_first_version_is_brought_to_the_newest_with_its_jobs() {

@@ -334,6 +334,10 @@ impl Rounds {
         if let Err(error) = checkpoint(&self.connection, "TRUNCATE") {
             log::warn!("queue.db not checkpointed at the stop, the next start reads its log: {error}");
         }
+        // Closed now, and not when the last owner of the store goes: nobody can remove or replace an open file on Windows. Nothing is written after this.
+        if let Ok(nothing) = Connection::open_in_memory() {
+            self.connection = nothing;
+        }
     }
 
     /// Runs this step and those that wait, and commits them. On an error nothing of the round is kept.
