@@ -87,8 +87,7 @@ fn configuration(format: &str, columns: &str, key: &[usize], header: Option<&[St
 /// Exports what was loaded, imports that into an empty table, and finds the same rows there: in every format.
 fn goes_there_and_back(app: &mut Appliance, rows: usize, name: &str) {
     let ways = if rows < MANY_ROWS { THERE_AND_BACK.len() } else { 2 };
-    for number in 0..ways {
-        let format = THERE_AND_BACK[number];
+    for (number, format) in THERE_AND_BACK.iter().enumerate().take(ways) {
         let [out, back] = there_and_back(number);
         app.operator("POST", &format!("jobs/{out}/run")).expect(200);
         app.settle();
