@@ -2,7 +2,8 @@
 //!
 //!   cargo bench                       everything, 1,000,000 rows
 //!   ROWS=100000 cargo bench           fewer rows
-//!   cargo bench --bench peers -- enqueue      one part: enqueue, documents or start
+//!   cargo bench --bench peers -- enqueue      one part: enqueue, documents, formats or start
+//!   cargo bench --bench peers -- constant     memory with documents of 5 GB (BYTES), only when it is asked for: some 20 GB of disk, some minutes
 //!
 //! Peers: the SQLite shell's `.import` into the same table with the same key; `sqlite3 -csv | zip`; one thread that appends and syncs.
 //! Peers that are not installed are left out, and said so.
@@ -11,7 +12,8 @@
 mod orders;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -21,9 +23,13 @@ use std::time::{Duration, Instant};
 use entrepot::appliance::Appliance;
 use entrepot::clock::Clock;
 use entrepot::config::{Config, parse};
+use entrepot::document::read::{self, Layout, Take};
+use entrepot::document::record::Record;
 use entrepot::http::listener::Listener;
-use entrepot::inbound::import::{self, Import, ImportError, Sink};
-use entrepot::model::execution::RowCounts;
+use entrepot::inbound::block::Block;
+use entrepot::inbound::import::{self, Import, ImportError, Report, Sink};
+use entrepot::inbound::plan::{self, Plan};
+use entrepot::model::execution::{RowCounts, StagingStatus};
 use entrepot::model::finding::Finding;
 use entrepot::model::format::{ExcelFormat, Format, JsonFormat, XmlFormat};
 use entrepot::store::entities::Entities;
@@ -49,7 +55,9 @@ fn configuration(dir: &Path) -> Config {
     parse::parse(&text, dir, None).unwrap_or_else(|problems| panic!("{problems}")).config
 }
 
-struct Nothing;
+/// Where rows are staged, if they are.
+#[derive(Default)]
+struct Nothing(Option<PathBuf>);
 
 impl Sink for Nothing {
     fn finding(&mut self, finding: Finding) -> Result<(), ImportError> {
@@ -58,12 +66,23 @@ impl Sink for Nothing {
     fn refused_rows(&mut self) -> Result<Box<dyn Write + '_>, ImportError> {
         unreachable!("no row is refused")
     }
+    fn staging(&mut self) -> Result<Option<(PathBuf, StagingStatus)>, ImportError> {
+        Ok(self.0.clone().map(|path| (path, StagingStatus::Completed)))
+    }
     fn before_commit(&mut self, _: &RowCounts, _: u64) -> Result<(), ImportError> {
+        if let Some(path) = &self.0 {
+            File::open(path).unwrap().sync_all().unwrap();
+        }
         Ok(())
     }
 }
 
 fn import_once(config: &Config, entities: &Entities, file: &Path, message: &str) -> (Duration, RowCounts) {
+    let (took, report) = import_with(config, entities, File::open(file).unwrap(), message, &mut Nothing::default());
+    (took, report.counts)
+}
+
+fn import_with(config: &Config, entities: &Entities, document: impl Read + Send, message: &str, sink: &mut Nothing) -> (Duration, Report) {
     let part = &config.projects[0].entities[0];
     let start = Instant::now();
     let database = entities.writer("entities", &config.entities).unwrap();
@@ -77,8 +96,31 @@ fn import_once(config: &Config, entities: &Entities, file: &Path, message: &str)
         now: Clock::system().now(),
         stop: &AtomicBool::new(false),
     };
-    let report = import::run(&import, File::open(file).unwrap(), &mut Nothing).unwrap();
-    (start.elapsed(), report.counts)
+    let report = import::run(&import, document, sink).unwrap();
+    (start.elapsed(), report)
+}
+
+/// Reads, maps and validates a document into blocks of rows that nobody loads: what more parsing threads could save.
+fn parsing_alone(config: &Config, file: &Path) -> Duration {
+    struct Mapping<'a>(&'a Config, Option<Plan<'a>>, Block, u64);
+    impl Take for Mapping<'_> {
+        fn layout(&mut self, layout: &Layout) -> ControlFlow<()> {
+            self.1 = Some(Plan::new(&self.0.projects[0].entities[0], &self.0.entities, None, layout).unwrap());
+            ControlFlow::Continue(())
+        }
+        fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
+            self.3 += 1;
+            self.1.as_ref().unwrap().apply(record, self.3, &mut self.2);
+            if self.2.is_full() {
+                self.2.clear();
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let start = Instant::now();
+    let part = &config.projects[0].entities[0];
+    read::read(File::open(file).unwrap(), &part.format, plan::wanted(part), &mut Mapping(config, None, Block::default(), 0)).unwrap();
+    start.elapsed()
 }
 
 fn totals_of(database: &Path) -> orders::Totals {
@@ -113,10 +155,13 @@ fn documents(dir: &Path, rows: u64) {
     let config = configuration(dir);
     std::fs::create_dir_all(&config.server.data_dir).unwrap();
     let entities = Entities::new(&config.databases);
-    let (first, counts) = import_once(&config, &entities, &file, "m1");
-    assert_eq!(counts.inserted, rows);
+    let (first, report) = import_with(&config, &entities, File::open(&file).unwrap(), "m1", &mut Nothing::default());
+    assert_eq!(report.counts.inserted, rows);
     assert_eq!(totals_of(&config.databases[0].path), totals, "what was written is what was loaded");
+    // The parsing thread's time has in it what it waits for the loading thread: where the two are alike, loading is what takes it.
+    let parsed = parsing_alone(&config, &file);
     println!("  import, all checks, durable           {first:>8.2?}   peak {} MiB", peak_mib());
+    println!("  parsing, mapping, validating alone    {parsed:>8.2?}   {:.2} of it", parsed.as_secs_f64() / first.as_secs_f64());
     let (second, counts) = import_once(&config, &entities, &file, "m2");
     assert_eq!(counts.unchanged, rows);
     println!("  the same again, nothing changed       {second:>8.2?}   {:.2} of the first", second.as_secs_f64() / first.as_secs_f64());
@@ -132,6 +177,16 @@ fn documents(dir: &Path, rows: u64) {
         println!(
             "  sqlite3 .import, same table and key   {peer_time:>8.2?}   ratio {:.2} (target at most 1.0)",
             first.as_secs_f64() / peer_time.as_secs_f64()
+        );
+        let staging = dir.join("staging.db");
+        File::create(&staging).unwrap();
+        let empty = database_of(dir, "staged");
+        let (staged, report) = import_with(&config, &empty, File::open(&file).unwrap(), "m1", &mut Nothing(Some(staging.clone())));
+        assert_eq!((report.counts.inserted, totals_of(&staging)), (rows, totals));
+        println!(
+            "  import with every row staged          {staged:>8.2?}   ratio {:.2} (target at most 1.5)   peak {} MiB",
+            staged.as_secs_f64() / peer_time.as_secs_f64(),
+            peak_mib()
         );
     }
     let mut package = File::options().read(true).write(true).create_new(true).open(dir.join("package.zip")).unwrap();
@@ -167,6 +222,106 @@ fn documents(dir: &Path, rows: u64) {
             "  sqlite3 -csv | zip                    {peer_time:>8.2?}   ratio {:.2} (target at most 0.6)",
             export.as_secs_f64() / peer_time.as_secs_f64()
         );
+    }
+}
+
+fn database_of(dir: &Path, name: &str) -> Entities {
+    Entities::new(&[entrepot::config::Database { path: dir.join(format!("{name}.db")), ..entrepot::config::Database::managed(dir) }])
+}
+
+/// A document of order lines of any size that is never in memory or on disk: the same thousand, with ever new keys.
+struct Endless {
+    lines: Vec<Vec<String>>,
+    write: fn(&[String], &mut Vec<u8>),
+    end: &'static str,
+    bytes_left: u64,
+    row: u64,
+    ready: Vec<u8>,
+    taken: usize,
+}
+
+impl Read for Endless {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.taken == self.ready.len() {
+            self.ready.clear();
+            self.taken = 0;
+            if self.bytes_left == 0 {
+                self.ready.extend_from_slice(std::mem::take(&mut self.end).as_bytes());
+            } else {
+                let count = self.lines.len() as u64;
+                for line in &mut self.lines {
+                    self.row += 1;
+                    line[0] = format!("{:012}", self.row);
+                    (self.write)(line, &mut self.ready);
+                }
+                debug_assert_eq!(self.row % count, 0);
+                self.bytes_left = self.bytes_left.saturating_sub(self.ready.len() as u64);
+            }
+        }
+        let count = into.len().min(self.ready.len() - self.taken);
+        into[..count].copy_from_slice(&self.ready[self.taken..self.taken + count]);
+        self.taken += count;
+        Ok(count)
+    }
+}
+
+fn write_csv(line: &[String], into: &mut Vec<u8>) {
+    for (index, value) in line.iter().enumerate() {
+        let mark = if index == 0 { "" } else { "," };
+        let _ = write!(into, "{mark}\"{}\"", value.replace('"', "\"\""));
+    }
+    into.extend_from_slice(b"\r\n");
+}
+
+fn write_xml(line: &[String], into: &mut Vec<u8>) {
+    into.extend_from_slice(b"<LINES>");
+    for (name, value) in orders::COLUMNS.iter().zip(line) {
+        let _ = write!(into, "<{name}>{}</{name}>", value.replace('&', "&amp;").replace('<', "&lt;"));
+    }
+    into.extend_from_slice(b"</LINES>\n");
+}
+
+fn write_json(line: &[String], into: &mut Vec<u8>) {
+    let object: serde_json::Map<String, serde_json::Value> =
+        orders::COLUMNS.iter().zip(line).map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+    let _ = serde_json::to_writer(&mut *into, &object);
+    into.push(b'\n');
+}
+
+/// Memory does not grow with the document: `BYTES` (5 GB) of delimited text, XML and JSON Lines.
+fn constant(dir: &Path) {
+    let bytes: u64 = std::env::var("BYTES").ok().and_then(|bytes| bytes.parse().ok()).unwrap_or(5_000_000_000);
+    let config = configuration(dir);
+    std::fs::create_dir_all(&config.server.data_dir).unwrap();
+    let file = dir.join("thousand.csv");
+    orders::write(&orders::Pool::load(), &file, 1000);
+    let mut reader = csv::Reader::from_path(&file).unwrap();
+    let lines: Vec<Vec<String>> = reader.records().map(|line| line.unwrap().iter().map(str::to_owned).collect()).collect();
+    println!("\ndocuments of {bytes} bytes and of a hundredth of that, into an empty table");
+    let header = format!("{}\r\n", orders::COLUMNS.join(","));
+    let csv = Format::Csv(entrepot::model::format::CsvFormat::default());
+    for (name, format, write, (begin, end)) in [
+        ("csv", csv, write_csv as fn(&[String], &mut Vec<u8>), (header.as_str(), "")),
+        ("xml-element", Format::Xml(XmlFormat::default()), write_xml, ("<Document>", "</Document>")),
+        ("jsonl", Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }), write_json, ("", "")),
+    ] {
+        let mut other = config.clone();
+        let mut project = (*other.projects[0]).clone();
+        project.entities[0].format = format;
+        other.projects[0] = Arc::new(project);
+        for bytes in [bytes / 100, bytes] {
+            let document =
+                Endless { lines: lines.clone(), write, end, bytes_left: bytes, row: 0, ready: begin.as_bytes().to_vec(), taken: 0 };
+            // The peak from here on (Linux).
+            let _ = std::fs::write("/proc/self/clear_refs", "5");
+            let empty = database_of(dir, name);
+            let (took, report) = import_with(&other, &empty, document, name, &mut Nothing::default());
+            assert_eq!((report.counts.inserted, report.counts.refused), (report.counts.read, 0));
+            println!("  {name:<12} {bytes:>11} bytes, {:>9} rows   {took:>8.2?}   peak {} MiB", report.counts.read, peak_mib());
+            for file in ["", "-wal", "-shm"] {
+                let _ = std::fs::remove_file(dir.join(format!("{name}.db{file}")));
+            }
+        }
     }
 }
 
@@ -208,10 +363,7 @@ fn formats(dir: &Path, rows: u64) {
         writer.end(&mut bytes).unwrap();
         let file = dir.join(format!("few.{}", format.file_extension()));
         std::fs::write(&file, &bytes).unwrap();
-        let empty = Entities::new(&[entrepot::config::Database {
-            path: dir.join(format!("{name}.db")),
-            ..entrepot::config::Database::managed(dir)
-        }]);
+        let empty = database_of(dir, name);
         let mut other = config.clone();
         let mut project = (*other.projects[0]).clone();
         project.entities = vec![part];
@@ -585,6 +737,10 @@ fn main() {
     }
     if wanted("formats") {
         formats(&dir.join("formats"), rows);
+    }
+    if std::env::args().any(|argument| argument == "constant") {
+        std::fs::create_dir_all(dir.join("constant")).unwrap();
+        constant(&dir.join("constant"));
     }
     if wanted("start") {
         starts(&dir.join("start"));

@@ -144,6 +144,10 @@ impl Refused {
                 if let Some(length) = format.record_length.filter(|_| std::str::from_utf8(entry.raw).is_err()) {
                     // What stands for bytes that are no text must not move the records behind it.
                     text = text.chars().chain(std::iter::repeat(' ')).take(length).collect();
+                    if text.trim().is_empty() {
+                        // Blanks would be no record at all.
+                        text.replace_range(..1, "?");
+                    }
                 }
                 if format.record_length.is_none() {
                     let width = format.columns.iter().map(|column| column.start - 1 + column.length).max().unwrap_or(0);
@@ -328,5 +332,7 @@ mod tests {
         let bytes = file(&format, encoding_rs::UTF_8, "", &[(1, b"\xE4\xBC\x41"), (1, b"\xFF\xFF\xFF\xFF\xFF"), (1, b"1 2x")]);
         let found = again(&format, &bytes);
         assert_eq!((found.len(), &found[2].2), (3, &vec!["1".to_owned(), "2x".to_owned()]), "{found:?}");
+        let bytes = file(&format, encoding_rs::UTF_8, "", &[(1, b"\t   \x80"), (1, b"1 2x")]);
+        assert_eq!(again(&format, &bytes)[1].2, ["1", "2x"], "a record of blanks would be passed over");
     }
 }

@@ -1,0 +1,99 @@
+//! Any bytes as a document, all of whose records are refused: the file that comes back has as many records, with the same values.
+#![no_main]
+
+use std::ops::ControlFlow;
+
+use encoding_rs::Encoding;
+use entrepot::document::read::{self, Layout, Take, Wanted};
+use entrepot::document::record::{Fault, Record};
+use entrepot::document::refused::{Entry, Refused, read_again};
+use entrepot::model::finding::{Finding, Rule};
+use entrepot::model::format::{CsvFormat, FixedColumn, FixedFormat, Format, JsonFormat, XmlFormat};
+use entrepot::model::path::Path;
+
+struct Refusing<'a> {
+    format: &'a Format,
+    encoding: &'static Encoding,
+    refused: Option<Refused>,
+    bytes: Vec<u8>,
+    /// With their values, unless they are no text.
+    records: Vec<(u64, Option<Vec<String>>)>,
+    /// A record that damages others, or that is shown in other words.
+    damaged: bool,
+}
+
+impl Take for Refusing<'_> {
+    fn encoding(&mut self, encoding: &'static Encoding) {
+        self.encoding = encoding;
+    }
+
+    fn layout(&mut self, layout: &Layout) -> ControlFlow<()> {
+        let (raw, columns) = match layout {
+            Layout::Named { raw, names, .. } => (raw.clone(), names.len()),
+            Layout::Numbered | Layout::Asked => (Vec::new(), 0),
+        };
+        self.refused = Some(Refused::new(self.format, self.encoding, raw, columns));
+        ControlFlow::Continue(())
+    }
+
+    fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
+        let finding = Finding::of_document(Rule::Type, "E", "\u{e9}-- wrong\r\n", "mend it");
+        let refused = self.refused.as_mut().expect("the layout comes first");
+        let entry = Entry { line: record.line, raw: &record.raw, frames: record.frames.as_ref() };
+        refused.record(entry, &[finding], &mut self.bytes).unwrap();
+        self.damaged |= match (&record.fault, self.format) {
+            (None, _) => false,
+            (Some(Fault::Encoding), Format::Fixed(fixed)) => fixed.record_length.is_none(),
+            _ => true,
+        };
+        let values = record.fault.is_none().then(|| record.texts().map(str::to_owned).collect());
+        self.records.push((record.line, values));
+        ControlFlow::Continue(())
+    }
+}
+
+libfuzzer_sys::fuzz_target!(|input: (u8, &[u8])| {
+    let (kind, bytes) = input;
+    let path = |text: &str| Path::parse(text).unwrap();
+    let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
+    let columns = vec![column("a", 1), column("b", 4)];
+    let format = match kind % 9 {
+        0 => Format::Csv(CsvFormat::default()),
+        1 => Format::Csv(CsvFormat { delimiter: "+|".into(), record_end: Some("&|\n".into()), qualifier: None, ..CsvFormat::default() }),
+        2 => Format::Csv(CsvFormat { encoding: encoding_rs::UTF_16LE, header: false, ..CsvFormat::default() }),
+        3 => Format::Fixed(FixedFormat { columns, ..FixedFormat::default() }),
+        4 => Format::Fixed(FixedFormat { columns, record_length: Some(6), ..FixedFormat::default() }),
+        5 => Format::Xml(XmlFormat { record: Some(path("//a")), ..XmlFormat::default() }),
+        6 => Format::Json(JsonFormat { record: Some(path("a/b")), ..JsonFormat::default() }),
+        7 => Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }),
+        _ => Format::Json(JsonFormat::default()),
+    };
+    let values = ["a", "@b", "c/d", "."].map(path).to_vec();
+    let wanted = if format.nests() { Wanted { values, nested: Vec::new() } } else { Wanted::default() };
+    let encoding = format.encoding();
+    let mut taken = Refusing { format: &format, encoding, refused: None, bytes: Vec::new(), records: Vec::new(), damaged: false };
+    if read::read(bytes, &format, wanted.clone(), &mut taken).is_err() || taken.records.is_empty() || taken.damaged {
+        return;
+    }
+    taken.refused.as_mut().expect("there are records").end(&mut taken.bytes).unwrap();
+    let mut found = Vec::new();
+    let mut take = |again: entrepot::document::refused::Again<'_>| {
+        found.push((again.line, again.values));
+        ControlFlow::Continue(())
+    };
+    let again = read_again(taken.bytes.as_slice(), &format, wanted, &mut take);
+    if again.is_err() && bytes.contains(&0) {
+        // Text full of zeros looks like UTF-16, from one end or the other.
+        return;
+    }
+    let shown = || String::from_utf8_lossy(&taken.bytes).into_owned();
+    assert!(again.is_ok(), "{again:?}: {}", shown());
+    assert_eq!(found.len(), taken.records.len(), "{}", shown());
+    for ((line, values), (own_line, own)) in found.iter().zip(&taken.records) {
+        assert!(line.is_none_or(|line| line == *own_line), "{line:?} for {own_line}: {}", shown());
+        let Some(own) = own else { continue };
+        // The whole of a JSON record has two members more.
+        let same = if matches!(format, Format::Json(_)) { &own[..3] } else { &own[..] };
+        assert_eq!(&values[..same.len().min(values.len())], same, "{}", shown());
+    }
+});
