@@ -342,10 +342,7 @@ fn document(
             return ControlFlow::Break(None);
         }
         count += 1;
-        for ((cell, kind), text) in cells.iter().zip(&kinds).zip(&mut texts) {
-            spell(*cell, kind, text);
-        }
-        let values = cells.iter().zip(&texts).map(|(cell, text)| (*cell != ValueRef::Null).then_some(text.as_str()));
+        let values = cells.iter().zip(&kinds).zip(&mut texts).map(|((cell, kind), text)| spell(*cell, kind, text));
         if let Err(error) = writer.record(values, &mut block) {
             return ControlFlow::Break(Some(unwritable(count, error)));
         }
@@ -363,11 +360,17 @@ fn document(
     Ok(total)
 }
 
-/// A value as packages spell it (MANIFEST.md): Yes and No, `2011-01-31 00:00:00` in UTC, decimals as they are kept.
-fn spell(cell: ValueRef<'_>, kind: &FieldKind, text: &mut String) {
+/// A value as packages spell it (MANIFEST.md): Yes and No, `2011-01-31 00:00:00` in UTC, decimals as they are kept. Most are as they are kept, and are
+/// not copied; the others are made in `text`.
+fn spell<'a>(cell: ValueRef<'a>, kind: &FieldKind, text: &'a mut String) -> Option<&'a str> {
+    if let (ValueRef::Text(bytes) | ValueRef::Blob(bytes), false) = (cell, matches!(kind, FieldKind::DateTime))
+        && let Ok(plain) = std::str::from_utf8(bytes)
+    {
+        return Some(plain);
+    }
     text.clear();
     match (cell, kind) {
-        (ValueRef::Null, _) => {}
+        (ValueRef::Null, _) => return None,
         (ValueRef::Integer(value), FieldKind::Boolean) => text.push_str(if value == 0 { "No" } else { "Yes" }),
         (ValueRef::Integer(value), _) => write!(text, "{value}").expect("text grows"),
         (ValueRef::Real(value), _) => write!(text, "{value}").expect("text grows"),
@@ -377,4 +380,5 @@ fn spell(cell: ValueRef<'_>, kind: &FieldKind, text: &mut String) {
         }
         (ValueRef::Text(bytes) | ValueRef::Blob(bytes), _) => text.push_str(&String::from_utf8_lossy(bytes)),
     }
+    Some(text)
 }

@@ -87,10 +87,11 @@ fn each<B>(
     let mut found = statement.query(rusqlite::params_from_iter(values)).map_err(&failed)?;
     let mut count = 0;
     while let Some(next) = found.next().map_err(&failed)? {
-        let mut cells = [ValueRef::Null; 64];
-        let mut many;
-        let cells = if width <= 64 {
-            &mut cells[..width]
+        // They borrow the row, and so are each row's own; what most tables need costs no allocation and little to clear.
+        let (mut few, mut many);
+        let cells = if width <= 24 {
+            few = [ValueRef::Null; 24];
+            &mut few[..width]
         } else {
             many = vec![ValueRef::Null; width];
             &mut many[..]

@@ -9,12 +9,25 @@ use crate::document::write::Unwritable;
 pub struct Writer {
     format: CsvFormat,
     line: String,
+    /// Bytes for which a value is looked at closely; one without any is written as it is.
+    notable: [bool; 256],
 }
 
 impl Writer {
     /// A writer of this dialect.
     pub fn new(format: &CsvFormat) -> Writer {
-        Writer { format: format.clone(), line: String::new() }
+        let mut notable = [false; 256];
+        let texts = [format.delimiter.as_str(), format.record_end.as_deref().unwrap_or_default(), "\r\n"];
+        let characters = format.qualifier.into_iter().chain(format.escape);
+        let mut buffer = [0; 4];
+        for byte in texts.into_iter().flat_map(str::bytes) {
+            notable[usize::from(byte)] = true;
+        }
+        for character in characters {
+            // Its first byte stands nowhere else but where it begins.
+            notable[usize::from(character.encode_utf8(&mut buffer).as_bytes()[0])] = true;
+        }
+        Writer { format: format.clone(), line: String::new(), notable }
     }
 
     /// What a document begins with: a byte order mark for UTF-16, nothing for others.
@@ -33,6 +46,7 @@ impl Writer {
             first = false;
             match value {
                 None => self.line.push_str(self.format.nulls.first().map_or("", String::as_str)),
+                Some(value) if self.is_plain(value) => self.line.push_str(value),
                 Some(value) => push_value(&self.format, &mut self.line, value),
             }
         }
@@ -45,6 +59,16 @@ impl Writer {
         self.line.push_str(self.format.record_end.as_deref().unwrap_or("\r\n"));
         encode(&self.line, self.format.encoding, into)
             .map_err(|character| Unwritable::Character { character, encoding: self.format.encoding.name() })
+    }
+}
+
+impl Writer {
+    /// Whether nothing in a value could need the qualifier.
+    fn is_plain(&self, value: &str) -> bool {
+        !value.bytes().any(|byte| self.notable[usize::from(byte)])
+            && !value.starts_with(' ')
+            && !value.ends_with(' ')
+            && !self.format.nulls.iter().any(|null| null == value)
     }
 }
 
