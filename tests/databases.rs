@@ -154,3 +154,22 @@ fn an_export_that_finds_the_database_locked_is_deferred_and_goes_on_when_it_is_f
     assert_eq!(log.matches("export reported").count(), 1, "{log}");
     assert_eq!((log.matches("export deferred").count(), log.matches("export taken up again").count()), (2, 2), "{log}");
 }
+
+#[test]
+fn an_export_that_a_client_asked_for_is_deferred_while_the_database_is_locked() {
+    let mut app = Appliance::start(CONFIGURATION);
+    let connection = shop(&app);
+    connection.execute_batch("INSERT INTO article (SKU, PRICE) VALUES ('A1', '1.00'); BEGIN EXCLUSIVE").unwrap();
+    let body = serde_json::json!({ "definitionGroupId": "Cheap out", "packageName": "p", "executionId": "E", "reExecute": false, "legalEntityId": "" });
+    assert_eq!(app.value("ExportToPackage", &body), "E");
+    app.settle();
+    let status = |app: &Appliance| app.value("GetExecutionSummaryStatus", &serde_json::json!({ "executionId": "E" }));
+    assert_eq!(status(&app), "NotRun", "{}", app.log());
+    app.advance(Duration::from_secs(5));
+    app.kill_and_restart();
+    connection.execute_batch("COMMIT").unwrap();
+    assert_eq!(status(&app), "NotRun");
+    app.advance(Duration::from_secs(10));
+    assert_eq!(status(&app), "Succeeded", "{}", app.log());
+    assert_eq!(app.log().matches("export deferred").count(), 2, "{}", app.log());
+}

@@ -11,7 +11,7 @@ use crate::model::job::{Job, Recurrence};
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
 use crate::store::retention::{self, Pruned};
-use crate::store::{StoreError, blobs, increments, jobs, messages};
+use crate::store::{StoreError, blobs, executions, increments, jobs, messages};
 
 /// How often the configuration file is looked at.
 const CONFIGURATION_LOOK: Duration = Duration::from_secs(2);
@@ -104,6 +104,10 @@ fn tick(appliance: &Arc<Appliance>, now: Timestamp, sampled: &mut HashMap<Activi
             }
             sooner(schedule.next(now));
         }
+    }
+    match appliance.store.read("read deferred exports", executions::next_try)? {
+        Some(at) if at <= now => appliance.dispatch.want_requested(),
+        at => sooner(at),
     }
     for (activity, at) in appliance.store.read("read deferred exports", jobs::deferred_exports)? {
         let Some(job) = live.config.job(activity).filter(|job| job.enabled && job.project.direction == Direction::Export) else { continue };

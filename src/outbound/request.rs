@@ -10,7 +10,7 @@ use crate::appliance::Appliance;
 use crate::clock::Stopwatch;
 use crate::document::package::archive::{Archive, Opened};
 use crate::model::execution::{RowCounts, Scope};
-use crate::model::id::{ApplicationId, MessageId};
+use crate::model::id::{ApplicationId, ExecutionId, MessageId};
 use crate::model::project::{Direction, Project, ProjectEntity, Refresh};
 use crate::store::blobs::{self, Blob, Content};
 use crate::store::executions::{self, Ending, Execution};
@@ -64,6 +64,9 @@ fn run(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope) {
         }
         Err(Failure::Export(error)) => {
             let reason = error.to_string();
+            if error.may_pass() && deferred(appliance, &id, &reason) {
+                return;
+            }
             (reason, if let ExportError::Transform(findings) = error { findings } else { Vec::new() })
         }
         Err(Failure::Refused(reason)) => (reason, Vec::new()),
@@ -78,6 +81,21 @@ fn run(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope) {
     });
     if let Err(error) = ended {
         log::error!("export not reported execution={shown} reason=\"{error}\"; the next start takes it up again");
+    }
+}
+
+/// Whether an export that failed for a reason that may pass is tried again. Who asked for it sees it wait.
+fn deferred(appliance: &Arc<Appliance>, id: &ExecutionId, reason: &str) -> bool {
+    let (own, why, now) = (id.clone(), reason.to_owned(), appliance.clock.now());
+    let deferred = appliance.store.write("defer the export", move |batch| executions::defer(batch.connection, &own, &why, now));
+    match deferred {
+        Ok(Some((attempt, next))) => {
+            log::warn!("export deferred execution={} attempt={attempt} next_try={next} reason=\"{reason}\"", id.0.escape_debug());
+            appliance.bell.ring();
+            true
+        }
+        // There were enough attempts, or it cannot be written: then it ends.
+        _ => false,
     }
 }
 

@@ -6,6 +6,7 @@ use super::StoreError;
 use crate::model::execution::{ENTITY_OUTCOMES, EntityOutcome, EntityRun, RowCounts, Scope};
 use crate::model::finding::{Finding, Rule};
 use crate::model::id::{ActivityId, ApplicationId, ExecutionId, MessageId};
+use crate::model::retry::{self, Verdict};
 use crate::model::time::Timestamp;
 
 /// An execution as stored.
@@ -69,7 +70,7 @@ pub fn request(connection: &Connection, asked: &Requested, export: bool, now: Ti
             "INSERT INTO execution (id, activity_id, project, message_id, outcome, started_at, application_id, request)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, started_at = excluded.started_at, finished_at = NULL, rows_read = 0,
-               reason = NULL, blob_id = NULL",
+               reason = NULL, blob_id = NULL, attempts = 0, next_try_at = NULL",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -119,8 +120,8 @@ pub fn claim_requested(connection: &Connection, now: Timestamp) -> Result<Option
     let failed = StoreError::sqlite("claim the execution");
     let id: Option<String> = connection
         .prepare_cached(
-            "UPDATE execution SET outcome = 'executing', started_at = ?1 WHERE id =
-               (SELECT id FROM execution WHERE outcome = 'requested' AND request IS NOT NULL
+            "UPDATE execution SET outcome = 'executing', started_at = ?1, next_try_at = NULL WHERE id =
+               (SELECT id FROM execution WHERE outcome = 'requested' AND request IS NOT NULL AND (next_try_at IS NULL OR next_try_at <= ?1)
                 AND activity_id NOT IN (SELECT activity_id FROM job WHERE paused = 1) ORDER BY started_at LIMIT 1)
              RETURNING id",
         )
@@ -129,6 +130,34 @@ pub fn claim_requested(connection: &Connection, now: Timestamp) -> Result<Option
     let Some(id) = id else { return Ok(None) };
     let scope = requested(connection, &id).map_err(&failed)?.and_then(|request| request.scope).unwrap_or_default();
     Ok(find(connection, &id).map_err(&failed)?.map(|execution| (execution, scope)))
+}
+
+/// A claimed export failed for a reason that may pass: it waits until it is tried again. Which attempt failed, and when the next comes; `None` when
+/// there were enough, and nothing has changed.
+pub fn defer(connection: &Connection, id: &ExecutionId, reason: &str, now: Timestamp) -> Result<Option<(u32, Timestamp)>, StoreError> {
+    let failed = StoreError::sqlite("defer the export");
+    let before: Option<u32> = connection
+        .query_row("SELECT attempts FROM execution WHERE id = ?1 AND outcome = 'executing'", [&id.0], |row| row.get(0))
+        .optional()
+        .map_err(&failed)?;
+    let attempt = before.unwrap_or_default().saturating_add(1);
+    let (Some(_), Verdict::Again(wait)) = (before, retry::after(attempt)) else { return Ok(None) };
+    let next = now.plus(wait);
+    connection
+        .execute(
+            "UPDATE execution SET outcome = 'requested', attempts = ?2, next_try_at = ?3, reason = ?4 WHERE id = ?1",
+            params![id.0, attempt, next.0, reason],
+        )
+        .map_err(&failed)?;
+    Ok(Some((attempt, next)))
+}
+
+/// When the next deferred export is tried again.
+pub fn next_try(connection: &Connection) -> Result<Option<Timestamp>, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT min(next_try_at) FROM execution WHERE next_try_at IS NOT NULL")?
+        .query_row([], |row| row.get::<_, Option<i64>>(0))
+        .map(|at| at.map(Timestamp))
 }
 
 /// Gives a claimed export back, because the appliance stops.
