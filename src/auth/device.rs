@@ -15,6 +15,8 @@ pub const CODE_LIFETIME: Duration = Duration::from_secs(15 * 60);
 pub const INTERVAL_SECONDS: u64 = 5;
 /// Codes that wait at once. Anybody may ask for one, so there is a bound; who comes when it is reached is told to try again.
 pub const WAITING_MAX: usize = 1000;
+/// Of one application: it does not take the codes of the others.
+pub const WAITING_PER_APPLICATION: usize = 100;
 /// Letters of a user code: no vowels, so that no words come out, and none that look alike (RFC 8628 §6.1).
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 const USER_CODE_LETTERS: usize = 8;
@@ -63,7 +65,7 @@ pub enum Answer {
 /// No codes now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoCodes {
-    /// [`WAITING_MAX`] wait.
+    /// [`WAITING_MAX`] wait, or [`WAITING_PER_APPLICATION`] of this application.
     Full,
     /// The operating system gave no random bytes.
     NoRandomness,
@@ -79,7 +81,8 @@ impl Devices {
     pub fn begin(&self, application: ApplicationId, now: Timestamp) -> Result<Codes, NoCodes> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|_, one| now < one.until);
-        if waiting.len() >= WAITING_MAX {
+        let own = waiting.values().filter(|one| one.application == application).count();
+        if waiting.len() >= WAITING_MAX || own >= WAITING_PER_APPLICATION {
             return Err(NoCodes::Full);
         }
         let device_code = secret::generate().map_err(|_| NoCodes::NoRandomness)?;
@@ -177,10 +180,16 @@ mod tests {
         for empty in ["", "-", "BCDFGHJ", "BCDFGHJKL"] {
             assert_eq!(devices.asking(empty, NOW), None, "{empty}");
         }
-        for _ in 1..WAITING_MAX {
+        for _ in 0..WAITING_PER_APPLICATION {
             devices.begin(OTHER, NOW).unwrap();
         }
         assert_eq!(devices.begin(OTHER, NOW), Err(NoCodes::Full));
+        assert!(devices.begin(MINE, NOW).is_ok());
+        let waiting = 2 + WAITING_PER_APPLICATION;
+        for number in waiting..WAITING_MAX {
+            devices.begin(ApplicationId(uuid::Uuid::from_u128(10 + number as u128)), NOW).unwrap();
+        }
+        assert_eq!(devices.begin(MINE, NOW), Err(NoCodes::Full));
         assert!(devices.begin(OTHER, later).is_ok());
     }
 }
