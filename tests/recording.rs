@@ -237,7 +237,8 @@ fn what_cannot_be_recorded_or_replayed_says_why() {
 fn a_recorder_asks_no_host_that_was_not_named_and_says_when_nobody_answers() {
     let scratch = tempfile::tempdir().unwrap();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let recorder = Tool::start("record", &scratch.path().join("recording"), &["--upstream", &format!("http://{nobody}")]);
+    let (folder, url) = (scratch.path().join("recording"), format!("http://{nobody}"));
+    let recorder = Tool::start("record", &folder, &["--upstream", &url, "--authority", &url]);
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let mut answer = agent.get(format!("{}/_host/169.254.169.254/latest", recorder.base)).call().unwrap();
     assert_eq!(answer.status(), 403);
@@ -245,4 +246,12 @@ fn a_recorder_asks_no_host_that_was_not_named_and_says_when_nobody_answers() {
     let mut answer = agent.get(format!("{}/data/LegalEntities", recorder.base)).call().unwrap();
     assert_eq!(answer.status(), 502);
     assert!(answer.body_mut().read_to_string().unwrap().contains("the real system was not reached"));
+    // Of a request that was not recorded nothing stays, least of all its secret.
+    let form = [("grant_type", "client_credentials"), ("client_id", APPLICATION), ("client_secret", SECRET)];
+    let token = format!("{}/contoso.com/oauth2/token", recorder.base);
+    assert_eq!(agent.post(&token).send_form(form).unwrap().status(), 502);
+    assert_eq!(agent.post(&token).send(&b"client_secret=\xff\xfe"[..]).unwrap().status(), 400);
+    recorder.stop();
+    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(left, ["recording.json"]);
 }

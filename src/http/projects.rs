@@ -44,7 +44,7 @@ pub fn unknown_entity(label: &str, direction: Direction) -> String {
     )
 }
 
-/// A project that the client makes, as a listing of the real system has it.
+/// The member OperationType of the real system (CONTRACT §1.7).
 pub fn operation(direction: Direction) -> &'static str {
     match direction {
         Direction::Import => "Import",

@@ -156,6 +156,13 @@ impl Folder {
         File::open(self.0.join(name))
     }
 
+    /// Removes what there is of an exchange that was not recorded.
+    pub fn forget(&self, number: u32) {
+        for what in ["request", "response"] {
+            self.remove_file(&format!("{number:06}.{what}"));
+        }
+    }
+
     /// Removes a body's file that turned out to be text.
     pub fn remove_file(&self, name: &str) {
         let _ = std::fs::remove_file(self.0.join(name));

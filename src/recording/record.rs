@@ -156,6 +156,10 @@ impl Recorder {
         let kind = call.header("Content-Type").unwrap_or_default().to_owned();
         let size = file.stream_position().map_err(|error| own(&error))?;
         let text = if is_text(&kind) || way.of_tokens { short_text(&mut file).map_err(|error| own(&error))? } else { None };
+        if way.of_tokens && text.is_none() {
+            // It could not be looked through for secrets.
+            return Err(Answer::refuse(400, "the form is no text, or too large", "send application/x-www-form-urlencoded"));
+        }
         let sent = text.as_ref().map(|text| {
             // A form escapes the addresses in it.
             let form = way.of_tokens || kind.contains("x-www-form-urlencoded");
@@ -311,7 +315,11 @@ pub(super) fn map_query(target: &str, map: impl Fn(&str) -> String) -> String {
 impl Service for Recorder {
     fn answer(&self, mut call: Call) {
         let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
-        let answer = self.pass_on(&mut call, number).unwrap_or_else(|refusal| refusal);
+        let answer = self.pass_on(&mut call, number).unwrap_or_else(|refusal| {
+            // Bodies of what was not recorded were not looked through for secrets, either.
+            self.folder.forget(number);
+            refusal
+        });
         call.answer(answer);
     }
 }
