@@ -166,12 +166,16 @@ impl Call {
     /// Answers. A body that was not read is the edge's to end.
     pub fn answer(self, answer: Answer) {
         let head_only = self.method == "HEAD";
-        let answer = if self.cut { Answer::empty(STATUS_CUT) } else { answer };
+        let mut answer = if self.cut { Answer::empty(STATUS_CUT) } else { answer };
+        let then = answer.delivered.take().filter(|_| !head_only);
         // A client that does not wait for its answer is no error of ours.
-        let _ = match self.slow {
+        let written = match self.slow {
             Some(rate) if !self.cut => write_slowly(self.request.into_writer(), answer, rate),
             _ => write(self.request.into_writer(), answer, head_only),
         };
+        if let (Ok(()), Some(then)) = (written, then) {
+            then();
+        }
     }
 }
 
@@ -182,10 +186,7 @@ fn write(mut out: Box<dyn Write + Send>, answer: Answer, head_only: bool) -> io:
     };
     let mut head = answer.head(length).into_bytes();
     match answer.body {
-        _ if head_only => {
-            out.write_all(&head)?;
-            return out.flush();
-        }
+        _ if head_only => out.write_all(&head)?,
         Body::Bytes(bytes) => {
             head.extend_from_slice(&bytes);
             out.write_all(&head)?;
@@ -199,11 +200,7 @@ fn write(mut out: Box<dyn Write + Send>, answer: Answer, head_only: bool) -> io:
             }
         }
     }
-    out.flush()?;
-    if let Some(then) = answer.delivered {
-        then();
-    }
-    Ok(())
+    out.flush()
 }
 
 /// Writes at a rate, for a fault: a tenth of a second's bytes, ten times a second, for [`SLOW_MAX`] at most and the rest at once.
