@@ -147,6 +147,24 @@ impl Folder {
         Ok((file, name))
     }
 
+    /// The same for a body in which secrets are looked for: it has no name, so that whatever happens nothing of it stays. (Where a file that is open
+    /// cannot lose its name it keeps it until the exchange is over.)
+    pub fn create_nameless(&self, number: u32, what: &str) -> io::Result<(File, String)> {
+        let made = self.create_file(number, what)?;
+        self.remove_file(&made.1);
+        Ok(made)
+    }
+
+    /// Keeps such a body as it is after all, because it is no text.
+    pub fn keep_nameless(&self, file: &mut File, number: u32, what: &str) -> io::Result<()> {
+        use std::io::{Seek, SeekFrom};
+        if self.0.join(format!("{number:06}.{what}")).exists() {
+            return Ok(());
+        }
+        file.seek(SeekFrom::Start(0))?;
+        io::copy(file, &mut self.create_file(number, what)?.0).map(|_| ())
+    }
+
     /// Opens a body's file.
     pub fn open_file(&self, name: &str) -> io::Result<File> {
         // A recording may come from somebody else.

@@ -151,11 +151,13 @@ impl Recorder {
         let asked_at = self.clock.now().to_utc().format("%Y-%m-%dT%H:%M:%SZ").to_string();
         let watch = Stopwatch::start();
         let own = |error: &io::Error| failed("the recording cannot be written", error);
-        let (mut file, name) = self.folder.create_file(number, "request").map_err(|error| own(&error))?;
-        call.read_body(|bytes| io::Write::write_all(&mut file, bytes)).map_err(|error| failed("the request was not read whole", &error))?;
         let kind = call.header("Content-Type").unwrap_or_default().to_owned();
+        let looked_through = is_text(&kind) || way.of_tokens;
+        let spool = if looked_through { Folder::create_nameless } else { Folder::create_file };
+        let (mut file, name) = spool(&self.folder, number, "request").map_err(|error| own(&error))?;
+        call.read_body(|bytes| io::Write::write_all(&mut file, bytes)).map_err(|error| failed("the request was not read whole", &error))?;
         let size = file.stream_position().map_err(|error| own(&error))?;
-        let text = if is_text(&kind) || way.of_tokens { short_text(&mut file).map_err(|error| own(&error))? } else { None };
+        let text = if looked_through { short_text(&mut file).map_err(|error| own(&error))? } else { None };
         if way.of_tokens && text.is_none() {
             // It could not be looked through for secrets.
             return Err(Answer::refuse(400, "the form is no text, or too large", "send application/x-www-form-urlencoded"));
@@ -180,7 +182,12 @@ impl Recorder {
                     let kept = self.folder.keep_text(number, "request", redact::body(kind, &text)).map_err(|error| own(&error))?;
                     Some(kept)
                 }
-                None => Some(Body::File(name.clone())),
+                None => {
+                    if looked_through {
+                        self.folder.keep_nameless(&mut file, number, "request").map_err(|error| own(&error))?;
+                    }
+                    Some(Body::File(name.clone()))
+                }
             },
         };
         drop(file);
@@ -236,12 +243,13 @@ impl Recorder {
             .filter_map(|(name, value)| Some((passed_on(name.as_str())?, self.places.inward(value.to_str().ok()?))))
             .collect();
         let length = body.content_length();
-        let (mut file, name) = self.folder.create_file(number, "response").map_err(|error| own(&error))?;
+        let kind = headers.iter().find(|(name, _)| *name == "Content-Type").map_or("", |(_, value)| value.as_str()).to_owned();
+        let spool = if is_text(&kind) { Folder::create_nameless } else { Folder::create_file };
+        let (mut file, name) = spool(&self.folder, number, "response").map_err(|error| own(&error))?;
         if call.method != "HEAD" {
             io::copy(&mut body.into_reader(), &mut file).map_err(|error| failed("the real system's answer broke off", &error))?;
         }
         let size = file.stream_position().map_err(|error| own(&error))?;
-        let kind = headers.iter().find(|(name, _)| *name == "Content-Type").map_or("", |(_, value)| value.as_str()).to_owned();
         let text = if is_text(&kind) { short_text(&mut file).map_err(|error| own(&error))? } else { None };
         let text = text.map(|text| self.places.inward(&text));
         let mut kept = headers.iter().map(|(name, value)| ((*name).to_owned(), redact::text(value))).collect::<Vec<_>>();
@@ -255,7 +263,12 @@ impl Recorder {
             body: match &text {
                 _ if size == 0 => None,
                 Some(text) => Some(self.folder.keep_text(number, "response", redact::body(&kind, text)).map_err(|error| own(&error))?),
-                None => Some(Body::File(name.clone())),
+                None => {
+                    if is_text(&kind) {
+                        self.folder.keep_nameless(&mut file, number, "response").map_err(|error| own(&error))?;
+                    }
+                    Some(Body::File(name.clone()))
+                }
             },
         };
         let answer_body = match text {
