@@ -133,6 +133,10 @@ pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat
 }
 
 /// Inserts the row of a message whose payload is on disk, or will be before the commit.
+///
+/// When it fails, SQLite takes the whole transaction back, and with it what others do in the same round: nothing of a message may make it fail, only a
+/// job that the queue does not know, or an id that is there already. To take back the statement alone, SQLite would keep a copy of each page that it
+/// and its trigger touch, for every message.
 pub fn insert(connection: &Connection, new: &NewMessage, place: &PayloadPlace) -> Result<(), StoreError> {
     let (segment, offset, file) = match place {
         PayloadPlace::Segment { segment, offset } => (Some(*segment), Some(*offset), None),
@@ -145,7 +149,7 @@ pub fn insert(connection: &Connection, new: &NewMessage, place: &PayloadPlace) -
     };
     connection
         .prepare_cached(
-            "INSERT INTO message (id, activity_id, direction, state, entity, company, external_id, application_id, size, sha256, checksum,
+            "INSERT OR ROLLBACK INTO message (id, activity_id, direction, state, entity, company, external_id, application_id, size, sha256, checksum,
              segment, segment_offset, file, received_at, execution_id, rows_read, replay_of, content, run_now, stage_only, findings)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
         )

@@ -86,5 +86,12 @@ fn make_again(connection: &Connection, record: &Record) -> Result<(), StoreError
     let operation = "recover a message from the spool";
     let new: NewMessage = serde_json::from_slice(&record.facts)
         .map_err(|error| StoreError { operation, cause: Cause::Damaged(format!("{:?} does not say what it is: {error}", record.place)) })?;
+    // Where queue.db itself was lost, its jobs are registered only after this.
+    connection
+        .execute(
+            "INSERT OR IGNORE INTO job (activity_id, name, scheduled_to) VALUES (?1, ?1, ?2)",
+            params![new.activity_id.to_string(), new.received_at.0],
+        )
+        .map_err(StoreError::sqlite(operation))?;
     messages::insert(connection, &new, &record.place)
 }

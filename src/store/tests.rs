@@ -327,3 +327,37 @@ fn a_message_in_work_at_a_crash_is_queued_again_and_its_moves_are_one_way() {
     assert!(!store.write("cancel", move |batch| messages::cancel(batch.connection, id, "test", NOW)).unwrap());
     assert_eq!(state_of(&store, id), MessageState::Cancelled);
 }
+
+#[test]
+fn a_message_of_an_unknown_job_is_refused_and_the_job_of_a_known_one_has_counted_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let activity = job(&store);
+    enqueue(&store, activity, Direction::Import, b"one", None);
+    let (orphan, payload) = message(ActivityId(Uuid::new_v4()), Direction::Import, b"of no job", None);
+    let refused = store.write("enqueue", move |batch| messages::enqueue(batch, &orphan, payload, Timestamp(0)));
+    assert!(refused.unwrap_err().to_string().contains("the queue knows no job with this activity id"));
+    enqueue(&store, activity, Direction::Import, b"two", None);
+    let record = store.read("look", |connection| jobs::find(connection, activity)).unwrap().unwrap();
+    assert_eq!(record.arrived, 2);
+}
+
+#[test]
+fn a_queue_whose_database_was_lost_has_its_messages_from_the_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let activity = job(&store);
+    let kept = id_of(enqueue(&store, activity, Direction::Import, b"kept", None));
+    store.close();
+    drop(store);
+    for name in ["queue.db", "queue.db-wal", "queue.db-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(name));
+    }
+    let store = Store::open(dir.path()).unwrap();
+    let found = store.read("find", |connection| messages::find(connection, kept)).unwrap().unwrap();
+    assert_eq!((found.id, found.state), (kept, MessageState::Queued));
+    // The job has its name when the configuration is applied.
+    store.write("register", move |batch| jobs::register(batch.connection, activity, "orders", NOW)).unwrap();
+    let record = store.read("look", |connection| jobs::find(connection, activity)).unwrap().unwrap();
+    assert_eq!(record.arrived, 1);
+}

@@ -1,0 +1,9 @@
+-- queue.db, version 13: a message is inserted by a statement that fails by taking the whole transaction back (store/messages.rs), so that SQLite need not
+-- keep, for every message, a copy of each page that the statement and its trigger touch. A foreign key would have that copy made again: the
+-- trigger, which looks for the job in any case, says when there is none.
+DROP TRIGGER message_counted;
+CREATE TRIGGER message_counted AFTER INSERT ON message BEGIN
+  UPDATE job SET arrived = arrived + 1, queued = queued + (new.state = 'queued'), enqueued = enqueued + (new.state = 'enqueued')
+  WHERE activity_id = new.activity_id;
+  SELECT RAISE(ROLLBACK, 'the queue knows no job with this activity id') WHERE changes() = 0;
+END;
