@@ -3,6 +3,7 @@
 //!   cargo bench                       everything, 1,000,000 rows
 //!   ROWS=100000 cargo bench           fewer rows
 //!   cargo bench --bench peers -- enqueue      one part: enqueue, documents, formats or start
+//!   CLIENTS=64 cargo bench --bench peers -- enqueue      with so many clients alone
 //!   cargo bench --bench peers -- constant     memory with documents of 5 GB (BYTES), only when it is asked for: some 20 GB of disk, some minutes
 //!
 //! Peers: the SQLite shell's `.import` into the same table with the same key; `sqlite3 -csv | zip`; one thread that appends and syncs.
@@ -609,7 +610,8 @@ fn enqueues(dir: &Path) {
     let postgres = Postgres::start(dir);
     // The disk is faster at one time than at another: every contender has its turn in each round, and the ratio is the median of the rounds' ratios.
     const ROUNDS: usize = 5;
-    for clients in [1, 8, 64] {
+    let counts = std::env::var("CLIENTS").unwrap_or_else(|_| "1,8,64".into());
+    for clients in counts.split(',').map(|count| count.trim().parse::<usize>().expect("CLIENTS is a list of numbers")) {
         let before = appliance.store.commits();
         let (mut lone, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {

@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 use socket2::{SockRef, Socket};
 
 use super::address::AddressKey;
-use super::gate::Refusal;
+use super::gate::Answer;
 use super::relay::{Inbox, Message};
 use super::reply::{reason, render};
 use super::shared::{Full, Shared, add};
@@ -144,7 +144,7 @@ impl Acceptor {
                 };
                 count.fetch_add(1, Ordering::Relaxed);
                 if tls.is_none() && prepared.is_ok() {
-                    let refusal = Refusal::new(503, reason(503), "too many connections; try again shortly").header("Retry-After", "5");
+                    let refusal = Answer::new(503, reason(503), "too many connections; try again shortly").header("Retry-After", "5");
                     let _ = socket.send(&render(&refusal, false, true, false));
                 }
             }

@@ -306,9 +306,7 @@ impl Relay {
                 let facts = Facts { keep_alive: false, http10: false, to_head: false };
                 self.overload(&mut client, facts, false)
             } else if before_answer {
-                add(&self.shared.tally.hop_failures, 1);
-                log::error!("request given up reason=\"no answer in time\" wait_s={}", self.shared.settings.answer_wait.as_secs());
-                self.own(&mut client, 504, "the request takes too long; it may still be carried out", false)
+                self.give_up(&mut client)
             } else {
                 Flow::Reset
             };
@@ -317,6 +315,13 @@ impl Relay {
             self.settle_client(client_key, client, flow);
         }
         self.settle_hop(key, hop, hop_flow);
+    }
+
+    /// Nobody has answered in time.
+    pub(super) fn give_up(&mut self, client: &mut Connection) -> Flow {
+        add(&self.shared.tally.hop_failures, 1);
+        log::error!("request given up reason=\"no answer in time\" wait_s={}", self.shared.settings.answer_wait.as_secs());
+        self.own(client, 504, "the request takes too long; it may still be carried out", false)
     }
 
     fn bad_gateway(&mut self, hop: &HopConnection, client: &mut Connection, explanation: &str) -> Flow {

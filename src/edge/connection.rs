@@ -11,6 +11,7 @@ use rustls::{ServerConfig, ServerConnection};
 
 use super::address::AddressKey;
 use super::chunk::BodyDecoder;
+use super::gate::Request;
 use super::shared::{BulkPass, Seat, Shared, WaitPass, add};
 use super::slab::Key;
 use super::watch::Watched;
@@ -105,8 +106,8 @@ impl Pace {
 
 /// A request that was admitted and not yet given to the server behind.
 pub(super) struct Pending {
-    /// The hop's head, without its framing.
-    pub head: Vec<u8>,
+    /// Whom it is for.
+    pub way: Way,
     /// Body so far.
     pub body: Vec<u8>,
     /// Reads what is to come; `None`: there is no body.
@@ -122,6 +123,32 @@ pub(super) struct Pending {
     pub facts: Facts,
     /// While it waits for a bulk slot.
     pub wait: Option<WaitPass>,
+}
+
+impl Pending {
+    /// Bytes that it occupies here.
+    pub(super) fn bytes(&self) -> usize {
+        self.body.capacity() + self.way.bytes()
+    }
+}
+
+/// Where a request goes.
+pub(super) enum Way {
+    /// To the server behind, with this head, without its framing.
+    Hop(Vec<u8>),
+    /// To the gate, which takes it.
+    Gate(Box<Request>),
+}
+
+impl Way {
+    fn bytes(&self) -> usize {
+        match self {
+            Way::Hop(head) => head.capacity(),
+            Way::Gate(request) => {
+                request.target.len() + request.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+            }
+        }
+    }
 }
 
 /// What the answer must know of its request.
@@ -151,6 +178,8 @@ pub(super) enum Stage {
     Queued(Box<Pending>),
     /// With the server behind.
     Exchange { hop: Key, upload: Option<Upload>, facts: Facts },
+    /// Taken by the gate, with so many bytes.
+    Taken(Facts, usize),
     /// The answer is complete, and partly in our buffer.
     Flush,
     /// Answered and closed from our side; so many more bytes are read and thrown away.
@@ -389,7 +418,8 @@ impl Connection {
     /// Brings the count of kept bytes up to date.
     pub(super) fn account(&mut self) {
         let body = match &self.stage {
-            Stage::Collect(pending) | Stage::Queued(pending) => pending.body.capacity() + pending.head.capacity(),
+            Stage::Collect(pending) | Stage::Queued(pending) => pending.bytes(),
+            Stage::Taken(_, bytes) => *bytes,
             _ => 0,
         };
         let now = self.incoming.capacity() + self.outgoing.capacity() + body;

@@ -5,13 +5,15 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::address::forwarded_client;
+use super::answer::STATUS_CUT;
 use super::chunk::BodyDecoder;
 use super::connection::{
-    AnswerState, Connection, Facts, HopConnection, Incoming, Pending, READ_BYTES, READ_KEPT_BYTES, Slot, Stage, Upload,
+    AnswerState, Connection, Facts, HopConnection, Incoming, Pending, READ_BYTES, READ_KEPT_BYTES, Slot, Stage, Upload, Way,
 };
-use super::gate::{Admission, Refusal};
+use super::gate::{Admission, Answer, Answering};
 use super::head::{Framing, HopFraming, Parsed, check, scan, write_framing};
 use super::relay::{Flow, HopFlow, Relay};
 use super::reply;
@@ -160,7 +162,7 @@ impl Relay {
                     let wait = if client.incoming.is_empty() { self.shared.settings.idle_wait } else { self.shared.settings.head_wait };
                     client.enter(Stage::Head, Some(self.now + wait));
                 }
-                Stage::Queued(_) | Stage::Linger(_) => return Flow::Stay,
+                Stage::Queued(_) | Stage::Taken(..) | Stage::Linger(_) => return Flow::Stay,
             }
         }
     }
@@ -173,7 +175,7 @@ impl Relay {
     /// A whole head is here: checks it, asks the gate, and goes on to the body.
     fn begin(&mut self, key: Key, client: &mut Connection, length: usize) -> Flow {
         let mut bytes = std::mem::take(&mut client.incoming);
-        let shared = std::sync::Arc::clone(&self.shared);
+        let shared = Arc::clone(&self.shared);
         let settings = &shared.settings;
         let outcome = check(&bytes[..length], settings).map(|parsed| {
             let (peer, https) = self.who(client, &parsed);
@@ -187,11 +189,16 @@ impl Relay {
             // A panic in the gate costs its request, not the thread that serves thousands.
             let admission = catch_unwind(AssertUnwindSafe(|| shared.gate.admit(&head))).unwrap_or_else(|_| {
                 log::error!("request refused reason=\"the gate panicked\"");
-                Admission::Refuse(Refusal::new(500, "Internal Server Error", "the request could not be judged; see the log"))
+                Admission::Refuse(Answer::new(500, "Internal Server Error", "the request could not be judged; see the log"))
             });
-            (parsed.framing, parsed.expects_continue, facts, admission, parsed.write_for_hop(shared.hop.secret().as_str(), peer, https))
+            let small = matches!(parsed.framing, Framing::Length(length) if length > 0 && length <= settings.small_body as u64);
+            let way = match admission {
+                Admission::Take { .. } if small => Way::Gate(Box::new(parsed.request(peer, https))),
+                _ => Way::Hop(parsed.write_for_hop(shared.hop.secret().as_str(), peer, https)),
+            };
+            (parsed.framing, parsed.expects_continue, facts, admission, way)
         });
-        let (framing, expects_continue, facts, admission, head) = match outcome {
+        let (framing, expects_continue, facts, admission, way) = match outcome {
             Ok(outcome) => outcome,
             Err(fault) => return self.malformed(client, fault.status, fault.explanation),
         };
@@ -201,7 +208,7 @@ impl Relay {
         client.scanned = 0;
         let unread = !matches!(framing, Framing::None | Framing::Length(0));
         let max_body = match admission {
-            Admission::Admit { max_body } => max_body,
+            Admission::Admit { max_body } | Admission::Take { max_body } => max_body,
             Admission::Refuse(refusal) => {
                 add(&self.shared.tally.requests_refused, 1);
                 return self.answer(client, &refusal, facts, unread);
@@ -222,7 +229,7 @@ impl Relay {
         let complete = decoder.is_none();
         let has_body = framing != Framing::None;
         let mut pending = Box::new(Pending {
-            head,
+            way,
             body: Vec::new(),
             decoder,
             complete,
@@ -305,7 +312,40 @@ impl Relay {
             return Flow::Stay;
         }
         let Stage::Collect(pending) = std::mem::replace(&mut client.stage, Stage::Flush) else { return Flow::Stay };
-        if large { self.turn_bulk(key, client, pending) } else { self.turn_small(key, client, pending) }
+        match pending.way {
+            Way::Gate(_) => self.give(key, client, *pending),
+            Way::Hop(_) if large => self.turn_bulk(key, client, pending),
+            Way::Hop(_) => self.turn_small(key, client, pending),
+        }
+    }
+
+    /// Gives a whole request to the gate.
+    fn give(&mut self, key: Key, client: &mut Connection, pending: Pending) -> Flow {
+        let bytes = pending.bytes();
+        let Pending { way: Way::Gate(mut request), body, facts, .. } = pending else { return Flow::Close };
+        request.body = body;
+        add(&self.shared.tally.requests_taken, 1);
+        client.enter(Stage::Taken(facts, bytes), Some(self.now + self.shared.settings.answer_wait));
+        self.taken = true;
+        let answering = Answering::new(Arc::clone(&self.inbox), key);
+        // After a panic the request is answered because `answering` is dropped.
+        if catch_unwind(AssertUnwindSafe(|| self.shared.gate.take(*request, answering))).is_err() {
+            log::error!("the gate panicked while it took a request: a bug, please report it with the lines above");
+        }
+        Flow::Stay
+    }
+
+    /// The gate has answered what it took.
+    pub(super) fn taken_answered(&mut self, key: Key, answer: &Answer) {
+        let Some(mut client) = self.clients.take(key) else { return };
+        let mut flow = Flow::Stay;
+        if let Stage::Taken(facts, _) = client.stage {
+            flow = if answer.status == STATUS_CUT { Flow::Reset } else { self.answer(&mut client, answer, facts, false) };
+            if flow == Flow::Stay {
+                flow = self.advance(key, &mut client);
+            }
+        }
+        self.settle_client(key, client, flow);
     }
 
     /// A whole request: its turn, now or later.
@@ -416,7 +456,7 @@ impl Relay {
         hop.slot = Slot::Small;
         self.small_active += 1;
         add(&self.shared.tally.small_active, 1);
-        let Pending { mut head, body, has_body, facts, .. } = pending;
+        let Pending { way: Way::Hop(mut head), body, has_body, facts, .. } = pending else { return Flow::Close };
         write_framing(&mut head, HopFraming::Whole(has_body.then_some(body.len())));
         head.extend_from_slice(&body);
         self.ask(&mut hop, key, facts, true);
@@ -432,7 +472,9 @@ impl Relay {
             return self.overload(client, pending.facts, true);
         };
         self.bulk_active += 1;
-        let Pending { mut head, body, decoder, declared, max_body, expects_continue, facts, .. } = pending;
+        let Pending { way: Way::Hop(mut head), body, decoder, declared, max_body, expects_continue, facts, .. } = pending else {
+            return Flow::Close;
+        };
         write_framing(&mut head, HopFraming::Relayed(declared));
         self.ask(&mut hop, key, facts, decoder.is_none());
         hop.send(&head);
@@ -557,13 +599,14 @@ impl Relay {
                 self.part(client);
                 self.own(client, 408, "the body of the request came too slowly", true)
             }
+            Stage::Taken(..) => self.give_up(client),
             Stage::Exchange { .. } | Stage::Flush => Flow::Reset,
             Stage::Linger(_) => Flow::Close,
         }
     }
 
     /// Answers from here; then the connection is closed unless the request was read whole and the client wants more.
-    fn answer(&mut self, client: &mut Connection, refusal: &Refusal, facts: Facts, unread: bool) -> Flow {
+    fn answer(&mut self, client: &mut Connection, refusal: &Answer, facts: Facts, unread: bool) -> Flow {
         client.close |= unread || !facts.keep_alive || self.shared.stopping();
         client.unread |= unread;
         let out = reply::render(refusal, facts.to_head, client.close, facts.http10);
@@ -573,9 +616,9 @@ impl Relay {
 
     /// Answers from here with a status of the edge's own and closes.
     pub(super) fn own(&mut self, client: &mut Connection, status: u16, explanation: &str, unread: bool) -> Flow {
-        let refusal = Refusal::new(status, reply::reason(status), explanation);
+        let refusal = Answer::new(status, reply::reason(status), explanation);
         let facts = match &client.stage {
-            Stage::Exchange { facts, .. } => Facts { keep_alive: false, ..*facts },
+            Stage::Exchange { facts, .. } | Stage::Taken(facts, _) => Facts { keep_alive: false, ..*facts },
             _ => Facts { keep_alive: false, http10: false, to_head: false },
         };
         self.answer(client, &refusal, facts, unread)
@@ -591,13 +634,13 @@ impl Relay {
     fn too_large(&mut self, client: &mut Connection, facts: Facts, max_body: u64) -> Flow {
         add(&self.shared.tally.requests_too_large, 1);
         let explanation = format!("the body is larger than the {max_body} bytes allowed here");
-        self.answer(client, &Refusal::new(413, reply::reason(413), &explanation), facts, true)
+        self.answer(client, &Answer::new(413, reply::reason(413), &explanation), facts, true)
     }
 
     pub(super) fn overload(&mut self, client: &mut Connection, facts: Facts, unread: bool) -> Flow {
         add(&self.shared.tally.requests_overload, 1);
         let refusal =
-            Refusal::new(503, reply::reason(503), "too many requests are waiting; try again shortly").header("Retry-After", RETRY_AFTER);
+            Answer::new(503, reply::reason(503), "too many requests are waiting; try again shortly").header("Retry-After", RETRY_AFTER);
         self.answer(client, &refusal, facts, unread)
     }
 }

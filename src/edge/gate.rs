@@ -2,13 +2,72 @@
 //!
 //! The gate runs on a relay thread, between the events of thousands of other connections: it must answer in microseconds, from
 //! memory. A signature check belongs behind a cache.
+//!
+//! A small request that is carried out without waiting need not go to the server behind, where it would wake two threads: the gate can
+//! take it ([`Admission::Take`]), and answers it later from any thread ([`Answering`]).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::relay::{Inbox, Message};
+use super::slab::Key;
 
 /// Decides on the head, before the body is read.
 pub trait Gate: Send + Sync {
     /// May this request go on, and with how large a body?
     fn admit(&self, head: &Head<'_>) -> Admission;
+
+    /// Carries out a request that was admitted by [`Admission::Take`], without waiting for anything.
+    fn take(&self, request: Request, answering: Answering) {
+        log::error!("request {} {} not taken: a bug, this gate takes none", request.method, request.target);
+        drop(answering);
+    }
+
+    /// All requests that have come together are taken: what [`Gate::take`] put off for that can begin. It must not wait either.
+    fn taken(&self) {}
+}
+
+/// A whole request, for [`Gate::take`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Upper-case letters, such as `POST`.
+    pub method: String,
+    /// Path and query, still percent-encoded; begins with `/`.
+    pub target: String,
+    /// The header lines in order, without those that speak of the connection or the framing.
+    pub headers: Vec<(String, String)>,
+    /// The whole body.
+    pub body: Vec<u8>,
+    /// The client; the port is 0 when a trusted proxy named the address.
+    pub client: SocketAddr,
+    /// It came over TLS, here or at a trusted proxy.
+    pub https: bool,
+}
+
+/// Answers a request that was taken. One that is dropped without an answer is answered 500, as by the server behind.
+pub struct Answering(Option<(Arc<Inbox>, Key)>);
+
+impl Answering {
+    pub(super) fn new(inbox: Arc<Inbox>, client: Key) -> Self {
+        Answering(Some((inbox, client)))
+    }
+
+    /// Answers, from any thread; a client that has left meanwhile is no error.
+    pub fn answer(mut self, answer: Answer) {
+        self.send(answer);
+    }
+
+    fn send(&mut self, answer: Answer) {
+        if let Some((inbox, client)) = self.0.take() {
+            inbox.send(Message::Answered(client, answer));
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.send(Answer::new(500, "Internal Server Error", "the request was not answered: a bug, the log says more"));
+    }
 }
 
 /// The length of a body, as its head announces it.
@@ -68,14 +127,20 @@ pub enum Admission {
         /// Bytes of body; a longer one is answered 413.
         max_body: u64,
     },
+    /// It may go on, and is given to [`Gate::take`] once its body is here. For a body whose announced length is at most `small_body`; any other
+    /// goes to the server behind, as with [`Admission::Admit`].
+    Take {
+        /// Bytes of body; a longer one is answered 413.
+        max_body: u64,
+    },
     /// It is answered at once; its body is never read.
-    Refuse(Refusal),
+    Refuse(Answer),
 }
 
 /// An answer given by the edge itself.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Refusal {
-    /// 400 to 599, or a redirect.
+pub struct Answer {
+    /// 200 to 599.
     pub status: u16,
     /// The reason phrase of the status line.
     pub reason: String,
@@ -85,10 +150,10 @@ pub struct Refusal {
     pub body: Vec<u8>,
 }
 
-impl Refusal {
+impl Answer {
     /// A refusal that says why in plain text.
     pub fn new(status: u16, reason: &str, explanation: &str) -> Self {
-        Refusal {
+        Answer {
             status,
             reason: reason.to_owned(),
             headers: vec![("Content-Type".into(), "text/plain; charset=utf-8".into())],

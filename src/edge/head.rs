@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::gate::{BodyLength, Head, Header};
+use super::gate::{BodyLength, Head, Header, Request};
 use super::hop::{HEADER_AUTH, HEADER_LENGTH, HEADER_PEER, HEADER_SCHEME};
 use super::settings::{HEADERS_CEILING, Settings};
 
@@ -218,6 +218,19 @@ impl<'a> Parsed<'a> {
             Framing::Chunked => BodyLength::Unknown,
         };
         Head { method: self.method, target: self.target, headers: &self.headers, body, client, https }
+    }
+
+    /// The request as the gate takes it, without its body.
+    pub(super) fn request(&self, client: SocketAddr, https: bool) -> Request {
+        let headers = self.headers.iter().filter(|header| !stays_here(header.name));
+        Request {
+            method: self.method.to_owned(),
+            target: self.target.to_owned(),
+            headers: headers.map(|header| (header.name.to_owned(), header.value.to_owned())).collect(),
+            body: Vec::new(),
+            client,
+            https,
+        }
     }
 
     /// Writes the request for the server behind, all but its framing and empty line, which [`write_framing`] adds.

@@ -3,7 +3,7 @@
 //! One event-driven relay instead of pools of threads. An acceptor thread hands connections to a few relay threads; each is a loop over
 //! non-blocking sockets, and each connection a small state machine (TLS, head, admitted, body, exchange, answer, idle). So a slow
 //! client, a slow body and a slow reader cost a descriptor and a bounded buffer, never a thread. Only a request that is whole, or a large
-//! body that has a bulk slot, occupies a handler behind.
+//! body that has a bulk slot, occupies a handler behind; a small one that waits for nothing is carried out from here (`gate`).
 //!
 //! Invariants:
 //! - tiny_http sees only requests that the edge wrote: one at a time per hop connection, exactly framed. No byte that a client sent
@@ -54,7 +54,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 pub use address::Network;
 pub use answer::STATUS_CUT;
-pub use gate::{Admission, BodyLength, Gate, Head, Header, Refusal};
+pub use gate::{Admission, Answer, Answering, BodyLength, Gate, Head, Header, Request};
 pub use hop::{HEADER_AUTH, HEADER_LENGTH, HEADER_PEER, HEADER_SCHEME, Hop, HopListener, Secret};
 pub use settings::{HEADERS_CEILING, Settings, TlsSettings};
 pub use shared::Counters;

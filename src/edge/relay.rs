@@ -15,6 +15,7 @@ use socket2::Socket;
 
 use super::address::AddressKey;
 use super::connection::{AnswerState, Connection, HopConnection, READ_BYTES, Slot, Stage};
+use super::gate::Answer;
 use super::shared::{Seat, Shared, add, subtract};
 use super::slab::{Key, Slab};
 use super::turns::Turns;
@@ -40,10 +41,12 @@ pub(super) enum Message {
     Connected { socket: Socket, peer: SocketAddr, address: AddressKey, trusted: bool, tls: Option<Arc<ServerConfig>>, seat: Seat },
     /// Close the connection of this address that has waited longest for a request.
     MakeRoom(AddressKey),
+    /// The answer to a request that the gate took.
+    Answered(Key, Answer),
 }
 
 /// Where a relay is told.
-pub(super) struct Inbox {
+pub struct Inbox {
     messages: Mutex<Vec<Message>>,
     poller: Arc<Poller>,
     /// How often the loop has gone round.
@@ -99,7 +102,7 @@ pub(super) enum HopFlow {
 pub(super) struct Relay {
     pub shared: Arc<Shared>,
     pub poller: Arc<Poller>,
-    inbox: Arc<Inbox>,
+    pub inbox: Arc<Inbox>,
     pub clients: Slab<Connection>,
     pub hops: Slab<HopConnection>,
     /// Hop connections that wait for an exchange, the last used last, and since when.
@@ -112,6 +115,8 @@ pub(super) struct Relay {
     pub small_max: usize,
     pub bulk_active: usize,
     pub bulk_max: usize,
+    /// Has the gate taken a request in this round?
+    pub taken: bool,
     pub scratch: Vec<u8>,
     pub plain: Vec<u8>,
     /// Time of the current round.
@@ -143,6 +148,7 @@ impl Relay {
             small_max,
             bulk_active: 0,
             bulk_max,
+            taken: false,
             scratch: vec![0; READ_BYTES],
             plain: Vec::new(),
             now,
@@ -182,6 +188,9 @@ impl Relay {
             }
             self.read_inbox();
             self.serve_queues();
+            if std::mem::take(&mut self.taken) {
+                self.shared.gate.taken();
+            }
             if self.cold > 0 && self.nudge_at <= self.now {
                 self.nudge();
             }
@@ -213,6 +222,7 @@ impl Relay {
                         None => self.clients.release(key),
                     }
                 }
+                Message::Answered(key, answer) => self.taken_answered(key, &answer),
                 Message::MakeRoom(address) => {
                     let mut oldest: Option<(Duration, Key)> = None;
                     for key in self.clients.keys().collect::<Vec<_>>() {

@@ -3,7 +3,7 @@
 //! Pure. The status line with its reason phrase and every header line leave unchanged, except those that speak of one connection;
 //! what has two lengths, no length, or a stray line end is refused, so a client always gets exactly one answer per request.
 
-use super::gate::Refusal;
+use super::gate::Answer;
 use super::head::{Fault, is_token, scan};
 
 /// The head of an answer from behind.
@@ -106,7 +106,7 @@ pub(super) fn connection_line(close: bool, http10: bool) -> &'static [u8] {
 }
 
 /// The edge's own answer, whole.
-pub(super) fn render(refusal: &Refusal, to_head: bool, close: bool, http10: bool) -> Vec<u8> {
+pub(super) fn render(refusal: &Answer, to_head: bool, close: bool, http10: bool) -> Vec<u8> {
     let clean = |text: &str| text.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
     let mut out = Vec::with_capacity(256 + refusal.body.len());
     let status = if (200..=599).contains(&refusal.status) { refusal.status } else { 500 };
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_refusal_can_not_be_split() {
         let refusal =
-            Refusal::new(401, "Un\r\nX: y", "no").header("A", "b\r\nSet-Cookie: c").header("B: c\r\nD", "e").header("Retry-After", "7");
+            Answer::new(401, "Un\r\nX: y", "no").header("A", "b\r\nSet-Cookie: c").header("B: c\r\nD", "e").header("Retry-After", "7");
         let text = String::from_utf8(render(&refusal, false, true, false)).unwrap();
         assert_eq!(
             text,

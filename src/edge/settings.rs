@@ -63,7 +63,7 @@ pub struct Settings {
     /// A client that takes nothing of its answer for this long is closed. The kernel reports progress in steps of about 64 KiB
     /// (`TCP_NOTSENT_LOWAT`), so the default of 60 s asks for about 1 KiB/s.
     pub download_stall: Duration,
-    /// From the request to the first byte of the answer behind; then 504. Default 300 s.
+    /// From the request to the first byte of its answer; then 504. Default 300 s.
     pub answer_wait: Duration,
     /// Part of an answer kept here for a slow reader; a longer answer is bulk. Default 256 KiB.
     pub reply_buffer: usize,

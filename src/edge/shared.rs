@@ -67,6 +67,8 @@ counters! {
     tls_errors,
     /// Heads that passed the check.
     requests,
+    /// Requests that the gate took, past the server behind.
+    requests_taken,
     /// Heads and bodies refused by the check (4xx, 501, 505).
     requests_malformed,
     /// Requests refused by the gate.
@@ -79,7 +81,7 @@ counters! {
     timeouts,
     /// Uploads that ended before their end.
     uploads_aborted,
-    /// Exchanges that the server behind failed (502, 504, answers cut off).
+    /// Exchanges that the server behind, or the gate, failed (502, 504, answers cut off).
     hop_failures,
     /// Connections opened to the server behind.
     hop_connections,

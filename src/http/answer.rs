@@ -4,6 +4,11 @@ use std::io::Read;
 
 use serde_json::{Value, json};
 
+use crate::edge;
+
+/// Stands in every answer: no browser shall make a page of a document.
+const NOSNIFF: (&str, &str) = ("X-Content-Type-Options", "nosniff");
+
 /// The body of an answer.
 pub enum Body {
     /// In memory.
@@ -109,6 +114,23 @@ impl Answer {
         self
     }
 
+    /// The answer as the edge gives it itself.
+    pub fn of_edge(self) -> edge::Answer {
+        let mut body = Vec::new();
+        match self.body {
+            Body::Bytes(bytes) => body = bytes,
+            Body::Stream(stream, length) => {
+                if let Err(error) = stream.take(length).read_to_end(&mut body) {
+                    log::error!("answer not read reason=\"{error}\"");
+                    return Answer::refuse(500, "the answer could not be read", "an operator finds the reason in the log").of_edge();
+                }
+            }
+        }
+        let headers = self.headers.iter().map(|(name, value)| ((*name).to_owned(), clean(value)));
+        let headers = headers.chain([(NOSNIFF.0.to_owned(), NOSNIFF.1.to_owned())]).collect();
+        edge::Answer { status: self.status, reason: clean(&self.reason), headers, body }
+    }
+
     /// The head as it goes out. `length` is the body's.
     pub fn head(&self, length: u64) -> String {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, clean(&self.reason));
@@ -119,7 +141,7 @@ impl Answer {
         if !matches!(self.status, 204 | 304) {
             head.push_str(&format!("Content-Length: {length}\r\n"));
         }
-        head.push_str("X-Content-Type-Options: nosniff\r\n\r\n");
+        head.push_str(&format!("{}: {}\r\n\r\n", NOSNIFF.0, NOSNIFF.1));
         head
     }
 }

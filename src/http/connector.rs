@@ -17,7 +17,7 @@ use crate::model::message::{Content, Message, PACKAGE_ENTITY};
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
 use crate::store::messages::{self, Acked, Enqueued, NewMessage, Payload};
-use crate::store::{Durability, StoreError, executions};
+use crate::store::{Batch, Durability, StoreError, executions};
 
 /// A larger ack or action is refused.
 pub const JSON_MAX: usize = 1024 * 1024;
@@ -125,38 +125,41 @@ fn enqueue(appliance: &Arc<Appliance>, mut call: Call, caller: &Application, job
     let store = appliance.clone();
     // The segment holds a small payload and its row; of a large one the row is all that tells of it.
     let durability = if name.is_some() { Durability::Synced } else { Durability::Journaled };
-    store.store.write_then(
-        "store the message",
-        durability,
-        move |batch| messages::enqueue(batch, &new, payload, repeat_since),
-        move |result| {
-            // A large payload that no row names is not kept.
-            let discard = |name: &Option<String>| {
-                if let Some(Err(error)) = name.as_ref().map(|name| appliance.store.spool().remove_large(name)) {
-                    log::warn!("spool file not removed reason=\"{error}\"");
-                }
-            };
-            match result {
-                Ok(Enqueued::New(id)) => {
-                    crate::fault::point("message_committed");
-                    log::info!("message received message={id} job=\"{}\" entity=\"{entity}\" bytes={size} peer={}", job.name, call.peer());
-                    if at_once {
-                        appliance.dispatch.want(activity);
-                    }
-                    call.answer(Answer::json(200, &json!(id)));
-                }
-                Ok(Enqueued::Repeat(id)) => {
-                    discard(&name);
-                    log::info!("message repeated message={id} job=\"{}\" peer={}; the same bytes are here already", job.name, call.peer());
-                    call.answer(Answer::json(200, &json!(id)));
-                }
-                Err(error) => {
-                    discard(&name);
-                    call.answer(failed(&error));
-                }
+    let may_not_wait = call.may_not_wait();
+    let work = move |batch: &mut Batch<'_>| messages::enqueue(batch, &new, payload, repeat_since);
+    let then = move |result| {
+        // A large payload that no row names is not kept.
+        let discard = |name: &Option<String>| {
+            if let Some(Err(error)) = name.as_ref().map(|name| appliance.store.spool().remove_large(name)) {
+                log::warn!("spool file not removed reason=\"{error}\"");
             }
-        },
-    );
+        };
+        match result {
+            Ok(Enqueued::New(id)) => {
+                crate::fault::point("message_committed");
+                log::info!("message received message={id} job=\"{}\" entity=\"{entity}\" bytes={size} peer={}", job.name, call.peer());
+                if at_once {
+                    appliance.dispatch.want(activity);
+                }
+                call.answer(Answer::json(200, &json!(id)));
+            }
+            Ok(Enqueued::Repeat(id)) => {
+                discard(&name);
+                log::info!("message repeated message={id} job=\"{}\" peer={}; the same bytes are here already", job.name, call.peer());
+                call.answer(Answer::json(200, &json!(id)));
+            }
+            Err(error) => {
+                discard(&name);
+                call.answer(failed(&error));
+            }
+        }
+    };
+    const OPERATION: &str = "store the message";
+    if may_not_wait {
+        store.store.add_then(OPERATION, durability, work, then);
+    } else {
+        store.store.write_then(OPERATION, durability, work, then);
+    }
 }
 
 /// The refusal of a body of more than `most` bytes.

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::answer::Body;
-use super::{Answer, address, blob, connector, pace, route};
+use super::{Answer, address, blob, connector, listener, pace, route};
 use crate::appliance::Appliance;
 use crate::edge::{self, Admission, BodyLength, Head};
+use crate::files::SMALL_MAX;
 
 /// The largest body where no document is expected: forms, tokens, actions.
 const SMALL_BODY_MAX: u64 = connector::JSON_MAX as u64;
@@ -17,13 +17,29 @@ pub struct Gate(pub Arc<Appliance>);
 impl edge::Gate for Gate {
     fn admit(&self, head: &Head<'_>) -> Admission {
         match admit(&self.0, head) {
-            Ok(max_body) => Admission::Admit { max_body },
-            Err(answer) => Admission::Refuse(refusal(answer)),
+            Ok(Admitted { max_body, at_once: true }) if self.0.live().faults.is_empty() => Admission::Take { max_body },
+            Ok(Admitted { max_body, .. }) => Admission::Admit { max_body },
+            Err(answer) => Admission::Refuse(answer.of_edge()),
         }
+    }
+
+    fn take(&self, request: edge::Request, answering: edge::Answering) {
+        listener::carry_out(&self.0, request, answering);
+    }
+
+    fn taken(&self) {
+        self.0.store.begin();
     }
 }
 
-fn admit(appliance: &Appliance, head: &Head<'_>) -> Result<u64, Answer> {
+struct Admitted {
+    max_body: u64,
+    /// An enqueue that waits for nothing but its commit, once its body is here, and unless a fault takes its time.
+    at_once: bool,
+}
+
+fn admit(appliance: &Appliance, head: &Head<'_>) -> Result<Admitted, Answer> {
+    let other = |max_body| Ok(Admitted { max_body, at_once: false });
     let Some(path) = address::segments(head.path()) else {
         return Err(Answer::refuse(400, "the address has a broken percent escape", "correct the request"));
     };
@@ -35,11 +51,11 @@ fn admit(appliance: &Appliance, head: &Head<'_>) -> Result<u64, Answer> {
         let Some(query) = address::pairs(query) else {
             return Err(Answer::refuse(400, "the address has a broken percent escape", "correct the request"));
         };
-        return blob::admit(appliance, head.method, path, &query, head.body).map(|(_, most)| most);
+        return blob::admit(appliance, head.method, path, &query, head.body).and_then(|(_, most)| other(most));
     }
     let is = |index: usize, word: &str| place.get(index).is_some_and(|segment| segment.eq_ignore_ascii_case(word));
     if !(is(0, "data") || is(0, "metadata") || is(0, "api") && is(1, "connector")) {
-        return Ok(SMALL_BODY_MAX);
+        return other(SMALL_BODY_MAX);
     }
     let caller = route::caller(appliance, head.header("Authorization"))?;
     pace::request(appliance, caller.id)?;
@@ -50,14 +66,10 @@ fn admit(appliance: &Appliance, head: &Head<'_>) -> Result<u64, Answer> {
         let most = appliance.live().config.queue.max_body;
         return match head.body {
             BodyLength::Known(length) if length > most => Err(connector::too_large(most)),
-            _ => Ok(most),
+            // What is larger goes to a file of its own, and that is waited for.
+            BodyLength::Known(length) => Ok(Admitted { max_body: most, at_once: length <= SMALL_MAX as u64 }),
+            _ => other(most),
         };
     }
-    Ok(SMALL_BODY_MAX)
-}
-
-fn refusal(answer: Answer) -> edge::Refusal {
-    let Body::Bytes(body) = answer.body else { return edge::Refusal::new(500, "Internal Server Error", "a refusal without text") };
-    let headers = answer.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    edge::Refusal { status: answer.status, reason: answer.reason, headers, body }
+    other(SMALL_BODY_MAX)
 }

@@ -16,6 +16,11 @@ impl Faults {
         Faults(faults.iter().map(|fault| (fault.clone(), AtomicU64::new(0), AtomicU64::new(0))).collect())
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What happens to the next request for this: every fault that covers it counts it, and each that strikes has its effect.
     fn next(&self, target: Target) -> Vec<Effect> {
         let covering = self.0.iter().filter(|(fault, ..)| fault.on.covers(target));
@@ -52,7 +57,7 @@ fn target(method: &str, path: &[&str]) -> Option<Target> {
 /// Lets the faults have their way with a call; gives it back when it is to be carried out. `path` is in lower case.
 pub fn strike(appliance: &Appliance, mut call: Call, path: &[&str]) -> Option<Call> {
     let live = appliance.live();
-    if live.faults.0.is_empty() {
+    if live.faults.is_empty() {
         return Some(call);
     }
     for effect in target(&call.method, path).map(|target| live.faults.next(target)).unwrap_or_default() {

@@ -1,5 +1,6 @@
 //! The only place with tiny_http. Each handler thread takes a request, hands a [`Call`] to the router, and writes the answer itself: tiny_http
-//! cannot put our reason into the status line, and would split responses (HTTP notes on CVE-2026-66753).
+//! cannot put our reason into the status line, and would split responses (HTTP notes on CVE-2026-66753). A small enqueue comes from the edge without
+//! tiny_http and its threads between, as the same [`Call`] to the same router (`gate`).
 //!
 //! The edge stands in front: what comes here came over the private hop, was checked, and is exactly framed. A large body comes in chunks that the
 //! edge ends only when the client did; a client that fails in the middle is an error to the reader, never a short body.
@@ -35,7 +36,7 @@ const READ_BYTES: usize = 256 * 1024;
 
 /// A request, as everything behind this file sees it.
 pub struct Call {
-    request: tiny_http::Request,
+    origin: Origin,
     /// Upper case.
     pub method: String,
     /// Decoded segments of the path, without empty ones.
@@ -52,48 +53,78 @@ pub struct Call {
     pub lease: Option<Duration>,
 }
 
+/// Where a call comes from, and its answer goes.
+enum Origin {
+    /// From tiny_http.
+    Hop(tiny_http::Request),
+    /// From the edge at once, with its whole body, on a thread that may not wait.
+    Edge(edge::Request, edge::Answering),
+}
+
+impl Origin {
+    fn target(&self) -> &str {
+        match self {
+            Origin::Hop(request) => request.url(),
+            Origin::Edge(request, _) => &request.target,
+        }
+    }
+
+    /// Every header, in order, those that the edge adds among them.
+    fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let (behind, taken) = match self {
+            Origin::Hop(request) => (request.headers(), [].as_slice()),
+            Origin::Edge(request, _) => ([].as_slice(), request.headers.as_slice()),
+        };
+        let behind = behind.iter().map(|header| (header.field.as_str().as_str(), header.value.as_str()));
+        behind.chain(taken.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    fn answer(self, answer: Answer, head_only: bool) -> io::Result<()> {
+        match self {
+            Origin::Hop(request) => write(request.into_writer(), answer, head_only),
+            Origin::Edge(_, answering) => {
+                answering.answer(answer.of_edge());
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Call {
-    fn new(request: tiny_http::Request) -> Result<Call, (tiny_http::Request, &'static str)> {
-        let target = request.url().to_owned();
-        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    fn new(origin: Origin) -> Result<Call, (Origin, &'static str)> {
+        let (path, query) = origin.target().split_once('?').unwrap_or((origin.target(), ""));
         let (Some(path), Some(query)) = (address::segments(path), address::pairs(query)) else {
-            return Err((request, "the address has a broken percent escape"));
+            return Err((origin, "the address has a broken percent escape"));
         };
-        let mut call = Call {
-            method: request.method().to_string().to_ascii_uppercase(),
-            path,
-            query,
-            declared: None,
-            taken: 0,
-            cut: false,
-            slow: None,
-            lease: None,
-            request,
+        let (method, whole) = match &origin {
+            Origin::Hop(request) => (request.method().to_string().to_ascii_uppercase(), request.body_length().map(|length| length as u64)),
+            Origin::Edge(request, _) => (request.method.clone(), Some(request.body.len() as u64)),
         };
+        let mut call = Call { method, path, query, declared: None, taken: 0, cut: false, slow: None, lease: None, origin };
         // A large body comes in chunks; its length, when the client told it, stands in a header of the edge's.
         let relayed = call.header(HEADER_LENGTH).and_then(|length| length.parse().ok());
-        call.declared = relayed.or(call.request.body_length().map(|length| length as u64));
+        call.declared = relayed.or(whole);
         Ok(call)
     }
 
     /// Path and query as the client wrote them.
     pub fn target(&self) -> &str {
-        self.request.url()
+        self.origin.target()
     }
 
     /// Every header, in order, without those that the edge adds.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let all = self.request.headers().iter().map(|header| (header.field.as_str().as_str(), header.value.as_str()));
-        all.filter(|(name, _)| !name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("x-edge-")))
+        self.origin.headers().filter(|(name, _)| !name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("x-edge-")))
     }
 
     /// A header, by its name in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.request
-            .headers()
-            .iter()
-            .find(|header| header.field.as_str().as_str().eq_ignore_ascii_case(name))
-            .map(|header| header.value.as_str())
+        self.origin.headers().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Whether it comes from the edge at once: the thread that carries it out serves thousands of clients, and may not wait.
+    pub fn may_not_wait(&self) -> bool {
+        matches!(self.origin, Origin::Edge(..))
     }
 
     /// A query value, by its name in any case (CONTRACT §1.0).
@@ -108,28 +139,41 @@ impl Call {
 
     /// Who calls, for the log: the client behind a trusted proxy, or the connection's other end.
     pub fn peer(&self) -> String {
-        self.header(HEADER_PEER).unwrap_or("?").to_owned()
+        match &self.origin {
+            Origin::Hop(_) => self.header(HEADER_PEER).unwrap_or("?").to_owned(),
+            Origin::Edge(request, _) => request.client.to_string(),
+        }
     }
 
     /// The address of [`Call::peer`].
     pub fn peer_address(&self) -> IpAddr {
-        let named = self.header(HEADER_PEER).and_then(|peer| peer.parse::<SocketAddr>().ok());
+        let named = match &self.origin {
+            Origin::Hop(_) => self.header(HEADER_PEER).and_then(|peer| peer.parse::<SocketAddr>().ok()),
+            Origin::Edge(request, _) => Some(request.client),
+        };
         // The edge always names one.
         named.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
     }
 
     /// Whether the client came over TLS, here or at a trusted proxy.
     pub fn is_https(&self) -> bool {
-        self.header(HEADER_SCHEME) == Some("https")
+        match &self.origin {
+            Origin::Hop(_) => self.header(HEADER_SCHEME) == Some("https"),
+            Origin::Edge(request, _) => request.https,
+        }
     }
 
     /// Reads the body piece by piece. A body that ends before its declared length is an error: tiny_http would call it complete.
     pub fn read_body(&mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let request = match &mut self.origin {
+            Origin::Hop(request) => request,
+            Origin::Edge(request, _) => return each(&request.body),
+        };
         // A small body gets a small buffer: clearing a large one would cost more than the body.
         let size = self.declared.map_or(READ_BYTES, |declared| usize::try_from(declared).unwrap_or(READ_BYTES).clamp(1, READ_BYTES));
         let mut buffer = vec![0u8; size];
         loop {
-            match self.request.as_reader().read(&mut buffer) {
+            match request.as_reader().read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => {
                     self.taken += count as u64;
@@ -169,9 +213,9 @@ impl Call {
         let mut answer = if self.cut { Answer::empty(STATUS_CUT) } else { answer };
         let then = answer.delivered.take().filter(|_| !head_only);
         // A client that does not wait for its answer is no error of ours.
-        let written = match self.slow {
-            Some(rate) if !self.cut => write_slowly(self.request.into_writer(), answer, rate),
-            _ => write(self.request.into_writer(), answer, head_only),
+        let written = match (self.origin, self.slow) {
+            (Origin::Hop(request), Some(rate)) if !self.cut => write_slowly(request.into_writer(), answer, rate),
+            (origin, _) => origin.answer(answer, head_only),
         };
         if let (Ok(()), Some(then)) = (written, then) {
             then();
@@ -396,15 +440,22 @@ fn handle(service: &dyn Service, secret: &Secret, request: tiny_http::Request) {
         let _ = write(request.into_writer(), refusal, false);
         return;
     }
-    match Call::new(request) {
-        Ok(call) => {
-            // tiny_http answers 500 when a request is dropped unanswered; the handler must live on.
-            if catch_unwind(AssertUnwindSafe(|| service.answer(call))).is_err() {
-                log::error!("a handler panicked: a bug, please report it with the lines above");
-            }
-        }
-        Err((request, reason)) => {
-            let _ = write(request.into_writer(), Answer::refuse(400, reason, "correct the request"), false);
+    // tiny_http answers 500 when a request is dropped unanswered; the handler must live on.
+    if catch_unwind(AssertUnwindSafe(|| answer(Origin::Hop(request), |call| service.answer(call)))).is_err() {
+        log::error!("a handler panicked: a bug, please report it with the lines above");
+    }
+}
+
+/// Carries out a request that comes from the edge at once.
+pub fn carry_out(appliance: &Arc<Appliance>, request: edge::Request, answering: edge::Answering) {
+    answer(Origin::Edge(request, answering), |call| route::route(appliance, call));
+}
+
+fn answer(origin: Origin, answer: impl FnOnce(Call)) {
+    match Call::new(origin) {
+        Ok(call) => answer(call),
+        Err((origin, reason)) => {
+            let _ = origin.answer(Answer::refuse(400, reason, "correct the request"), false);
         }
     }
 }

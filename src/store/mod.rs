@@ -198,7 +198,25 @@ impl Store {
         work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
         then: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
-        self.writer.submit(operation, durability, work, then);
+        self.writer.add(operation, durability, work, then);
+        self.writer.write();
+    }
+
+    /// As [`Store::write_then`], for a thread that may not wait: the writer's thread does it, once that is told by [`Store::begin`]. So what one thread
+    /// adds before that is written together.
+    pub fn add_then<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        durability: Durability,
+        work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+    ) {
+        self.writer.add(operation, durability, work, then);
+    }
+
+    /// Lets the writer's thread begin with what [`Store::add_then`] has added.
+    pub fn begin(&self) {
+        self.writer.begin();
     }
 
     /// What the writer has done so far, for metrics and benchmarks.

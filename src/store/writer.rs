@@ -1,7 +1,7 @@
 //! All that writes `queue.db`: one round at a time, group commit.
 //!
-//! A thread that finds nobody writing makes the round itself; otherwise its step waits for the writer's thread. Each round takes all that waits (no
-//! timer: while one round is on its way to the disk, the next gathers), and
+//! A thread that finds nobody writing makes the round itself, with its own step and what others have added; otherwise its step waits for the writer's
+//! thread. Each round takes all that waits (no timer: while one round is on its way to the disk, the next gathers), and
 //!   1. runs each step in one transaction, in a savepoint unless it is but one statement, so that a step that fails takes nothing with it;
 //!   2. writes the small payloads, each with what its row says, to the segment and syncs it (`files/segment.rs`);
 //!   3. commits. A round without a [`Durability::Synced`] step is not synced here: a power cut may take its rows from `queue.db`, and recovery makes
@@ -207,7 +207,8 @@ impl Writer {
         Writer { queue, rounds, counters, threads: Mutex::new(threads) }
     }
 
-    pub(super) fn submit<T: Send + 'static>(
+    /// Adds a step to the next round, which begins with [`Writer::write`] or [`Writer::begin`], or when the round under way is over.
+    pub(super) fn add<T: Send + 'static>(
         &self,
         operation: &'static str,
         durability: Durability,
@@ -215,24 +216,31 @@ impl Writer {
         then: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
         let step = Box::new(Typed { operation, durability, work: Some(work), result: None, then });
-        // Nobody writes and nobody waits: this thread is faster than a message to another.
-        if let Ok(mut rounds) = self.rounds.try_lock()
-            && let waiting = self.queue.lock()
-            && waiting.steps.is_empty()
-            && !waiting.stopping
-        {
-            drop(waiting);
-            let finished = rounds.round(step);
-            drop(rounds);
-            return finished.tell();
-        }
         let mut waiting = self.queue.lock();
         if waiting.stopping {
             drop(waiting);
             return step.finish(None);
         }
         waiting.steps.push_back(step);
-        drop(waiting);
+    }
+
+    /// Writes what waits: on this thread when nobody writes, which is faster than a message to another; else the writer's thread does it next.
+    pub(super) fn write(&self) {
+        let Ok(mut rounds) = self.rounds.try_lock() else { return self.begin() };
+        let first = self.queue.lock().steps.pop_front();
+        let finished = first.map(|first| rounds.round(first));
+        drop(rounds);
+        // Who came meanwhile has found somebody writing, and relies on the writer's thread.
+        if !self.queue.lock().steps.is_empty() {
+            self.begin();
+        }
+        if let Some(finished) = finished {
+            finished.tell();
+        }
+    }
+
+    /// Lets the writer's thread begin with what waits.
+    pub(super) fn begin(&self) {
         self.queue.changed.notify_one();
     }
 

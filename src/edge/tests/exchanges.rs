@@ -352,6 +352,6 @@ fn a_port_that_is_taken_is_named_with_a_hint() {
     let site = Site::start(Settings::default());
     let directory = tempfile::tempdir().unwrap();
     let (hop, _listener) = Hop::open(directory.path()).unwrap();
-    let error = Edge::start(Settings::default(), vec![site.address()], None, hop, Arc::new(TestGate)).err().unwrap().to_string();
+    let error = Edge::start(Settings::default(), vec![site.address()], None, hop, Arc::<TestGate>::default()).err().unwrap().to_string();
     assert!(error.contains(&site.address().to_string()) && error.contains("hint: another program has this port"), "{error}");
 }

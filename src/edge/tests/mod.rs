@@ -6,6 +6,7 @@ mod bodies;
 mod exchanges;
 mod malformed;
 mod secure;
+mod taken;
 
 pub(super) use malformed::MALFORMED;
 
@@ -45,17 +46,47 @@ impl Seen {
     }
 }
 
-/// A gate for tests: `/private` wants authorization, `/ten` allows ten bytes of body, `/gate-panic` panics.
-struct TestGate;
+/// A gate for tests: `/private` wants authorization, `/ten` allows ten bytes of body, `/gate-panic` panics, and what is below `/take` it takes.
+#[derive(Default)]
+struct TestGate {
+    seen: Seen,
+    /// Requests to `/take/hold`, until somebody answers them.
+    held: Mutex<Vec<Answering>>,
+}
 
 impl Gate for TestGate {
     fn admit(&self, head: &Head<'_>) -> Admission {
         assert_ne!(head.path(), "/gate-panic", "the gate panics on purpose");
         if head.path() == "/private" && head.header("authorization") != Some("Bearer good") {
-            let refusal = Refusal::new(401, "No token; get one at /token", "there is no token").header("WWW-Authenticate", "Bearer");
+            let refusal = super::Answer::new(401, "No token; get one at /token", "there is no token").header("WWW-Authenticate", "Bearer");
             return Admission::Refuse(refusal);
         }
+        if head.path().starts_with("/take/") {
+            return Admission::Take { max_body: 1 << 40 };
+        }
         Admission::Admit { max_body: if head.path() == "/ten" { 10 } else { 1 << 40 } }
+    }
+
+    fn take(&self, request: Request, answering: Answering) {
+        let took = format!("took {} {} bytes", request.target, request.body.len());
+        if request.target == "/take/hold" {
+            self.held.lock().unwrap().push(answering);
+            return self.seen.push(took);
+        }
+        self.seen.push(took);
+        let names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
+        let answer = super::Answer { status: 200, reason: "Taken".into(), headers: Vec::new(), body: request.body.clone() };
+        match request.target.as_str() {
+            "/take/drop" => drop(answering),
+            "/take/panic" => panic!("the gate panics on purpose"),
+            "/take/cut" => answering.answer(super::Answer { status: STATUS_CUT, ..answer }),
+            "/take/elsewhere" => drop(std::thread::spawn(|| answering.answer(answer))),
+            _ => answering.answer(answer.header("X-Headers", &names.join(" ")).header("X-Method", &request.method)),
+        }
+    }
+
+    fn taken(&self) {
+        self.seen.push("taken");
     }
 }
 
@@ -64,6 +95,7 @@ struct Site {
     edge: Option<Edge>,
     server: Arc<tiny_http::Server>,
     workers: Vec<JoinHandle<()>>,
+    gate: Arc<TestGate>,
     seen: Seen,
     /// Requests to `/stuck` are held until this is true.
     released: Arc<(Mutex<bool>, Condvar)>,
@@ -94,8 +126,9 @@ impl Site {
                 })
             })
             .collect();
-        let edge = Edge::start(settings, vec!["127.0.0.1:0".parse().unwrap()], tls, hop, Arc::new(TestGate)).unwrap();
-        Site { edge: Some(edge), server, workers, seen, released, _directory: directory }
+        let gate = Arc::new(TestGate { seen: seen.clone(), ..TestGate::default() });
+        let edge = Edge::start(settings, vec!["127.0.0.1:0".parse().unwrap()], tls, hop, gate.clone()).unwrap();
+        Site { edge: Some(edge), server, gate, workers, seen, released, _directory: directory }
     }
 
     fn edge(&self) -> &Edge {

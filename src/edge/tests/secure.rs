@@ -132,7 +132,10 @@ fn a_certificate_that_can_not_be_used_is_named_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
     let start = || {
         let (hop, _listener) = Hop::open(directory.path()).unwrap();
-        Edge::start(Settings::default(), vec![], Some(settings(directory.path())), hop, Arc::new(TestGate)).err().unwrap().to_string()
+        Edge::start(Settings::default(), vec![], Some(settings(directory.path())), hop, Arc::<TestGate>::default())
+            .err()
+            .unwrap()
+            .to_string()
     };
     assert!(start().contains("fullchain.pem"));
     write_certificate(directory.path());
