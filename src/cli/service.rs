@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use windows_service::service::{
     ServiceAccess, ServiceAction, ServiceActionType, ServiceControl, ServiceControlAccept, ServiceExitCode, ServiceFailureActions,
-    ServiceFailureResetPeriod, ServiceInfo, ServiceState, ServiceStatus, ServiceType,
+    ServiceFailureResetPeriod, ServiceInfo, ServiceStartType, ServiceState, ServiceStatus, ServiceType,
 };
 use windows_service::service_control_handler::{self, ServiceControlHandlerResult, ServiceStatusHandle};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
@@ -297,6 +297,12 @@ pub struct Configure {
     /// Where everything is kept.
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
+    /// How Windows started the service before the package made it anew, as the registry has it: "#3" by hand, "#4" not at all; empty at the first.
+    #[arg(long, value_name = "START", default_value = "")]
+    start: String,
+    /// "#1" where it was started with a delay.
+    #[arg(long, value_name = "DELAY", default_value = "")]
+    delay: String,
 }
 
 impl Configure {
@@ -357,7 +363,7 @@ impl Configure {
     }
 
     /// What the package's tables cannot say soundly: the path of the program in quotes, so that nothing else that lies on the way to it is started,
-    /// and that Windows starts the service again when it ends.
+    /// that it is started as the administrator has decided before, and that Windows starts it again when it ends.
     fn settle_service(&self) -> Result<(), Failure> {
         let wrong = |error: windows_service::Error| Failure::no(format!("cannot settle the service {NAME}: {}", why(&error)));
         let program = std::env::current_exe().map_err(|error| Failure::no(format!("cannot tell where this program is: {error}")))?;
@@ -371,7 +377,12 @@ impl Configure {
             name: NAME.into(),
             display_name: now.display_name,
             service_type: now.service_type,
-            start_type: now.start_type,
+            start_type: match self.start.as_str() {
+                "#2" => ServiceStartType::AutoStart,
+                "#3" => ServiceStartType::OnDemand,
+                "#4" => ServiceStartType::Disabled,
+                _ => now.start_type,
+            },
             error_control: now.error_control,
             executable_path: program,
             launch_arguments: arguments.map(OsStr::to_owned).to_vec(),
@@ -381,6 +392,11 @@ impl Configure {
             account_password: None,
         };
         service.change_config(&info).map_err(wrong)?;
+        if self.delay == "#1"
+            && let Err(error) = service.set_delayed_auto_start(true)
+        {
+            event_log::tell(Level::Warning, &format!("Windows starts Entrepot without the delay that it had: {}", why(&error)));
+        }
         let after = |seconds| ServiceAction { action_type: ServiceActionType::Restart, delay: Duration::from_secs(seconds) };
         let actions = ServiceFailureActions {
             reset_period: ServiceFailureResetPeriod::After(Duration::from_secs(86_400)),
