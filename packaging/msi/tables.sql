@@ -37,7 +37,7 @@ INSERT INTO `InstallUISequence` (`Action`, `Condition`, `Sequence`) VALUES ('Kee
 
 -- After the service is there, and before it starts: the configuration when there is none, the rights on the folders, the quoted path of the service,
 -- and that Windows starts it again. As SYSTEM (18 a program that was installed, 1024 deferred, 2048 not as the user); when it fails, the installation does.
-INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('Configure', 3090, 'Executable', 'service configure --config "[CONFDIR]entrepot.toml" --template "[#Template]" --log-dir "[CONFDIR]log" --data-dir "[DATADIR]." --port "[PORT]" --start "[KEPTSTART]" --delay "[KEPTDELAY]"')
+INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('Configure', 3090, 'Executable', 'service configure --config "[CONFDIR]entrepot.toml" --template "[#Template]" --log-dir "[CONFDIR]log" --data-dir "[DATADIR]." --port "[PORT]" --kept "[KEPTPORT]" --start "[KEPTSTART]" --delay "[KEPTDELAY]"')
 INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('Configure', 'NOT REMOVE="ALL"', 5850)
 
 -- Windows Installer makes the service anew at each upgrade and repair, started with the machine. What was said of that before is read from the registry
