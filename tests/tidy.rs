@@ -40,8 +40,8 @@ fn each_thing_stands_where_the_map_says() {
         (&["println!"], &["cli/"], "only the command line prints: use the log"),
         (
             &["unsafe {", "unsafe fn"],
-            &["edge/watch.rs", "cli/event_log.rs"],
-            "no unsafe, but what polling and the Event Log of Windows ask for, with its proof",
+            &["edge/watch.rs", "cli/event_log.rs", "cli/owner.rs"],
+            "no unsafe, but what polling, the Event Log of Windows and who owns a file there ask for, with its proof",
         ),
         (&["dbg!(", "todo!(", "unimplemented!("], &[], "unfinished"),
         (

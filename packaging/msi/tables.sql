@@ -21,7 +21,7 @@ UPDATE `File` SET `FileName` = 'LICENS~2|LICENSE-APACHE' WHERE `File` = 'Licence
 UPDATE `File` SET `FileName` = 'THIRD-~1.TXT|THIRD-PARTY.txt' WHERE `File` = 'ThirdParty'
 
 -- Properties that reach the part of the installation that has the rights.
-UPDATE `Property` SET `Value` = 'WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED;PORT;DATADIR;KEPTPORT;KEPTDATADIR;CONFIGURED' WHERE `Property` = 'SecureCustomProperties'
+UPDATE `Property` SET `Value` = 'WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED;PORT;DATADIR;KEPTPORT;KEPTDATADIR;KEPTSTART;KEPTDELAY;CONFIGURED' WHERE `Property` = 'SecureCustomProperties'
 
 -- Is there a configuration? Then the port and the folder are those of its first text, for the link in the Start menu.
 CREATE TABLE `DrLocator` (`Signature_` CHAR(72) NOT NULL, `Parent` CHAR(72), `Path` CHAR(255), `Depth` SHORT PRIMARY KEY `Signature_`, `Parent`, `Path`)
@@ -37,8 +37,12 @@ INSERT INTO `InstallUISequence` (`Action`, `Condition`, `Sequence`) VALUES ('Kee
 
 -- After the service is there, and before it starts: the configuration when there is none, the rights on the folders, the quoted path of the service,
 -- and that Windows starts it again. As SYSTEM (18 a program that was installed, 1024 deferred, 2048 not as the user); when it fails, the installation does.
-INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('Configure', 3090, 'Executable', 'service configure --config "[CONFDIR]entrepot.toml" --template "[#Template]" --log-dir "[CONFDIR]log" --data-dir "[DATADIR]." --port "[PORT]"')
+INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('Configure', 3090, 'Executable', 'service configure --config "[CONFDIR]entrepot.toml" --template "[#Template]" --log-dir "[CONFDIR]log" --data-dir "[DATADIR]." --port "[PORT]" --kept "[KEPTPORT]" --start "[KEPTSTART]" --delay "[KEPTDELAY]"')
 INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('Configure', 'NOT REMOVE="ALL"', 5850)
+
+-- Windows Installer makes the service anew at each upgrade and repair, started with the machine. What was said of that before is read from the registry
+-- first, and Configure says it again; a service that is not to be started with the machine is not started by us either.
+UPDATE `InstallExecuteSequence` SET `Condition` = 'VersionNT AND (NOT KEPTSTART OR KEPTSTART="#2")' WHERE `Action` = 'StartServices'
 
 -- "entrepot check" in every new console.
 CREATE TABLE `Environment` (`Environment` CHAR(72) NOT NULL, `Name` CHAR(255) NOT NULL LOCALIZABLE, `Value` CHAR(255) LOCALIZABLE, `Component_` CHAR(72) NOT NULL PRIMARY KEY `Environment`)

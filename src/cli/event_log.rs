@@ -1,4 +1,4 @@
-//! The Event Log of Windows: what a service has to say to whoever looks after the machine. The only `unsafe` of the command line is here, with its
+//! The Event Log of Windows: what a service has to say to whoever looks after the machine. One `unsafe` block, with its
 //! proof.
 
 use std::ptr::{null, null_mut};

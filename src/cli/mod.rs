@@ -14,6 +14,8 @@ mod infer;
 mod init;
 mod notify;
 mod operate;
+#[cfg(windows)]
+mod owner;
 mod recording;
 mod serve;
 #[cfg(windows)]

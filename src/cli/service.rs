@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use windows_service::service::{
     ServiceAccess, ServiceAction, ServiceActionType, ServiceControl, ServiceControlAccept, ServiceExitCode, ServiceFailureActions,
-    ServiceFailureResetPeriod, ServiceInfo, ServiceState, ServiceStatus, ServiceType,
+    ServiceFailureResetPeriod, ServiceInfo, ServiceStartType, ServiceState, ServiceStatus, ServiceType,
 };
 use windows_service::service_control_handler::{self, ServiceControlHandlerResult, ServiceStatusHandle};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 use windows_service::{define_windows_service, service_dispatcher};
 
 use super::event_log::{self, Level};
+use super::owner::owner;
 use super::serve::{Running, STOP_WORK_MAX};
 use super::{ConfigFile, Failure};
 use crate::clock::Clock;
@@ -297,6 +298,15 @@ pub struct Configure {
     /// Where everything is kept.
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
+    /// The port of an installation before this one, which the registry keeps; empty at the first.
+    #[arg(long, value_name = "PORT", default_value = "")]
+    kept: String,
+    /// How Windows started the service before the package made it anew, as the registry has it: "#3" by hand, "#4" not at all; empty at the first.
+    #[arg(long, value_name = "START", default_value = "")]
+    start: String,
+    /// "#1" where it was started with a delay.
+    #[arg(long, value_name = "DELAY", default_value = "")]
+    delay: String,
 }
 
 impl Configure {
@@ -305,9 +315,23 @@ impl Configure {
         let text = self.text(&data_dir)?;
         let config_dir = self.config.parent().ok_or_else(|| Failure::usage("the configuration has no folder"))?;
         // Rights first: what is written after that has them from its folder.
-        protect(config_dir, Rights::Read)?;
-        protect(&self.log_dir, Rights::Modify)?;
-        protect(&data_dir, Rights::Modify)?;
+        for (dir, rights) in [(config_dir, Rights::Read), (self.log_dir.as_path(), Rights::Modify), (data_dir.as_path(), Rights::Modify)] {
+            // Everybody may make folders in ProgramData. Whatever is there before the first installation is kept only where it is an
+            // administrator's; later ones find what the rights that we have set allowed.
+            let first = self.kept.is_empty();
+            let failed = |error: std::io::Error| Failure::no(format!("cannot look through {}: {error}", dir.display()));
+            if first && set_aside(dir)? {
+                // Ours from its beginning: whoever makes it again meanwhile gets no installation.
+                std::fs::create_dir(dir).map_err(failed)?;
+            }
+            protect(dir, rights)?;
+            // What came into it while anybody might.
+            if first {
+                for entry in std::fs::read_dir(dir).map_err(failed)? {
+                    set_aside(&entry.map_err(failed)?.path())?;
+                }
+            }
+        }
         self.write(&text)?;
         self.settle_service()
     }
@@ -357,7 +381,7 @@ impl Configure {
     }
 
     /// What the package's tables cannot say soundly: the path of the program in quotes, so that nothing else that lies on the way to it is started,
-    /// and that Windows starts the service again when it ends.
+    /// that it is started as the administrator has decided before, and that Windows starts it again when it ends.
     fn settle_service(&self) -> Result<(), Failure> {
         let wrong = |error: windows_service::Error| Failure::no(format!("cannot settle the service {NAME}: {}", why(&error)));
         let program = std::env::current_exe().map_err(|error| Failure::no(format!("cannot tell where this program is: {error}")))?;
@@ -371,7 +395,12 @@ impl Configure {
             name: NAME.into(),
             display_name: now.display_name,
             service_type: now.service_type,
-            start_type: now.start_type,
+            start_type: match self.start.as_str() {
+                "#2" => ServiceStartType::AutoStart,
+                "#3" => ServiceStartType::OnDemand,
+                "#4" => ServiceStartType::Disabled,
+                _ => now.start_type,
+            },
             error_control: now.error_control,
             executable_path: program,
             launch_arguments: arguments.map(OsStr::to_owned).to_vec(),
@@ -381,6 +410,11 @@ impl Configure {
             account_password: None,
         };
         service.change_config(&info).map_err(wrong)?;
+        if self.delay == "#1"
+            && let Err(error) = service.set_delayed_auto_start(true)
+        {
+            event_log::tell(Level::Warning, &format!("Windows starts Entrepot without the delay that it had: {}", why(&error)));
+        }
         let after = |seconds| ServiceAction { action_type: ServiceActionType::Restart, delay: Duration::from_secs(seconds) };
         let actions = ServiceFailureActions {
             reset_period: ServiceFailureResetPeriod::After(Duration::from_secs(86_400)),
@@ -402,6 +436,44 @@ impl Configure {
 /// What Windows said; the error itself only tells that it said something.
 fn why(error: &windows_service::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Puts aside what is not an administrator's, under another name beside it: a file or a folder that somebody has made there for us to find, or a link
+/// that leads elsewhere. Renamed and not deleted, because it may be somebody's in good faith; not taken over, because whoever made it may hold it open.
+/// Tells whether there was such a thing.
+fn set_aside(path: &Path) -> Result<bool, Failure> {
+    // Administrators, the system, LOCAL SERVICE; and whoever owns this program, which only administrators may install.
+    const OURS: [&str; 3] = ["S-1-5-32-544", "S-1-5-18", "S-1-5-19"];
+    let failed = |error: std::io::Error| Failure::no(format!("cannot tell whose {} is: {error}", path.display()));
+    let program = std::env::current_exe().and_then(|program| owner(&program)).map_err(failed)?;
+    let mut whose = match owner(path) {
+        Ok(whose) => whose,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        // What hides its owner from the system hides it for a reason.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => "an account that keeps even the system out".to_owned(),
+        Err(error) => return Err(failed(error)),
+    };
+    let ours = |whose: &str| OURS.contains(&whose) || whose == program;
+    if ours(&whose) && path.symlink_metadata().map_err(failed)?.is_symlink() {
+        // An administrator's; so must be what it leads to.
+        whose = path.canonicalize().and_then(|place| owner(&place)).map_err(failed)?;
+    }
+    if ours(&whose) {
+        return Ok(false);
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".not-ours-{}", uuid::Uuid::now_v7()));
+    std::fs::rename(path, &aside).map_err(|error| {
+        Failure::no(format!("{} is there, it belongs to {whose}, no administrator, and cannot be put aside: {error}", path.display()))
+    })?;
+    let words = format!(
+        "{} was there before Entrepot and belonged to {whose}, no administrator. It is not used, and lies in {}.\r\n\
+         When it is yours: compare it, and copy what is in it as an administrator.",
+        path.display(),
+        Path::new(&aside).display()
+    );
+    event_log::tell(Level::Warning, &words);
+    Ok(true)
 }
 
 /// What the service may do in a folder.
