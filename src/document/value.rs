@@ -118,6 +118,10 @@ pub fn read_into(field: &Field, text: &str, reading: &Reading, out: &mut String)
 }
 
 fn string(text: &str, length: Option<u32>) -> Result<(), Wrong> {
+    if memchr::memchr(0, text.as_bytes()).is_some() {
+        // Databases and programs that meet it as a value take it for the text's end.
+        return Err(wrong(Rule::Type, "it holds a character of zero (NUL)", "take it out where the document is made"));
+    }
     if let Some(length) = length {
         // As many bytes are at least as many characters: only long texts are counted.
         if text.len() > length as usize {
