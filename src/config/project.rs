@@ -167,6 +167,7 @@ fn read_project_entity(
         keep_transformed,
         accepts_mended,
         skip_staging,
+        skip_staging_stated: section.has("skip_staging"),
         format_stated: section.has("format"),
         mapping,
         mapping_stated: section.has("mapping"),
