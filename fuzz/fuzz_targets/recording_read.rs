@@ -5,12 +5,14 @@ use entrepot::recording::places::{Places, recorded, shown};
 use entrepot::recording::{Exchange, redact};
 
 const TOKEN: &str = "eyJhbGciOiJFUzI1NiJ9.eyJhdWQiOiJodHRwczovL2EifQ.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
-const SECRET: &str = "0Zsecret0Z";
+/// No escape ends with the character that it begins with.
+const SECRET: &str = "~secret~";
 
 libfuzzer_sys::fuzz_target!(|input: (&str, &str)| {
     let (before, after) = input;
     let without = |text: String, secret: &str| assert!(!text.contains(secret), "{text}");
-    if !before.contains(SECRET) && !after.contains(SECRET) {
+    let clean = |text: &str| !text.contains(SECRET) && !redact::form(text).contains(SECRET);
+    if clean(before) && clean(after) {
         without(redact::form(&format!("{before}&Client_Secret={SECRET}&{after}")), SECRET);
         without(redact::text(&format!("{before} sig={SECRET}&{after}")), SECRET);
         without(redact::target(&format!("/dmf/x?{before}&sig={SECRET}&{after}")), SECRET);
