@@ -29,7 +29,13 @@ fn messages_are_listed_shown_replayed_cancelled_and_released_from_the_shell() {
     let list = done(&dir, &["message", "list", "--attention"]);
     assert!(list.contains(&id) && list.contains("refused"), "{list}");
     let shown = done(&dir, &["message", "show", &id]);
-    assert!(shown.contains("column \"AMOUNT\": found \"x\"") && shown.contains("hint:") && shown.contains("received"), "{shown}");
+    assert!(
+        shown.contains("line 2, row 1, column \"AMOUNT\": found \"x\"")
+            && shown.contains("[ENT202, DMF1855]")
+            && shown.contains("hint:")
+            && shown.contains("received"),
+        "{shown}"
+    );
     assert_eq!(done(&dir, &["message", "document", &id]), "ID,NAME,AMOUNT\n1,a,x\n");
     let refused = done(&dir, &["message", "refused", &id]);
     assert!(refused.starts_with("ID,NAME,AMOUNT,Entrepot line,Entrepot reason\r\n1,a,x,2,"), "{refused}");

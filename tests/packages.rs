@@ -173,8 +173,9 @@ fn a_manifest_in_utf_16_without_namespace_at_the_end_of_the_zip_loads() {
 
 #[test]
 fn a_workbook_in_a_package_is_read_as_exports_write_it() {
-    // Inline texts, decimals without a leading zero, a column that the map does not name, a sheet whose name ends with $ in the manifest.
+    // Inline texts, a column that the map does not name, and a sheet whose name ends with $ in the manifest, behind another.
     let mut workbook = rust_xlsxwriter::Workbook::new();
+    workbook.add_worksheet().write_string(0, 0, "How to fill in the other sheet").unwrap();
     let sheet = workbook.add_worksheet();
     sheet.set_name("Terms_of_payment").unwrap();
     for (row, cells) in [["NAME", "DAYS", "UNMAPPED"], ["Net30", "30", "x"], ["Cash", "0", ""]].iter().enumerate() {
@@ -194,6 +195,23 @@ fn a_workbook_in_a_package_is_read_as_exports_write_it() {
     let message = enqueue(&mut app, &package(manifest.as_bytes(), &[("Terms of payment.xlsx", &bytes)]));
     assert_eq!(message["state"], "processed", "{:?}", findings(&app, &message));
     assert_eq!(app.sql("SELECT NAME, DAYS FROM terms ORDER BY NAME"), ["Cash|0", "Net30|30"]);
+    // A sheet that somebody gave another name is the first, as ever.
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    workbook.add_worksheet().write_row(0, 0, ["NAME", "DAYS"]).unwrap().write_row(1, 0, ["Net60", "60"]).unwrap();
+    let message = enqueue(&mut app, &package(manifest.as_bytes(), &[("Terms of payment.xlsx", &workbook.save_to_buffer().unwrap())]));
+    assert_eq!((&message["state"], &message["rows"]["inserted"]), (&json!("processed"), &json!(1)), "{:?}", findings(&app, &message));
+}
+
+#[test]
+fn stylesheets_that_a_manifest_names_do_not_run_and_are_not_passed_over_in_silence() {
+    let list = "<EntityTransformList><EntityTransform><SequenceNumber>1</SequenceNumber><XsltFileName>terms.xsl</XsltFileName></EntityTransform></EntityTransformList>";
+    let manifest = manifest(&[("Terms of payment", "t.csv", 1, list)]);
+    let mut app = Appliance::start(&configuration(""));
+    let message = enqueue(&mut app, &package(manifest.as_bytes(), &[("t.csv", b"NAME,DAYS\n1,1\n")]));
+    assert_eq!(message["state"], "processed");
+    let found = &app.findings(message["id"].as_str().unwrap())[0];
+    assert!(found["message"].as_str().unwrap().contains("do not run") && found["value"] == "terms.xsl", "{found}");
+    assert!(found["hint"].as_str().unwrap().contains("transform = [\"terms.xsl\"]"), "{found}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::appliance::{Appliance, IMPORT, groups};
+use crate::packages;
 use crate::pages::Person;
 
 const LINES: &str = r#"
@@ -75,6 +76,27 @@ fn staged_rows_are_kept_with_what_became_of_each_as_long_as_the_document() {
     assert_eq!(files(&app, "staging"), 0);
     app.operator("GET", &format!("messages/{id}/staging")).expect(404);
     assert_eq!(app.message(&id)["entities"][0]["staging_kept"], false);
+}
+
+#[test]
+fn a_manifest_says_whether_its_rows_are_staged_where_the_project_does_not() {
+    let ours = |line: &str| {
+        packages::configuration("")
+            .replace("entity = \"Terms of payment\"\nlevel", &format!("entity = \"Terms of payment\"\n{line}\nlevel"))
+    };
+    for (project, manifest, staged) in [
+        ("", "", 0),
+        ("", "<SkipStaging/>", 0),
+        ("", "<SkipStaging>true</SkipStaging>", 0),
+        ("", "<SkipStaging>false</SkipStaging>", 1),
+        ("skip_staging = true", "<SkipStaging>false</SkipStaging>", 0),
+        ("skip_staging = false", "<SkipStaging>true</SkipStaging>", 1),
+    ] {
+        let mut app = Appliance::start(&ours(project));
+        let text = packages::manifest(&[("Terms of payment", "t.csv", 1, manifest)]);
+        let message = packages::enqueue(&mut app, &packages::package(text.as_bytes(), &[("t.csv", b"NAME,DAYS\nNet30,30\n")]));
+        assert_eq!((&message["state"], files(&app, "staging")), (&json!("processed"), staged), "{project} {manifest}");
+    }
 }
 
 #[test]

@@ -36,7 +36,10 @@ fn a_document_is_tried_and_nothing_is_stored() {
     assert_eq!(code, 1, "{out}{error}");
     assert!(out.contains("2 rows: 1 new, 0 changed, 0 unchanged, 1 refused; nothing was stored"), "{out}");
     assert!(out.contains("ID=\"10\" NAME=\"Retail\" AMOUNT=\"1.50\""), "{out}");
-    assert!(out.contains("line 3, row 2, column \"AMOUNT\": found \"1,5\", expected a decimal number with \".\" [ENT202]"), "{out}");
+    assert!(
+        out.contains("line 3, row 2, column \"AMOUNT\": found \"1,5\", expected a decimal number with \".\" [ENT202, DMF1855]"),
+        "{out}"
+    );
     assert!(out.contains("hint: set decimal_separator"), "{out}");
     assert!(!dir.path().join("data/entities.db").exists());
 
@@ -57,6 +60,26 @@ fn a_document_is_tried_and_nothing_is_stored() {
         let (code, _, error) = run(dir.path(), arguments);
         assert!(code == 2 && error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn rows_and_findings_of_nested_records_say_whose_they_are() {
+    let dir = configuration(
+        "format = { type = \"json\" }\n[[project.entity.nested]]\nentity = \"Lines\"\nrecord = \"lines\"\nmapping = [{ parent = \"ID\", field = \"ID\" }, { source = \"no\", field = \"NO\" }]",
+    );
+    let file = dir.path().join("entrepot.toml");
+    let lines = "[[entity]]\nname = \"Lines\"\ntable = \"lines\"\nkey = [\"ID\", \"NO\"]\nfields = [{ name = \"ID\", type = \"string\" }, { name = \"NO\", type = \"integer\" }]\n";
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + lines).unwrap();
+    let record = |id: u8, no: &str| format!("{{\"ID\":\"{id}\",\"NAME\":\"n\",\"AMOUNT\":1,\"lines\":[{{\"no\":{no}}}]}}");
+    let whole = format!("[{},\n{}]", record(1, "7"), record(2, "\"x\""));
+    std::fs::write(dir.path().join("groups.json"), &whole).unwrap();
+    let (_, out, _) = run(dir.path(), &["try", "Groups in", "groups.json"]);
+    assert!(out.contains("\n  ID=\"1\" NAME=\"n\"") && out.contains("\n  Lines: ID=\"1\" NO=\"7\""), "{out}");
+    assert!(out.contains("column \"no\" (Lines): found \"x\", expected a whole number"), "{out}");
+    // What was read before a document broke off is shown, and nobody is told that it would be loaded.
+    std::fs::write(dir.path().join("groups.json"), &whole[..whole.len() - 1]).unwrap();
+    let (_, out, _) = run(dir.path(), &["try", "Groups in", "groups.json"]);
+    assert!(out.contains("as they would be loaded if the document were whole\n"), "{out}");
 }
 
 #[test]

@@ -4,12 +4,11 @@
 use std::ops::ControlFlow;
 
 use encoding_rs::Encoding;
-use entrepot::document::read::{self, Layout, Take, Wanted};
+use entrepot::document::read::{self, Layout, Take};
 use entrepot::document::record::{Fault, Record};
 use entrepot::document::refused::{Entry, Refused, read_again};
 use entrepot::model::finding::{Finding, Rule};
-use entrepot::model::format::{CsvFormat, FixedColumn, FixedFormat, Format, JsonFormat, XmlFormat};
-use entrepot::model::path::Path;
+use entrepot::model::format::Format;
 
 struct Refusing<'a> {
     format: &'a Format,
@@ -54,22 +53,8 @@ impl Take for Refusing<'_> {
 
 libfuzzer_sys::fuzz_target!(|input: (u8, &[u8])| {
     let (kind, bytes) = input;
-    let path = |text: &str| Path::parse(text).unwrap();
-    let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
-    let columns = vec![column("a", 1), column("b", 4)];
-    let format = match kind % 9 {
-        0 => Format::Csv(CsvFormat::default()),
-        1 => Format::Csv(CsvFormat { delimiter: "+|".into(), record_end: Some("&|\n".into()), qualifier: None, ..CsvFormat::default() }),
-        2 => Format::Csv(CsvFormat { encoding: encoding_rs::UTF_16LE, header: false, ..CsvFormat::default() }),
-        3 => Format::Fixed(FixedFormat { columns, ..FixedFormat::default() }),
-        4 => Format::Fixed(FixedFormat { columns, record_length: Some(6), ..FixedFormat::default() }),
-        5 => Format::Xml(XmlFormat { record: Some(path("//a")), ..XmlFormat::default() }),
-        6 => Format::Json(JsonFormat { record: Some(path("a/b")), ..JsonFormat::default() }),
-        7 => Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }),
-        _ => Format::Json(JsonFormat::default()),
-    };
-    let values = ["a", "@b", "c/d", "."].map(path).to_vec();
-    let wanted = if format.nests() { Wanted { values, nested: Vec::new() } } else { Wanted::default() };
+    let format = shared::format(kind);
+    let wanted = shared::wanted(&format, ["a", "@b", "c/d", "."]);
     let encoding = format.encoding();
     let mut taken = Refusing { format: &format, encoding, refused: None, bytes: Vec::new(), records: Vec::new(), damaged: false };
     if read::read(bytes, &format, wanted.clone(), &mut taken).is_err() || taken.records.is_empty() || taken.damaged {
@@ -83,7 +68,7 @@ libfuzzer_sys::fuzz_target!(|input: (u8, &[u8])| {
     };
     let again = read_again(taken.bytes.as_slice(), &format, wanted, &mut take);
     if again.is_err() && bytes.contains(&0) {
-        // Text full of zeros looks like UTF-16, from one end or the other.
+        // Zeros that are few in a document may be many among its refused rows.
         return;
     }
     let shown = || String::from_utf8_lossy(&taken.bytes).into_owned();

@@ -23,6 +23,8 @@ pub mod token;
 pub mod verify;
 
 mod form;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod verdict;
 
 #[cfg(test)]

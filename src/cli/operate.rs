@@ -307,15 +307,7 @@ fn print_message(operator: &Operator, message: &Value) -> Result<(), Failure> {
     if message["findings"].as_u64().unwrap_or(0) > 0 {
         let answer = operator.ask("GET", &format!("messages/{}/findings", text(&message["id"])))?;
         for finding in answer["findings"].as_array().into_iter().flatten() {
-            println!(
-                "  line {}, row {}, column \"{}\": found \"{}\": {}\n    hint: {}",
-                finding["line"],
-                finding["row"],
-                text(&finding["column"]),
-                text(&finding["value"]),
-                text(&finding["message"]),
-                text(&finding["hint"])
-            );
+            println!("{}", super::try_document::finding_text(finding, &text(&message["entity"])));
         }
         if answer["next"].is_u64() {
             println!("  and more: {} findings in all", answer["total"]);

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{ConfigFile, Failure};
-use crate::document::sniff::{self, Looks};
+use crate::document::sniff;
 use crate::inbound::trial::{self, Limits, Row};
-use crate::model::finding::{Finding, Rule};
+use crate::model::finding::Rule;
 use crate::model::project::Direction;
 use crate::store::entities::Entities;
 use crate::transform::Passage;
@@ -85,7 +85,7 @@ impl Try {
             let passage = |passage: &Passage| json!({ "stylesheet": passage.stylesheet, "way": passage.way, "bytes": passage.bytes, "elapsed_ms": passage.elapsed_ms, "result": passage.preview });
             let transform: Vec<_> = shown.passages.iter().map(passage).collect();
             let answer = json!({
-                "format": project_entity.format.name(), "looks_like": name_of(sniff::looks(&first)), "entity": entity.name, "transform": transform,
+                "format": project_entity.format.name(), "looks_like": sniff::looks(&first).name(), "entity": entity.name, "transform": transform,
                 "counts": counts,
                 "document_refused": report.document_refused, "rows": rows, "findings_total": report.findings, "findings": shown.findings,
             });
@@ -94,7 +94,7 @@ impl Try {
             println!(
                 "{}: {}, read as {} for \"{}\" in {} ms",
                 self.file.display(),
-                name_of(sniff::looks(&first)),
+                sniff::looks(&first).name(),
                 project_entity.format.name(),
                 entity.name,
                 report.load_ms
@@ -105,12 +105,19 @@ impl Try {
                 counts.read, counts.inserted, counts.updated, counts.unchanged, counts.refused
             );
             if !shown.rows.is_empty() {
-                println!("\nthe first rows, as they would be loaded");
-                shown.rows.iter().for_each(|row| println!("  {}", row_line(row)));
+                println!(
+                    "\nthe first rows, as they would be loaded{}",
+                    if report.document_refused { " if the document were whole" } else { "" }
+                );
+                for row in &shown.rows {
+                    let of = if row.entity == entity.name { String::new() } else { format!("{}: ", row.entity) };
+                    println!("  {of}{}", row_line(row));
+                }
             }
             if !shown.findings.is_empty() {
                 println!("\nfindings");
-                shown.findings.iter().for_each(print_finding);
+                let all = shown.findings.iter().map(|finding| finding_text(&json!(finding), &entity.name));
+                all.for_each(|text| println!("{text}"));
                 let faults = shown.findings.iter().filter(|finding| finding.rule != Rule::Message).count() as u64;
                 if report.findings > faults {
                     println!("  and {} more; --findings shows more", report.findings - faults);
@@ -122,21 +129,6 @@ impl Try {
             1 => Err(Failure::no("one finding")),
             count => Err(Failure::no(format!("{count} findings"))),
         }
-    }
-}
-
-fn name_of(looks: Looks) -> &'static str {
-    match looks {
-        Looks::Workbook => "a workbook",
-        Looks::Package => "a data package",
-        Looks::Zip => "a zip archive",
-        Looks::Old => "an Office document of before 2007",
-        Looks::Pdf => "a PDF",
-        Looks::Gzip => "packed by gzip",
-        Looks::Xml => "XML",
-        Looks::Json => "JSON",
-        Looks::Text => "text",
-        Looks::Empty => "empty",
     }
 }
 
@@ -160,18 +152,22 @@ pub fn row_line(row: &Row) -> String {
     values.join(" ")
 }
 
-/// A finding as people read it.
-pub fn print_finding(finding: &Finding) {
-    let mut place = format!("line {}, row {}", finding.line, finding.row);
-    if finding.row == 0 {
-        place = if finding.line == 0 { "the document".into() } else { format!("line {}", finding.line) };
+/// A finding as people read it; its entity is named when it is another than this one.
+pub fn finding_text(finding: &serde_json::Value, entity: &str) -> String {
+    let text = |name: &str| finding[name].as_str().unwrap_or_default();
+    let mut place = match (finding["line"].as_u64().unwrap_or(0), finding["row"].as_u64().unwrap_or(0)) {
+        (0, 0) => "the document".to_owned(),
+        (line, 0) => format!("line {line}"),
+        (line, row) => format!("line {line}, row {row}"),
+    };
+    if !text("column").is_empty() {
+        place.push_str(&format!(", column \"{}\"", text("column")));
     }
-    if !finding.column.is_empty() {
-        place.push_str(&format!(", column \"{}\"", finding.column));
+    if !["", entity].contains(&text("entity")) {
+        place.push_str(&format!(" ({})", text("entity")));
     }
-    let found = if finding.value.is_empty() { String::new() } else { format!("found {:?}, ", finding.value) };
-    println!("  {place}: {found}{} [{}]", finding.message, finding.rule.code());
-    if !finding.hint.is_empty() {
-        println!("    hint: {}", finding.hint);
-    }
+    let found = if text("value").is_empty() { String::new() } else { format!("found {:?}, ", text("value")) };
+    let codes = [text("code"), text("dmf_code")].into_iter().filter(|code| !code.is_empty()).collect::<Vec<_>>().join(", ");
+    let hint = if text("hint").is_empty() { String::new() } else { format!("\n    hint: {}", text("hint")) };
+    format!("  {place}: {found}{} [{codes}]{hint}", text("message"))
 }

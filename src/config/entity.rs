@@ -44,9 +44,8 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
             );
         }
         let table = section.identifier("table");
-        if section.boolean("change_tracking", false) {
-            section.warning("change_tracking", "this has no effect yet", "every export is a full one in this version");
-        }
+        // Read for those who come from D365: a table is tracked when an incremental export of it is there.
+        section.boolean("change_tracking", false);
         let mut fields: Vec<Field> = Vec::new();
         for field_section in section.sections("fields") {
             if let Some(field) = read_field(&field_section) {

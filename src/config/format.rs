@@ -151,6 +151,7 @@ fn read_json(section: &Section<'_>, lines: bool) -> JsonFormat {
 fn read_excel(section: &Section<'_>) -> ExcelFormat {
     let row = section.integer("header_row", 0..=1_048_576).and_then(|row| u32::try_from(row).ok());
     ExcelFormat {
+        sheet_preferred: None,
         sheet: section.text("sheet"),
         header_row: row.unwrap_or(u32::from(section.boolean("header", true))),
         skip_last: read_skip(section, "skip_last"),

@@ -12,7 +12,7 @@ use super::stylesheet::{Stylesheets, judge};
 use crate::document::read::path_of;
 use crate::document::value::{self, Reading};
 use crate::model::entity::{Entity, Field};
-use crate::model::format::{CsvFormat, Format};
+use crate::model::format::{CsvFormat, Format, XmlFormat};
 use crate::model::mapping_test::MappingTest;
 use crate::model::path::To;
 use crate::model::project::{Condition, Direction, NestedEntity, Project, ProjectEntity, Refresh, Test, WriteMode};
@@ -167,6 +167,7 @@ fn read_project_entity(
         keep_transformed,
         accepts_mended,
         skip_staging,
+        skip_staging_stated: section.has("skip_staging"),
         format_stated: section.has("format"),
         mapping,
         mapping_stated: section.has("mapping"),
@@ -217,7 +218,9 @@ fn read_nested(section: &Section<'_>, target: &Target<'_>) -> Vec<NestedEntity> 
         if !target.format.nests() {
             inner.problem("entity", "records nest only in XML and JSON", "give the rows a document of their own");
         }
-        let record = inner.name("record").and_then(|text| match path_of(target.format, &text) {
+        // A record is an element, also where values are attributes.
+        let elements = Format::Xml(XmlFormat::default());
+        let record = inner.name("record").and_then(|text| match path_of(&elements, &text) {
             Ok(path) if path.steps.iter().all(|step| matches!(step.to, To::Element(_))) && !path.absolute && !path.steps.is_empty() => {
                 Some(path)
             }

@@ -126,6 +126,24 @@ fn a_job_may_take_fewer_rows_than_its_project() {
 }
 
 #[test]
+fn nested_records_are_elements_also_where_values_are_attributes() {
+    let nested = "{ value = \"No\",      field = \"BLOCKED\" },\n  ]\n  [[project.entity.nested]]\n  entity = \"Terms of payment\"\n  record = \"TERMS\"\n  mapping = [{ parent = \"PAYMENTTERMID\", field = \"NAME\" }]";
+    let text = starter_text()
+        .replace("{ type = \"csv\", delimiter = \";\", header = true }", "{ type = \"xml-attribute\" }")
+        .replace("{ value = \"No\",      field = \"BLOCKED\" },\n  ]", nested);
+    let config = read(&text).unwrap();
+    let groups = config.projects[0].entity("Customer groups").unwrap();
+    assert_eq!(groups.nested[0].record, crate::model::path::Path::element("TERMS"));
+}
+
+#[test]
+fn change_tracking_of_d365_is_read_and_warned_of_no_more() {
+    let text = starter_text().replace("table  = \"payment_terms\"", "table  = \"payment_terms\"\nchange_tracking = true");
+    let checked = parse(&text, Path::new("/base"), None).unwrap();
+    assert!(text.contains("change_tracking") && checked.warnings.is_empty(), "{:?}", checked.warnings);
+}
+
+#[test]
 fn all_problems_are_told_together_in_the_order_of_the_file() {
     let report = read("[server]\nlisten = 1\n\n[queue]\nlease = \"x\"\nbogus = 2\n").unwrap_err();
     let lines: Vec<&str> = report.lines().filter(|line| line.contains("error")).collect();

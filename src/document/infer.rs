@@ -21,6 +21,8 @@ use crate::model::path::Path;
 
 /// Records that are looked at.
 const RECORDS_MAX: usize = 5000;
+/// Lines of one width that have at least so many characters, several blanks in a row and no delimiter, are of fixed width.
+const FIXED_WIDTH: usize = 20;
 /// Values of a record that are looked for in a document that nests.
 const VALUES_MAX: usize = 500;
 
@@ -60,12 +62,13 @@ pub fn infer(sample: &[u8]) -> Result<Guess, String> {
         Looks::Workbook => (Format::Excel(ExcelFormat::default()), "{ type = \"excel\" }".to_owned(), None),
         Looks::Xml => xml(sample)?,
         Looks::Json => json(sample)?,
-        Looks::Text => csv(sample),
+        Looks::Text => csv(sample)?,
         Looks::Empty => return Err("the sample is empty".into()),
         Looks::Package => return Err("this is a data package: infer from a file in it".into()),
-        Looks::Zip | Looks::Gzip => return Err("this is packed: infer from the file in it".into()),
         Looks::Old => return Err("this is an Office document of before 2007: save it as .xlsx or as text".into()),
-        Looks::Pdf => return Err("this is a PDF: ask for the data it was made of".into()),
+        Looks::Zip => return Err("this is packed: infer from the file in it".into()),
+        Looks::Other(what, hint) => return Err(format!("this is {what}: {hint}")),
+        Looks::Zeros(count) => return Err(format!("this is no text: {count} bytes of it are zero")),
     };
     let values = sources.iter().flatten().filter_map(|source| path_of(&format, source).ok()).collect();
     let mut collected = Collected { names: sources.clone(), columns: Vec::new(), records: 0, numbered: false };
@@ -310,7 +313,7 @@ fn encoding_key(sample: &[u8], encoding: &'static Encoding) -> String {
 }
 
 /// Delimiter and header of delimited text: the delimiter that most lines have equally often.
-fn csv(sample: &[u8]) -> (Format, String, Option<Vec<String>>) {
+fn csv(sample: &[u8]) -> Result<(Format, String, Option<Vec<String>>), String> {
     let (text, encoding) = text_of(sample, false);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).take(50).collect();
     let score = |delimiter: &str| {
@@ -321,6 +324,14 @@ fn csv(sample: &[u8]) -> (Format, String, Option<Vec<String>>) {
         best.map_or((0, 0), |(count, lines)| (lines, count))
     };
     let delimiter = [",", ";", "\t", "|", ":"].into_iter().max_by_key(|delimiter| (score(delimiter), *delimiter == ",")).unwrap_or(",");
+    let width = lines.first().map_or(0, |line| line.chars().count());
+    let padded = lines.iter().any(|line| line.contains("  ")) && lines.iter().all(|line| line.chars().count() == width);
+    if score(delimiter).0 == 0 && width >= FIXED_WIDTH && lines.len() > 1 && padded {
+        return Err(format!(
+            "every line has {width} characters and none delimits them: this is fixed width, and where its columns begin cannot be seen\n  \
+             hint: write format = {{ type = \"fixed\", columns = [{{ name = \"ID\", start = 1, length = 10 }}] }}, with record_type where lines are of several kinds"
+        ));
+    }
     // Ends of several characters, as SQL Server's samples have them.
     if text.contains("+|") && text.contains("&|\n") {
         let format = CsvFormat {
@@ -333,7 +344,7 @@ fn csv(sample: &[u8]) -> (Format, String, Option<Vec<String>>) {
         };
         let key = encoding_key(sample, encoding);
         let text = "{ type = \"csv\", delimiter = \"+|\", record_end = \"&|\\n\", qualifier = \"\", header = false".to_owned();
-        return (Format::Csv(format), format!("{text}{key} }}"), None);
+        return Ok((Format::Csv(format), format!("{text}{key} }}"), None));
     }
     let mut format = CsvFormat { delimiter: delimiter.into(), encoding, ..CsvFormat::default() };
     let first: Vec<&str> =
@@ -352,7 +363,7 @@ fn csv(sample: &[u8]) -> (Format, String, Option<Vec<String>>) {
     }
     text.push_str(&encoding_key(sample, encoding));
     text.push_str(" }");
-    (Format::Csv(format), text, None)
+    Ok((Format::Csv(format), text, None))
 }
 
 #[derive(Default)]
@@ -565,9 +576,13 @@ mod tests {
 
     #[test]
     fn what_is_no_sample_is_told() {
-        for (sample, part) in
-            [(&b""[..], "empty"), (b"%PDF-1", "PDF"), (b"PK\x03\x04Manifest.xml", "data package"), (b"{\"a\":", "no whole JSON")]
-        {
+        for (sample, part) in [
+            (&b""[..], "empty"),
+            (b"%PDF-1", "PDF"),
+            (b"PK\x03\x04Manifest.xml", "data package"),
+            (b"{\"a\":", "no whole JSON"),
+            (b"5225Ada      0000000150\n6270Grace    0000002500\n", "fixed width"),
+        ] {
             assert!(infer(sample).unwrap_err().contains(part), "{:?}", infer(sample));
         }
     }

@@ -9,6 +9,8 @@ use crate::model::format::Format;
 
 /// Bytes that are looked at.
 const FIRST: u64 = 16 * 1024;
+/// One byte of zero among so many is more than text has.
+const ZEROS_SHARE: usize = 16;
 
 /// What a document looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +23,10 @@ pub enum Looks {
     Zip,
     /// An Office document of before 2007.
     Old,
-    /// PDF.
-    Pdf,
-    /// Packed by gzip.
-    Gzip,
+    /// Of a kind that no format reads: what it is, and what to do.
+    Other(&'static str, &'static str),
+    /// So many bytes of zero among the first, and no text.
+    Zeros(usize),
     /// XML.
     Xml,
     /// JSON.
@@ -33,6 +35,44 @@ pub enum Looks {
     Text,
     /// Nothing at all.
     Empty,
+}
+
+const UNPACK: &str = "send the file in it alone, unpacked";
+const EXPORT: &str = "send the data that it was made of, as text or as a workbook";
+
+/// Kinds of files that come by mistake, by how they begin.
+const OTHERS: [(&[u8], &str, &str); 13] = [
+    (b"\x1F\x8B", "packed by gzip", UNPACK),
+    (b"BZh", "packed by bzip2", UNPACK),
+    (b"\xFD7zXZ\0", "packed by xz", UNPACK),
+    (b"\x28\xB5\x2F\xFD", "packed by zstd", UNPACK),
+    (b"7z\xBC\xAF\x27\x1C", "a 7z archive", UNPACK),
+    (b"Rar!\x1A", "a RAR archive", UNPACK),
+    (b"%PDF", "a PDF", EXPORT),
+    (b"\x89PNG", "a picture", EXPORT),
+    (b"\xFF\xD8\xFF", "a picture", EXPORT),
+    (b"SQLite format 3\0", "an SQLite database", EXPORT),
+    (b"PAR1", "a Parquet file", EXPORT),
+    (b"\x7FELF", "a program", EXPORT),
+    (b"MZ\x90\0", "a program", EXPORT),
+];
+
+impl Looks {
+    /// In words, behind "this is".
+    pub fn name(self) -> &'static str {
+        match self {
+            Looks::Workbook => "a workbook",
+            Looks::Package => "a data package",
+            Looks::Zip => "a zip archive",
+            Looks::Old => "an Office document of before 2007",
+            Looks::Other(what, _) => what,
+            Looks::Zeros(_) => "no text: bytes of zero stand in it",
+            Looks::Xml => "XML",
+            Looks::Json => "JSON",
+            Looks::Text => "text",
+            Looks::Empty => "empty",
+        }
+    }
 }
 
 /// What the first bytes of a document look like.
@@ -44,9 +84,16 @@ pub fn looks(first: &[u8]) -> Looks {
         [b'P', b'K', 3, 4, ..] if has("xl/") || has("[Content_Types].xml") || has("opendocument.spreadsheet") => return Looks::Workbook,
         [b'P', b'K', 3, 4, ..] => return Looks::Zip,
         [0xD0, 0xCF, 0x11, 0xE0, ..] => return Looks::Old,
-        [b'%', b'P', b'D', b'F', ..] => return Looks::Pdf,
-        [0x1F, 0x8B, ..] => return Looks::Gzip,
         _ => {}
+    }
+    if let Some((_, what, hint)) = OTHERS.iter().find(|(begin, ..)| first.starts_with(begin)) {
+        return Looks::Other(what, hint);
+    }
+    let zeros = memchr::memchr_iter(0, first).count();
+    let wide = Encoding::for_bom(first).is_some() || utf16(first).is_some();
+    // A stray zero is the fault of its row.
+    if !wide && zeros * ZEROS_SHARE > first.len() {
+        return Looks::Zeros(zeros);
     }
     let text = text(first);
     let text = text.trim_start();
@@ -66,21 +113,27 @@ fn text(first: &[u8]) -> String {
     encoding.decode(first).0.into_owned()
 }
 
-/// UTF-16 without a byte order mark: every second byte of Latin text is zero.
+/// UTF-16 without a byte order mark: every second byte of Latin text is zero. Text in single bytes between zeros is none: there two zeros follow each
+/// other now and then, and stand on both sides.
 pub fn utf16(first: &[u8]) -> Option<&'static Encoding> {
     let pairs = first.chunks_exact(2);
     let count = pairs.len();
-    let (mut high, mut low) = (0, 0);
+    let (mut high, mut low, mut both) = (0, 0, 0);
     for pair in pairs {
         high += usize::from(pair[0] == 0 && pair[1] != 0);
         low += usize::from(pair[1] == 0 && pair[0] != 0);
+        both += usize::from(pair == [0, 0]);
     }
     match () {
-        () if count == 0 => None,
+        () if count == 0 || both > 0 => None,
         () if low * 10 > count * 7 => Some(encoding_rs::UTF_16LE),
         () if high * 10 > count * 7 => Some(encoding_rs::UTF_16BE),
         () => None,
     }
+}
+
+fn is_wide(encoding: &'static Encoding) -> bool {
+    encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE
 }
 
 /// Reads the first bytes, and gives the document back with them when it may be of this format.
@@ -104,16 +157,22 @@ fn trap(first: &[u8], format: &Format) -> Option<(String, String)> {
             Looks::Xml => say("XML", "send a workbook, or write type = \"xml-element\""),
             Looks::Json => say("JSON", "send a workbook, or write type = \"json\""),
             Looks::Text => say("text", "send a workbook, or write type = \"csv\""),
+            Looks::Other(what, hint) => say(what, hint),
             _ => None,
         };
     }
+    // Columns may be filled up with zeros, and what is stated to be UTF-16 has many.
+    let zeros = matches!(format, Format::Fixed(fixed) if fixed.columns.iter().any(|column| column.pad == '\0'));
     let found = match looks {
         Looks::Package => say("a data package", "send it to a job with accepts = \"package\", or send the file in it alone"),
         Looks::Workbook => say("a workbook of Excel", "save the sheet as text, or write type = \"excel\""),
-        Looks::Zip => say("a zip archive", "send the file in it alone"),
         Looks::Old => say("an Office document", "save it as text"),
-        Looks::Pdf => say("a PDF", "send the data it was made of"),
-        Looks::Gzip => say("packed by gzip", "send it unpacked"),
+        Looks::Zip => say(looks.name(), UNPACK),
+        Looks::Other(what, hint) => say(what, hint),
+        Looks::Zeros(count) if !zeros && !is_wide(format.encoding()) => {
+            let message = format!("this is no text: {count} of its first {} bytes are zero", first.len());
+            Some((message, "find out what wrote it, and send text or a workbook; columns that are filled up with zeros are read by type = \"fixed\" with pad = \"\\u0000\"".to_owned()))
+        }
         Looks::Xml if !matches!(format, Format::Xml(_)) => {
             say("XML", "write type = \"xml-element\" or \"xml-attribute\", or send what the format says")
         }
@@ -128,7 +187,7 @@ fn trap(first: &[u8], format: &Format) -> Option<(String, String)> {
         return None;
     }
     let stated = format.encoding();
-    let wide = stated == encoding_rs::UTF_16LE || stated == encoding_rs::UTF_16BE;
+    let wide = is_wide(stated);
     match utf16(first) {
         Some(found) if found != stated && !matches!(format, Format::Xml(_)) => {
             let hint = format!("write encoding = \"{}\", or save the document in {}", found.name().to_lowercase(), stated.name());
@@ -148,7 +207,7 @@ fn trap(first: &[u8], format: &Format) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::format::{CsvFormat, JsonFormat, XmlFormat};
+    use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, JsonFormat, XmlFormat};
 
     #[test]
     fn what_a_document_is_instead_is_named() {
@@ -163,6 +222,11 @@ mod tests {
             (&csv, b"\xEF\xBB\xBF <a><b/></a>", "this is XML"),
             (&csv, b"[{\"a\":1}]", "this is JSON"),
             (&csv, b"%PDF-1.7", "this is a PDF"),
+            (&csv, b"SQLite format 3\0\x10\0", "this is an SQLite database, and the format says csv"),
+            (&Format::Excel(ExcelFormat::default()), b"\x89PNG\r\n", "this is a picture, and the format says excel"),
+            (&csv, b"\x7FELF\x02\x01", "this is a program"),
+            (&csv, b"a\0\0\0,b\0\0\0\n1\0\0\0,2\0\0\0\n", "this is no text: 12 of its first 20 bytes are zero"),
+            (&Format::Json(JsonFormat::default()), b"\0a\0b\0c\0\0d\0e\0f\0g", "this is no text: 8 of its first 15 bytes are zero"),
             (&csv, &wide, "the document is in UTF-16LE, and the format says UTF-8"),
             (&unicode, b"a,b\n1,2\n", "narrow encoding"),
             (&Format::Xml(XmlFormat::default()), b"a;b\n", "this is text without elements"),
@@ -178,5 +242,12 @@ mod tests {
             assert_eq!(trap(good, &csv), None, "{}", String::from_utf8_lossy(good));
         }
         assert_eq!(trap(&wide, &unicode), None);
+        // A stray zero is the fault of its row, columns may be filled up with zeros, and both sides of UTF-16 may have one now and then.
+        assert_eq!(trap(b"NAME,DAYS\nNet\x0030,30\n", &csv), None);
+        let column = FixedColumn { name: "A".into(), start: 1, length: 4, pad: '\0', right: false };
+        let fixed = Format::Fixed(FixedFormat { columns: vec![column], ..FixedFormat::default() });
+        assert_eq!(trap(b"a\0\0\0\nbc\0\0\n", &fixed), None);
+        let mixed: Vec<u8> = "a,\u{100}\u{3000}b,c,d,e,f\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!((trap(&mixed, &unicode), utf16(&mixed)), (None, Some(encoding_rs::UTF_16LE)));
     }
 }

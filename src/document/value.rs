@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{LocalResult, NaiveDate, NaiveDateTime, TimeZone};
+use chrono::{Datelike, LocalResult, NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 
 use crate::model::entity::{Decimal, Field, FieldKind};
@@ -118,6 +118,10 @@ pub fn read_into(field: &Field, text: &str, reading: &Reading, out: &mut String)
 }
 
 fn string(text: &str, length: Option<u32>) -> Result<(), Wrong> {
+    if memchr::memchr(0, text.as_bytes()).is_some() {
+        // Databases and programs that meet it as a value take it for the text's end.
+        return Err(wrong(Rule::Type, "it holds a character of zero (NUL)", "take it out where the document is made"));
+    }
     if let Some(length) = length {
         // As many bytes are at least as many characters: only long texts are counted.
         if text.len() > length as usize {
@@ -461,8 +465,21 @@ fn date(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong> {
     if at.time() != chrono::NaiveTime::MIN {
         return Err(wrong(Rule::Type, "expected a day, found a time of day too", "use a datetime field"));
     }
+    four_digits(at.year())?;
     let _ = write!(out, "{}", at.format("%Y-%m-%d"));
     Ok(())
+}
+
+/// Others would be written with a sign, and stand before all that have none in the order of text that tables keep dates in.
+fn four_digits(year: i32) -> Result<(), Wrong> {
+    match year {
+        0..=9999 => Ok(()),
+        _ => Err(wrong(
+            Rule::Range,
+            format!("the year {year} does not have four digits"),
+            "correct the value, or date_formats in the mapping",
+        )),
+    }
 }
 
 fn datetime(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong> {
@@ -489,6 +506,7 @@ fn datetime(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong
             }
         },
     };
+    four_digits(utc.year())?;
     let milli = utc.and_utc().timestamp_subsec_millis();
     let _ = write!(out, "{}", utc.format(if milli == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S%.3fZ" }));
     Ok(())
@@ -614,6 +632,21 @@ mod tests {
             let hint = hint(&field(FieldKind::Date), text, &Reading::default());
             assert!(hint.contains(expected), "{text}: {hint}");
         }
+    }
+
+    #[test]
+    fn years_have_four_digits_whatever_a_pattern_reads() {
+        let reading = |pattern: &str| Reading { date_formats: vec![pattern.into()], ..Reading::default() };
+        let field = |kind| Field { name: "F".into(), kind, ..Field::default() };
+        for (kind, text, pattern) in [
+            (FieldKind::DateTime, "399999999999", "%s"),
+            (FieldKind::Date, "+14645-06-30", "%Y-%m-%d"),
+            (FieldKind::DateTime, "0000-01-01T00:00:00+14:00", "%F"),
+        ] {
+            let wrong = parse(&field(kind), text, &reading(pattern)).unwrap_err();
+            assert!(wrong.rule == Rule::Range && wrong.message.contains("four digits"), "{text}: {wrong:?}");
+        }
+        assert_eq!(parse(&field(FieldKind::DateTime), "1795521600", &reading("%s")).unwrap().text(), "2026-11-24T12:00:00Z");
     }
 
     #[test]

@@ -250,7 +250,7 @@ fn put_block_list(appliance: &Arc<Appliance>, call: &mut Call, blob: &Blob) -> R
 }
 
 /// The ids of a block list, in order. `Committed` blocks are not known here: a blob is one piece once it is written.
-fn block_list(body: &[u8]) -> Option<Vec<String>> {
+pub(super) fn block_list(body: &[u8]) -> Option<Vec<String>> {
     let text = std::str::from_utf8(body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)).ok()?;
     let mut reader = quick_xml::Reader::from_str(text);
     let (mut depth, mut list, mut id, mut seen) = (0usize, Vec::new(), String::new(), false);
@@ -287,7 +287,7 @@ fn block_list(body: &[u8]) -> Option<Vec<String>> {
 }
 
 /// The part of `size` bytes that a range names: `None` to send all, `Some(Err)` when there is none (RFC 9110 §14.2). Several ranges are all.
-fn range(value: &str, size: u64) -> Option<Result<(u64, u64), ()>> {
+pub(super) fn range(value: &str, size: u64) -> Option<Result<(u64, u64), ()>> {
     let (unit, set) = value.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") || set.contains(',') {
         return None;

@@ -5,6 +5,8 @@ pub mod address;
 pub mod answer;
 pub mod blob;
 pub mod connector;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod gate;
 pub mod injury;
 pub mod listener;

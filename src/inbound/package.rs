@@ -123,7 +123,7 @@ fn one(
     }
 }
 
-/// The entities of a project as a package of it is read: with the format and the map of the package, where the project states none.
+/// The entities of a project as a package of it is read: with format, map and staging of the package, where the project states none.
 pub fn as_read(project: &Project, payload: PayloadWindow, size: u64) -> Vec<ProjectEntity> {
     let Ok(Opened::Package(_, manifest)) = Archive::open(payload, size) else { return Vec::new() };
     let adapted = |entity| adapt(find(project, entity)?, entity).ok().map(|(adapted, _)| adapted.into_owned());
@@ -135,7 +135,7 @@ fn find<'a>(project: &'a Project, entity: &PackageEntity) -> Option<&'a ProjectE
     project.entity(&entity.name).or_else(|| project.entity(&entity.target).filter(|_| !entity.target.is_empty()))
 }
 
-/// The project's entity with the format and the map of the package, where the project states none.
+/// The project's entity with format, map and staging of the package, where the project states none.
 fn adapt<'a>(project_entity: &'a ProjectEntity, package: &PackageEntity) -> Result<(Cow<'a, ProjectEntity>, Vec<Finding>), Box<Finding>> {
     let mut adapted = Cow::Borrowed(project_entity);
     let mut notes = Vec::new();
@@ -147,7 +147,22 @@ fn adapt<'a>(project_entity: &'a ProjectEntity, package: &PackageEntity) -> Resu
                 "state the format of this entity in the project, or write CSV, CSV-Unicode, Tab, Semicolon, Colon, Pipe, EXCEL, XML-Element or XML-Attribute".to_owned();
             return Err(Box::new(about(&entity.name, package.line, &package.source_format, message, hint)));
         };
-        adapted.to_mut().format = format;
+        adapted.to_mut().format = match format {
+            // Exports write the name of a sheet as databases call it, with $ at its end.
+            Format::Excel(format) => {
+                let name = Some(package.sheet.trim_end_matches('$').to_owned()).filter(|name| !name.is_empty());
+                Format::Excel(ExcelFormat { sheet_preferred: name, ..format })
+            }
+            format => format,
+        };
+    }
+    if let Some(skip_staging) = package.skip_staging.filter(|_| !project_entity.skip_staging_stated) {
+        adapted.to_mut().skip_staging = skip_staging;
+    }
+    if project_entity.transform.is_empty() && !package.stylesheets.is_empty() {
+        let message = "the stylesheets that the manifest names do not run: the document is read as it is".to_owned();
+        let hint = format!("keep them here, and write transform = [\"{}\"] in the project", package.stylesheets.join("\", \""));
+        notes.push(about(&entity.name, package.line, &list(package.stylesheets.iter().map(String::as_str)), message, hint));
     }
     if !project_entity.mapping_stated && !package.map.is_empty() {
         let mut mapping = Vec::new();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::block::{Block, RECORD_BYTES_MAX, Value};
 use crate::document::collect::Nested;
+use crate::document::encoding::NO_CHARACTER;
 use crate::document::mapping::{self, Ready, check, concatenate, when};
 use crate::document::read::{Layout, Wanted, path_of};
 use crate::document::record::{Fault, Record};
@@ -283,7 +284,12 @@ impl<'a> Plan<'a> {
                 );
             }
             Some(Fault::Encoding) => {
-                let message = format!("the record is no text in {}", self.format.encoding().name());
+                // What is no text stands there as bytes that are not UTF-8, or as a character that no document has.
+                let before = match std::str::from_utf8(&record.raw) {
+                    Ok(text) => text.split(NO_CHARACTER).next().unwrap_or_default().chars().count(),
+                    Err(error) => String::from_utf8_lossy(&record.raw[..error.valid_up_to()]).chars().count(),
+                };
+                let message = format!("the record is no text in {}, from its character {} on", self.format.encoding().name(), before + 1);
                 return finding(Rule::Encoding, &message, "save the document in that encoding, or set encoding in the format");
             }
             Some(Fault::Size) => {

@@ -191,6 +191,8 @@ impl Default for XmlFormat {
 pub struct ExcelFormat {
     /// The sheet's name; `None` is the first sheet.
     pub sheet: Option<String>,
+    /// Without `sheet`: read the sheet of this name, when there is one, instead of the first.
+    pub sheet_preferred: Option<String>,
     /// The row that names the columns, from 1; 0 when none does and columns go by number.
     pub header_row: u32,
     /// Rows to pass over at the end.
@@ -205,7 +207,15 @@ pub struct ExcelFormat {
 
 impl Default for ExcelFormat {
     fn default() -> Self {
-        ExcelFormat { sheet: None, header_row: 1, skip_last: 0, old: false, nulls: Vec::new(), numbers: Numbers::default() }
+        ExcelFormat {
+            sheet: None,
+            sheet_preferred: None,
+            header_row: 1,
+            skip_last: 0,
+            old: false,
+            nulls: Vec::new(),
+            numbers: Numbers::default(),
+        }
     }
 }
 

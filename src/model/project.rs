@@ -87,6 +87,8 @@ pub struct ProjectEntity {
     pub accepts_mended: bool,
     /// Import: rows as they were mapped are not kept.
     pub skip_staging: bool,
+    /// Whether the project states that; otherwise a package's manifest may.
+    pub skip_staging_stated: bool,
     /// Whether the project states the format; otherwise a package's manifest may.
     pub format_stated: bool,
     /// Import: source columns to fields.
@@ -135,6 +137,7 @@ impl ProjectEntity {
             keep_transformed: false,
             accepts_mended: true,
             skip_staging: true,
+            skip_staging_stated: true,
             format_stated: true,
             mapping: Vec::new(),
             mapping_stated: true,

@@ -1,6 +1,6 @@
 //! Seeded nonsense: expressions, stylesheets and documents that nobody would write. Nothing may panic, hang or overflow.
 //!
-//! The same generators with coverage guidance are in `fuzz/`, for cargo-fuzz.
+//! The same generators with coverage guidance are in `fuzz/` of the workspace, for cargo-fuzz.
 
 use entrepot_xslt::{Limits, NoResolver, Stylesheet};
 

@@ -141,12 +141,13 @@ fn stated_count(first: &[u8]) -> Option<u64> {
 fn sheet<RS: Read + Seek, R: calamine::Reader<RS>>(workbook: &R, format: &ExcelFormat) -> Result<String, Broken> {
     let sheets = workbook.sheets_metadata();
     let names: Vec<&str> = sheets.iter().map(|sheet| sheet.name.as_str()).collect();
+    let called = |name: &String| names.iter().find(|known| known.trim().eq_ignore_ascii_case(name.trim())).copied();
     let found = match &format.sheet {
-        Some(name) => names.iter().find(|known| known.trim().eq_ignore_ascii_case(name.trim())).copied(),
-        None => {
+        Some(name) => called(name),
+        None => format.sheet_preferred.as_ref().and_then(called).or_else(|| {
             let visible = |sheet: &&calamine::Sheet| sheet.visible == SheetVisible::Visible && sheet.typ == SheetType::WorkSheet;
             sheets.iter().find(visible).or(sheets.first()).map(|sheet| sheet.name.as_str())
-        }
+        }),
     };
     found.map(str::to_owned).ok_or_else(|| {
         let wanted = format.sheet.as_deref().unwrap_or_default();

@@ -63,6 +63,10 @@ pub struct PackageEntity {
     pub fail_level: bool,
     /// `Disable`: it is passed over.
     pub disabled: bool,
+    /// `SkipStaging`, when it says anything.
+    pub skip_staging: Option<bool>,
+    /// `EntityTransformList`: the stylesheets that it names.
+    pub stylesheets: Vec<String>,
     /// `EntityMapList`; empty when there is none.
     pub map: Vec<MapLine>,
 }
@@ -344,6 +348,9 @@ impl Reading<'_> {
             [_, "DefinitionGroupName"] => self.manifest.project = text.to_owned(),
             [_, "PackageEntityList", "DataManagementPackageEntityData"] => self.entity_done(),
             [_, "PackageEntityList", "DataManagementPackageEntityData", name] => self.entity_member(name, text),
+            [_, "PackageEntityList", _, "EntityTransformList", _, "XsltFileName"] if !text.is_empty() => {
+                self.entity.stylesheets.push(text.to_owned());
+            }
             [_, "PackageEntityList", _, "EntityMapList", "EntityMap"] => {
                 let map = std::mem::take(&mut self.map);
                 self.entity.map.push(map);
@@ -393,6 +400,7 @@ impl Reading<'_> {
             "FailExecutionUnitOnError" => self.entity.fail_unit = self.flag(name, text),
             "FailLevelOnError" => self.entity.fail_level = self.flag(name, text),
             "Disable" => self.entity.disabled = self.flag(name, text),
+            "SkipStaging" if !text.is_empty() => self.entity.skip_staging = Some(self.flag(name, text)),
             _ => {}
         }
     }

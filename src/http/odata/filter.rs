@@ -187,9 +187,62 @@ impl Reading {
     }
 }
 
+/// A filter as text that is read as the same filter. No parenthesis stands in it that is not needed: what is within the bounds stays so.
+pub fn write(filter: &Filter<String>) -> String {
+    write_within(filter, 0)
+}
+
+/// As a part of what binds so: 0 is `or`, 1 `and`, 2 `not` and all that is one term.
+fn write_within(filter: &Filter<String>, around: u8) -> String {
+    let quoted = |value: &str| format!("'{}'", value.replace('\'', "''"));
+    let (binds, text) = match filter {
+        Filter::Or(one, other) => (0, format!("{} or {}", write_within(one, 0), write_within(other, 1))),
+        Filter::And(one, other) => (1, format!("{} and {}", write_within(one, 1), write_within(other, 2))),
+        Filter::Not(inner) => (2, format!("not {}", write_within(inner, 2))),
+        Filter::Compare(field, operator, value) => {
+            let operator = match operator {
+                Operator::Equal => "eq",
+                Operator::NotEqual => "ne",
+                Operator::Greater => "gt",
+                Operator::GreaterOrEqual => "ge",
+                Operator::Less => "lt",
+                Operator::LessOrEqual => "le",
+            };
+            (2, format!("{field} {operator} {}", value.as_deref().map_or("null".to_owned(), quoted)))
+        }
+        Filter::Text(field, test, value) => {
+            let test = match test {
+                TextTest::StartsWith => "startswith",
+                TextTest::EndsWith => "endswith",
+                TextTest::Contains => "contains",
+            };
+            (2, format!("{test}({field},{})", quoted(value)))
+        }
+    };
+    if binds < around { format!("({text})") } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_is_written_as_it_was_read() {
+        let long = vec!["A eq 1"; TERMS_MAX].join(" and ");
+        let deep = format!("{}A eq 1 or B eq 2{}", "not (".repeat(15), ")".repeat(15));
+        for text in [
+            "A eq 'x''y'",
+            "not (A eq null)",
+            "A eq 'null'",
+            "(A gt '5' and (B le '6' or startswith(C,'z')))",
+            "A eq 1 or (B eq 2 or C eq 3) and not (D eq 4 and E eq 5)",
+            &long,
+            &deep,
+        ] {
+            let filter = read(text).unwrap();
+            assert_eq!(read(&write(&filter)).as_ref(), Ok(&filter), "{text}");
+        }
+    }
 
     #[test]
     fn the_filters_that_clients_send_are_read() {

@@ -4,7 +4,7 @@
 //! job that names the caller has the entity in its project, and then with that project's fields and filter, no others.
 
 mod catalogue;
-mod filter;
+pub(super) mod filter;
 mod made;
 mod metadata;
 mod rows;
@@ -142,7 +142,7 @@ fn answer(appliance: &Arc<Appliance>, call: &mut Call, path: &[&str]) -> Result<
 }
 
 /// `Set(Field='a',Other='b')`: the set, and the parts of the key with their names.
-fn keyed(segment: &str) -> Option<(String, Vec<(Option<String>, String)>)> {
+pub(super) fn keyed(segment: &str) -> Option<(String, Vec<(Option<String>, String)>)> {
     let Some((set, rest)) = segment.split_once('(') else { return Some((segment.to_owned(), Vec::new())) };
     let inside = rest.strip_suffix(')')?;
     let mut parts = Vec::new();

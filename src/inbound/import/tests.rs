@@ -691,6 +691,7 @@ fn bytes_that_are_no_text_are_told_with_their_row_and_never_replaced() {
         let (report, sink) = scene.import(&document);
         assert_eq!(report.counts, counts(3, 2, 0, 0, 1), "{label}: {:?}", sink.findings);
         assert_eq!((sink.findings[0].rule, sink.findings[0].line, sink.findings[0].row), (Rule::Encoding, 3, 2), "{label}");
+        assert!(sink.findings[0].message.ends_with("from its character 3 on"), "{label}: {}", sink.findings[0].message);
         assert_eq!(scene.rows(), ["1|a|1.00", "3|c|3.00"], "{label}");
     }
 }

@@ -16,7 +16,7 @@ fn entity(members: &str) -> String {
 #[test]
 fn what_we_write_reads_back() {
     let members = "<EntityName>Terms</EntityName><InputFilePath>Terms.csv</InputFilePath><ExecutionUnit>2</ExecutionUnit><LevelInExecutionUnit>10</LevelInExecutionUnit>\
-        <SequenceInLevel>20</SequenceInLevel><FailLevelOnError>true</FailLevelOnError><SourceFormat>CSV</SourceFormat><ExcelSheetName/>\
+        <SequenceInLevel>20</SequenceInLevel><FailLevelOnError>true</FailLevelOnError><SkipStaging>false</SkipStaging><SourceFormat>CSV</SourceFormat><ExcelSheetName/>\
         <EntityMapList><EntityMap><ArrayIndex>0</ArrayIndex><EntityField>NAME</EntityField><EntityFieldConversionList i:nil=\"true\" /><XMLField>Name</XMLField></EntityMap></EntityMapList>";
     let manifest = read(package(&entity(members)).as_bytes()).unwrap();
     assert_eq!((manifest.project.as_str(), manifest.notes.len()), ("Terms & more", 0));
@@ -26,6 +26,7 @@ fn what_we_write_reads_back() {
         (found.unit, found.level, found.sequence, found.fail_level, found.fail_unit, found.disabled),
         (2, 10, 20, true, false, false)
     );
+    assert_eq!(found.skip_staging, Some(false));
     assert_eq!(found.map, [MapLine { column: "Name".into(), field: "NAME".into(), ..MapLine::default() }]);
 }
 
