@@ -13,7 +13,7 @@ use super::chunk::BodyDecoder;
 use super::connection::{
     AnswerState, Connection, Facts, HopConnection, Incoming, Pending, READ_BYTES, READ_KEPT_BYTES, Slot, Stage, Upload, Way,
 };
-use super::gate::{Admission, Answer, Answering};
+use super::gate::{Admission, Answer, Answering, Asker};
 use super::head::{Framing, HopFraming, Parsed, check, scan, write_framing};
 use super::relay::{Flow, HopFlow, Relay};
 use super::reply;
@@ -327,7 +327,7 @@ impl Relay {
         add(&self.shared.tally.requests_taken, 1);
         client.enter(Stage::Taken(facts, bytes), Some(self.now + self.shared.settings.answer_wait));
         self.taken = true;
-        let answering = Answering::new(Arc::clone(&self.inbox), key);
+        let answering = Answering::new(Arc::clone(&self.inbox), Asker { generation: self.generation, client: key });
         // After a panic the request is answered because `answering` is dropped.
         if catch_unwind(AssertUnwindSafe(|| self.shared.gate.take(*request, answering))).is_err() {
             log::error!("the gate panicked while it took a request: a bug, please report it with the lines above");

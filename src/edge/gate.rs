@@ -45,11 +45,18 @@ pub struct Request {
 }
 
 /// Answers a request that was taken. One that is dropped without an answer is answered 500, as by the server behind.
-pub struct Answering(Option<(Arc<Inbox>, Key)>);
+pub struct Answering(pub(super) Option<(Arc<Inbox>, Asker)>);
+
+/// Who waits for an answer: a client of a relay. One that began anew after a panic gives its keys anew: which one it was is part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asker {
+    pub generation: u64,
+    pub client: Key,
+}
 
 impl Answering {
-    pub(super) fn new(inbox: Arc<Inbox>, client: Key) -> Self {
-        Answering(Some((inbox, client)))
+    pub(super) fn new(inbox: Arc<Inbox>, asker: Asker) -> Self {
+        Answering(Some((inbox, asker)))
     }
 
     /// Answers, from any thread; a client that has left meanwhile is no error.
@@ -58,8 +65,8 @@ impl Answering {
     }
 
     fn send(&mut self, answer: Answer) {
-        if let Some((inbox, client)) = self.0.take() {
-            inbox.send(Message::Answered(client, answer));
+        if let Some((inbox, asker)) = self.0.take() {
+            inbox.send(Message::Answered(asker, answer));
         }
     }
 }

@@ -15,7 +15,7 @@ use socket2::Socket;
 
 use super::address::AddressKey;
 use super::connection::{AnswerState, Connection, HopConnection, READ_BYTES, Slot, Stage};
-use super::gate::Answer;
+use super::gate::{Answer, Asker};
 use super::shared::{Seat, Shared, add, subtract};
 use super::slab::{Key, Slab};
 use super::turns::Turns;
@@ -42,7 +42,7 @@ pub(super) enum Message {
     /// Close the connection of this address that has waited longest for a request.
     MakeRoom(AddressKey),
     /// The answer to a request that the gate took.
-    Answered(Key, Answer),
+    Answered(Asker, Answer),
 }
 
 /// Where a relay is told.
@@ -51,11 +51,18 @@ pub struct Inbox {
     poller: Arc<Poller>,
     /// How often the loop has gone round.
     rounds: AtomicU64,
+    /// How many relays have begun here, one after the end of the other.
+    relays: AtomicU64,
 }
 
 impl Inbox {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Inbox { messages: Mutex::new(Vec::new()), poller: Arc::new(Poller::new()?), rounds: AtomicU64::new(0) })
+        Ok(Inbox {
+            messages: Mutex::new(Vec::new()),
+            poller: Arc::new(Poller::new()?),
+            rounds: AtomicU64::new(0),
+            relays: AtomicU64::new(0),
+        })
     }
 
     pub(super) fn send(&self, message: Message) {
@@ -103,6 +110,8 @@ pub(super) struct Relay {
     pub shared: Arc<Shared>,
     pub poller: Arc<Poller>,
     pub inbox: Arc<Inbox>,
+    /// Which of the relays that have begun here this is.
+    pub generation: u64,
     pub clients: Slab<Connection>,
     pub hops: Slab<HopConnection>,
     /// Hop connections that wait for an exchange, the last used last, and since when.
@@ -137,6 +146,7 @@ impl Relay {
         Relay {
             shared,
             poller: Arc::clone(&inbox.poller),
+            generation: inbox.relays.fetch_add(1, Ordering::SeqCst),
             inbox,
             clients: Slab::new(),
             hops: Slab::new(),
@@ -222,7 +232,8 @@ impl Relay {
                         None => self.clients.release(key),
                     }
                 }
-                Message::Answered(key, answer) => self.taken_answered(key, &answer),
+                Message::Answered(asker, answer) if asker.generation == self.generation => self.taken_answered(asker.client, &answer),
+                Message::Answered(..) => {}
                 Message::MakeRoom(address) => {
                     let mut oldest: Option<(Duration, Key)> = None;
                     for key in self.clients.keys().collect::<Vec<_>>() {

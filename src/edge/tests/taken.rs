@@ -80,7 +80,7 @@ fn a_client_that_leaves_before_its_answer_leaves_nothing_behind() {
     let mut client = site.client();
     client.send(post("/take/hold", &"x".repeat(5000)));
     site.seen.expect("took /take/hold 5000 bytes");
-    assert!(site.counters().bytes_buffered >= 5000, "its body counts as long as it is in work");
+    site.until("its body counts as long as it is in work", |counters| counters.bytes_buffered >= 5000);
     drop(client);
     // Its place is another's by now, who must not get the answer.
     let mut other = site.client();
@@ -97,6 +97,20 @@ fn a_client_that_leaves_before_its_answer_leaves_nothing_behind() {
 
 fn edge_answer(text: &str) -> super::super::Answer {
     super::super::Answer { status: 200, reason: "OK".into(), headers: Vec::new(), body: text.into() }
+}
+
+#[test]
+fn an_answer_for_a_relay_that_has_ended_reaches_nobody_of_the_next() {
+    let site = Site::start(Settings::default());
+    let mut client = site.client();
+    client.send(post("/take/hold", "x"));
+    site.seen.expect("took /take/hold 1 bytes");
+    let answering = site.gate.held.lock().unwrap().pop().unwrap();
+    let (inbox, asker) = answering.0.as_ref().unwrap();
+    let earlier = gate::Asker { generation: asker.generation.wrapping_sub(1), ..*asker };
+    gate::Answering::new(Arc::clone(inbox), earlier).answer(edge_answer("somebody else's"));
+    answering.answer(edge_answer("its own"));
+    assert_eq!(client.answer().text(), "its own");
 }
 
 #[test]
