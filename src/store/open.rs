@@ -26,7 +26,7 @@ const STEPS: [&str; 13] = [
     include_str!("sql/010_retry.sql"),
     include_str!("sql/011_staging.sql"),
     include_str!("sql/012_requested_retry.sql"),
-    include_str!("sql/013_counted.sql"),
+    include_str!("sql/013_enqueue.sql"),
 ];
 
 /// Opens the queue for its one writer, creating it when it does not exist.
@@ -43,7 +43,7 @@ pub fn open_queue(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError { operation: "open queue.db", cause: Cause::Damaged(what) });
     }
     // WAL: readers never wait for the writer. FULL: a commit is on disk when it returns; the writer alone does with less, where the segment has it all.
-    // Foreign keys: the trigger that counts a message says when its job is missing (sql/013_counted.sql).
+    // Foreign keys: the trigger that counts a message says when its job is missing (sql/013_enqueue.sql).
     // No automatic checkpoint: it would put two more syncs on the path of an enqueue; the writer's checkpoint thread does it. The cache is small
     // because the working set is.
     for (pragma, value) in
@@ -126,6 +126,28 @@ mod tests {
         assert_eq!(name, "kept");
         assert_eq!(queue.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap(), VERSION);
         assert!(crate::store::people::users(&queue).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_queue_that_kept_its_horizon_apart_knows_its_segments_as_far_as_before() {
+        use crate::files::segment::Horizon;
+        let dir = tempfile::tempdir().unwrap();
+        // The newest segment has messages, or none any more.
+        for (name, segments) in [("with", "(4, 2), (5, 9)"), ("without", "(4, 2)")] {
+            let path = dir.path().join(name);
+            let old = Connection::open(&path).unwrap();
+            STEPS[..12].iter().for_each(|step| old.execute_batch(step).unwrap());
+            old.execute_batch(&format!(
+                "PRAGMA user_version = 12; INSERT INTO segment (number, live) VALUES {segments}; UPDATE horizon SET segment = 5, offset = 77"
+            ))
+            .unwrap();
+            drop(old);
+            let queue = open_queue(&path).unwrap();
+            assert_eq!(crate::store::recovery::horizon(&queue).unwrap(), Horizon { segment: 5, offset: 77 }, "{name}");
+            assert_eq!(queue.query_row("SELECT live FROM segment WHERE number = 4", [], |row| row.get::<_, i64>(0)).unwrap(), 2);
+        }
+        let queue = open_queue(&dir.path().join("new")).unwrap();
+        assert_eq!(crate::store::recovery::horizon(&queue).unwrap(), Horizon::default());
     }
 
     #[test]

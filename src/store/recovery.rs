@@ -1,27 +1,31 @@
 //! What a start finds after a stop that was not clean, and what it does about it. No scan: only what the segments hold behind the horizon is read,
 //! and only messages that were in work.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::messages::{NewMessage, parse_id};
 use super::{Cause, StoreError, messages};
 use crate::files::Spool;
 use crate::files::segment::{Horizon, Pending, Record};
 
-/// Up to where `queue.db` knows the segments.
+/// Up to where `queue.db` knows the segments: as far as the newest one says.
 pub fn horizon(connection: &Connection) -> Result<Horizon, StoreError> {
     connection
-        .query_row("SELECT segment, offset FROM horizon", [], |row| Ok(Horizon { segment: row.get(0)?, offset: row.get(1)? }))
+        .query_row("SELECT number, reached FROM segment ORDER BY number DESC LIMIT 1", [], |row| {
+            Ok(Horizon { segment: row.get(0)?, offset: row.get(1)? })
+        })
+        .optional()
+        .map(Option::unwrap_or_default)
         .map_err(StoreError::sqlite("read the horizon"))
 }
 
 /// Notes, in the transaction that inserts the rows of a batch, that the horizon is behind it, and that so many messages need its segment.
 pub fn reach(connection: &Connection, batch: &Pending) -> Result<(), StoreError> {
     connection
-        .prepare_cached("INSERT INTO segment (number, live) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET live = live + ?2")
-        .and_then(|mut statement| statement.execute((batch.end.segment, batch.records)))
-        .and_then(|_| connection.prepare_cached("UPDATE horizon SET segment = ?1, offset = ?2"))
-        .and_then(|mut statement| statement.execute((batch.end.segment, batch.end.offset)))
+        .prepare_cached(
+            "INSERT INTO segment (number, live, reached) VALUES (?1, ?2, ?3) ON CONFLICT (number) DO UPDATE SET live = live + ?2, reached = ?3",
+        )
+        .and_then(|mut statement| statement.execute((batch.end.segment, batch.records, batch.end.offset)))
         .map(|_| ())
         .map_err(StoreError::sqlite("note the horizon"))
 }

@@ -20,7 +20,7 @@ pub fn queue(store: &Store) -> Result<(), StoreError> {
         for table in ["finding", "execution_entity", "execution", "event", "message", "load_sample", "blob", "increment", "watermark"] {
             batch.connection.execute(&format!("DELETE FROM {table}"), []).map_err(&failed)?;
         }
-        batch.connection.execute("DELETE FROM segment WHERE number IS NOT ?1", [current]).map_err(&failed)?;
+        batch.connection.execute("DELETE FROM segment WHERE number < (SELECT max(number) FROM segment)", []).map_err(&failed)?;
         batch.connection.execute("UPDATE segment SET live = 0", []).map_err(&failed)?;
         batch
             .connection

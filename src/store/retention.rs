@@ -80,7 +80,6 @@ struct Block {
 
 fn prune_payloads(batch: &mut Batch<'_>, before: Timestamp, now: Timestamp) -> Result<Block, StoreError> {
     let failed = StoreError::sqlite("prune payloads");
-    let current = batch.current_segment();
     let connection = batch.connection;
     let found: Vec<(String, Option<u64>, Option<String>, Option<String>)> = connection
         .prepare_cached(
@@ -125,10 +124,9 @@ fn prune_payloads(batch: &mut Batch<'_>, before: Timestamp, now: Timestamp) -> R
         }
     }
     block.segments = connection
-        .prepare_cached("SELECT number FROM segment WHERE live <= 0")
+        .prepare_cached("SELECT number FROM segment WHERE live <= 0 AND number < (SELECT max(number) FROM segment)")
         .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
         .map_err(&failed)?;
-    block.segments.retain(|number| Some(*number) != current);
     for number in &block.segments {
         connection.execute("DELETE FROM segment WHERE number = ?1", [number]).map_err(&failed)?;
     }
