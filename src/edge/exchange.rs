@@ -606,10 +606,10 @@ impl Relay {
     }
 
     /// Answers from here; then the connection is closed unless the request was read whole and the client wants more.
-    fn answer(&mut self, client: &mut Connection, refusal: &Answer, facts: Facts, unread: bool) -> Flow {
+    fn answer(&mut self, client: &mut Connection, answer: &Answer, facts: Facts, unread: bool) -> Flow {
         client.close |= unread || !facts.keep_alive || self.shared.stopping();
         client.unread |= unread;
-        let out = reply::render(refusal, facts.to_head, client.close, facts.http10);
+        let out = reply::render(answer, facts.to_head, client.close, facts.http10);
         client.enter(Stage::Flush, None);
         if client.send(&out).is_err() { Flow::Close } else { Flow::Stay }
     }

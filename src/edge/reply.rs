@@ -106,13 +106,13 @@ pub(super) fn connection_line(close: bool, http10: bool) -> &'static [u8] {
 }
 
 /// The edge's own answer, whole.
-pub(super) fn render(refusal: &Answer, to_head: bool, close: bool, http10: bool) -> Vec<u8> {
+pub(super) fn render(answer: &Answer, to_head: bool, close: bool, http10: bool) -> Vec<u8> {
     let clean = |text: &str| text.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
-    let mut out = Vec::with_capacity(256 + refusal.body.len());
-    let status = if (200..=599).contains(&refusal.status) { refusal.status } else { 500 };
-    let reason: String = refusal.reason.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
+    let mut out = Vec::with_capacity(256 + answer.body.len());
+    let status = if (200..=599).contains(&answer.status) { answer.status } else { 500 };
+    let reason: String = answer.reason.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
     out.extend_from_slice(format!("HTTP/1.1 {status} {reason}\r\n").as_bytes());
-    for (name, value) in &refusal.headers {
+    for (name, value) in &answer.headers {
         let ours = ["Content-Length", "Connection", "Transfer-Encoding"].iter().any(|line| name.eq_ignore_ascii_case(line));
         if ours || name.is_empty() || !name.bytes().all(is_token) || !clean(value) {
             log::warn!("answer header left out name={name:?} reason=\"it is the edge's own, or could split the answer\"");
@@ -122,12 +122,12 @@ pub(super) fn render(refusal: &Answer, to_head: bool, close: bool, http10: bool)
     }
     let has_body = status != 204 && status != 304;
     if has_body {
-        out.extend_from_slice(format!("Content-Length: {}\r\n", refusal.body.len()).as_bytes());
+        out.extend_from_slice(format!("Content-Length: {}\r\n", answer.body.len()).as_bytes());
     }
     out.extend_from_slice(connection_line(close, http10));
     out.extend_from_slice(b"\r\n");
     if has_body && !to_head {
-        out.extend_from_slice(&refusal.body);
+        out.extend_from_slice(&answer.body);
     }
     out
 }
