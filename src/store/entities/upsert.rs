@@ -1,0 +1,168 @@
+//! A row loaded: inserted, updated, found unchanged, or refused.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::cell::Cell;
+use super::{NO_ROW, quote};
+use crate::model::entity::Entity;
+use crate::model::project::WriteMode;
+use crate::store::{Cause, StoreError};
+
+/// What became of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// It is new.
+    Inserted,
+    /// It changed.
+    Updated,
+    /// It was so already.
+    Unchanged,
+    /// Only new rows are taken, and its key exists.
+    Exists,
+    /// Only existing rows are taken, and its key does not exist.
+    Missing,
+    /// The table does not take it, for this reason.
+    Refused(String),
+}
+
+/// A prepared upsert.
+pub struct Upsert<'a> {
+    connection: &'a Connection,
+    statement: rusqlite::Statement<'a>,
+    /// For rows that are new in all likelihood, because so many before them were: without a look at what is there, which costs an eighth.
+    insert: Option<rusqlite::Statement<'a>>,
+    new_in_a_row: u32,
+    exists: Option<rusqlite::Statement<'a>>,
+    mode: WriteMode,
+    last: i64,
+}
+
+/// After so many new rows the next one is taken for new.
+const NEW_IN_A_ROW: u32 = 64;
+
+impl<'a> Upsert<'a> {
+    /// As [`super::writing::Writing::rows`] says.
+    pub(super) fn prepare(
+        connection: &'a Connection,
+        entity: &Entity,
+        columns: &[(usize, bool)],
+        mode: WriteMode,
+        together: bool,
+    ) -> Result<Upsert<'a>, StoreError> {
+        let failed = StoreError::sqlite("prepare the upsert");
+        let name = |index: usize| quote(&entity.fields[index].name);
+        let table = quote(&entity.table);
+        let names: Vec<String> = columns.iter().map(|(index, _)| name(*index)).collect();
+        let key: Vec<String> = entity.key.iter().map(|index| name(*index)).collect();
+        let marks: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
+        let rest: Vec<(String, String)> = columns
+            .iter()
+            .filter(|(index, _)| !entity.key.contains(index))
+            .map(|(index, keep)| {
+                let column = name(*index);
+                let value = if *keep { format!("coalesce(excluded.{column}, {table}.{column})") } else { format!("excluded.{column}") };
+                (column, value)
+            })
+            .collect();
+        let number = |index: usize| columns.iter().position(|(column, _)| *column == index).map_or(0, |at| at + 1);
+        let same_key: Vec<String> = entity.key.iter().map(|index| format!("{} = ?{}", name(*index), number(*index))).collect();
+        let action = if rest.is_empty() || mode == WriteMode::Insert {
+            "DO NOTHING".to_owned()
+        } else {
+            let set: Vec<String> = rest.iter().map(|(column, value)| format!("{column} = {value}")).collect();
+            // Column by column: a row value of many columns is compared more slowly.
+            let differs: Vec<String> = rest.iter().map(|(column, value)| format!("{table}.{column} IS NOT {value}")).collect();
+            format!("DO UPDATE SET {} WHERE {}", set.join(", "), differs.join(" OR "))
+        };
+        let sql = if mode == WriteMode::Update {
+            let value = |(index, keep): &(usize, bool)| {
+                let (column, number) = (name(*index), number(*index));
+                (column.clone(), if *keep { format!("coalesce(?{number}, {column})") } else { format!("?{number}") })
+            };
+            let rest: Vec<(String, String)> = columns.iter().filter(|(index, _)| !entity.key.contains(index)).map(value).collect();
+            let set: Vec<String> = rest.iter().map(|(column, value)| format!("{column} = {value}")).collect();
+            let differs: Vec<String> = rest.iter().map(|(column, value)| format!("{column} IS NOT {value}")).collect();
+            match rest.is_empty() {
+                true => format!("UPDATE {table} SET {0} = {0} WHERE 0 AND {1}", key[0], same_key.join(" AND ")),
+                false => format!("UPDATE {table} SET {} WHERE {} AND ({})", set.join(", "), same_key.join(" AND "), differs.join(" OR ")),
+            }
+        } else {
+            format!("INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT ({}) {action}", names.join(", "), marks.join(", "), key.join(", "))
+        };
+        let without_rowid: bool = connection
+            .query_row("SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'", [&entity.table], |row| row.get(0))
+            .optional()
+            .map_err(&failed)?
+            .ok_or_else(|| StoreError {
+                operation: "prepare the upsert",
+                cause: Cause::Damaged(format!("the database has no table \"{}\"", entity.table)),
+            })?;
+        // The last rowid tells an insert from an update only where nothing else is inserted.
+        let exists = (without_rowid || together || mode == WriteMode::Update)
+            .then(|| connection.prepare(&format!("SELECT 1 FROM {table} WHERE {}", same_key.join(" AND "))))
+            .transpose()
+            .map_err(&failed)?;
+        let insert = (mode == WriteMode::Upsert && exists.is_none())
+            .then(|| connection.prepare(&format!("INSERT INTO {table} ({}) VALUES ({})", names.join(", "), marks.join(", "))))
+            .transpose()
+            .map_err(&failed)?;
+        let statement = connection.prepare(&sql).map_err(&failed)?;
+        Ok(Upsert { connection, statement, insert, new_in_a_row: 0, exists, mode, last: NO_ROW })
+    }
+
+    /// Loads a row. An error ends the load; a row that the table refuses does not.
+    pub fn row(&mut self, cells: &[Cell<'_>]) -> Result<Loaded, StoreError> {
+        let failed = StoreError::sqlite("load a row");
+        if self.new_in_a_row >= NEW_IN_A_ROW
+            && let Some(insert) = &mut self.insert
+        {
+            match insert.execute(rusqlite::params_from_iter(cells)) {
+                Ok(_) => {
+                    self.last = self.connection.last_insert_rowid();
+                    return Ok(Loaded::Inserted);
+                }
+                // It exists, or the table refuses it: the upsert tells.
+                Err(rusqlite::Error::SqliteFailure(error, _)) if error.code == rusqlite::ErrorCode::ConstraintViolation => {}
+                Err(rusqlite::Error::SqliteFailure(error, message))
+                    if matches!(error.code, rusqlite::ErrorCode::TypeMismatch | rusqlite::ErrorCode::TooBig) =>
+                {
+                    return Ok(Loaded::Refused(message.unwrap_or_else(|| error.to_string())));
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        let existed = match &mut self.exists {
+            None => None,
+            Some(exists) => {
+                let used = exists.parameter_count().min(cells.len());
+                Some(exists.exists(rusqlite::params_from_iter(&cells[..used])).map_err(&failed)?)
+            }
+        };
+        match self.statement.execute(rusqlite::params_from_iter(cells)) {
+            Ok(0) if self.mode == WriteMode::Insert => Ok(Loaded::Exists),
+            Ok(0) if existed == Some(false) && self.mode == WriteMode::Update => Ok(Loaded::Missing),
+            Ok(0) => {
+                self.new_in_a_row = 0;
+                Ok(Loaded::Unchanged)
+            }
+            Ok(_) if self.mode == WriteMode::Update => Ok(Loaded::Updated),
+            Ok(_) => {
+                // An insert sets the last rowid, an update leaves it. Tables without rowid were asked before.
+                let last = self.connection.last_insert_rowid();
+                let inserted = existed.map_or(last != self.last, |existed| !existed);
+                self.last = last;
+                self.new_in_a_row = if inserted { self.new_in_a_row + 1 } else { 0 };
+                Ok(if inserted { Loaded::Inserted } else { Loaded::Updated })
+            }
+            Err(rusqlite::Error::SqliteFailure(error, message))
+                if matches!(
+                    error.code,
+                    rusqlite::ErrorCode::ConstraintViolation | rusqlite::ErrorCode::TypeMismatch | rusqlite::ErrorCode::TooBig
+                ) =>
+            {
+                Ok(Loaded::Refused(message.unwrap_or_else(|| error.to_string())))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+}

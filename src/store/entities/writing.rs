@@ -1,0 +1,214 @@
+//! One load: its transaction, its number sequences, and the statements that it prepares.
+
+use std::path::PathBuf;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::lookup::{Finder, Reference, Seen};
+use super::upsert::Upsert;
+use super::{NO_ROW, TABLES, WAL_BYTES_MAX, prepare_table, quote};
+use crate::model::entity::Entity;
+use crate::model::execution::RowCounts;
+use crate::model::project::WriteMode;
+use crate::model::time::Timestamp;
+use crate::store::StoreError;
+
+/// A database opened for one load.
+pub struct Writing<'a> {
+    connection: Connection,
+    /// Where the log is, to be checkpointed after the load; `None` for a trial, of which everything is taken back.
+    wal: Option<PathBuf>,
+    kept: std::cell::Cell<bool>,
+    _guard: Option<MutexGuard<'a, ()>>,
+}
+
+impl<'a> Writing<'a> {
+    pub(super) fn new(connection: Connection, wal: Option<PathBuf>, guard: Option<MutexGuard<'a, ()>>) -> Writing<'a> {
+        Writing { connection, wal, kept: Default::default(), _guard: guard }
+    }
+
+    /// An empty database in memory, for a trial.
+    pub fn scratch(entities: &[Arc<Entity>]) -> Result<Writing<'static>, StoreError> {
+        let failed = StoreError::sqlite("make a database in memory");
+        let connection = Connection::open_in_memory().map_err(&failed)?;
+        connection.execute_batch("BEGIN").map_err(&failed)?;
+        connection.execute_batch(TABLES).map_err(&failed)?;
+        entities.iter().try_for_each(|entity| prepare_table(&connection, entity))?;
+        Ok(Writing::new(connection, None, None))
+    }
+
+    /// Keeps what a trial in it loads, for the trials that follow.
+    pub fn keep<T>(&self, run: impl FnOnce(&Self) -> T) -> T {
+        self.kept.set(true);
+        let done = run(self);
+        self.kept.set(false);
+        done
+    }
+
+    fn begin_statement(&self) -> &'static str {
+        if self.wal.is_none() { "SAVEPOINT entrepot_load" } else { "BEGIN IMMEDIATE" }
+    }
+
+    fn back_statement(&self) -> &'static str {
+        if self.wal.is_none() { "ROLLBACK TO entrepot_load" } else { "ROLLBACK" }
+    }
+
+    /// The counts of a message that was loaded before a crash; the number of findings after them.
+    pub fn already_loaded(&self, message: &str) -> Result<Option<(RowCounts, u64)>, StoreError> {
+        self.connection
+            .query_row(
+                "SELECT read, inserted, updated, unchanged, refused, findings FROM entrepot_loaded WHERE message_id = ?1",
+                [message],
+                |row| {
+                    let counts = RowCounts {
+                        read: row.get(0)?,
+                        inserted: row.get(1)?,
+                        updated: row.get(2)?,
+                        unchanged: row.get(3)?,
+                        refused: row.get(4)?,
+                    };
+                    Ok((counts, row.get(5)?))
+                },
+            )
+            .optional()
+            .map_err(StoreError::sqlite("look for an earlier load"))
+    }
+
+    /// Begins the one transaction of a load.
+    pub fn begin(&self) -> Result<(), StoreError> {
+        self.connection
+            .execute_batch(&format!(
+                "CREATE TEMP TABLE IF NOT EXISTS entrepot_row (id INTEGER PRIMARY KEY);
+                 INSERT OR REPLACE INTO temp.entrepot_row VALUES ({NO_ROW});
+                 {}",
+                self.begin_statement()
+            ))
+            .map_err(StoreError::sqlite("begin the load"))
+    }
+
+    /// Begins rows that are loaded together or not at all.
+    pub fn begin_together(&self) -> Result<(), StoreError> {
+        self.together("SAVEPOINT entrepot_record", "begin a record")
+    }
+
+    /// Ends what `begin_together` began: keeps the rows, or takes them back.
+    pub fn end_together(&self, keep: bool) -> Result<(), StoreError> {
+        if !keep {
+            self.together("ROLLBACK TO entrepot_record", "take a record back")?;
+        }
+        self.together("RELEASE entrepot_record", "end a record")
+    }
+
+    fn together(&self, sql: &str, operation: &'static str) -> Result<(), StoreError> {
+        let done = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        done.map(|_| ()).map_err(StoreError::sqlite(operation))
+    }
+
+    /// Takes everything back that was loaded so far, and begins the load anew.
+    pub fn begin_again(&self) -> Result<(), StoreError> {
+        self.connection.execute_batch(self.back_statement()).map_err(StoreError::sqlite("take the load back"))?;
+        self.begin()
+    }
+
+    /// Commits the load together with its message id.
+    pub fn commit(&self, message: &str, execution: &str, counts: &RowCounts, findings: u64, now: Timestamp) -> Result<(), StoreError> {
+        if self.wal.is_none() {
+            if self.kept.get() {
+                return self.connection.execute_batch("RELEASE entrepot_load").map_err(StoreError::sqlite("keep the load"));
+            }
+            self.roll_back();
+            return Ok(());
+        }
+        let failed = StoreError::sqlite("commit the load");
+        self.connection
+            .execute(
+                "INSERT INTO entrepot_loaded VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                params![
+                    message,
+                    execution,
+                    now.0,
+                    counts.read,
+                    counts.inserted,
+                    counts.updated,
+                    counts.unchanged,
+                    counts.refused,
+                    findings
+                ],
+            )
+            .map_err(&failed)?;
+        self.connection.execute_batch("COMMIT").map_err(&failed)?;
+        if let Some(path) = &self.wal
+            && std::fs::metadata(path).is_ok_and(|wal| wal.len() > WAL_BYTES_MAX)
+        {
+            // What it cannot do now, because somebody reads, a later load does.
+            if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+                log::warn!("{} not checkpointed: {error}", path.display());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes everything of the load back.
+    pub fn roll_back(&self) {
+        // Dropping the connection would do the same.
+        let _ = self.connection.execute_batch(self.back_statement());
+        if self.wal.is_none() {
+            return;
+        }
+        // What a large load has written to the log is worth nothing now. On a full disk its space is what the queue needs to say so.
+        let _ = self.connection.busy_timeout(Duration::ZERO);
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
+    /// The next number of a sequence, in the load's transaction.
+    pub fn next_number(&self, pattern: &str) -> Result<u64, StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO entrepot_sequence VALUES (?1, 2) ON CONFLICT (pattern) DO UPDATE SET next = next + 1 RETURNING next - 1",
+            )
+            .and_then(|mut statement| statement.query_row([pattern], |row| row.get(0)))
+            .map_err(StoreError::sqlite("take a number"))
+    }
+
+    /// Gives the number taken last back: the row that it was taken for was refused.
+    pub fn give_back(&self, pattern: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE entrepot_sequence SET next = next - 1 WHERE pattern = ?1")
+            .and_then(|mut statement| statement.execute([pattern]))
+            .map(|_| ())
+            .map_err(StoreError::sqlite("give a number back"))
+    }
+
+    /// Prepares the upsert of an entity. `columns` are positions of mapped fields; for each, whether a blank keeps what is there.
+    pub fn upsert(&self, entity: &Entity, columns: &[(usize, bool)]) -> Result<Upsert<'_>, StoreError> {
+        self.rows(entity, columns, WriteMode::Upsert, false)
+    }
+
+    /// As `upsert`, for new rows only, or for existing ones only. `together`: rows of other tables are inserted between these.
+    pub fn rows(&self, entity: &Entity, columns: &[(usize, bool)], mode: WriteMode, together: bool) -> Result<Upsert<'_>, StoreError> {
+        Upsert::prepare(&self.connection, entity, columns, mode, together)
+    }
+
+    /// Prepares a look-up.
+    pub fn finder(&self, entity: &Entity, find: usize, take: usize) -> Result<Finder<'_>, StoreError> {
+        Finder::prepare(&self.connection, entity, find, take)
+    }
+
+    /// Prepares the note of values that a document has; `number` tells one list from another.
+    pub fn seen(&self, number: usize) -> Result<Seen<'_>, StoreError> {
+        Seen::prepare(&self.connection, number)
+    }
+
+    /// Removes all rows of an entity, in the load's transaction.
+    pub fn truncate(&self, entity: &Entity) -> Result<(), StoreError> {
+        let sql = format!("DELETE FROM {}", quote(&entity.table));
+        self.connection.execute_batch(&sql).map_err(StoreError::sqlite("remove the entity's rows"))
+    }
+
+    /// Prepares the check that a referenced row exists.
+    pub fn reference(&self, entity: &Entity) -> Result<Reference<'_>, StoreError> {
+        Reference::prepare(&self.connection, entity)
+    }
+}
