@@ -33,7 +33,7 @@ pub fn formats(dir: &Path, rows: u64) {
         let mut bytes = Vec::new();
         let mut writer = entrepot::document::write::Writer::new(&format, &entity, &part.fields).unwrap();
         writer.begin(&mut bytes).unwrap();
-        let connection = entities.reader("entities").unwrap().unwrap();
+        let connection = entities.reader("entities", &[]).unwrap().unwrap();
         let columns: Vec<usize> = (0..entity.fields.len()).collect();
         let mut statement = connection.prepare("SELECT * FROM lines").unwrap();
         let mut found = statement.query([]).unwrap();

@@ -1,10 +1,11 @@
 //! The configuration as it is in force: the file with the defaults that it leaves out, which are those of the schema, and secrets masked. For people.
 
 use serde_json::Value;
-use toml_edit::{DocumentMut, Item, TableLike, value};
+use toml_edit::{DocumentMut, InlineTable, Item, TableLike, value};
 
 use super::Config;
 use super::schema::{SCHEMA, resolve};
+use crate::model::entity::{Entity, FieldKind};
 
 /// Stands where a hash of a secret stood.
 const MASK: &str = "***";
@@ -27,7 +28,37 @@ pub fn effective(written: &str, config: &Config) -> String {
         server.insert("workers", value(i64::try_from(known.workers).unwrap_or(i64::MAX)));
     }
     fill(&schema, &schema, document.as_table_mut());
+    let written = document.get_mut("entity").and_then(Item::as_array_of_tables_mut);
+    for (table, entity) in written.into_iter().flat_map(|tables| tables.iter_mut()).zip(&config.entities) {
+        if !table.contains_key("fields") {
+            table.insert("fields", value(found_fields(entity)));
+            table.insert("key", value(entity.key.iter().map(|index| entity.fields[*index].name.as_str()).collect::<toml_edit::Array>()));
+        }
+    }
     document.to_string()
+}
+
+/// The fields of an entity that leaves them to the table of its database.
+fn found_fields(entity: &Entity) -> toml_edit::Array {
+    let mut fields = toml_edit::Array::new();
+    for field in &entity.fields {
+        let mut found = InlineTable::new();
+        found.insert("name", field.name.as_str().into());
+        found.insert("type", field.kind.name().into());
+        match field.kind {
+            FieldKind::String { length: Some(length) } => drop(found.insert("length", i64::from(length).into())),
+            FieldKind::Decimal { precision, scale } => {
+                found.insert("precision", i64::from(precision).into());
+                found.insert("scale", i64::from(scale).into());
+            }
+            _ => {}
+        }
+        if field.required {
+            found.insert("required", true.into());
+        }
+        fields.push_formatted(toml_edit::Value::InlineTable(found).decorated("\n  ", ""));
+    }
+    fields
 }
 
 fn fill(schema: &Value, described: &Value, table: &mut dyn TableLike) {

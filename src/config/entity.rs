@@ -13,6 +13,8 @@ use crate::document::mapping::check;
 use crate::document::value;
 use crate::model::check::Check;
 use crate::model::entity::{Decimal, Entity, Field, FieldKind, Pattern};
+use crate::model::project::{Direction, Project};
+use crate::store::entities::found;
 
 pub(super) fn read_databases(root: &Section<'_>, base: &Path, data_dir: &Path) -> Vec<Database> {
     let mut databases = vec![Database::managed(data_dir)];
@@ -56,10 +58,22 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
             }
             field_section.finish();
         }
-        if fields.is_empty() {
+        let mut key = Vec::new();
+        let external = databases.iter().find(|known| known.name == database && !known.managed);
+        if let (Some(external), Some(table), false) = (external, &table, section.has("fields")) {
+            match found::look(&external.path, table) {
+                Ok(found) => {
+                    fields = found.fields();
+                    let first = found.keys.first().filter(|_| !section.has("key")).into_iter().flatten();
+                    key = first.filter_map(|part| fields.iter().position(|field| field.name.eq_ignore_ascii_case(part))).collect();
+                }
+                Err(reason) => {
+                    section.problem("fields", format!("they cannot be read from the table: {reason}"), "write them, or give the table")
+                }
+            }
+        } else if fields.is_empty() {
             section.problem("fields", "an entity has at least one field", "fields = [{ name = \"ID\", type = \"string\", length = 20 }]");
         }
-        let mut key = Vec::new();
         for part in section.texts("key").unwrap_or_default() {
             match fields.iter().position(|field| field.name.eq_ignore_ascii_case(&part)) {
                 Some(index) if !key.contains(&index) => key.push(index),
@@ -128,6 +142,49 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
     }
     sections.into_iter().for_each(Section::finish);
     entities.into_iter().map(Arc::new).collect()
+}
+
+/// Holds the entities of external databases against their tables. These are warnings: a file that is away for a while must not keep the appliance from
+/// starting, and says itself what is wrong when it is used.
+pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities: &[Arc<Entity>], projects: &[Arc<Project>]) {
+    for section in root.sections("entity") {
+        let named = section.item("name").and_then(Item::as_str);
+        let Some(entity) = entities.iter().find(|entity| Some(entity.name.as_str()) == named) else { continue };
+        let Some(database) = databases.iter().find(|database| database.name == entity.database && !database.managed) else { continue };
+        let hint = "its messages and exports fail until that is so";
+        let table = match found::look(&database.path, &entity.table) {
+            Ok(table) => table,
+            Err(reason) => {
+                section.warning("table", reason, hint);
+                continue;
+            }
+        };
+        if let Some(reason) = table.lacks(entity) {
+            section.warning("fields", reason, hint);
+            continue;
+        }
+        let parts = projects.iter().filter(|project| project.direction == Direction::Import).flat_map(|project| &project.entities);
+        let parts = parts.flat_map(|part| std::iter::once(part).chain(part.nested.iter().map(|nested| &nested.project_entity)));
+        for part in parts.filter(|part| Arc::ptr_eq(&part.entity, entity)) {
+            let filled: Vec<usize> = part.mapping.iter().map(|mapping| mapping.field).collect();
+            if let Some(reason) = table.refuses(entity, &filled) {
+                section.warning("table", reason, hint);
+                break;
+            }
+        }
+        for field in &entity.fields {
+            if let FieldKind::Decimal { precision: 16.., .. } = field.kind
+                && table.keeps_doubles(&field.name)
+            {
+                let message = format!("the column {} is declared as a number: SQLite keeps 15 digits of a decimal there", field.name);
+                section.warning(
+                    "fields",
+                    message,
+                    "write precision = 15 or less, so that longer ones are refused; a TEXT column keeps all",
+                );
+            }
+        }
+    }
 }
 
 fn read_checks(sections: &[Section<'_>], entity: &Entity) -> Vec<Check> {

@@ -33,6 +33,8 @@ pub struct Block {
 pub enum Value {
     /// Blank.
     None,
+    /// It has a finding: nothing else can be said of it.
+    Bad,
     /// INTEGER.
     Integer(i64),
     /// TEXT, a part of the block's text. A block is smaller than 4 GiB.
@@ -89,7 +91,7 @@ pub struct RowEntry<'a> {
     pub part: usize,
     /// The line it begins on.
     pub line: u64,
-    /// One value for each of the plan's columns; none when the record has findings.
+    /// One value for each of the plan's columns.
     pub values: &'a [Value],
 }
 
@@ -153,15 +155,9 @@ impl Block {
 
     /// Adds a record; `fill` adds its rows.
     pub fn record(&mut self, record: &Record, number: u64, fill: impl FnOnce(&mut Rows<'_>)) {
-        let (text, values, findings, from, rows) =
-            (self.text.len(), self.values.len(), self.findings.len(), self.raw.len(), self.rows.len());
+        let (findings, from, rows) = (self.findings.len(), self.raw.len(), self.rows.len());
         self.raw.extend_from_slice(&record.raw);
         fill(&mut Rows { block: self });
-        if self.findings.len() > findings {
-            self.values.truncate(values);
-            self.text.truncate(text);
-            self.rows[rows..].iter_mut().for_each(|row| row.values = values..values);
-        }
         self.records.push(Head {
             line: record.line,
             number,
@@ -188,7 +184,7 @@ impl Block {
     /// A value that needs no sequence, as it is bound.
     pub fn cell(&self, value: Value) -> Cell<'_> {
         match value {
-            Value::None | Value::Sequence(_) | Value::Parent(_) => Cell::Null,
+            Value::None | Value::Bad | Value::Sequence(_) | Value::Parent(_) => Cell::Null,
             Value::Integer(integer) => Cell::Integer(integer),
             Value::Text { start, end } => Cell::Text(&self.text[start as usize..end as usize]),
         }

@@ -85,6 +85,8 @@ pub struct Report {
     pub findings: u64,
     /// The document as a whole was refused: no record of it was read.
     pub document_refused: bool,
+    /// Rows that stood in the tables before, and were removed because the project says truncate.
+    pub removed: u64,
     /// Time the parsing thread worked, in ms.
     pub parse_ms: u64,
     /// Time until the commit, in ms.
@@ -401,6 +403,7 @@ fn load(
             Piece::DocumentRefused(findings) => {
                 // What came before the fault is taken back: half a document is no document.
                 import.database.begin_again()?;
+                loader.report.removed = 0;
                 loader.report.counts = RowCounts::default();
                 loader.report.document_refused = true;
                 stages.as_ref().map_or(Ok(()), |stages| stages.send(Done::TakenBack)).map_err(gone)?;
@@ -451,15 +454,20 @@ impl<'a> Loader<'a> {
             parts.push(Loading::new(project_entity, import.entities, import.database, part, together)?);
         }
         let refused = Refused::new(&own.format, own.format.encoding(), Vec::new(), 0);
-        Ok(Loader { import, parts, refused, refused_bytes: Vec::new(), reasons: None, report: Report::default() })
+        let report = Report { removed: parts.iter().map(|part| part.removed).sum(), ..Report::default() };
+        Ok(Loader { import, parts, refused, refused_bytes: Vec::new(), reasons: None, report })
     }
 
     fn block(&mut self, block: &Block, sink: &mut dyn Sink) -> Result<(), ImportError> {
         for entry in block.records() {
             self.report.counts.read += entry.len();
             if !entry.findings.is_empty() {
-                self.refuse(&entry, entry.findings, sink)?;
-                self.judged(entry.findings);
+                let mut findings = entry.findings.to_vec();
+                for row in entry.rows() {
+                    findings.extend(self.parts[row.part].judge(block, entry.number, &row)?);
+                }
+                self.refuse(&entry, &findings, sink)?;
+                self.judged(&findings);
                 continue;
             }
             let findings = if self.parts.len() == 1 { self.single(block, &entry, sink)? } else { self.composite(block, &entry, sink)? };
@@ -543,6 +551,11 @@ impl<'a> Loader<'a> {
         if self.report.counts.refused > 0 {
             self.refused.end(&mut self.refused_bytes).map_err(unwritable)?;
             self.flush(sink)?;
+            // Rows that nothing comes in the place of stay.
+            if self.report.removed > 0 && self.report.counts.refused == self.report.counts.read {
+                self.import.database.begin_again()?;
+                self.report.removed = 0;
+            }
         }
         Ok(())
     }

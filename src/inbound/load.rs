@@ -3,27 +3,40 @@
 use std::sync::Arc;
 
 use super::block::{Block, RowEntry, Value};
+use super::checked::Checked;
 use super::import::ImportError;
-use crate::document::mapping::number_sequence::fill;
+use super::plan::shown;
 use crate::document::value::{self, Stored};
 use crate::model::entity::Entity;
 use crate::model::finding::{Finding, Rule};
 use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
 use crate::store::StoreError;
-use crate::store::entities::{Cell, Finder, Loaded, Reference, Seen, Upsert, Writing};
+use crate::store::entities::{Cell, Finder, Loaded, Looked, Numbered, Reference, Seen, Sequence, Upsert, Writing};
 
 /// What is prepared to load rows of one entity.
 pub struct Loading<'a> {
     project_entity: &'a ProjectEntity,
     entity: &'a Entity,
-    database: &'a Writing<'a>,
     columns: Vec<(usize, bool)>,
-    sequences: Vec<&'a str>,
+    /// Where the values of the key are in a row.
+    key: Vec<usize>,
+    sequences: Vec<Numbering<'a>>,
+    /// Numbers that rows of the document were given, when others may come with numbers of their own.
+    given: Option<Seen<'a>>,
     upsert: Upsert<'a>,
     references: Vec<Referenced<'a>>,
     look_ups: Vec<LookedUp<'a>>,
     unique: Vec<Unique<'a>>,
+    /// What must hold between values of which one is known only here.
+    checks: Vec<Checked<'a>>,
+    /// Rows that were removed before the first was loaded.
+    pub removed: u64,
+}
+
+struct Numbering<'a> {
+    target: usize,
+    sequence: Sequence<'a>,
 }
 
 struct Referenced<'a> {
@@ -35,6 +48,7 @@ struct Referenced<'a> {
 struct LookedUp<'a> {
     target: usize,
     entity: &'a str,
+    take: &'a str,
     finder: Finder<'a>,
 }
 
@@ -50,6 +64,13 @@ pub struct Outcome {
     pub loaded: Option<Loaded>,
     /// Why it is refused.
     pub findings: Vec<Finding>,
+}
+
+/// The row of a document that is loaded or judged.
+#[derive(Clone, Copy)]
+struct At<'r> {
+    number: u64,
+    row: &'r RowEntry<'r>,
 }
 
 impl<'a> Loading<'a> {
@@ -74,29 +95,36 @@ impl<'a> Loading<'a> {
             }
         }
         let target_of = |field: usize| columns.iter().position(|(mapped, _)| *mapped == field);
-        let mut look_ups = Vec::new();
+        let (mut look_ups, mut sequences) = (Vec::new(), Vec::new());
         for mapping in &project_entity.mapping {
+            let Some(target) = target_of(mapping.field) else { continue };
+            if let Source::NumberSequence { pattern } = &mapping.source {
+                sequences.push(Numbering { target, sequence: database.sequence(entity, mapping.field, pattern)? });
+            }
             let Some(look_up) = &mapping.look_up else { continue };
             let other = entities.iter().find(|entity| entity.is_called(&look_up.entity));
             let places = other.and_then(|other| Some((other, other.field(&look_up.find)?, other.field(&look_up.take)?)));
-            if let (Some((other, find, take)), Some(target)) = (places, target_of(mapping.field)) {
-                look_ups.push(LookedUp { target, entity: &other.name, finder: database.finder(other, find, take)? });
+            if let Some((other, find, take)) = places {
+                let finder = database.finder(other, find, take)?;
+                look_ups.push(LookedUp { target, entity: &other.name, take: &other.fields[take].name, finder });
             }
         }
         let fields = (0..entity.fields.len()).filter(|field| entity.fields[*field].unique);
+        let key: Vec<usize> = entity.key.iter().filter_map(|field| target_of(*field)).collect();
         let mut lists: Vec<Vec<usize>> = fields.filter_map(target_of).map(|target| vec![target]).collect();
         if project_entity.refuse_duplicates {
-            lists.push(entity.key.iter().filter_map(|field| target_of(*field)).collect());
+            lists.push(key.clone());
         }
+        let list = |number: usize| database.seen(part * entity.fields.len().max(1000) + number);
         let mut unique = Vec::new();
         for (number, targets) in lists.into_iter().enumerate() {
-            unique.push(Unique { targets, seen: database.seen(part * entity.fields.len().max(1000) + number)? });
+            unique.push(Unique { targets, seen: list(number)? });
         }
-        if project_entity.truncate {
-            database.truncate(entity)?;
-        }
-        let sequences = sequences_of(project_entity);
-        Ok(Loading { project_entity, entity, database, columns, sequences, upsert, references, look_ups, unique })
+        let numbered = sequences.iter().any(|numbering| key.contains(&numbering.target));
+        let given = numbered.then(|| list(unique.len())).transpose()?;
+        let removed = if project_entity.truncate { database.truncate(entity)? } else { 0 };
+        let checks = Checked::all(project_entity, &columns).into_iter().filter(|check| check.late).collect();
+        Ok(Loading { project_entity, entity, columns, key, sequences, given, upsert, references, look_ups, unique, checks, removed })
     }
 
     /// Loads a row. `parent` are the values of the row that it belongs to; `keep` takes its own, as they were loaded, for rows that belong to it.
@@ -108,88 +136,128 @@ impl<'a> Loading<'a> {
         parent: &[Option<Stored>],
         keep: Option<&mut Vec<Option<Stored>>>,
     ) -> Result<Outcome, ImportError> {
+        let at = At { number, row };
         let cell = |value: &Value| match value {
             Value::Parent(target) => parent.get(*target as usize).and_then(Option::as_ref).map_or(Cell::Null, Cell::from),
             value => block.cell(*value),
         };
         let cells: Vec<Cell<'_>> = row.values.iter().map(cell).collect();
         if self.look_ups.is_empty() {
-            return self.looked_up(number, row, &cells, keep);
+            return self.looked_up(at, &cells, &[], Vec::new(), keep);
         }
+        let mut bad = vec![false; cells.len()];
+        let (found, findings) = self.look_up(at, &cells, &mut bad)?;
+        self.looked_up(at, &with(&cells, &found), &bad, findings, keep)
+    }
+
+    /// What else is wrong with a row that is refused already. Of its values those count that nothing was found against.
+    pub fn judge(&mut self, block: &Block, number: u64, row: &RowEntry<'_>) -> Result<Vec<Finding>, ImportError> {
+        let at = At { number, row };
+        let mut bad: Vec<bool> = row.values.iter().map(|value| matches!(value, Value::Bad | Value::Parent(_))).collect();
+        let cells: Vec<Cell<'_>> = row.values.iter().map(|value| block.cell(*value)).collect();
+        let (found, mut findings) = self.look_up(at, &cells, &mut bad)?;
+        self.compare(at, &with(&cells, &found), &bad, &mut findings)?;
+        Ok(findings)
+    }
+
+    /// The values that are looked up. One that is not found is bad from then on.
+    fn look_up(&mut self, at: At<'_>, cells: &[Cell<'_>], bad: &mut [bool]) -> Result<(Vec<Option<Stored>>, Vec<Finding>), ImportError> {
         let (mut found, mut findings) = (vec![None; cells.len()], Vec::new());
-        for at in 0..self.look_ups.len() {
-            let look_up = &mut self.look_ups[at];
+        for index in 0..self.look_ups.len() {
+            let look_up = &mut self.look_ups[index];
             let (target, cell) = (look_up.target, cells[look_up.target]);
-            if cell == Cell::Null {
+            if cell == Cell::Null || bad[target] {
                 continue;
             }
-            found[target] = look_up.finder.find(cell)?;
-            if found[target].is_none() {
-                let message = format!("{} has no row with this value", look_up.entity);
+            let (message, hint) = match look_up.finder.find(cell)? {
+                Looked::Value(value) => {
+                    found[target] = Some(value);
+                    continue;
+                }
+                Looked::Nothing => (format!("{} has no row with this value", look_up.entity), "load that row first, or correct the value"),
+                Looked::Blank => {
+                    let message = format!("{} has a row with this value, whose {} is blank", look_up.entity, look_up.take);
+                    (message, "fill it in there, or look another field up")
+                }
+                Looked::Several => {
+                    let message = format!("{} has several rows with this value, and their {} differs", look_up.entity, look_up.take);
+                    (message, "look up by a field that tells them apart")
+                }
+            };
+            bad[target] = true;
+            let mut finding = self.finding(at, Rule::Reference, message, hint, &[(target, cell)]);
+            // What the field takes was never asked of the value that it is looked up by.
+            finding.expected = String::new();
+            findings.push(finding);
+        }
+        Ok((found, findings))
+    }
+
+    /// Compares the values that are not bad with the rows of other entities, with those that the document had before, and with each other.
+    fn compare(&mut self, at: At<'_>, cells: &[Cell<'_>], bad: &[bool], findings: &mut Vec<Finding>) -> Result<(), ImportError> {
+        let is_bad = |target: usize| bad.get(target).is_some_and(|bad| *bad);
+        for index in 0..self.references.len() {
+            let referenced = &mut self.references[index];
+            let target = referenced.target;
+            // A row may refer to itself.
+            let itself = referenced.entity == self.entity.name && self.key.first().is_some_and(|key| cells[*key] == cells[target]);
+            if !is_bad(target) && !itself && !referenced.reference.exists(cells[target])? {
+                let message = format!("{} has no row with this key", referenced.entity);
                 let hint = "load that row first, or correct the value";
-                findings.push(self.finding(number, row, Rule::Reference, message, hint, Some((target, cell))));
+                findings.push(self.finding(at, Rule::Reference, message, hint, &[(target, cells[target])]));
             }
         }
-        if !findings.is_empty() {
-            return Ok(Outcome { loaded: None, findings });
+        for index in 0..self.unique.len() {
+            let unique = &mut self.unique[index];
+            let values: Vec<String> = unique.targets.iter().map(|target| cells[*target].text()).collect();
+            if values.iter().all(String::is_empty) || unique.targets.iter().any(|target| is_bad(*target)) {
+                continue;
+            }
+            if let Some(before) = unique.seen.note(&values.join(SEPARATOR), at.number)? {
+                let message = format!("row {before} of the document has it too");
+                let hint = "take one of the two out, or give one another value";
+                let of: Vec<_> = unique.targets.iter().map(|target| (*target, cells[*target])).collect();
+                findings.push(self.finding(at, Rule::Unique, message, hint, &of));
+            }
         }
-        let cells: Vec<Cell<'_>> = cells.iter().zip(&found).map(|(cell, found)| found.as_ref().map_or(*cell, Cell::from)).collect();
-        self.looked_up(number, row, &cells, keep)
+        let value = |target: Option<usize>| target.map(|target| cells[target]).filter(|cell| *cell != Cell::Null).map(|cell| cell.text());
+        // Numbers are taken later: nothing is compared with them.
+        let open = |target: usize| is_bad(target) || matches!(at.row.values[target], Value::Sequence(_));
+        for check in &self.checks {
+            let value = |field: usize| value(check.target(field));
+            if !check.targets().any(open) && !check.holds(self.entity, &value) {
+                findings.push(check.finding(self.entity, at.row.line, at.number, &value));
+            }
+        }
+        Ok(())
     }
 
     /// Loads a row whose look-ups are done.
     fn looked_up(
         &mut self,
-        number: u64,
-        row: &RowEntry<'_>,
+        at: At<'_>,
         cells: &[Cell<'_>],
+        bad: &[bool],
+        mut findings: Vec<Finding>,
         keep: Option<&mut Vec<Option<Stored>>>,
     ) -> Result<Outcome, ImportError> {
-        let mut findings = Vec::new();
-        for at in 0..self.references.len() {
-            let referenced = &mut self.references[at];
-            let target = referenced.target;
-            if !referenced.reference.exists(cells[target])? {
-                let message = format!("{} has no row with this key", referenced.entity);
-                let hint = "load that row first, or correct the value";
-                findings.push(self.finding(number, row, Rule::Reference, message, hint, Some((target, cells[target]))));
-            }
-        }
-        for at in 0..self.unique.len() {
-            let unique = &mut self.unique[at];
-            let values: Vec<String> = unique.targets.iter().map(|target| cells[*target].text()).collect();
-            let Some(target) = unique.targets.first().copied().filter(|_| !values.iter().all(String::is_empty)) else { continue };
-            if let Some(before) = unique.seen.note(&values.join("\u{1f}"), number)? {
-                let message = format!("row {before} of the document has it too");
-                let hint = "take one of the two out, or give one another value";
-                let mut finding = self.finding(number, row, Rule::Unique, message, hint, Some((target, cells[target])));
-                finding.value = values.join(", ");
-                findings.push(finding);
-            }
-        }
+        self.compare(at, cells, bad, &mut findings)?;
         if !findings.is_empty() {
             return Ok(Outcome { loaded: None, findings });
         }
         // Numbers are taken last, and given back by a row that the table refuses: no number is left out.
-        let mut numbers = Vec::new();
-        if !self.sequences.is_empty() {
-            for value in row.values {
-                numbers.push(match value {
-                    Value::Sequence(index) => {
-                        let pattern = self.sequences[*index as usize];
-                        Some((pattern, fill(pattern, self.database.next_number(pattern)?)))
-                    }
-                    _ => None,
-                });
-            }
-        }
-        let filled: Vec<Cell<'_>>;
+        let numbers = self.number(at, cells)?;
+        let mut filled;
         let cells = if numbers.is_empty() {
             cells
         } else {
-            filled = cells.iter().zip(&numbers).map(|(cell, number)| number.as_ref().map_or(*cell, |(_, text)| Cell::Text(text))).collect();
+            filled = cells.to_vec();
+            numbers.iter().for_each(|(index, number)| filled[self.sequences[*index].target] = Cell::Text(number.text()));
             &filled
         };
+        if let Some(finding) = self.taken(at, cells, !numbers.is_empty())? {
+            return Ok(Outcome { loaded: None, findings: vec![finding] });
+        }
         let loaded = self.upsert.row(cells)?;
         let finding = match &loaded {
             Loaded::Inserted | Loaded::Updated | Loaded::Unchanged => {
@@ -201,19 +269,72 @@ impl<'a> Loading<'a> {
             }
             Loaded::Exists => {
                 let message = "a row with this key exists, and only new rows are taken".to_owned();
-                self.finding(number, row, Rule::Exists, message, "take the row out, or write upsert", self.key(cells))
+                self.finding(at, Rule::Exists, message, "take the row out, or write upsert", &self.of_key(cells))
             }
             Loaded::Missing => {
                 let message = "no row has this key, and only existing rows are changed".to_owned();
-                self.finding(number, row, Rule::Missing, message, "correct the key, or write upsert", self.key(cells))
+                self.finding(at, Rule::Missing, message, "correct the key, or write upsert", &self.of_key(cells))
             }
             Loaded::Refused(reason) => {
                 let message = format!("the table does not take the row: {reason}");
-                self.finding(number, row, Rule::Load, message, "correct the row, or the table's rule", None)
+                self.finding(at, Rule::Load, message, "correct the row, or the table's rule", &self.named_in(reason, cells))
             }
         };
-        numbers.iter().flatten().try_for_each(|(pattern, _)| self.database.give_back(pattern))?;
+        for (index, number) in &numbers {
+            if matches!(number, Numbered::New(_)) {
+                self.sequences[*index].sequence.give_back()?;
+            }
+        }
         Ok(Outcome { loaded: None, findings: vec![finding] })
+    }
+
+    /// The numbers that the row takes, each with the index of its sequence.
+    fn number(&mut self, at: At<'_>, cells: &[Cell<'_>]) -> Result<Vec<(usize, Numbered)>, StoreError> {
+        let mut numbers: Vec<(usize, Numbered)> = Vec::new();
+        if self.sequences.is_empty() {
+            return Ok(numbers);
+        }
+        // Those of the key first: the others ask by it.
+        let mut order: Vec<usize> = (0..self.sequences.len()).collect();
+        order.sort_by_key(|index| !self.key.contains(&self.sequences[*index].target));
+        for index in order {
+            let target = self.sequences[index].target;
+            if at.row.values[target] != Value::Sequence(u32::try_from(index).unwrap_or(u32::MAX)) {
+                continue;
+            }
+            let key: Vec<Cell<'_>> = self
+                .key
+                .iter()
+                .map(|place| {
+                    let taken = numbers.iter().find(|(other, _)| self.sequences[*other].target == *place);
+                    taken.map_or(cells[*place], |(_, number)| Cell::Text(number.text()))
+                })
+                .collect();
+            let number = self.sequences[index].sequence.number(&key)?;
+            numbers.push((index, number));
+        }
+        Ok(numbers)
+    }
+
+    /// Keeps in mind the key of a row that was given a number; finds a row that comes with such a key itself, and would overwrite it.
+    fn taken(&mut self, at: At<'_>, cells: &[Cell<'_>], numbered: bool) -> Result<Option<Finding>, StoreError> {
+        let Some(given) = &mut self.given else { return Ok(None) };
+        let key: Vec<String> = self.key.iter().map(|target| cells[*target].text()).collect();
+        let key = key.join(SEPARATOR);
+        if numbered {
+            given.note(&key, at.number)?;
+            return Ok(None);
+        }
+        Ok(given.had(&key)?.map(|before| {
+            let message = format!("row {before} of the document was given this number");
+            self.finding(
+                at,
+                Rule::Unique,
+                message,
+                "give the row another number, or send it before those that have none",
+                &self.of_key(cells),
+            )
+        }))
     }
 
     /// A row of this entity is new: what was missing may exist now.
@@ -243,36 +364,49 @@ impl<'a> Loading<'a> {
         &self.entity.name
     }
 
-    fn key<'c>(&self, cells: &[Cell<'c>]) -> Option<(usize, Cell<'c>)> {
-        let target = self.columns.iter().position(|(field, _)| *field == self.entity.key[0])?;
-        Some((target, cells[target]))
+    fn of_key<'c>(&self, cells: &[Cell<'c>]) -> Vec<(usize, Cell<'c>)> {
+        self.key.iter().map(|target| (*target, cells[*target])).collect()
     }
 
-    /// A finding about a row, and about one of its values when one is concerned.
-    fn finding(&self, number: u64, row: &RowEntry<'_>, rule: Rule, message: String, hint: &str, of: Option<(usize, Cell<'_>)>) -> Finding {
-        let field = of.map(|(target, _)| self.columns[target].0);
+    /// The values that SQLite names in its reason: `NOT NULL constraint failed: orders.cust`.
+    fn named_in<'c>(&self, reason: &str, cells: &[Cell<'c>]) -> Vec<(usize, Cell<'c>)> {
+        let table = format!("{}.", self.entity.table);
+        let words = reason.split([' ', ',']).filter_map(|word| word.strip_prefix(table.as_str()));
+        let targets = words.filter_map(|name| {
+            let field = self.entity.field(name)?;
+            self.columns.iter().position(|(filled, _)| *filled == field)
+        });
+        targets.map(|target| (target, cells[target])).collect()
+    }
+
+    /// A finding about a row, and about those of its values that are concerned.
+    fn finding(&self, at: At<'_>, rule: Rule, message: String, hint: &str, of: &[(usize, Cell<'_>)]) -> Finding {
+        let fields = || of.iter().map(|(target, _)| self.columns[*target].0);
+        let list = |texts: &mut dyn Iterator<Item = String>| texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ");
         Finding {
             rule,
             entity: self.entity.name.clone(),
-            line: row.line,
-            row: number,
-            column: field.map_or_else(String::new, |field| source_of(self.project_entity, field)),
-            field: field.map_or_else(String::new, |field| self.entity.fields[field].name.clone()),
-            value: of.map_or_else(String::new, |(_, cell)| cell.text()),
-            expected: field.filter(|_| rule.is_of_field()).map_or_else(String::new, |field| value::expected(&self.entity.fields[field])),
+            line: at.row.line,
+            row: at.number,
+            column: list(&mut fields().map(|field| source_of(self.project_entity, field))),
+            field: list(&mut fields().map(|field| self.entity.fields[field].name.clone())),
+            value: shown(&list(&mut of.iter().map(|(_, cell)| cell.text()))),
+            expected: match of {
+                [(target, _)] if rule.is_of_field() => value::expected(&self.entity.fields[self.columns[*target].0]),
+                _ => String::new(),
+            },
             message,
             hint: hint.to_owned(),
         }
     }
 }
 
-/// The patterns of number sequences, in the order of the plan's.
-fn sequences_of(project_entity: &ProjectEntity) -> Vec<&str> {
-    let patterns = project_entity.mapping.iter().filter_map(|mapping| match &mapping.source {
-        Source::NumberSequence { pattern } => Some(pattern.as_str()),
-        _ => None,
-    });
-    patterns.collect()
+/// Stands between the values of a key.
+const SEPARATOR: &str = "\u{1f}";
+
+/// The cells, with what was found in the place of what it was looked up by.
+fn with<'c>(cells: &[Cell<'c>], found: &'c [Option<Stored>]) -> Vec<Cell<'c>> {
+    cells.iter().zip(found).map(|(cell, found)| found.as_ref().map_or(*cell, Cell::from)).collect()
 }
 
 /// The fields a mapping fills, in the order of the plan's.

@@ -2,6 +2,7 @@
 //! report.
 
 pub mod block;
+mod checked;
 pub mod import;
 pub mod load;
 pub mod package;

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::block::{Block, RECORD_BYTES_MAX, Value};
+use super::checked::Checked;
 use crate::document::collect::Nested;
 use crate::document::encoding::NO_CHARACTER;
-use crate::document::mapping::{self, Ready, check, concatenate, when};
+use crate::document::mapping::{self, Ready, concatenate, when};
 use crate::document::read::{Layout, Wanted, path_of};
 use crate::document::record::{Fault, Record};
 use crate::document::value::{self, Read, Reading, Wrong};
-use crate::model::check::Check;
 use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::finding::{Finding, Rule};
 use crate::model::format::Format;
@@ -38,6 +38,8 @@ pub struct Plan<'a> {
     fields_min: usize,
     /// Fields that must have a value.
     needed: Vec<Needed>,
+    /// What must hold between values that are known before the row is loaded.
+    checks: Vec<Checked<'a>>,
     /// Of nested records.
     nested: Vec<Plan<'a>>,
 }
@@ -225,7 +227,8 @@ impl<'a> Plan<'a> {
             }
         }
         let ragged = matches!(format, Format::Csv(csv) if csv.ragged);
-        Ok(Plan { entity, company, format, header, ragged, lines, columns, fields_min, needed, nested: Vec::new() })
+        let checks = Checked::all(project_entity, &columns).into_iter().filter(|check| !check.late).collect();
+        Ok(Plan { entity, company, format, header, ragged, lines, columns, fields_min, needed, checks, nested: Vec::new() })
     }
 
     /// Maps and validates a record into the block. `number` is its row number, from 1.
@@ -248,10 +251,11 @@ impl<'a> Plan<'a> {
             findings.push(finding);
             return;
         }
-        let (begin, own) = (text.len(), findings.len());
+        let begin = text.len();
         for line in &self.lines {
             if let Err(finding) = self.map(line, record, number, begin, text, values) {
                 findings.push(finding);
+                values[line.target] = Value::Bad;
             }
         }
         for needed in &self.needed {
@@ -259,16 +263,20 @@ impl<'a> Plan<'a> {
                 continue;
             }
             let name = &self.entity.fields[needed.field].name;
-            if !findings[own..].iter().any(|finding: &Finding| finding.field == *name) {
-                let line = self.lines.iter().find(|line| line.mapping.field == needed.field);
-                let column = line.map_or_else(String::new, |line| self.column_name(line));
-                let (message, hint) = ("a required value is blank", "fill it in, or give the mapping a default value");
-                findings.push(self.finding(Rule::Required, record, number, &column, name, "", message, hint));
+            let line = self.lines.iter().find(|line| line.mapping.field == needed.field);
+            let column = line.map_or_else(String::new, |line| self.column_name(line));
+            let (message, hint) = match line.map(|line| &line.mapping.source) {
+                Some(Source::Company) => {
+                    ("the message names no company", "let the client send company=…, or give the mapping a default value")
+                }
+                _ => ("a required value is blank", "fill it in, or give the mapping a default value"),
+            };
+            findings.push(self.finding(Rule::Required, record, number, &column, name, "", message, hint));
+            if let Some(target) = needed.target {
+                values[target] = Value::Bad;
             }
         }
-        if findings.len() == own {
-            findings.extend(self.entity.checks.iter().filter_map(|one| self.check(one, record, number, text, values)));
-        }
+        findings.extend(self.checks.iter().filter_map(|one| self.check(one, record, number, text, values)));
     }
 
     fn check_record(&self, record: &Record, number: u64) -> Option<Finding> {
@@ -327,21 +335,15 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether a check between fields holds; its finding when not. Numbers of a sequence are not known yet, and count as present.
-    fn check(&self, check: &Check, record: &Record, number: u64, text: &str, values: &[Value]) -> Option<Finding> {
-        let value = |field: usize| {
-            let target = self.columns.iter().position(|(mapped, _)| *mapped == field)?;
-            match values[target] {
-                Value::None => None,
-                Value::Integer(integer) => Some(integer.to_string()),
-                Value::Text { start, end } => Some(text[start as usize..end as usize].to_owned()),
-                Value::Sequence(_) | Value::Parent(_) => Some(String::new()),
-            }
+    /// Nothing when it holds, or a value that it compares has a finding already.
+    fn check(&self, check: &Checked<'a>, record: &Record, number: u64, text: &str, values: &[Value]) -> Option<Finding> {
+        let value = |field: usize| match values[check.target(field)?] {
+            Value::Integer(integer) => Some(integer.to_string()),
+            Value::Text { start, end } => Some(text[start as usize..end as usize].to_owned()),
+            Value::None | Value::Bad | Value::Sequence(_) | Value::Parent(_) => None,
         };
-        if check::holds(self.entity, &check.rule, &value) {
-            return None;
-        }
-        let message = if check.message.is_empty() { format!("this does not hold: {}", check.rule.text) } else { check.message.clone() };
-        Some(self.finding(Rule::Check, record, number, "", "", "", &message, "correct the values of the record"))
+        let bad = check.targets().any(|target| values[target] == Value::Bad);
+        (!bad && !check.holds(self.entity, &value)).then(|| check.finding(self.entity, record.line, number, &value))
     }
 
     /// A column's text, and whether it is one at all.
@@ -452,7 +454,7 @@ impl<'a> Plan<'a> {
             row,
             column: column.to_owned(),
             field: field.to_owned(),
-            value: cut(value, VALUE_SHOWN_MAX),
+            value: shown(value),
             expected: self.expected(rule, field),
             message: message.to_owned(),
             hint: hint.to_owned(),
@@ -507,6 +509,11 @@ fn other_delimiter(text: &str, stated: &str) -> Option<String> {
     let candidates = [";", ",", "\t", "|", ":"];
     let best = candidates.into_iter().filter(|delimiter| *delimiter != stated && count(delimiter) > 0).max_by_key(count)?;
     Some(format!("the document seems to be delimited by {best:?}, and the format says {stated:?}: set delimiter = {best:?} in the format"))
+}
+
+/// As much of a value as a finding shows.
+pub(super) fn shown(value: &str) -> String {
+    cut(value, VALUE_SHOWN_MAX)
 }
 
 fn cut(text: &str, most: usize) -> String {

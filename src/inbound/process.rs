@@ -110,6 +110,8 @@ pub(super) struct Outcome {
     /// The document as a whole was refused: no record of it was read.
     pub document_refused: bool,
     /// As in [`Report`].
+    pub removed: u64,
+    /// As in [`Report`].
     pub parse_ms: u64,
     /// As in [`Report`].
     pub load_ms: u64,
@@ -253,6 +255,7 @@ impl Work<'_> {
         };
         outcome.faults += report.findings;
         outcome.document_refused |= report.document_refused;
+        outcome.removed += report.removed;
         outcome.parse_ms += report.parse_ms;
         outcome.load_ms += report.load_ms;
         outcome.runs.push(EntityRun {
@@ -353,6 +356,9 @@ fn report(appliance: &Arc<Appliance>, job: &Job, message: &Message, outcome: Out
         outcome.load_ms,
         watch.elapsed_ms()
     );
+    let earlier = (outcome.earlier > 0).then(|| "loaded by an earlier try, before a crash".to_owned());
+    let removed = (outcome.removed > 0).then(|| format!("the {} rows that were there before are removed: truncate", outcome.removed));
+    let told: Vec<String> = reason.clone().or(earlier).into_iter().chain(removed).collect();
     let ending = Ending {
         outcome: state.name(),
         counts,
@@ -360,7 +366,7 @@ fn report(appliance: &Arc<Appliance>, job: &Job, message: &Message, outcome: Out
         parse_ms: outcome.parse_ms,
         load_ms: outcome.load_ms,
         busy_ms: watch.elapsed_ms(),
-        reason: reason.clone().or_else(|| (outcome.earlier > 0).then(|| "loaded by an earlier try, before a crash".to_owned())),
+        reason: (!told.is_empty()).then(|| told.join("; ")),
         message_id: None,
     };
     let (id, activity, runs) = (message.id, job.activity_id, outcome.runs);

@@ -20,6 +20,28 @@ pub struct Expression {
     pub either: Vec<Vec<Comparison>>,
 }
 
+impl Expression {
+    /// The fields that it compares, each once.
+    pub fn fields(&self) -> Vec<usize> {
+        let mut fields = Vec::new();
+        for comparison in self.either.iter().flatten() {
+            match comparison {
+                Comparison::Blank(field, _) => fields.push(*field),
+                Comparison::Compare { left, right: Operand::Field(right), .. } => fields.extend([*left, *right]),
+                Comparison::Compare { left, .. } => fields.push(*left),
+            }
+        }
+        let mut seen = Vec::new();
+        fields.retain(|field| {
+            !seen.contains(field) && {
+                seen.push(*field);
+                true
+            }
+        });
+        fields
+    }
+}
+
 /// One comparison. Fields are positions in the entity's `fields`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Comparison {

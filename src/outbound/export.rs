@@ -20,7 +20,7 @@ use crate::clock::Stopwatch;
 use crate::document::package;
 use crate::document::write::{Unwritable, Writer};
 use crate::files::{Digested, Digester, Scratch};
-use crate::model::entity::FieldKind;
+use crate::model::entity::{Entity, FieldKind};
 use crate::model::finding::Finding;
 use crate::model::id::{ActivityId, MessageId};
 use crate::model::project::{Project, ProjectEntity, Refresh};
@@ -230,7 +230,9 @@ fn documents(
         let range = export.ranges.get(at).copied().flatten();
         let database = project_entity.entity.database.as_str();
         if !connections.contains_key(database) {
-            let connection = entities.reader(database)?;
+            let all: Vec<&Entity> =
+                project.entities.iter().map(|part| &*part.entity).filter(|entity| entity.database == database).collect();
+            let connection = entities.reader(database, &all)?;
             connection.as_ref().map_or(Ok(()), select::begin_snapshot)?;
             connections.insert(database, connection);
         }

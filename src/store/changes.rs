@@ -35,7 +35,7 @@ pub(super) fn log_of(entity: &Entity) -> String {
 /// consumer has the changes, `needless` the one up to which nobody needs the log.
 pub fn end_epoch(entities: &Entities, entity: &Entity, after: u64, needless: u64) -> Result<Range, StoreError> {
     let failed = StoreError::sqlite("track the entity's changes");
-    let Some((mut connection, _guard)) = entities.tracker(&entity.database)? else {
+    let Some((mut connection, _guard)) = entities.tracker(entity)? else {
         // Nothing was ever loaded: there is nothing to track, and whoever exports now has everything.
         return Ok(Range { after: 0, epoch: 0 });
     };

@@ -4,18 +4,21 @@
 //! and finished, never repeated (DESIGN §5). One load at a time writes to a database; others wait for its lock, not for SQLite's.
 
 mod cell;
+pub mod found;
 mod lookup;
+mod sequence;
 mod upsert;
 mod writing;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 pub use self::cell::Cell;
-pub use self::lookup::{Finder, Reference, Seen};
+pub use self::lookup::{Finder, Looked, Reference, Seen};
+pub use self::sequence::{Numbered, Sequence};
 pub use self::upsert::{Loaded, Upsert};
 pub use self::writing::Writing;
 use super::{Cause, StoreError};
@@ -70,12 +73,7 @@ impl Entities {
         let (database, lock) = self.database(name)?;
         let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = StoreError::sqlite("open the entity database");
-        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        if database.managed {
-            flags |= OpenFlags::SQLITE_OPEN_CREATE;
-        }
-        let connection = Connection::open_with_flags(super::open::for_sqlite(&database.path), flags).map_err(&failed)?;
-        connection.busy_timeout(database.lock_wait).map_err(&failed)?;
+        let connection = database.open("open the entity database")?;
         if database.managed {
             // As in queue.db; no automatic checkpoint inside a load.
             connection.pragma_update(None, "journal_mode", "WAL").map_err(&failed)?;
@@ -100,9 +98,7 @@ impl Entities {
         }
         let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = StoreError::sqlite("open the entity database for a trial");
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(super::open::for_sqlite(&database.path), flags).map_err(&failed)?;
-        connection.busy_timeout(database.lock_wait).map_err(&failed)?;
+        let connection = database.open("open the entity database for a trial")?;
         connection.pragma_update(None, "cache_size", -LOAD_CACHE_KIB).map_err(&failed)?;
         connection.execute_batch("BEGIN IMMEDIATE").map_err(&failed)?;
         connection.execute_batch(TABLES).map_err(&failed)?;
@@ -118,12 +114,7 @@ impl Entities {
             return Ok(());
         }
         let failed = StoreError::sqlite("forget loads");
-        let connection = Connection::open_with_flags(
-            super::open::for_sqlite(&database.path),
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )
-        .map_err(&failed)?;
-        connection.busy_timeout(Duration::from_secs(1)).map_err(&failed)?;
+        let connection = open(&database.path, false, Duration::from_secs(1)).map_err(&failed)?;
         let known = connection
             .query_row("SELECT 1 FROM pragma_table_list('entrepot_loaded') WHERE schema = 'main'", [], |_| Ok(()))
             .optional()
@@ -138,44 +129,78 @@ impl Entities {
     pub fn reset(&self) -> Result<(), StoreError> {
         for (database, lock) in self.databases.iter().filter(|(database, _)| database.managed && database.path.exists()) {
             let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-            let failed = StoreError::sqlite("open the entity database");
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(super::open::for_sqlite(&database.path), flags).map_err(&failed)?;
-            connection.busy_timeout(database.lock_wait).map_err(&failed)?;
+            let connection = database.open("open the entity database")?;
             super::reset::tables(&connection)?;
         }
         Ok(())
     }
 
-    /// Opens a database to track changes in it, when no load is under way; `None` when there is none yet.
-    pub(super) fn tracker(&self, name: &str) -> Result<Option<(Connection, MutexGuard<'_, ()>)>, StoreError> {
-        let (database, lock) = self.database(name)?;
+    /// Opens the database of an entity to track changes in it, when no load is under way; `None` when there is none yet. An external one must have the
+    /// entity's table.
+    pub(super) fn tracker(&self, entity: &Entity) -> Result<Option<(Connection, MutexGuard<'_, ()>)>, StoreError> {
+        let (database, lock) = self.database(&entity.database)?;
         let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if !database.path.exists() {
+        if database.managed && !database.path.exists() {
             return Ok(None);
         }
-        let failed = StoreError::sqlite("open the entity database to track changes");
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(super::open::for_sqlite(&database.path), flags).map_err(&failed)?;
-        connection.busy_timeout(database.lock_wait).map_err(&failed)?;
+        let connection = database.open("open the entity database to track changes")?;
+        if !database.managed {
+            found_for(&connection, entity, "track the entity's changes")?;
+        }
         Ok(Some((connection, guard)))
     }
 
-    /// Opens a database for reading; `None` when there is none yet.
-    pub fn reader(&self, name: &str) -> Result<Option<Connection>, StoreError> {
-        let (database, _) = self.database(name)?;
-        let path = &database.path;
-        if !path.exists() {
+    /// Opens a database for reading these entities of it; `None` when there is none yet. An external one must have their tables; a managed one gets the
+    /// columns that they have by now and it lacks.
+    pub fn reader(&self, name: &str, entities: &[&Entity]) -> Result<Option<Connection>, StoreError> {
+        let (database, lock) = self.database(name)?;
+        if database.managed && !database.path.exists() {
             return Ok(None);
         }
-        let failed = StoreError::sqlite("open the entity database for reading");
+        const READ: &str = "open the entity database for reading";
+        let failed = StoreError::sqlite(READ);
         // Not read-only: a WAL database that nobody has open needs its shared memory made.
-        let connection =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(&failed)?;
-        connection.busy_timeout(database.lock_wait).map_err(&failed)?;
+        let connection = database.open(READ)?;
+        for entity in entities {
+            if !database.managed {
+                found_for(&connection, entity, READ)?;
+                continue;
+            }
+            let lacks = found::of(&connection, &entity.table).map_err(&failed)?.and_then(|table| table.lacks(entity));
+            if lacks.is_some() {
+                let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+                prepare_table(&connection, entity)?;
+            }
+        }
         connection.pragma_update(None, "query_only", "ON").map_err(&failed)?;
         Ok(Some(connection))
     }
+}
+
+impl Database {
+    fn open(&self, operation: &'static str) -> Result<Connection, StoreError> {
+        if !self.managed && !self.path.is_file() {
+            let missing = std::io::Error::new(std::io::ErrorKind::NotFound, format!("there is no file {}", self.path.display()));
+            return Err(StoreError::file(operation)(missing));
+        }
+        open(&self.path, self.managed, self.lock_wait).map_err(StoreError::sqlite(operation))
+    }
+}
+
+fn open(path: &Path, create: bool, lock_wait: Duration) -> rusqlite::Result<Connection> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+    let connection = Connection::open_with_flags(super::open::for_sqlite(path), flags)?;
+    connection.busy_timeout(lock_wait)?;
+    Ok(connection)
+}
+
+/// What a table must have before a statement names its columns: SQLite takes a name in quotes that is none of them for a text.
+fn found_for(connection: &Connection, entity: &Entity, operation: &'static str) -> Result<found::Table, StoreError> {
+    let damaged = |reason| StoreError { operation, cause: Cause::Damaged(reason) };
+    let found = found::of(connection, &entity.table).map_err(StoreError::sqlite(operation))?;
+    let found = found.ok_or_else(|| damaged(format!("the database has no table \"{}\"", entity.table)))?;
+    found.lacks(entity).map_or(Ok(found), |reason| Err(damaged(reason)))
 }
 
 /// The type of a column that keeps values of this kind.

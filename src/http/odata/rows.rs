@@ -94,7 +94,7 @@ pub fn answer(question: &Question<'_>, set: &str, key: &[(Option<String>, String
         return Err(refuse(400, "$skiptoken belongs to another question"));
     }
     let live = question.appliance.live();
-    let connection = live.entities.reader(&entity.database).map_err(|error| failed(&error))?;
+    let connection = live.entities.reader(&entity.database, &[entity]).map_err(|error| failed(&error))?;
     let context = format!("{}/data/$metadata#{}", question.base, set_name(entity));
     let mut body = format!("{{\"@odata.context\":{}", json!(if key.is_empty() { context } else { format!("{context}/$entity") }));
     let (mut list, mut rows, mut last, mut cut) = (String::new(), 0u64, None, false);

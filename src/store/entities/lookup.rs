@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::cell::Cell;
-use super::quote;
+use super::{found_for, quote};
 use crate::document::value::Stored;
 use crate::model::entity::Entity;
 use crate::store::StoreError;
@@ -14,16 +14,30 @@ use crate::store::StoreError;
 /// Values that are remembered for each question during a load.
 const REMEMBERED_MAX: usize = 65_536;
 
+/// What a look-up finds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Looked {
+    /// The value.
+    Value(Stored),
+    /// A row, without a value.
+    Blank,
+    /// No row.
+    Nothing,
+    /// Rows with different values.
+    Several,
+}
+
 /// A prepared look-up of a value by another, which remembers what it saw.
 pub struct Finder<'a> {
     statement: rusqlite::Statement<'a>,
-    found: HashMap<String, Option<Stored>>,
+    found: HashMap<String, Looked>,
 }
 
 impl<'a> Finder<'a> {
     pub(super) fn prepare(connection: &'a Connection, entity: &Entity, find: usize, take: usize) -> Result<Finder<'a>, StoreError> {
+        found_for(connection, entity, "prepare a look-up")?;
         let (take, find) = (quote(&entity.fields[take].name), quote(&entity.fields[find].name));
-        let sql = format!("SELECT {take} FROM {} WHERE {find} = ?1 LIMIT 1", quote(&entity.table));
+        let sql = format!("SELECT DISTINCT {take} FROM {} WHERE {find} = ?1 LIMIT 2", quote(&entity.table));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a look-up"))?;
         Ok(Finder { statement, found: HashMap::new() })
     }
@@ -33,25 +47,26 @@ impl<'a> Finder<'a> {
         self.found.clear();
     }
 
-    /// The value; `None` when no row is found, or it is blank there.
-    pub fn find(&mut self, key: Cell<'_>) -> Result<Option<Stored>, StoreError> {
+    /// What is found by this value.
+    pub fn find(&mut self, key: Cell<'_>) -> Result<Looked, StoreError> {
         let text = key.text();
         if let Some(found) = self.found.get(&text) {
             return Ok(found.clone());
         }
         let failed = StoreError::sqlite("look a value up");
-        let found = self
-            .statement
-            .query_row([key], |row| {
-                Ok(match row.get_ref(0)? {
-                    ValueRef::Integer(value) => Some(Stored::Integer(value)),
-                    ValueRef::Text(text) => Some(Stored::Text(String::from_utf8_lossy(text).into_owned())),
-                    _ => None,
-                })
-            })
-            .optional()
-            .map_err(failed)?
-            .flatten();
+        let mut rows = self.statement.query([key]).map_err(&failed)?;
+        let mut found = Looked::Nothing;
+        while let Some(row) = rows.next().map_err(&failed)? {
+            found = match (found, row.get_ref(0).map_err(&failed)?) {
+                (Looked::Nothing, ValueRef::Null) => Looked::Blank,
+                (Looked::Nothing, ValueRef::Integer(value)) => Looked::Value(Stored::Integer(value)),
+                (Looked::Nothing, ValueRef::Real(value)) => Looked::Value(Stored::Text(value.to_string())),
+                (Looked::Nothing, ValueRef::Text(text) | ValueRef::Blob(text)) => {
+                    Looked::Value(Stored::Text(String::from_utf8_lossy(text).into_owned()))
+                }
+                _ => Looked::Several,
+            };
+        }
         if self.found.len() < REMEMBERED_MAX {
             self.found.insert(text, found.clone());
         }
@@ -67,6 +82,7 @@ pub struct Reference<'a> {
 
 impl<'a> Reference<'a> {
     pub(super) fn prepare(connection: &'a Connection, entity: &Entity) -> Result<Reference<'a>, StoreError> {
+        found_for(connection, entity, "prepare a reference")?;
         let sql = format!("SELECT 1 FROM {} WHERE {} = ?1", quote(&entity.table), quote(&entity.fields[entity.key[0]].name));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a reference"))?;
         Ok(Reference { statement, found: HashMap::new() })
@@ -121,9 +137,14 @@ impl<'a> Seen<'a> {
     /// Notes a value; the row that had it before, when one did.
     pub fn note(&mut self, value: &str, row: u64) -> Result<Option<u64>, StoreError> {
         let failed = StoreError::sqlite("note a value");
-        if self.add.execute(params![value, row]).map_err(&failed)? == 1 {
+        if self.add.execute(params![value, row]).map_err(failed)? == 1 {
             return Ok(None);
         }
-        self.first.query_row([value], |found| found.get(0)).map(Some).map_err(failed)
+        self.had(value)
+    }
+
+    /// The row that has it, when one does.
+    pub fn had(&mut self, value: &str) -> Result<Option<u64>, StoreError> {
+        self.first.query_row([value], |found| found.get(0)).optional().map_err(StoreError::sqlite("look for a value"))
     }
 }

@@ -1,9 +1,9 @@
 //! A row loaded: inserted, updated, found unchanged, or refused.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::cell::Cell;
-use super::{NO_ROW, quote};
+use super::{NO_ROW, found_for, quote};
 use crate::model::entity::Entity;
 use crate::model::project::WriteMode;
 use crate::store::{Cause, StoreError};
@@ -33,6 +33,8 @@ pub struct Upsert<'a> {
     insert: Option<rusqlite::Statement<'a>>,
     new_in_a_row: u32,
     exists: Option<rusqlite::Statement<'a>>,
+    /// Whether the row is there as it should be, where triggers may leave it out.
+    stands: Option<rusqlite::Statement<'a>>,
     mode: WriteMode,
     last: i64,
 }
@@ -50,6 +52,11 @@ impl<'a> Upsert<'a> {
         together: bool,
     ) -> Result<Upsert<'a>, StoreError> {
         let failed = StoreError::sqlite("prepare the upsert");
+        let found = found_for(connection, entity, "prepare the upsert")?;
+        let fields: Vec<usize> = columns.iter().map(|(field, _)| *field).collect();
+        if let Some(reason) = found.refuses(entity, &fields) {
+            return Err(StoreError { operation: "prepare the upsert", cause: Cause::Damaged(reason) });
+        }
         let name = |index: usize| quote(&entity.fields[index].name);
         let table = quote(&entity.table);
         let names: Vec<String> = columns.iter().map(|(index, _)| name(*index)).collect();
@@ -89,25 +96,30 @@ impl<'a> Upsert<'a> {
         } else {
             format!("INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT ({}) {action}", names.join(", "), marks.join(", "), key.join(", "))
         };
-        let without_rowid: bool = connection
-            .query_row("SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'", [&entity.table], |row| row.get(0))
-            .optional()
-            .map_err(&failed)?
-            .ok_or_else(|| StoreError {
-                operation: "prepare the upsert",
-                cause: Cause::Damaged(format!("the database has no table \"{}\"", entity.table)),
-            })?;
         // The last rowid tells an insert from an update only where nothing else is inserted.
-        let exists = (without_rowid || together || mode == WriteMode::Update)
+        let exists = (found.without_rowid || together || mode == WriteMode::Update || (found.triggers && mode == WriteMode::Insert))
             .then(|| connection.prepare(&format!("SELECT 1 FROM {table} WHERE {}", same_key.join(" AND "))))
             .transpose()
             .map_err(&failed)?;
-        let insert = (mode == WriteMode::Upsert && exists.is_none())
+        // Somebody else's trigger may leave a row out without a word. Then it is neither there nor what it should be.
+        let same: Vec<String> = columns
+            .iter()
+            .map(|(index, keep)| match (name(*index), number(*index)) {
+                (column, number) if *keep => format!("(?{number} IS NULL OR {column} IS ?{number})"),
+                (column, number) => format!("{column} IS ?{number}"),
+            })
+            .collect();
+        let stands = found
+            .triggers
+            .then(|| connection.prepare(&format!("SELECT 1 FROM {table} WHERE {}", same.join(" AND "))))
+            .transpose()
+            .map_err(&failed)?;
+        let insert = (mode == WriteMode::Upsert && exists.is_none() && stands.is_none())
             .then(|| connection.prepare(&format!("INSERT INTO {table} ({}) VALUES ({})", names.join(", "), marks.join(", "))))
             .transpose()
             .map_err(&failed)?;
         let statement = connection.prepare(&sql).map_err(&failed)?;
-        Ok(Upsert { connection, statement, insert, new_in_a_row: 0, exists, mode, last: NO_ROW })
+        Ok(Upsert { connection, statement, insert, new_in_a_row: 0, exists, stands, mode, last: NO_ROW })
     }
 
     /// Loads a row. An error ends the load; a row that the table refuses does not.
@@ -138,7 +150,18 @@ impl<'a> Upsert<'a> {
                 Some(exists.exists(rusqlite::params_from_iter(&cells[..used])).map_err(&failed)?)
             }
         };
-        match self.statement.execute(rusqlite::params_from_iter(cells)) {
+        let changed = self.statement.execute(rusqlite::params_from_iter(cells));
+        if let (Ok(0), Some(stands)) = (&changed, &mut self.stands) {
+            let left_out = match (self.mode, existed) {
+                (WriteMode::Insert, Some(existed)) => !existed,
+                (WriteMode::Update, Some(false)) => false,
+                _ => !stands.exists(rusqlite::params_from_iter(cells)).map_err(&failed)?,
+            };
+            if left_out {
+                return Ok(Loaded::Refused("a trigger of the table leaves it out".into()));
+            }
+        }
+        match changed {
             Ok(0) if self.mode == WriteMode::Insert => Ok(Loaded::Exists),
             Ok(0) if existed == Some(false) && self.mode == WriteMode::Update => Ok(Loaded::Missing),
             Ok(0) => {

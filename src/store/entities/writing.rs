@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::lookup::{Finder, Reference, Seen};
+use super::sequence::Sequence;
 use super::upsert::Upsert;
 use super::{NO_ROW, TABLES, WAL_BYTES_MAX, prepare_table, quote};
 use crate::model::entity::Entity;
@@ -162,23 +163,9 @@ impl<'a> Writing<'a> {
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 
-    /// The next number of a sequence, in the load's transaction.
-    pub fn next_number(&self, pattern: &str) -> Result<u64, StoreError> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO entrepot_sequence VALUES (?1, 2) ON CONFLICT (pattern) DO UPDATE SET next = next + 1 RETURNING next - 1",
-            )
-            .and_then(|mut statement| statement.query_row([pattern], |row| row.get(0)))
-            .map_err(StoreError::sqlite("take a number"))
-    }
-
-    /// Gives the number taken last back: the row that it was taken for was refused.
-    pub fn give_back(&self, pattern: &str) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached("UPDATE entrepot_sequence SET next = next - 1 WHERE pattern = ?1")
-            .and_then(|mut statement| statement.execute([pattern]))
-            .map(|_| ())
-            .map_err(StoreError::sqlite("give a number back"))
+    /// Prepares the sequence that fills a field.
+    pub fn sequence<'s>(&'s self, entity: &Entity, field: usize, pattern: &'s str) -> Result<Sequence<'s>, StoreError> {
+        Sequence::prepare(&self.connection, entity, field, pattern)
     }
 
     /// Prepares the upsert of an entity. `columns` are positions of mapped fields; for each, whether a blank keeps what is there.
@@ -201,10 +188,10 @@ impl<'a> Writing<'a> {
         Seen::prepare(&self.connection, number)
     }
 
-    /// Removes all rows of an entity, in the load's transaction.
-    pub fn truncate(&self, entity: &Entity) -> Result<(), StoreError> {
+    /// Removes all rows of an entity, in the load's transaction; how many there were.
+    pub fn truncate(&self, entity: &Entity) -> Result<u64, StoreError> {
         let sql = format!("DELETE FROM {}", quote(&entity.table));
-        self.connection.execute_batch(&sql).map_err(StoreError::sqlite("remove the entity's rows"))
+        self.connection.execute(&sql, []).map(|count| count as u64).map_err(StoreError::sqlite("remove the entity's rows"))
     }
 
     /// Prepares the check that a referenced row exists.

@@ -1,0 +1,129 @@
+//! What is decided when a row meets the rows that are there.
+
+use super::*;
+
+fn sequence(scene: &mut Scene, field: usize, when: When) {
+    let source = Source::NumberSequence { pattern: "CG-##".into() };
+    scene.project_entity.mapping.push(Mapping { when, ..Mapping::plain(source, field) });
+}
+
+/// Rule, row, field and value of each finding.
+fn told(sink: &Memory) -> Vec<(Rule, u64, &str, &str)> {
+    sink.findings.iter().map(|finding| (finding.rule, finding.row, finding.field.as_str(), finding.value.as_str())).collect()
+}
+
+#[test]
+fn a_number_sequence_passes_over_numbers_that_rows_have_and_no_row_overwrites_another() {
+    let mut scene = scene(CsvFormat::default());
+    sequence(&mut scene, 0, When::Blank);
+    scene.import(b"Group,Name,Amount,Above\nCG-01,old,,\nCG-03,older,,\n");
+    let (report, sink) = scene.import(b"Group,Name,Amount,Above\n,new,,\n,newer,x,\n,newest,,\nCG-05,own,,\n,last,,\nCG-06,late,,\n");
+    assert_eq!(report.counts, counts(6, 4, 0, 0, 2));
+    assert_eq!(told(&sink), [(Rule::Type, 2, "AMOUNT", "x"), (Rule::Unique, 6, "ID", "CG-06")]);
+    assert!(sink.findings[1].message.contains("row 5 of the document was given this number"), "{:?}", sink.findings[1]);
+    assert_eq!(scene.rows(), ["CG-01|old", "CG-02|new", "CG-03|older", "CG-04|newest", "CG-05|own", "CG-06|last"]);
+}
+
+#[test]
+fn a_row_keeps_the_number_that_it_has_and_takes_none() {
+    let mut scene = scene(CsvFormat::default());
+    scene.project_entity.mapping.retain(|mapping| mapping.field != 1);
+    sequence(&mut scene, 1, When::Always);
+    let document = b"Group,Amount,Above\n10,1,\n20,1,\n10,1,\n";
+    assert_eq!(scene.import(document).0.counts, counts(3, 2, 0, 1, 0));
+    assert_eq!(scene.import(document).0.counts, counts(3, 0, 0, 3, 0));
+    scene.import(b"Group,Amount,Above\n20,7,\n30,1,\n");
+    assert_eq!(scene.rows(), ["10|CG-01|1.00", "20|CG-02|7.00", "30|CG-03|1.00"]);
+}
+
+#[test]
+fn each_entity_counts_by_itself_though_patterns_are_alike() {
+    let mut scene = scene(CsvFormat::default());
+    let mut other = (*scene.all[0]).clone();
+    (other.name, other.table) = ("Others".into(), "others".into());
+    scene.all.push(Arc::new(other));
+    sequence(&mut scene, 0, When::Blank);
+    scene.import(b"Group,Name,Amount,Above\n,a,,\n");
+    let groups = std::mem::replace(&mut scene.project_entity.entity, scene.all[1].clone());
+    scene.import(b"Group,Name,Amount,Above\n,b,,\n");
+    scene.project_entity.entity = groups;
+    scene.import(b"Group,Name,Amount,Above\n,c,,\n");
+    assert_eq!(scene.rows(), ["CG-01|a", "CG-02|c"]);
+}
+
+#[test]
+fn every_fault_of_a_row_is_told_whichever_is_found_first() {
+    let mut scene = scene(CsvFormat::default());
+    let mut entity = (*scene.all[0]).clone();
+    entity.fields[1].unique = true;
+    let rule = crate::document::mapping::check::parse(&entity, "ID != ABOVE").unwrap();
+    entity.checks = vec![crate::model::check::Check { rule, message: String::new() }];
+    scene.all = vec![Arc::new(entity)];
+    scene.project_entity.entity = scene.all[0].clone();
+    let (report, sink) = scene.import(b"Group,Name,Amount,Above\n10,same,1,\n20,same,x,99\n30,,x,30\n,no,x,98\n");
+    assert_eq!(report.counts, counts(4, 1, 0, 0, 3));
+    let expected = [
+        (Rule::Type, 2, "AMOUNT", "x"),
+        (Rule::Reference, 2, "ABOVE", "99"),
+        (Rule::Unique, 2, "NAME", "same"),
+        (Rule::Type, 3, "AMOUNT", "x"),
+        (Rule::Check, 3, "ID, ABOVE", "30, 30"),
+        (Rule::Type, 4, "AMOUNT", "x"),
+        (Rule::Required, 4, "ID", ""),
+        (Rule::Reference, 4, "ABOVE", "98"),
+    ];
+    assert_eq!(told(&sink), expected);
+    assert_eq!(sink.findings[4].column, "Group, Above");
+}
+
+#[test]
+fn a_check_compares_what_was_looked_up_and_not_what_it_was_looked_up_by() {
+    let mut scene = scene(CsvFormat::default());
+    scene.import(b"Group,Name,Amount,Above\n10,Retail,1,\n");
+    let mut entity = (*scene.all[0]).clone();
+    let rule = crate::document::mapping::check::parse(&entity, "ABOVE = 10").unwrap();
+    entity.checks = vec![crate::model::check::Check { rule, message: String::new() }];
+    scene.all = vec![Arc::new(entity)];
+    scene.project_entity.entity = scene.all[0].clone();
+    scene.project_entity.mapping[3].look_up = Some(LookUp { entity: "Groups".into(), find: "NAME".into(), take: "ID".into() });
+    let (report, sink) = scene.import(b"Group,Name,Amount,Above\n20,Gross,1,Retail\n30,x,1,Gross\n");
+    assert_eq!((report.counts, told(&sink)), (counts(2, 1, 0, 0, 1), vec![(Rule::Check, 2, "ABOVE", "20")]));
+}
+
+#[test]
+fn a_look_up_that_finds_several_rows_or_a_blank_one_says_so() {
+    let mut scene = scene(CsvFormat::default());
+    scene.import(b"Group,Name,Amount,Above\n10,one,1,\n11,two,1,\n12,two,2,\n13,three,3,10\n14,three,3,10\n");
+    let look_up = |find: &str, take: &str| Some(LookUp { entity: "Groups".into(), find: find.into(), take: take.into() });
+    scene.project_entity.mapping[3].look_up = look_up("NAME", "ID");
+    let (_, sink) = scene.import(b"Group,Name,Amount,Above\n20,x,1,one\n21,x,1,two\n22,x,1,four\n");
+    let messages: Vec<_> = sink.findings.iter().map(|finding| (finding.row, finding.message.as_str(), finding.expected.as_str())).collect();
+    assert_eq!(
+        messages,
+        [(2, "Groups has several rows with this value, and their ID differs", ""), (3, "Groups has no row with this value", "")]
+    );
+    scene.project_entity.mapping[3].look_up = look_up("NAME", "ABOVE");
+    let (report, sink) = scene.import(b"Group,Name,Amount,Above\n20,x,1,one\n21,x,1,three\n");
+    assert_eq!(report.counts, counts(2, 1, 0, 0, 1), "rows that agree are as good as one");
+    assert_eq!(sink.findings[0].message, "Groups has a row with this value, whose ABOVE is blank");
+}
+
+#[test]
+fn a_row_may_refer_to_itself() {
+    let scene = scene(CsvFormat::default());
+    let (report, sink) = scene.import(b"Group,Name,Amount,Above\n10,top,1,10\n20,x,1,10\n30,y,1,40\n");
+    assert_eq!((report.counts, told(&sink)), (counts(3, 2, 0, 0, 1), vec![(Rule::Reference, 3, "ABOVE", "40")]));
+}
+
+#[test]
+fn a_document_of_which_every_row_is_refused_removes_nothing() {
+    let mut scene = scene(CsvFormat::default());
+    scene.import(b"Group,Name,Amount,Above\n10,kept,1,\n");
+    scene.project_entity.truncate = true;
+    let (report, _) = scene.import(b"Group,Name,Amount,Above\n20,x,x,\n");
+    assert_eq!((report.counts, report.removed), (counts(1, 0, 0, 0, 1), 0));
+    assert_eq!(scene.rows(), ["10|kept|1.00"]);
+    let (report, _) = scene.import(b"Group,Name,Amount,Above\n20,x,x,\n30,new,1,\n");
+    assert_eq!((report.counts, report.removed), (counts(2, 1, 0, 0, 1), 1));
+    assert_eq!(scene.rows(), ["30|new|1.00"]);
+}

@@ -1,0 +1,253 @@
+//! Tables of an external database as they are found: what an entity says of one is held against it, and what it leaves out is read from it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::model::entity::{Entity, Field, FieldKind};
+
+/// A table or a view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Nothing is loaded into a view, and no changes of it are tracked.
+    pub view: bool,
+    /// Its rows have no number of their own.
+    pub without_rowid: bool,
+    /// Triggers of somebody else's: what they make of a row has to be looked at.
+    pub triggers: bool,
+    /// In order.
+    pub columns: Vec<Column>,
+    /// Sets of columns that no two rows have alike, the primary key first.
+    pub keys: Vec<Vec<String>>,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// As the table has it.
+    pub name: String,
+    /// The declared type, which SQLite takes for a wish.
+    pub declared: String,
+    /// It must have a value, and has none of its own.
+    pub required: bool,
+    /// Computed from others: it can be read, not written.
+    pub generated: bool,
+}
+
+/// What is found under a table's name; `Err` says why it cannot be used, as a clause.
+pub fn look(path: &Path, table: &str) -> Result<Table, String> {
+    if !path.is_file() {
+        return Err(format!("there is no file {}", path.display()));
+    }
+    let unreadable = |error: rusqlite::Error| format!("{} cannot be read: {error}", path.display());
+    let connection = super::open(path, false, Duration::from_secs(2)).map_err(unreadable)?;
+    match of(&connection, table).map_err(unreadable)? {
+        Some(found) => Ok(found),
+        None => {
+            let names: Vec<String> = connection
+                .prepare(
+                    "SELECT name FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+                     AND name NOT LIKE 'entrepot\\_%' ESCAPE '\\' ORDER BY name LIMIT 50",
+                )
+                .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
+                .map_err(unreadable)?;
+            let has = if names.is_empty() { "it is empty".to_owned() } else { format!("it has {}", names.join(", ")) };
+            Err(format!("{} has no table \"{table}\": {has}", path.display()))
+        }
+    }
+}
+
+/// The same in a database that is open; `None` when there is no such table.
+pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table>> {
+    let mut found = Table::default();
+    let mut key = Vec::new();
+    let mut columns =
+        connection.prepare_cached("SELECT name, type, \"notnull\", dflt_value IS NULL, pk, hidden FROM pragma_table_xinfo(?1)")?;
+    let mut rows = columns.query([table])?;
+    while let Some(row) = rows.next()? {
+        // 1 is a hidden column of a virtual table; 2 and 3 are generated.
+        let (name, hidden): (String, u8) = (row.get(0)?, row.get(5)?);
+        if hidden == 1 {
+            continue;
+        }
+        match row.get(4)? {
+            0 => {}
+            place => key.push((place, name.clone())),
+        }
+        let required = row.get::<_, bool>(2)? && row.get::<_, bool>(3)?;
+        found.columns.push(Column { name, declared: row.get(1)?, required, generated: hidden > 1 });
+    }
+    if found.columns.is_empty() {
+        return Ok(None);
+    }
+    key.sort_by_key(|(place, _): &(u32, String)| *place);
+    if !key.is_empty() {
+        found.keys.push(key.into_iter().map(|(_, name)| name).collect());
+    }
+    let mut kind = connection.prepare_cached(
+        "SELECT type = 'view', wr, EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE
+            AND name NOT LIKE 'entrepot\\_%' ESCAPE '\\') FROM pragma_table_list(?1) WHERE schema = 'main'",
+    )?;
+    (found.view, found.without_rowid, found.triggers) = kind.query_row([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut indexes = connection.prepare_cached(
+        "SELECT list.name, info.name FROM pragma_index_list(?1) AS list, pragma_index_info(list.name) AS info
+         WHERE list.\"unique\" AND NOT list.partial ORDER BY list.seq, info.seqno",
+    )?;
+    let mut rows = indexes.query([table])?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        let (index, column): (String, Option<String>) = (row.get(0)?, row.get(1)?);
+        if last.as_ref() != Some(&index) {
+            found.keys.push(Vec::new());
+            last = Some(index);
+        }
+        // An expression has no name, and no key of an entity is one.
+        found.keys.last_mut().expect("one was added").push(column.unwrap_or_default());
+    }
+    Ok(Some(found))
+}
+
+impl Table {
+    fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Fields of the entity that the table has no column for, as a clause; nothing when it has all.
+    pub fn lacks(&self, entity: &Entity) -> Option<String> {
+        let missing: Vec<&str> = entity.fields.iter().map(|field| field.name.as_str()).filter(|name| self.column(name).is_none()).collect();
+        let has: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        (!missing.is_empty()).then(|| format!("\"{}\" has no column {}: it has {}", entity.table, missing.join(", "), has.join(", ")))
+    }
+
+    /// Why rows cannot be loaded into it, as a clause. `fields` are those that a project fills.
+    pub fn refuses(&self, entity: &Entity, fields: &[usize]) -> Option<String> {
+        let table = &entity.table;
+        if self.view {
+            return Some(format!("\"{table}\" is a view: rows are loaded into tables only"));
+        }
+        let name = |index: &usize| entity.fields[*index].name.as_str();
+        if let Some(generated) = fields.iter().map(name).find(|name| self.column(name).is_some_and(|column| column.generated)) {
+            return Some(format!("\"{table}\" computes the column {generated} itself: no value can be loaded into it"));
+        }
+        let key: Vec<&str> = entity.key.iter().map(name).collect();
+        let same = |columns: &Vec<String>| {
+            columns.len() == key.len() && columns.iter().all(|column| key.iter().any(|name| name.eq_ignore_ascii_case(column)))
+        };
+        (!self.keys.iter().any(same)).then(|| {
+            let keys = key.join(", ");
+            format!(
+                "\"{table}\" has neither primary key nor unique index of just {keys}: new rows could not be told from those that are there"
+            )
+        })
+    }
+
+    /// Whether the column makes a double of a decimal: what its declared type says of how SQLite stores numbers.
+    pub fn keeps_doubles(&self, name: &str) -> bool {
+        self.column(name).is_some_and(|column| {
+            let declared = column.declared.to_ascii_uppercase();
+            let text = ["CHAR", "CLOB", "TEXT", "BLOB"].iter().any(|part| declared.contains(part));
+            declared.contains("INT") || !(text || declared.is_empty())
+        })
+    }
+
+    /// Fields for the columns that are not computed, with the types that they are declared with.
+    pub fn fields(&self) -> Vec<Field> {
+        let stored = self.columns.iter().filter(|column| !column.generated);
+        stored
+            .map(|column| Field {
+                name: column.name.clone(),
+                kind: kind_of(&column.declared),
+                required: column.required,
+                ..Field::default()
+            })
+            .collect()
+    }
+}
+
+/// The type of a field for a declared type. What the declaration leaves open is text, which is stored and sent as it is: dates, too, because SQLite has
+/// no type for them, and every program writes them in its own way.
+fn kind_of(declared: &str) -> FieldKind {
+    let declared = declared.to_ascii_uppercase();
+    let (name, sizes) = declared.split_once('(').unwrap_or((&declared, ""));
+    let mut sizes = sizes.trim_end_matches(')').split(',').map(|size| size.trim().parse::<u32>().ok());
+    let (first, second) = (sizes.next().flatten(), sizes.next().flatten());
+    let name = name.trim();
+    if name.starts_with("BOOL") {
+        FieldKind::Boolean
+    } else if name.contains("INT") {
+        FieldKind::Integer
+    } else if ["GUID", "UUID", "UNIQUEIDENTIFIER"].contains(&name) {
+        FieldKind::Guid
+    } else if ["DEC", "NUM", "REAL", "FLOA", "DOUB", "MONEY"].iter().any(|begin| name.starts_with(begin)) {
+        // What a double keeps exactly, where nothing else is said.
+        let precision = first.filter(|precision| (1..=38).contains(precision)).unwrap_or(15);
+        let scale = second.or(first.map(|_| 0)).unwrap_or(6).min(precision).min(28);
+        FieldKind::Decimal { precision: precision as u8, scale: scale as u8 }
+    } else {
+        FieldKind::String { length: first.filter(|length| (1..=1_000_000).contains(length) && name.contains("CHAR")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_those_that_the_table_declares() {
+        let decimal = |precision, scale| FieldKind::Decimal { precision, scale };
+        let string = |length| FieldKind::String { length };
+        for (declared, kind) in [
+            ("INTEGER", FieldKind::Integer),
+            ("bigint", FieldKind::Integer),
+            ("BOOLEAN", FieldKind::Boolean),
+            ("DECIMAL(10, 3)", decimal(10, 3)),
+            ("numeric(8)", decimal(8, 0)),
+            ("REAL", decimal(15, 6)),
+            ("double precision", decimal(15, 6)),
+            ("VARCHAR(20)", string(Some(20))),
+            ("TEXT", string(None)),
+            ("DATETIME", string(None)),
+            ("", string(None)),
+            ("uuid", FieldKind::Guid),
+            ("VARCHAR(99999999999)", string(None)),
+            ("DECIMAL(99,77)", decimal(15, 15)),
+        ] {
+            assert_eq!(kind_of(declared), kind, "{declared}");
+        }
+    }
+
+    #[test]
+    fn a_table_says_what_can_be_loaded_into_it() {
+        let connection = Connection::open_in_memory().unwrap();
+        let tables = "CREATE TABLE t (a TEXT NOT NULL, b INT NOT NULL DEFAULT 1, c INT AS (b + 1), d TEXT, PRIMARY KEY (d, a));
+             CREATE UNIQUE INDEX one ON t (b); CREATE UNIQUE INDEX some ON t (d) WHERE b > 1; CREATE VIEW v AS SELECT a FROM t;";
+        connection.execute_batch(tables).unwrap();
+        assert_eq!(of(&connection, "none").unwrap(), None);
+        let table = of(&connection, "t").unwrap().unwrap();
+        assert!(table.keys.contains(&vec!["d".to_owned(), "a".to_owned()]) && table.keys.contains(&vec!["b".to_owned()]), "{table:?}");
+        let fields = table.fields();
+        assert_eq!(
+            fields.iter().map(|field| (field.name.as_str(), field.required)).collect::<Vec<_>>(),
+            [("a", true), ("b", false), ("d", false)]
+        );
+        let entity = |fields: &[&str], key: &[usize]| {
+            let fields = fields.iter().map(|name| Field { name: (*name).into(), ..Field::default() }).collect();
+            Entity {
+                name: "E".into(),
+                aliases: Vec::new(),
+                database: "d".into(),
+                table: "t".into(),
+                key: key.to_vec(),
+                fields,
+                checks: Vec::new(),
+            }
+        };
+        let good = entity(&["A", "D", "b"], &[0, 1]);
+        assert_eq!((table.lacks(&good), table.refuses(&good, &[0, 1, 2])), (None, None));
+        assert_eq!(table.lacks(&entity(&["a", "x"], &[0])).unwrap(), "\"t\" has no column x: it has a, b, c, d");
+        assert!(table.refuses(&entity(&["d"], &[0]), &[0]).unwrap().contains("neither primary key nor unique index of just d"));
+        assert!(table.refuses(&entity(&["b", "c"], &[0]), &[0, 1]).unwrap().contains("computes the column c"));
+        assert!(of(&connection, "v").unwrap().unwrap().refuses(&entity(&["a"], &[0]), &[0]).unwrap().contains("is a view"));
+    }
+}
