@@ -173,3 +173,152 @@ fn an_export_that_a_client_asked_for_is_deferred_while_the_database_is_locked() 
     assert_eq!(status(&app), "Succeeded", "{}", app.log());
     assert_eq!(app.log().matches("export deferred").count(), 2, "{}", app.log());
 }
+
+/// Jobs of this project in and out, for an entity that leaves its fields to the table.
+const FOUND: &str = r#"
+[[database]]
+name = "shop"
+sqlite = "shop.db"
+lock_wait = "0s"
+[[entity]]
+name = "Articles"
+database = "shop"
+table = "article"
+[[project]]
+name = "in"
+direction = "import"
+[[project.entity]]
+entity = "Articles"
+[[project]]
+name = "out"
+direction = "export"
+[[project.entity]]
+entity = "Articles"
+[[job]]
+name = "in"
+activity_id = "6D31E09F-0249-459F-94F0-AAD9C2C47B64"
+project = "in"
+applications = ["Tests"]
+[[job]]
+name = "out"
+activity_id = "C03BB937-09ED-46DE-86EE-4520D7D7E373"
+project = "out"
+applications = ["Tests"]
+recurrence = "0 6 * * *"
+"#;
+
+/// Starts with a shop's database that is there before.
+fn start_with(configuration: &str, tables: &str) -> (Appliance, Connection) {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = Connection::open(dir.path().join("shop.db")).unwrap();
+    connection.execute_batch(tables).unwrap();
+    (Appliance::start_beside(dir, configuration), connection)
+}
+
+/// What `entrepot check` says of the configuration.
+fn check(app: &Appliance, arguments: &[&str]) -> String {
+    let file = app.dir.path().join("entrepot.toml");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_entrepot"));
+    let output = command.arg("check").arg("--config").arg(file).args(arguments).output().unwrap();
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+/// The document of the export that the next day brings, if there is one.
+fn exported(app: &mut Appliance) -> Option<String> {
+    app.advance(Duration::from_secs(24 * 3600));
+    let answer = app.get(&format!("/api/connector/dequeue/{EXPORT}"));
+    if answer.status == 204 {
+        return None;
+    }
+    let message = answer.expect(200).json();
+    let location = message["DownloadLocation"].as_str().unwrap().strip_prefix("http://exchange.test").unwrap().to_owned();
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(app.get(&location).expect(200).body)).unwrap();
+    let mut document = String::new();
+    zip.by_name("Articles.csv").unwrap().read_to_string(&mut document).unwrap();
+    app.post(&format!("/api/connector/ack/{EXPORT}"), message.to_string().as_bytes()).expect(200);
+    Some(document)
+}
+
+#[test]
+fn an_entity_may_leave_its_fields_and_key_to_the_table() {
+    let (mut app, connection) = start_with(
+        FOUND,
+        "CREATE TABLE article (SKU VARCHAR(5) PRIMARY KEY, NAME TEXT NOT NULL, PRICE DECIMAL(8,2), STOCK INTEGER NOT NULL DEFAULT 7, GROSS AS (PRICE * 2));",
+    );
+    let id = app.enqueue_to(IMPORT, "Articles", b"SKU,NAME,PRICE,STOCK\nA1,one,2.25,1\nA2,,3,2\nTOOLONG,x,1.234,many\nA4,four,1,\n", None);
+    app.settle();
+    let findings = app.findings(&id);
+    let told: Vec<_> = findings.iter().map(|finding| (finding["row"].as_u64().unwrap(), finding["column"].as_str().unwrap())).collect();
+    assert_eq!(told, [(2, "NAME"), (3, "SKU"), (3, "PRICE"), (3, "STOCK"), (4, "STOCK")], "{findings:?}");
+    assert_eq!(findings[4]["rule"], "load", "the table has the last word: {findings:?}");
+    let stored: String = connection.query_row("SELECT SKU || ' ' || PRICE || ' ' || GROSS FROM article", [], |row| row.get(0)).unwrap();
+    assert_eq!(stored, "A1 2.25 4.5");
+    connection.execute_batch("INSERT INTO article VALUES ('B1', 'cheap', 1.25, 1), ('B2', 'dear', 10.25, 1)").unwrap();
+    assert_eq!(exported(&mut app).unwrap(), "SKU,NAME,PRICE,STOCK\r\nA1,one,2.25,1\r\nB1,cheap,1.25,1\r\nB2,dear,10.25,1\r\n");
+    let said = check(&app, &["--effective"]);
+    assert!(
+        said.contains(r#"{ name = "PRICE", type = "decimal", precision = 8, scale = 2 }"#) && said.contains(r#"key = ["SKU"]"#),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_the_file_or_the_table_lacks_fails_an_export_in_place_of_making_it_empty() {
+    let (mut app, connection) = start_with(
+        FOUND,
+        "CREATE TABLE article (SKU TEXT PRIMARY KEY, NAME TEXT, PRICE REAL); INSERT INTO article VALUES ('A1', 'one', 9.5);",
+    );
+    assert_eq!(exported(&mut app).unwrap(), "SKU,NAME,PRICE\r\nA1,one,9.5\r\n");
+    connection.execute_batch("ALTER TABLE article RENAME COLUMN NAME TO LABEL").unwrap();
+    assert_eq!(exported(&mut app), None);
+    assert!(app.log().contains("\"article\" has no column NAME: it has SKU, LABEL, PRICE"), "{}", app.log());
+    connection.execute_batch("ALTER TABLE article RENAME TO articles").unwrap();
+    assert_eq!(exported(&mut app), None);
+    assert!(app.log().contains("has no table \"article\""), "{}", app.log());
+    connection.execute_batch("ALTER TABLE articles RENAME TO article; ALTER TABLE article RENAME COLUMN LABEL TO NAME").unwrap();
+    let (here, away) = (app.dir.path().join("shop.db"), app.dir.path().join("away.db"));
+    std::fs::rename(&here, &away).unwrap();
+    assert_eq!(exported(&mut app), None);
+    assert!(app.log().contains("there is no file"), "{}", app.log());
+    std::fs::rename(&away, &here).unwrap();
+    assert_eq!(exported(&mut app).unwrap(), "SKU,NAME,PRICE\r\nA1,one,9.5\r\n");
+}
+
+#[test]
+fn check_says_at_its_line_what_a_table_lacks() {
+    let (app, _) = start_with(
+        CONFIGURATION,
+        "CREATE TABLE article (SKU TEXT, PRICE NUMERIC); CREATE VIEW cheap AS SELECT SKU, PRICE AS COST FROM article;",
+    );
+    let said = check(&app, &[]);
+    for part in [
+        "has neither primary key nor unique index of just SKU",
+        "\"cheap\" has no column PRICE: it has SKU, COST",
+        "SQLite keeps 15 digits",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn a_row_that_a_trigger_leaves_out_is_no_row_that_was_there_already() {
+    let (mut app, connection) = start_with(
+        CONFIGURATION,
+        "CREATE TABLE article (SKU TEXT PRIMARY KEY, PRICE TEXT NOT NULL);
+         CREATE VIEW cheap AS SELECT SKU, PRICE FROM article;
+         CREATE TRIGGER t BEFORE INSERT ON article WHEN NEW.PRICE = \"13.00\" BEGIN SELECT RAISE(IGNORE); END;
+         CREATE TRIGGER u BEFORE UPDATE ON article WHEN NEW.PRICE = '14.00' BEGIN SELECT RAISE(IGNORE); END;",
+    );
+    let refused = |app: &mut Appliance, document: &str| -> Vec<u64> {
+        let id = app.enqueue_to(IMPORT, "Articles", document.as_bytes(), None);
+        app.settle();
+        app.findings(&id).iter().map(|finding| finding["row"].as_u64().unwrap()).collect()
+    };
+    let many: String = (100..200).map(|number| format!("N{number},{}\n", if number == 190 { 13 } else { 1 })).collect();
+    assert_eq!(refused(&mut app, &format!("SKU,PRICE\nA1,1\nA2,13\nA3,3\n{many}")), [2, 94]);
+    assert_eq!(refused(&mut app, "SKU,PRICE\nA1,14\nA3,3\nA1,1\nA3,4\nA4,\n"), [1, 5]);
+    let prices: String = connection
+        .query_row("SELECT group_concat(PRICE) FROM (SELECT PRICE FROM article WHERE SKU < 'B' ORDER BY SKU)", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(prices, "1.00,4.00");
+}

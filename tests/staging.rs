@@ -46,7 +46,7 @@ fn staged_rows_are_kept_with_what_became_of_each_as_long_as_the_document() {
     let found = rows(&app, &id, "");
     assert_eq!(
         found.iter().map(short).collect::<Vec<_>>(),
-        ["1:2 Completed A,one,1.00", "2:3 Error -,-,-", "3:4 Completed C,x\nthree,3.50"]
+        ["1:2 Completed A,one,1.00", "2:3 Error B,two,-", "3:4 Completed C,x\nthree,3.50"]
     );
     assert_eq!(found[1]["record"], "b,two,much");
     assert!(found[1]["reason"].as_str().unwrap().starts_with("AMOUNT: expected a decimal"), "{}", found[1]);
@@ -118,8 +118,8 @@ fn nested_rows_are_staged_in_a_table_of_their_own_with_the_number_of_their_recor
     let id = app.enqueue(document, None);
     app.settle();
     let found = |entity: &str| rows(&app, &id, &format!("?entity={entity}")).iter().map(short).collect::<Vec<_>>();
-    assert_eq!(found("Customer%20groups"), ["1:1 Completed 1,one,1.00", "2:1 Error -,-,-"]);
-    assert_eq!(found("lines"), ["1:1 Completed 1,1", "1:1 Completed 1,2", "2:1 Error -,-"]);
+    assert_eq!(found("Customer%20groups"), ["1:1 Completed 1,one,1.00", "2:1 Error 2,two,2.00"]);
+    assert_eq!(found("lines"), ["1:1 Completed 1,1", "1:1 Completed 1,2", "2:1 Error 2,-"]);
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn after_a_crash_behind_the_load_the_staging_of_that_load_is_reported() {
         (Some(1), Some(true)),
         "{message}"
     );
-    assert_eq!(rows(&app, &id, "").iter().map(short).collect::<Vec<_>>(), ["1:2 Completed a,one,1.00", "2:3 Error -,-,-"]);
+    assert_eq!(rows(&app, &id, "").iter().map(short).collect::<Vec<_>>(), ["1:2 Completed a,one,1.00", "2:3 Error b,two,-"]);
     assert!(app.log().contains("loaded before a crash"), "{}", app.log());
 }
 

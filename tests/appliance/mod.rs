@@ -121,6 +121,11 @@ impl Appliance {
     pub fn start_with_files(configuration: &str, files: &[(&str, &str)]) -> Appliance {
         let dir = tempfile::tempdir().unwrap();
         files.iter().for_each(|(name, text)| std::fs::write(dir.path().join(name), text).unwrap());
+        Appliance::start_beside(dir, configuration)
+    }
+
+    /// In a directory that holds files already.
+    pub fn start_beside(dir: tempfile::TempDir, configuration: &str) -> Appliance {
         Appliance::start_in(dir, None, configuration, Start::default())
     }
 
