@@ -145,7 +145,7 @@ fn an_increment_that_is_given_up_is_offered_again_and_one_that_waits_is_not() {
     // An ack out of turn moves nothing yet.
     let before = standing(&app)["acked_as_of"].clone();
     ack(&app, &third);
-    assert_eq!(standing(&app), json!({ "entity": "Customer groups", "acked_as_of": before, "waiting": [waiting.id()] }));
+    assert_eq!(standing(&app), json!({ "entity": "Customer groups", "acked_as_of": before, "anew": null, "waiting": [waiting.id()] }));
     app.operator("POST", &format!("messages/{}/cancel", waiting.id())).expect(200);
     export(&mut app);
     let again = take(&app).unwrap();
@@ -154,6 +154,149 @@ fn an_increment_that_is_given_up_is_offered_again_and_one_that_waits_is_not() {
     assert_ne!(standing(&app)["acked_as_of"], before);
     export(&mut app);
     assert!(take(&app).is_none());
+}
+
+/// Time enough for a lease to end.
+const LEASE: Duration = Duration::from_secs(1802);
+
+#[test]
+fn an_increment_whose_lease_ends_after_a_later_one_was_acked_is_replaced_by_one_with_the_rows_as_they_are() {
+    let mut app = Appliance::start(&configuration());
+    load(&mut app, "A,v0,1\nB,v0,1\n");
+    export(&mut app);
+    ack(&app, &take(&app).unwrap());
+    load(&mut app, "A,v1,1\nB,v1,1\n");
+    export(&mut app);
+    let lost = take(&app).unwrap();
+    load(&mut app, "A,v2,1\n");
+    export(&mut app);
+    let second = take(&app).unwrap();
+    assert_eq!((lost.rows().len(), second.rows()), (2, vec!["A,v2,1.00"]));
+    ack(&app, &second);
+    app.advance(LEASE);
+    assert!(take(&app).is_none(), "A=v1 would take back what the consumer has");
+    let gone = app.message(lost.id());
+    assert_eq!(gone["state"], "cancelled");
+    assert!(gone["reason"].as_str().unwrap().contains("a later one was acked; the next export holds its changes"), "{gone}");
+    app.post(&format!("/api/connector/ack/{EXPORT}"), lost.dequeued.to_string().as_bytes()).expect(409);
+    app.settle();
+    let again = take(&app).expect("an export of its own, without waiting for the schedule");
+    assert_eq!(again.rows(), ["A,v2,1.00", "B,v1,1.00"]);
+    ack(&app, &again);
+    export(&mut app);
+    assert!(take(&app).is_none());
+    assert!(app.log().contains("message replaced"), "{}", app.log());
+}
+
+#[test]
+fn an_increment_whose_lease_ends_waits_for_a_later_one_that_is_still_in_hand() {
+    let mut app = Appliance::start(&configuration());
+    load(&mut app, "A,v1,1\n");
+    export(&mut app);
+    let first = take(&app).unwrap();
+    load(&mut app, "A,v2,1\n");
+    app.advance(LEASE / 2);
+    export(&mut app);
+    let second = take(&app).unwrap();
+    app.advance(LEASE / 2);
+    let returned = app.message(first.id());
+    assert_eq!((&returned["state"], &app.message(second.id())["state"]), (&json!("enqueued"), &json!("downloaded")));
+    assert!(take(&app).is_none(), "who has the second may be about to ack it");
+    // It did not: both are offered again, in their order, and what is late is fine.
+    app.advance(LEASE / 2);
+    assert_eq!(take(&app).unwrap().id(), first.id());
+    assert_eq!(take(&app).unwrap().id(), second.id());
+    app.advance(LEASE);
+    let again = take(&app).unwrap();
+    assert_eq!(again.id(), first.id());
+    ack(&app, &again);
+    let last = take(&app).unwrap();
+    assert_eq!(last.id(), second.id());
+    ack(&app, &last);
+    export(&mut app);
+    assert!(take(&app).is_none());
+}
+
+#[test]
+fn what_is_released_by_a_person_or_was_on_offer_at_a_reset_brings_no_order_down() {
+    let mut app = Appliance::start(&configuration());
+    load(&mut app, "A,v1,1\n");
+    export(&mut app);
+    let old = take(&app).unwrap();
+    app.operator("POST", &format!("jobs/{EXPORT}/reset")).expect(200);
+    load(&mut app, "A,v2,1\n");
+    export(&mut app);
+    let all = take(&app).unwrap();
+    ack(&app, &all);
+    app.advance(LEASE);
+    assert!(take(&app).is_none(), "everything was exported since");
+    app.settle();
+    assert_eq!(app.message(old.id())["state"], "cancelled");
+    assert!(take(&app).is_none(), "and nothing is exported again for it");
+    app.operator("POST", &format!("messages/{}/release", all.id())).expect(200);
+    assert_eq!(take(&app).unwrap().id(), all.id());
+}
+
+#[test]
+fn a_database_of_which_an_older_copy_was_put_back_is_exported_as_a_whole() {
+    let mut app = Appliance::start(&configuration());
+    let (file, copy) = (app.dir.path().join("data/entities.db"), app.dir.path().join("copy.db"));
+    load(&mut app, "1,one,1\n");
+    export(&mut app);
+    ack(&app, &take(&app).unwrap());
+    database(&app).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    std::fs::copy(&file, &copy).unwrap();
+    load(&mut app, "2,two,2\n");
+    export(&mut app);
+    ack(&app, &take(&app).unwrap());
+    for part in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{part}", file.display()));
+    }
+    std::fs::copy(&copy, &file).unwrap();
+    load(&mut app, "3,three,3\n");
+    export(&mut app);
+    let anew = take(&app).unwrap();
+    assert_eq!(anew.rows(), ["1,one,1.00", "3,three,3.00"]);
+    let why = "its database is another one than at the last export, or an older copy of it";
+    assert_eq!(standing(&app)["anew"], why);
+    assert!(app.log().contains(&format!("reason=\"{why}\"; it holds everything")), "{}", app.log());
+    // From there on as always, however often it was exported before.
+    ack(&app, &anew);
+    load(&mut app, "4,four,4\n");
+    export(&mut app);
+    let next = take(&app).unwrap();
+    assert_eq!(next.rows(), ["4,four,4.00"]);
+    ack(&app, &next);
+    assert_eq!(standing(&app)["anew"], Value::Null);
+}
+
+#[test]
+fn rows_that_a_wider_filter_lets_in_and_fields_that_are_new_are_exported() {
+    let selecting = |more: &str| configuration().replace("refresh = \"incremental\"\n", &format!("refresh = \"incremental\"\n{more}\n"));
+    let own = |filter: &str| {
+        let job = "prevent_upload_when_zero_records = true";
+        selecting("fields = [\"ID\", \"NAME\"]").replace(job, &format!("{job}\nfilter = [{filter}]"))
+    };
+    let mut app = Appliance::start(&own("{ field = \"NAME\", equals = \"A\" }"));
+    load(&mut app, "1,A,1\n2,B,2\n");
+    export(&mut app);
+    let first = take(&app).unwrap();
+    assert_eq!(first.rows(), ["1,A"]);
+    ack(&app, &first);
+    let reload = |app: &mut Appliance, configuration: &str| {
+        app.rewrite_configuration(configuration);
+        app.operator("POST", "configuration/reload").expect(200);
+        export(app);
+        take(app)
+    };
+    let wider = own("{ field = \"NAME\", in = [\"A\", \"B\"] }");
+    let second = reload(&mut app, &wider).unwrap();
+    assert_eq!(second.rows(), ["1,A", "2,B"]);
+    assert_eq!(standing(&app)["anew"], "its fields or its filter are others than before");
+    ack(&app, &second);
+    assert!(reload(&mut app, &wider).is_none(), "nothing changed");
+    let third = reload(&mut app, &wider.replace("fields = [\"ID\", \"NAME\"]", "")).unwrap();
+    assert_eq!(third.rows(), ["1,A,1.00", "2,B,2.00"]);
 }
 
 #[test]

@@ -264,10 +264,11 @@ fn print_job(job: &Value) {
     );
     for increment in job["increments"].as_array().into_iter().flatten() {
         println!(
-            "  {}: changes acked up to {}, {} on offer",
+            "  {}: changes acked up to {}, {} on offer{}",
             text(&increment["entity"]),
             text(&increment["acked_as_of"]),
-            increment["waiting"].as_array().map_or(0, Vec::len)
+            increment["waiting"].as_array().map_or(0, Vec::len),
+            increment["anew"].as_str().map_or_else(String::new, |why| format!("; the latest export holds everything: {why}"))
         );
     }
     let states: Vec<String> = job["states"]

@@ -16,8 +16,9 @@ use crate::model::job::{Company, Job, Recurrence};
 use crate::model::message::{Content, Message, PACKAGE_ENTITY};
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
+use crate::store::increments::{self, Overtaken};
 use crate::store::messages::{self, Acked, Enqueued, NewMessage, Payload};
-use crate::store::{Batch, Durability, StoreError, executions};
+use crate::store::{Batch, Durability, StoreError, executions, jobs};
 
 /// A larger ack or action is refused.
 pub const JSON_MAX: usize = 1024 * 1024;
@@ -256,7 +257,28 @@ fn dequeue(appliance: &Arc<Appliance>, call: Call, job: &Arc<Job>) {
     let live = appliance.live();
     let until = now.plus(call.lease.unwrap_or(live.config.queue.lease));
     let activity = job.activity_id;
-    let taken = appliance.store.write("dequeue", move |batch| messages::dequeue(batch.connection, activity, &receipt, until, now));
+    let incremental = job.is_incremental();
+    let taken = appliance.store.write("dequeue", move |batch| {
+        let overtaken = match incremental {
+            true => increments::settle_overtaken(batch.connection, activity, now)?,
+            false => Overtaken::default(),
+        };
+        let taken = if overtaken.held { None } else { messages::dequeue(batch.connection, activity, &receipt, until, now)? };
+        let paused = overtaken.again && jobs::is_paused(batch.connection, activity)?;
+        Ok((Overtaken { again: overtaken.again && !paused, ..overtaken }, taken))
+    });
+    let taken = taken.map(|(overtaken, taken)| {
+        for message in &overtaken.replaced {
+            log::warn!(
+                "message replaced message={message} job=\"{}\"; its lease ended and a later one was acked, its changes are exported again",
+                job.name
+            );
+        }
+        if overtaken.again {
+            appliance.dispatch.want_export(activity);
+        }
+        taken
+    });
     match taken {
         Err(error) => call.answer(failed(&error)),
         Ok(None) => call.answer(Answer::empty(204)),

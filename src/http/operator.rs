@@ -17,7 +17,7 @@ use crate::model::id::{MessageId, parse_guid};
 use crate::model::job::{Job, Recurrence};
 use crate::model::message::{Content, Message, PayloadPlace};
 use crate::model::person::User;
-use crate::model::project::{Direction, Refresh};
+use crate::model::project::Direction;
 use crate::model::state::MessageState;
 use crate::model::time::Timestamp;
 use crate::store::messages::{self, NewMessage, Payload, Selection};
@@ -141,13 +141,13 @@ pub(super) fn job_json(appliance: &Appliance, job: &Job) -> Result<Value, Answer
         Recurrence::OnDemand => ("on demand".to_owned(), Vec::new()),
         Recurrence::Schedule(schedule) => (format!("{schedule} {}", schedule.zone()), schedule.next_n(appliance.clock.now(), 5)),
     };
-    let standings = match is_incremental(job) {
+    let standings = match job.is_incremental() {
         true => stored(appliance.store.read("read the watermark", |connection| increments::standings(connection, job.activity_id)))?,
         false => Vec::new(),
     };
     let increments: Vec<Value> = standings
         .into_iter()
-        .map(|standing| json!({ "entity": standing.entity, "acked_as_of": standing.acked_as_of, "waiting": standing.waiting }))
+        .map(|standing| json!({ "entity": standing.entity, "acked_as_of": standing.acked_as_of, "anew": standing.anew, "waiting": standing.waiting }))
         .collect();
     let states: serde_json::Map<String, Value> =
         record.iter().flat_map(|record| &record.states).map(|(state, count)| (state.name().into(), json!(count))).collect();
@@ -158,7 +158,7 @@ pub(super) fn job_json(appliance: &Appliance, job: &Job) -> Result<Value, Answer
         "next_try_at": record.as_ref().and_then(|record| record.next_try_at), "states": states,
         "arrived": record.as_ref().map_or(0, |record| record.arrived), "finished": record.as_ref().map_or(0, |record| record.finished),
         "rows_loaded": record.as_ref().map_or(0, |record| record.rows_loaded), "rows_refused": record.as_ref().map_or(0, |record| record.rows_refused),
-        "incremental": is_incremental(job), "increments": increments,
+        "incremental": job.is_incremental(), "increments": increments,
     }))
 }
 
@@ -182,7 +182,7 @@ pub(super) fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str, by
         log::info!("job run job=\"{}\" by=\"{by}\"", job.name);
         stored(scheduler::start(appliance, job))?;
     } else if action == "reset" {
-        if !is_incremental(job) {
+        if !job.is_incremental() {
             let detail = format!("the job {} exports everything each time", job.name);
             return Err(Answer::refuse(409, &detail, "only a project with refresh = \"incremental\" has something to reset"));
         }
@@ -198,11 +198,6 @@ pub(super) fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str, by
         appliance.bell.ring();
     }
     Ok(Answer::json(200, &job_json(appliance, job)?))
-}
-
-/// Whether the job exports only what changed.
-fn is_incremental(job: &Job) -> bool {
-    job.project.entities.iter().any(|entity| entity.refresh != Refresh::Full)
 }
 
 pub(super) fn message_json(appliance: &Appliance, message: &Message) -> Value {

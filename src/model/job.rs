@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::id::{ActivityId, ApplicationId};
 use super::message::Content;
-use super::project::Project;
+use super::project::{Project, Refresh};
 use crate::recurrence::Schedule;
 
 /// A recurring data job.
@@ -32,6 +32,13 @@ pub struct Job {
     pub company: Company,
     /// An export of no rows makes no message.
     pub prevent_upload_when_zero_records: bool,
+}
+
+impl Job {
+    /// Whether it exports only what changed.
+    pub fn is_incremental(&self) -> bool {
+        self.project.entities.iter().any(|entity| entity.refresh != Refresh::Full)
+    }
 }
 
 /// When a job runs.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use entrepot_xslt::OutputMethod;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::entity::Entity;
 use super::format::Format;
@@ -162,6 +163,15 @@ impl ProjectEntity {
             Some(OutputMethod::Html) => "html",
             _ => self.format.file_extension(),
         }
+    }
+
+    /// Which fields and rows an export selects, digested: where it is the same as before, what changed is all that a consumer lacks.
+    pub fn selection(&self) -> String {
+        let name = |index: &usize| self.entity.fields[*index].name.as_str();
+        let mut lines: Vec<String> = self.fields.iter().map(|field| format!("field {}", name(field))).collect();
+        lines.extend(self.filter.iter().map(|condition| format!("where {} {:?}", name(&condition.field), condition.test)));
+        lines.sort();
+        Sha256::digest(lines.join("\n")).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Names of the entities whose tables an import needs besides its own: references, look-ups, nested records.

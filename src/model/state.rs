@@ -18,6 +18,8 @@
 //!  QUEUED ── cancel ──▶ CANCELLED                             ENQUEUED, DEQUEUED, DOWNLOADED ── cancel ──▶ CANCELLED
 //! ```
 //!
+//! An increment whose lease ended after a later one was acked is cancelled by the appliance: another takes its place (`store/increments.rs`).
+//!
 //! Final states are never left: a replay is a new message that names the old one, so that the history stays true. One exception keeps a
 //! promise: an export message that was acknowledged can be offered again by `release`, which moves it from ACKED to ENQUEUED.
 
@@ -49,7 +51,7 @@ pub enum MessageState {
     Downloaded,
     /// Export: the client confirmed it.
     Acked,
-    /// Taken out of the queue by a person.
+    /// Taken out of the queue, by a person, or because a later increment takes its place.
     Cancelled,
 }
 

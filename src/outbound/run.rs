@@ -179,8 +179,9 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
 pub(super) struct Taken {
     entity: String,
     pub(super) range: Range,
-    /// The job has exported it before, and yet must export everything: the database does not know what changed since.
-    anew: bool,
+    selection: String,
+    /// Why everything is exported, where the consumer has had exports before.
+    anew: Option<&'static str>,
 }
 
 impl Taken {
@@ -192,14 +193,21 @@ impl Taken {
         message: MessageId,
         as_of: Timestamp,
     ) -> Result<(), StoreError> {
-        if self.anew {
+        if self.range.is_full() {
             increments::reset(connection, consumer, Some(&self.entity))?;
         }
         if self.range.epoch == 0 {
             // There is no table yet, and so nothing that could have changed since.
             return Ok(());
         }
-        let offered = Increment { entity: self.entity, after: self.range.after, epoch: self.range.epoch };
+        let offered = Increment {
+            entity: self.entity,
+            after: self.range.after,
+            epoch: self.range.epoch,
+            mark: self.range.mark,
+            selection: self.selection,
+            anew: self.anew.map(str::to_owned),
+        };
         increments::offer(connection, consumer, message, &offered, as_of)
     }
 }
@@ -217,7 +225,7 @@ pub(super) fn end_epochs(
         if !is_incremental(entity) {
             return Ok(None);
         }
-        let entity = &*entity.entity;
+        let (selection, entity) = (entity.selection(), &*entity.entity);
         // Who needs the log of this table.
         let same = |of: &&ProjectEntity| {
             of.refresh != Refresh::Full && of.entity.database == entity.database && of.entity.table.eq_ignore_ascii_case(&entity.table)
@@ -228,14 +236,20 @@ pub(super) fn end_epochs(
             .iter()
             .flat_map(|other| other.project.entities.iter().filter(same).map(|of| (other.activity_id, of.entity.name.as_str())))
             .collect();
-        let (after, needless) = appliance.store.read("read the increments", |connection| {
-            let after = increments::next_after(connection, consumer, &entity.name)?;
+        let (reached, needless) = appliance.store.read("read the increments", |connection| {
+            let reached = increments::reached(connection, consumer, &entity.name)?;
             let clients = increments::package_consumers(connection, &entity.name)?;
             let all: Vec<_> = consumers.iter().copied().chain(clients.iter().map(|client| (*client, entity.name.as_str()))).collect();
-            Ok((after, increments::lowest_watermark(connection, &all)?))
+            Ok((reached, increments::lowest_watermark(connection, &all)?))
         })?;
-        let range = changes::end_epoch(&live.entities, entity, after, needless)?;
-        Ok(Some(Taken { entity: entity.name.clone(), range, anew: after > 0 && range.is_full() }))
+        let (mut range, mut anew) = changes::end_epoch(&live.entities, entity, &reached, needless)?;
+        if !range.is_full() && reached.selection.as_ref() != Some(&selection) {
+            (range.after, anew) = (0, Some("its fields or its filter are others than before"));
+        }
+        if let Some(why) = anew {
+            log::warn!("export begins anew project=\"{}\" entity=\"{}\" reason=\"{why}\"; it holds everything", project.name, entity.name);
+        }
+        Ok(Some(Taken { entity: entity.name.clone(), range, selection, anew }))
     };
     project.entities.iter().map(take).collect()
 }

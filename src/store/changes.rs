@@ -3,10 +3,15 @@
 //! The notes of a table are a log that is only appended to, so that a load pays little for it. Each carries the epoch in which it was made. An export
 //! ends the epoch first and then reads: what changes afterwards belongs to the next. A table is tracked from its first incremental export on, which holds
 //! everything; loads before that pay nothing.
+//!
+//! Each epoch of a table has a mark, a number made by chance that is kept here and with the watermark. A database that lacks the mark of the epoch up to
+//! which a consumer has the changes is not the one that they came from: an older copy was put back, or it is another file. What it did since is not in
+//! its log under the epochs that follow, and so the consumer begins anew.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::entities::{Entities, quote};
+use super::increments::Reached;
 use super::{Cause, StoreError};
 use crate::model::entity::Entity;
 
@@ -17,6 +22,8 @@ pub struct Range {
     pub after: u64,
     /// The last epoch.
     pub epoch: u64,
+    /// Its mark.
+    pub mark: i64,
 }
 
 impl Range {
@@ -31,13 +38,19 @@ pub(super) fn log_of(entity: &Entity) -> String {
     quote(&format!("entrepot_changes_{}", entity.table))
 }
 
-/// Ends the epoch of an entity's database for an export, and begins to track the entity if that is not so yet. `after` is the epoch up to which the
-/// consumer has the changes, `needless` the one up to which nobody needs the log.
-pub fn end_epoch(entities: &Entities, entity: &Entity, after: u64, needless: u64) -> Result<Range, StoreError> {
+/// Ends the epoch of an entity's database for an export, and begins to track the entity if that is not so yet. `needless` is the epoch up to which
+/// nobody needs the log. Besides the changes: why a consumer that has changes begins anew.
+pub fn end_epoch(
+    entities: &Entities,
+    entity: &Entity,
+    reached: &Reached,
+    needless: u64,
+) -> Result<(Range, Option<&'static str>), StoreError> {
+    let nothing = (Range { after: 0, epoch: 0, mark: 0 }, (reached.epoch > 0).then_some("its table is gone"));
     let failed = StoreError::sqlite("track the entity's changes");
     let Some((mut connection, _guard)) = entities.tracker(entity)? else {
         // Nothing was ever loaded: there is nothing to track, and whoever exports now has everything.
-        return Ok(Range { after: 0, epoch: 0 });
+        return Ok(nothing);
     };
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(&failed)?;
     let kind: Option<String> = transaction
@@ -45,7 +58,7 @@ pub fn end_epoch(entities: &Entities, entity: &Entity, after: u64, needless: u64
         .optional()
         .map_err(&failed)?;
     match kind.as_deref() {
-        None => return Ok(Range { after: 0, epoch: 0 }),
+        None => return Ok(nothing),
         Some("table") => {}
         Some(other) => {
             let what = format!("\"{}\" is a {other}: only a table's changes can be tracked, write refresh = \"full\"", entity.table);
@@ -56,7 +69,9 @@ pub fn end_epoch(entities: &Entities, entity: &Entity, after: u64, needless: u64
         .execute_batch(
             "CREATE TABLE IF NOT EXISTS entrepot_epoch (number INTEGER NOT NULL);
              INSERT INTO entrepot_epoch SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM entrepot_epoch);
-             CREATE TABLE IF NOT EXISTS entrepot_tracked (name TEXT PRIMARY KEY, forgotten INTEGER NOT NULL);",
+             CREATE TABLE IF NOT EXISTS entrepot_tracked (name TEXT PRIMARY KEY, forgotten INTEGER NOT NULL);
+             CREATE TABLE IF NOT EXISTS entrepot_mark (name TEXT NOT NULL, epoch INTEGER NOT NULL, mark INTEGER NOT NULL, PRIMARY KEY (name, epoch))
+               WITHOUT ROWID;",
         )
         .map_err(&failed)?;
     let tracked = is_tracked(&transaction, entity).map_err(&failed)?;
@@ -66,18 +81,42 @@ pub fn end_epoch(entities: &Entities, entity: &Entity, after: u64, needless: u64
     let epoch: u64 = transaction
         .query_row("UPDATE entrepot_epoch SET number = number + 1 RETURNING number - 1", [], |row| row.get(0))
         .map_err(&failed)?;
+    let marked: Option<i64> = transaction
+        .query_row("SELECT mark FROM entrepot_mark WHERE name = ?1 AND epoch = ?2", params![entity.table, reached.epoch], |row| row.get(0))
+        .optional()
+        .map_err(&failed)?;
+    let anew = match () {
+        () if reached.epoch == 0 => None,
+        () if !tracked => Some("its table, or what tracks changes in it, is another one than before"),
+        () if marked.is_none() || marked != reached.mark => {
+            Some("its database is another one than at the last export, or an older copy of it")
+        }
+        () => None,
+    };
+    let known = reached.epoch > 0 && anew.is_none();
+    // Epochs of another database say nothing of this one's log.
+    let needless = if known { needless } else { 0 };
     let forgotten: u64 = transaction
         .query_row(
             "INSERT INTO entrepot_tracked VALUES (?1, ?2) ON CONFLICT DO UPDATE SET forgotten = max(forgotten, excluded.forgotten) RETURNING forgotten",
-            rusqlite::params![entity.table, needless],
+            params![entity.table, needless],
             |row| row.get(0),
         )
         .map_err(&failed)?;
     transaction.execute(&format!("DELETE FROM {} WHERE epoch <= ?1", log_of(entity)), [needless]).map_err(&failed)?;
+    transaction.execute("DELETE FROM entrepot_mark WHERE name = ?1 AND epoch < ?2", params![entity.table, needless]).map_err(&failed)?;
+    let mark: i64 = transaction
+        .query_row("INSERT OR REPLACE INTO entrepot_mark VALUES (?1, ?2, random()) RETURNING mark", params![entity.table, epoch], |row| {
+            row.get(0)
+        })
+        .map_err(&failed)?;
     transaction.commit().map_err(&failed)?;
-    // A consumer that is ahead of the database has seen another one, and one that is behind what is forgotten was long away: both begin anew.
-    let after = if tracked && (forgotten..=epoch).contains(&after) { after } else { 0 };
-    Ok(Range { after, epoch })
+    // Who is behind what is forgotten was long away.
+    let (after, anew) = match known && reached.epoch >= forgotten {
+        true => (reached.epoch, None),
+        false => (0, anew.or((reached.epoch > 0).then_some("the log of changes does not reach back so far"))),
+    };
+    Ok((Range { after, epoch, mark }, anew))
 }
 
 fn key_columns(entity: &Entity) -> Vec<&str> {
@@ -125,5 +164,6 @@ fn track(connection: &Connection, entity: &Entity) -> rusqlite::Result<()> {
         ));
     }
     connection.execute_batch(&script)?;
+    connection.execute("DELETE FROM entrepot_mark WHERE name = ?1", [&entity.table])?;
     connection.execute("DELETE FROM entrepot_tracked WHERE name = ?1", [&entity.table]).map(|_| ())
 }

@@ -1,12 +1,13 @@
 //! Which changes of an entity a job's consumer has: the watermark, which moves only when a message is acked, and the increments on offer behind it.
 //!
 //! An increment holds the changes of the epochs after one and up to another. The next one begins where the last that is acked or on offer ends; one that
-//! is given up leaves a gap, and the next begins there again. So nothing is lost around dequeue and ack, whatever becomes of a message.
+//! is given up leaves a gap, and the next begins there again. So nothing is lost around dequeue and ack, whatever becomes of a message. None is offered
+//! again once a later one was acked: it would bring back what has changed since. It is replaced by an increment that begins where it began.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use super::StoreError;
+use super::{StoreError, messages};
 use crate::model::id::{ActivityId, ApplicationId, MessageId};
 use crate::model::time::Timestamp;
 
@@ -19,6 +20,23 @@ pub struct Increment {
     pub after: u64,
     /// The last epoch.
     pub epoch: u64,
+    /// The mark of that epoch, by which the database is known again ([`crate::store::changes`]).
+    pub mark: i64,
+    /// Which fields and rows were selected ([`crate::model::project::ProjectEntity::selection`]).
+    pub selection: String,
+    /// Why it holds everything although the consumer had exports before.
+    pub anew: Option<String>,
+}
+
+/// How far a consumer has an entity's changes, what is on offer counted in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// The last epoch; 0 for none.
+    pub epoch: u64,
+    /// The mark of that epoch; none was kept by earlier versions.
+    pub mark: Option<i64>,
+    /// Which fields and rows were selected; not kept by earlier versions.
+    pub selection: Option<String>,
 }
 
 /// Where a job stands with an entity.
@@ -28,6 +46,8 @@ pub struct Standing {
     pub entity: String,
     /// Changes up to this export were acked; `None` before the first.
     pub acked_as_of: Option<Timestamp>,
+    /// Why its latest export held everything again; `None` when it held what changed.
+    pub anew: Option<String>,
     /// Messages on offer behind it, oldest first.
     pub waiting: Vec<MessageId>,
 }
@@ -53,7 +73,7 @@ pub fn package_consumers(connection: &Connection, entity: &str) -> Result<Vec<Ac
 /// Whether something on offer is with this message, or this package.
 pub fn is_on_offer(connection: &Connection, message: MessageId) -> Result<bool, rusqlite::Error> {
     connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM increment WHERE message_id = ?1 AND acked = 0)")?
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM increment WHERE message_id = ?1 AND acked = 0 AND void = 0)")?
         .query_row([message.to_string()], |row| row.get(0))
 }
 
@@ -66,33 +86,34 @@ pub fn forget_clients(connection: &Connection, before: Timestamp) -> Result<(), 
         .map_err(StoreError::sqlite("forget clients of packages"))
 }
 
-/// The epoch after which the next increment begins; 0 for everything.
-pub fn next_after(connection: &Connection, activity: ActivityId, entity: &str) -> Result<u64, rusqlite::Error> {
-    let mut after = watermark(connection, activity, entity)?;
-    let mut statement =
-        connection.prepare_cached("SELECT after_epoch, epoch FROM increment WHERE activity_id = ?1 AND entity = ?2 ORDER BY epoch")?;
-    let increments =
-        statement.query_map(params![activity.to_string(), entity], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?)))?;
+/// Where the next increment begins.
+pub fn reached(connection: &Connection, activity: ActivityId, entity: &str) -> Result<Reached, rusqlite::Error> {
+    let read = |row: &rusqlite::Row<'_>| Ok(Reached { epoch: row.get(0)?, mark: row.get(1)?, selection: row.get(2)? });
+    let mut reached = connection
+        .prepare_cached("SELECT epoch, mark, selection FROM watermark WHERE activity_id = ?1 AND entity = ?2")?
+        .query_row(params![activity.to_string(), entity], read)
+        .optional()?
+        .unwrap_or_default();
+    let mut statement = connection.prepare_cached(
+        "SELECT epoch, mark, selection, after_epoch FROM increment WHERE activity_id = ?1 AND entity = ?2 AND void = 0 ORDER BY epoch",
+    )?;
+    let increments = statement.query_map(params![activity.to_string(), entity], |row| Ok((read(row)?, row.get::<_, u64>(3)?)))?;
     for increment in increments {
-        let (from, to) = increment?;
-        if from <= after {
-            after = after.max(to);
+        let (to, after) = increment?;
+        if after <= reached.epoch && to.epoch > reached.epoch {
+            reached = to;
         }
     }
-    Ok(after)
-}
-
-fn watermark(connection: &Connection, activity: ActivityId, entity: &str) -> Result<u64, rusqlite::Error> {
-    connection
-        .prepare_cached("SELECT epoch FROM watermark WHERE activity_id = ?1 AND entity = ?2")?
-        .query_row(params![activity.to_string(), entity], |row| row.get(0))
-        .optional()
-        .map(Option::unwrap_or_default)
+    Ok(reached)
 }
 
 /// The epoch up to which all consumers of a table, each a job and the entity's name, have its changes: the log before it is needed no more.
 pub fn lowest_watermark(connection: &Connection, consumers: &[(ActivityId, &str)]) -> Result<u64, rusqlite::Error> {
-    let all: Result<Vec<u64>, _> = consumers.iter().map(|(activity, entity)| watermark(connection, *activity, entity)).collect();
+    let mut statement = connection.prepare_cached("SELECT epoch FROM watermark WHERE activity_id = ?1 AND entity = ?2")?;
+    let mut watermark = |(activity, entity): &(ActivityId, &str)| {
+        statement.query_row(params![activity.to_string(), entity], |row| row.get(0)).optional().map(Option::unwrap_or_default)
+    };
+    let all: Result<Vec<u64>, _> = consumers.iter().map(&mut watermark).collect();
     Ok(all?.into_iter().min().unwrap_or(0))
 }
 
@@ -106,7 +127,9 @@ pub fn offer(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO increment (activity_id, entity, after_epoch, epoch, message_id, as_of) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            // What is in its place is of another database, or void.
+            "INSERT OR REPLACE INTO increment (activity_id, entity, after_epoch, epoch, message_id, as_of, mark, selection, anew)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -115,7 +138,10 @@ pub fn offer(
                 increment.after,
                 increment.epoch,
                 message.to_string(),
-                as_of.0
+                as_of.0,
+                increment.mark,
+                increment.selection,
+                increment.anew,
             ])
         })
         .map(|_| ())
@@ -125,6 +151,10 @@ pub fn offer(
 /// A message was acked: the watermark moves over its increments, and over those behind them that were acked earlier.
 pub fn acked(connection: &Connection, message: MessageId) -> Result<(), StoreError> {
     let failed = StoreError::sqlite("move the watermark");
+    connection
+        .prepare_cached("DELETE FROM increment WHERE message_id = ?1 AND void = 1")
+        .and_then(|mut statement| statement.execute([message.to_string()]))
+        .map_err(&failed)?;
     let moved = connection
         .prepare_cached("UPDATE increment SET acked = 1 WHERE message_id = ?1 RETURNING activity_id, entity")
         .and_then(|mut statement| statement.query_map([message.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
@@ -132,20 +162,23 @@ pub fn acked(connection: &Connection, message: MessageId) -> Result<(), StoreErr
     let moved: Vec<(String, String)> = moved;
     for (activity, entity) in moved {
         loop {
-            let next: Option<(u64, i64)> = connection
+            let next: Option<u64> = connection
                 .prepare_cached(
-                    "SELECT epoch, as_of FROM increment WHERE activity_id = ?1 AND entity = ?2 AND acked = 1 AND after_epoch <=
+                    "SELECT epoch FROM increment WHERE activity_id = ?1 AND entity = ?2 AND acked = 1 AND void = 0 AND after_epoch <=
                        coalesce((SELECT epoch FROM watermark WHERE activity_id = ?1 AND entity = ?2), 0) ORDER BY epoch LIMIT 1",
                 )
-                .and_then(|mut statement| statement.query_row([&activity, &entity], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+                .and_then(|mut statement| statement.query_row([&activity, &entity], |row| row.get(0)).optional())
                 .map_err(&failed)?;
-            let Some((epoch, as_of)) = next else { break };
+            let Some(epoch) = next else { break };
             connection
                 .prepare_cached(
-                    "INSERT INTO watermark (activity_id, entity, epoch, as_of) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT DO UPDATE SET epoch = excluded.epoch, as_of = excluded.as_of WHERE excluded.epoch > epoch",
+                    "INSERT INTO watermark (activity_id, entity, epoch, as_of, mark, selection, anew)
+                     SELECT activity_id, entity, epoch, as_of, mark, selection, anew FROM increment
+                     WHERE activity_id = ?1 AND entity = ?2 AND epoch = ?3
+                     ON CONFLICT DO UPDATE SET epoch = excluded.epoch, as_of = excluded.as_of, mark = excluded.mark, selection = excluded.selection,
+                       anew = excluded.anew WHERE excluded.epoch > watermark.epoch",
                 )
-                .and_then(|mut statement| statement.execute(params![activity, entity, epoch, as_of]))
+                .and_then(|mut statement| statement.execute(params![activity, entity, epoch]))
                 .and_then(|_| connection.prepare_cached("DELETE FROM increment WHERE activity_id = ?1 AND entity = ?2 AND epoch = ?3"))
                 .and_then(|mut statement| statement.execute(params![activity, entity, epoch]))
                 .map_err(&failed)?;
@@ -163,12 +196,13 @@ pub(super) fn given_up(connection: &Connection, message: MessageId) -> Result<()
         .map_err(StoreError::sqlite("give the increments up"))
 }
 
-/// The next export of a job holds everything again, of one entity or of all; messages on offer stay so.
+/// The next export of a job holds everything again, of one entity or of all; messages on offer stay so, and move nothing when they are acked.
 pub fn reset(connection: &Connection, activity: ActivityId, entity: Option<&str>) -> Result<(), StoreError> {
-    for table in ["watermark", "increment"] {
+    for sql in ["DELETE FROM watermark", "DELETE FROM increment", "UPDATE increment SET void = 1"] {
+        let acked = if sql == "DELETE FROM increment" { "AND acked = 1" } else { "" };
         connection
             .execute(
-                &format!("DELETE FROM {table} WHERE activity_id = ?1 AND (?2 IS NULL OR entity = ?2)"),
+                &format!("{sql} WHERE activity_id = ?1 AND (?2 IS NULL OR entity = ?2) {acked}"),
                 params![activity.to_string(), entity],
             )
             .map_err(StoreError::sqlite("reset the watermark"))?;
@@ -176,25 +210,77 @@ pub fn reset(connection: &Connection, activity: ActivityId, entity: Option<&str>
     Ok(())
 }
 
+/// What the next dequeue of an incremental job has to do first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overtaken {
+    /// Messages that were taken out of the queue, because a later one was acked.
+    pub replaced: Vec<MessageId>,
+    /// What they held is not on offer any more: an export takes it again.
+    pub again: bool,
+    /// Nothing is handed out yet: a later message is in the consumer's hands.
+    pub held: bool,
+}
+
+/// Keeps increments in order where a lease ended: the message that is next in the queue, and was handed out before, waits for later ones that the
+/// consumer still holds. When one of them was acked it is not handed out again: it would take back what the later one brought.
+pub fn settle_overtaken(connection: &Connection, activity: ActivityId, now: Timestamp) -> Result<Overtaken, StoreError> {
+    let failed = StoreError::sqlite("look for overtaken increments");
+    let mut overtaken = Overtaken::default();
+    loop {
+        // A released message has no pop receipt, and an acked one no increment: both are handed out on a person's wish.
+        let head: Option<(String, bool)> = connection
+            .prepare_cached(
+                "SELECT id, pop_receipt IS NOT NULL AND EXISTS (SELECT 1 FROM increment WHERE message_id = message.id AND acked = 0) FROM message
+                 WHERE activity_id = ?1 AND state IN ('queued', 'enqueued') AND state = 'enqueued' ORDER BY id LIMIT 1",
+            )
+            .and_then(|mut statement| statement.query_row([activity.to_string()], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+            .map_err(&failed)?;
+        let Some((head, true)) = head else { return Ok(overtaken) };
+        let (in_hand, acked): (bool, bool) = connection
+            .prepare_cached(
+                "SELECT coalesce(max(state IN ('dequeued', 'downloaded')), 0), coalesce(max(state = 'acked'), 0) FROM message
+                 WHERE activity_id = ?1 AND id > ?2",
+            )
+            .and_then(|mut statement| statement.query_row([&activity.to_string(), &head], |row| Ok((row.get(0)?, row.get(1)?))))
+            .map_err(&failed)?;
+        overtaken.held = in_hand;
+        if in_hand || !acked {
+            return Ok(overtaken);
+        }
+        let id = messages::parse_id(&head)?;
+        overtaken.again |= connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM increment WHERE message_id = ?1 AND void = 0)")
+            .and_then(|mut statement| statement.query_row([&head], |row| row.get::<_, bool>(0)))
+            .map_err(&failed)?;
+        messages::cancel(
+            connection,
+            id,
+            "the appliance: its lease ended, and a later one was acked; the next export holds its changes",
+            now,
+        )?;
+        overtaken.replaced.push(id);
+    }
+}
+
 /// Where a job stands, with each entity that it has exported incrementally.
 pub fn standings(connection: &Connection, activity: ActivityId) -> Result<Vec<Standing>, rusqlite::Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT entity, max(as_of), max(message_id) FROM (
-           SELECT entity, as_of, NULL AS message_id, 0 AS epoch FROM watermark WHERE activity_id = ?1
-           UNION ALL SELECT entity, NULL, message_id, epoch FROM increment WHERE activity_id = ?1 AND acked = 0)
-         GROUP BY entity, message_id ORDER BY entity, message_id IS NOT NULL, min(epoch)",
+        "SELECT entity, as_of, NULL AS message_id, 0 AS epoch, anew FROM watermark WHERE activity_id = ?1
+         UNION ALL SELECT entity, NULL, message_id, epoch, anew FROM increment WHERE activity_id = ?1 AND acked = 0 AND void = 0
+         ORDER BY entity, epoch",
     )?;
     let rows = statement.query_map([activity.to_string()], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, Option<String>>(2)?))
+        Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, Option<String>>(2)?, row.get::<_, Option<String>>(4)?))
     })?;
     let mut standings: Vec<Standing> = Vec::new();
     for row in rows {
-        let (entity, as_of, message) = row?;
+        let (entity, as_of, message, anew) = row?;
         if standings.last().is_none_or(|last| last.entity != entity) {
-            standings.push(Standing { entity, acked_as_of: None, waiting: Vec::new() });
+            standings.push(Standing { entity, acked_as_of: None, anew: None, waiting: Vec::new() });
         }
         let last = standings.last_mut().expect("one was just added");
         last.acked_as_of = last.acked_as_of.or(as_of.map(Timestamp));
+        last.anew = anew;
         last.waiting.extend(message.and_then(|id| id.parse::<MessageId>().ok()));
     }
     Ok(standings)

@@ -56,6 +56,14 @@ pub fn set_paused(connection: &Connection, activity: ActivityId, paused: bool) -
         .map_err(StoreError::sqlite("pause or resume the job"))
 }
 
+/// Whether a person paused it.
+pub fn is_paused(connection: &Connection, activity: ActivityId) -> Result<bool, StoreError> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM job WHERE activity_id = ?1 AND paused = 1)")
+        .and_then(|mut statement| statement.query_row([activity.to_string()], |row| row.get(0)))
+        .map_err(StoreError::sqlite("read the job"))
+}
+
 /// An export failed for a reason that may pass, for the `attempts`th time: it is tried again at `next`. No attempts: it is over, one way or the other.
 pub fn defer_export(connection: &Connection, activity: ActivityId, attempts: u32, next: Option<Timestamp>) -> Result<(), StoreError> {
     connection
