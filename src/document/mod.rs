@@ -5,6 +5,7 @@ pub mod collect;
 pub mod csv;
 pub mod encoding;
 pub mod excel;
+pub mod fault;
 pub mod fixed;
 pub mod infer;
 pub mod json;

@@ -8,10 +8,10 @@ use encoding_rs::Encoding;
 
 use super::broken::Broken;
 use super::collect::{Asked, Nested};
-use super::record::{Fault, Record};
+use super::record::Record;
 use super::sniff;
 use super::{csv, excel, fixed, json, xml};
-use crate::model::format::{Format, XmlFormat, XmlStyle};
+use crate::model::format::{CsvFormat, Format, XmlFormat, XmlStyle};
 use crate::model::path::{Name, Path, Step, To};
 
 /// How records say which of their fields is which.
@@ -40,6 +40,8 @@ pub trait Take {
     fn record(&mut self, record: &mut Record) -> ControlFlow<()>;
     /// The encoding that the document has, as soon as it is known: before the first record.
     fn encoding(&mut self, _: &'static Encoding) {}
+    /// Something that a person should know, and no fault: what, and what to do.
+    fn note(&mut self, _message: String, _hint: String) {}
     /// There was no record at all; these are places where elements stood.
     fn nothing_found(&mut self, _: &[String]) {}
 }
@@ -56,7 +58,10 @@ pub struct Wanted {
 /// Reads a document to its end, or until `take` has enough.
 pub fn read(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) -> Result<(), Broken> {
     let Wanted { values, nested } = wanted;
-    let source = sniff::check(source, format)?;
+    let (source, empty) = sniff::check(source, format)?;
+    if empty {
+        take.note("the document is empty".into(), "where rows were to be expected, ask the sender for it again".into());
+    }
     let mut held = Held { skip: format.skip_last(), held: VecDeque::new(), take };
     let take: &mut dyn Take = if held.skip > 0 { &mut held } else { held.take };
     match format {
@@ -64,7 +69,17 @@ pub fn read(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn T
             let mut reader = csv::read::Reader::new(source, csv);
             let mut record = Record::default();
             for _ in 0..csv.skip_first {
-                reader.next_into(&mut record)?;
+                reader.skip_line()?;
+            }
+            if let Some(stated) = reader.stated_delimiter()?
+                && !csv.delimiter.chars().eq([stated])
+            {
+                let message = format!("the document says that {stated:?} delimits it, and the format says {:?}", csv.delimiter);
+                return Err(Broken::at(
+                    u64::from(csv.skip_first) + 1,
+                    message,
+                    format!("set delimiter = {:?} in the format", stated.to_string()),
+                ));
             }
             let layout = match csv.header {
                 false => Layout::Numbered,
@@ -74,8 +89,9 @@ pub fn read(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn T
                 }
                 true => Layout::Named { line: 1, names: Vec::new(), raw: Vec::new() },
             };
-            if record.fault.is_some() {
-                return Err(unreadable_header(&record, reader.encoding()));
+            if let Some(fault) = &record.fault {
+                let (_, message, hint) = fault.told(&Format::Csv(CsvFormat { encoding: reader.encoding(), ..csv.clone() }));
+                return Err(Broken::at(record.line, format!("the header cannot be read: {message}"), hint));
             }
             begin(take, reader.encoding(), &layout, record, |record| Ok(reader.next_into(record)?))
         }
@@ -149,17 +165,6 @@ fn begin(
     Ok(())
 }
 
-fn unreadable_header(record: &Record, encoding: &'static Encoding) -> Broken {
-    match &record.fault {
-        Some(Fault::Encoding) => {
-            let message = format!("the header is no text in {}", encoding.name());
-            Broken::at(record.line, message, "save the document in that encoding, or set encoding in the format")
-        }
-        Some(Fault::Unterminated) => Broken::at(record.line, "a qualifier is opened in the header and never closed", "close it"),
-        _ => Broken::at(record.line, "the header is larger than a record may be", "check the delimiter and the record end"),
-    }
-}
-
 /// Where the records of an XML document stand.
 fn record_of(format: &XmlFormat) -> Path {
     let any = |name: Option<&str>| Step {
@@ -216,6 +221,10 @@ impl Take for Held<'_> {
 
     fn encoding(&mut self, encoding: &'static Encoding) {
         self.take.encoding(encoding);
+    }
+
+    fn note(&mut self, message: String, hint: String) {
+        self.take.note(message, hint);
     }
 
     fn nothing_found(&mut self, seen: &[String]) {

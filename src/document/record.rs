@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+pub use super::fault::Fault;
+use super::value::Wrong;
+
 /// One record.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
@@ -17,6 +20,8 @@ pub struct Record {
     fields: Vec<Span>,
     /// What is wrong with it as a record.
     pub fault: Option<Fault>,
+    /// Fields whose value cannot be known, and why: a cell that holds an error. They matter where they are asked for.
+    pub wrong: Vec<(usize, Wrong)>,
     /// The elements that it stands in, outermost first, in documents that nest.
     pub frames: Option<Arc<Vec<Frame>>>,
     /// Records nested in it, with the position of what asked for them.
@@ -39,23 +44,6 @@ struct Span {
     start: u32,
     end: u32,
     exact: bool,
-}
-
-/// What can be wrong with a record before its values are looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// A qualifier is never closed.
-    Unterminated,
-    /// Bytes that are no text in the encoding.
-    Encoding,
-    /// Larger than a record may be.
-    Size,
-    /// More fields than a record may have.
-    Fields,
-    /// Nested too deep.
-    Depth,
-    /// Not what its format asks for: what is wrong.
-    Syntax(String),
 }
 
 impl Record {
@@ -87,6 +75,7 @@ impl Record {
         self.text.clear();
         self.fields.clear();
         self.fault = None;
+        self.wrong.clear();
         self.frames = None;
         self.nested.clear();
     }

@@ -41,7 +41,9 @@ const UNPACK: &str = "send the file in it alone, unpacked";
 const EXPORT: &str = "send the data that it was made of, as text or as a workbook";
 
 /// Kinds of files that come by mistake, by how they begin.
-const OTHERS: [(&[u8], &str, &str); 13] = [
+const OTHERS: [(&[u8], &str, &str); 15] = [
+    (b"\xFF\xFE\0\0", "text in UTF-32", "save the document in UTF-8"),
+    (b"\0\0\xFE\xFF", "text in UTF-32", "save the document in UTF-8"),
     (b"\x1F\x8B", "packed by gzip", UNPACK),
     (b"BZh", "packed by bzip2", UNPACK),
     (b"\xFD7zXZ\0", "packed by xz", UNPACK),
@@ -136,17 +138,23 @@ fn is_wide(encoding: &'static Encoding) -> bool {
     encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE
 }
 
-/// Reads the first bytes, and gives the document back with them when it may be of this format.
-pub fn check<R: Read>(mut source: R, format: &Format) -> Result<io::Chain<Cursor<Vec<u8>>, R>, Broken> {
+/// Reads the first bytes, and gives the document back with them when it may be of this format; and whether it has none.
+pub fn check<R: Read>(mut source: R, format: &Format) -> Result<(io::Chain<Cursor<Vec<u8>>, R>, bool), Broken> {
     let mut first = Vec::new();
     Read::by_ref(&mut source).take(FIRST).read_to_end(&mut first)?;
     match trap(&first, format) {
         Some((message, hint)) => Err(Broken::at(0, message, hint)),
-        None => Ok(Cursor::new(first).chain(source)),
+        None => {
+            let empty = first.is_empty();
+            Ok((Cursor::new(first).chain(source), empty))
+        }
     }
 }
 
 fn trap(first: &[u8], format: &Format) -> Option<(String, String)> {
+    if first.is_empty() && !format.may_be_empty() {
+        return Some(("the document is empty".into(), "send it again: it was cut off before its first byte".into()));
+    }
     let looks = looks(first);
     let wanted = format.name();
     let say = |found: &str, hint: &str| Some((format!("this is {found}, and the format says {wanted}"), hint.to_owned()));
@@ -177,7 +185,10 @@ fn trap(first: &[u8], format: &Format) -> Option<(String, String)> {
             say("XML", "write type = \"xml-element\" or \"xml-attribute\", or send what the format says")
         }
         Looks::Json if !matches!(format, Format::Json(_)) => say("JSON", "write type = \"json\", or send what the format says"),
-        Looks::Text if matches!(format, Format::Xml(_)) => say("text without elements", "write type = \"csv\", or send XML"),
+        // A first element may be longer than what is looked at.
+        Looks::Text if matches!(format, Format::Xml(_)) && !text(first).trim_start().starts_with('<') => {
+            say("text without elements", "write type = \"csv\", or send XML")
+        }
         _ => None,
     };
     if found.is_some() {
@@ -215,6 +226,9 @@ mod tests {
         let unicode = Format::Csv(CsvFormat { encoding: encoding_rs::UTF_16LE, ..CsvFormat::default() });
         let wide: Vec<u8> = "a,b\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let table: &[(&Format, &[u8], &str)] = &[
+            (&csv, b"", "the document is empty"),
+            (&csv, b"\xFF\xFE\0\0a\0\0\0", "this is text in UTF-32"),
+            (&csv, b"\0\0\xFE\xFF\0\0\0a", "this is text in UTF-32"),
             (&csv, b"PK\x03\x04....Manifest.xml", "this is a data package, and the format says csv"),
             (&csv, b"PK\x03\x04....[Content_Types].xml", "this is a workbook of Excel"),
             (&csv, b"PK\x03\x04....other", "this is a zip archive"),
@@ -238,10 +252,12 @@ mod tests {
             assert!(message.contains(expected), "{message}");
             assert!(!hint.is_empty());
         }
-        for good in [&b"a,b\n"[..], b"", b"<5,>7\n", b"[a],[b]\n", b"{id},x\n", b"\xE9\xE8,x\n"] {
+        for good in [&b"a,b\n"[..], b"\n", b"<5,>7\n", b"[a],[b]\n", b"{id},x\n", b"\xE9\xE8,x\n"] {
             assert_eq!(trap(good, &csv), None, "{}", String::from_utf8_lossy(good));
         }
         assert_eq!(trap(&wide, &unicode), None);
+        let long = [&b"<Record text='"[..], &[b'x'; 16 * 1024]].concat();
+        assert_eq!(trap(&long, &Format::Xml(XmlFormat::default())), None);
         // A stray zero is the fault of its row, columns may be filled up with zeros, and both sides of UTF-16 may have one now and then.
         assert_eq!(trap(b"NAME,DAYS\nNet\x0030,30\n", &csv), None);
         let column = FixedColumn { name: "A".into(), start: 1, length: 4, pad: '\0', right: false };

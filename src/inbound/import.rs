@@ -81,8 +81,10 @@ pub trait Sink {
 pub struct Report {
     /// Rows by outcome.
     pub counts: RowCounts,
-    /// Findings in all.
+    /// Findings in all, notes apart.
     pub findings: u64,
+    /// Findings that are no faults.
+    pub notes: u64,
     /// The document as a whole was refused: no record of it was read.
     pub document_refused: bool,
     /// Rows that stood in the tables before, and were removed because the project says truncate.
@@ -156,6 +158,8 @@ enum Piece {
     /// The document's encoding, its header's exact text, and how many columns it has.
     Begun(&'static encoding_rs::Encoding, Vec<u8>, usize),
     Rows(Block),
+    /// Something to know that is no fault.
+    Note(Finding),
     /// Nothing of the document may be loaded.
     DocumentRefused(Vec<Finding>),
     Failed(io::Error),
@@ -307,10 +311,17 @@ impl Take for Parsing<'_> {
 
     fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
         self.number += 1;
-        if let Some(plan) = &self.plan {
+        if let Some(plan) = &mut self.plan {
             plan.apply(record, self.number, &mut self.block);
         }
         if self.block.is_full() { self.send() } else { ControlFlow::Continue(()) }
+    }
+
+    fn note(&mut self, message: String, hint: String) {
+        // Behind the rows before it. That nobody listens is told by the next row.
+        let note = Finding::of_document(Rule::Message, &self.project_entity.entity.name, message, hint);
+        let _ = self.send();
+        let _ = self.sender.send(Piece::Note(note));
     }
 
     fn nothing_found(&mut self, seen: &[String]) {
@@ -411,6 +422,10 @@ fn load(
                     loader.report.findings += 1;
                     sink.finding(finding)?;
                 }
+            }
+            Piece::Note(finding) => {
+                loader.report.notes += 1;
+                sink.finding(finding)?;
             }
             Piece::Rows(mut block) => {
                 loader.block(&block, sink)?;

@@ -9,4 +9,5 @@ pub mod package;
 pub mod plan;
 pub mod process;
 mod strict;
+mod trap;
 pub mod trial;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::block::{Block, RECORD_BYTES_MAX, Value};
 use super::checked::Checked;
+use super::trap;
 use crate::document::collect::Nested;
-use crate::document::encoding::NO_CHARACTER;
+use crate::document::fault::undecodable;
 use crate::document::mapping::{self, Ready, concatenate, when};
 use crate::document::read::{Layout, Wanted, path_of};
 use crate::document::record::{Fault, Record};
@@ -30,6 +31,10 @@ pub struct Plan<'a> {
     format: &'a Format,
     /// Names of columns, when records are as wide as these are many.
     header: Option<Vec<String>>,
+    /// The exact text of the header; empty when there is none.
+    header_text: Vec<u8>,
+    /// So many fields a record has: as many as the header, or as the first record where none is.
+    width: Option<usize>,
     /// Records may be narrower.
     ragged: bool,
     lines: Vec<Line<'a>>,
@@ -130,9 +135,9 @@ impl<'a> Plan<'a> {
         outer: &[(usize, bool)],
     ) -> Result<Plan<'a>, Vec<Finding>> {
         let (format, entity) = (&project_entity.format, &*project_entity.entity);
-        let (header_line, header) = match layout {
-            Layout::Named { line, names, .. } => (*line, Some(names.clone())),
-            Layout::Numbered | Layout::Asked => (0, None),
+        let (header_line, header, header_text) = match layout {
+            Layout::Named { line, names, raw } => (*line, Some(names.clone()), raw.clone()),
+            Layout::Numbered | Layout::Asked => (0, None, Vec::new()),
         };
         let names = header.as_deref().unwrap_or_default();
         let mut findings = Vec::new();
@@ -148,7 +153,7 @@ impl<'a> Plan<'a> {
                 value: String::new(),
                 expected: format!("a column {column}"),
                 message,
-                hint: trap(format, names).unwrap_or_else(|| {
+                hint: trap::of_header(format, names).unwrap_or_else(|| {
                     format!("the document has the columns {}; add the column, or correct the mapping", cut(&present, 1000))
                 }),
             });
@@ -157,6 +162,7 @@ impl<'a> Plan<'a> {
         let mut columns: Vec<(usize, bool)> = Vec::new();
         let (mut lines, mut sequences) = (Vec::new(), 0usize);
         let mut fields_min = 0;
+        let (mut numbered, mut called) = (None, false);
         for mapping in &project_entity.mapping {
             let mut positions = Vec::new();
             for source in sources(mapping) {
@@ -166,13 +172,21 @@ impl<'a> Plan<'a> {
                         asked += 1;
                     }
                     (Source::Column(name), _) => match named(names, name) {
-                        (Some(at), None) => positions.push(at),
+                        (Some(at), None) => {
+                            positions.push(at);
+                            called = true;
+                        }
                         (Some(_), Some(_)) => refuse(name, mapping.field, format!("the column \"{name}\" stands twice in the header")),
                         (None, _) => refuse(name, mapping.field, format!("the document has no column \"{name}\"")),
                     },
+                    (Source::Number(number), Layout::Named { .. }) if *number > names.len() => {
+                        let message = format!("there is no column {number}: the header has {}", names.len());
+                        refuse(&number.to_string(), mapping.field, message);
+                    }
                     (Source::Number(number), _) => {
                         fields_min = fields_min.max(*number);
                         positions.push(number - 1);
+                        numbered = numbered.or(Some((number.to_string(), mapping.field)));
                     }
                     _ => {}
                 }
@@ -215,6 +229,22 @@ impl<'a> Plan<'a> {
                 },
             });
         }
+        // No name says whether the first record is the header.
+        if let (Some((number, field)), false, Some(_)) = (numbered, called, trap::of_header(format, names)) {
+            refuse(&number, field, "the first record does not look like the header that the format says it is".into());
+        }
+        if let (Some(first), Layout::Named { .. }, true) = (findings.first_mut(), layout, names.iter().all(|name| name.trim().is_empty())) {
+            // No name at all: which ones lack does not matter.
+            let (message, hint) = match format {
+                Format::Excel(_) => {
+                    (format!("row {header_line} of the sheet names no column"), "correct header_row in the format, or the workbook")
+                }
+                _ => ("the header names no column".to_owned(), "correct the document, or skip_first in the format"),
+            };
+            let header = Finding::of_document(Rule::Header, &entity.name, message, hint);
+            *first = Finding { line: header_line, ..header };
+            findings.truncate(1);
+        }
         if !findings.is_empty() {
             return Err(findings);
         }
@@ -226,18 +256,23 @@ impl<'a> Plan<'a> {
                 needed.push(Needed { field, target });
             }
         }
-        let ragged = matches!(format, Format::Csv(csv) if csv.ragged);
+        let (ragged, width) = (matches!(format, Format::Csv(csv) if csv.ragged), header.as_ref().map(Vec::len));
         let checks = Checked::all(project_entity, &columns).into_iter().filter(|check| !check.late).collect();
-        Ok(Plan { entity, company, format, header, ragged, lines, columns, fields_min, needed, checks, nested: Vec::new() })
+        let nested = Vec::new();
+        Ok(Plan { entity, company, format, header, header_text, width, ragged, lines, columns, fields_min, needed, checks, nested })
     }
 
     /// Maps and validates a record into the block. `number` is its row number, from 1.
-    pub fn apply(&self, record: &Record, number: u64, block: &mut Block) {
+    pub fn apply(&mut self, record: &Record, number: u64, block: &mut Block) {
+        if self.width.is_none() && matches!(self.format, Format::Csv(_)) && record.fault.is_none() && record.len() >= self.fields_min {
+            self.width = Some(record.len());
+        }
+        let plan = &*self;
         block.record(record, number, |rows| {
-            rows.row(0, record.line, self.columns.len(), |text, values, findings| self.fill(record, number, text, values, findings));
+            rows.row(0, record.line, plan.columns.len(), |text, values, findings| plan.fill(record, number, text, values, findings));
             // What is wrong with the record as such is told once.
             for (nested, inner) in record.nested.iter().filter(|_| record.fault.is_none()) {
-                if let Some(plan) = self.nested.get(*nested) {
+                if let Some(plan) = plan.nested.get(*nested) {
                     rows.row(nested + 1, inner.line, plan.columns.len(), |text, values, findings| {
                         plan.fill(inner, number, text, values, findings);
                     });
@@ -283,59 +318,57 @@ impl<'a> Plan<'a> {
         let finding = |rule, message: &str, hint: &str| {
             Some(self.finding(rule, record, number, "", "", &String::from_utf8_lossy(&record.raw), message, hint))
         };
-        match &record.fault {
-            Some(Fault::Unterminated) => {
-                return finding(
-                    Rule::Format,
-                    "a qualifier is opened and never closed",
-                    "close it, or set qualifier = \"\" in the format when quotes are data",
-                );
+        if let Some(fault) = &record.fault {
+            let (rule, message, hint) = fault.told(self.format);
+            if *fault != Fault::Encoding {
+                return finding(rule, &message, &hint);
             }
-            Some(Fault::Encoding) => {
-                // What is no text stands there as bytes that are not UTF-8, or as a character that no document has.
-                let before = match std::str::from_utf8(&record.raw) {
-                    Ok(text) => text.split(NO_CHARACTER).next().unwrap_or_default().chars().count(),
-                    Err(error) => String::from_utf8_lossy(&record.raw[..error.valid_up_to()]).chars().count(),
-                };
-                let message = format!("the record is no text in {}, from its character {} on", self.format.encoding().name(), before + 1);
-                return finding(Rule::Encoding, &message, "save the document in that encoding, or set encoding in the format");
-            }
-            Some(Fault::Size) => {
-                return finding(
-                    Rule::Size,
-                    "the record is larger than 16 MiB",
-                    "check the qualifier: one that is never closed joins records",
-                );
-            }
-            Some(Fault::Fields) => return finding(Rule::Size, "the record has more than 4,096 fields", "check the delimiter"),
-            Some(Fault::Depth) => return finding(Rule::Size, "the record nests too deep", "correct the document"),
-            Some(Fault::Syntax(message)) => return finding(Rule::Format, message, "correct the record"),
-            None => {}
+            let place = undecodable(record, self.format);
+            let found = finding(rule, &format!("{message}, from its character {} on", place.character), &hint)?;
+            let column = place.field.map_or_else(String::new, |field| self.column_at(field));
+            return Some(Finding { line: place.line, column, ..found });
         }
-        if let Some(header) = &self.header {
-            let more = || (header.len()..record.len()).any(|at| record.field(at).is_some_and(|(text, _)| !text.trim().is_empty()));
-            let fits = match self.ragged {
-                true => record.len() <= header.len() || !more(),
-                false => record.len() == header.len(),
-            };
-            if !fits {
-                let message = format!("{} fields, the header has {}", record.len(), header.len());
-                return finding(Rule::Columns, &message, "check for a delimiter inside a value that is not qualified");
-            }
+        if !self.header_text.is_empty() && record.raw == self.header_text {
+            return finding(Rule::Format, "the header stands here again", "leave it out: documents that were put together have one header");
         }
         if record.len() < self.fields_min && !self.ragged && self.header.is_none() {
             let message = format!("{} fields, the mapping needs {}", record.len(), self.fields_min);
             let hint = match (self.format, record.field(0)) {
-                (Format::Csv(csv), Some((text, _))) if record.len() == 1 => other_delimiter(text, &csv.delimiter),
+                (Format::Csv(csv), Some((text, _))) if record.len() == 1 => trap::other_delimiter(text, &csv.delimiter),
                 _ => None,
             };
             return finding(Rule::Columns, &message, hint.as_deref().unwrap_or("check the delimiter, or correct the mapping"));
         }
+        if let Some(width) = self.width {
+            let more = || (width..record.len()).any(|at| record.field(at).is_some_and(|(text, _)| !text.trim().is_empty()));
+            let fits = match self.ragged {
+                true => self.header.is_none() || record.len() <= width || !more(),
+                false => record.len() == width,
+            };
+            if !fits {
+                let whose = if self.header.is_some() { "the header" } else { "the first record" };
+                let hint = match record.len() > width {
+                    true => "check for a delimiter inside a value that is not qualified",
+                    false => {
+                        "check for a line end inside a value that is not qualified, and whether the record is whole; ragged = true takes for blank what lacks"
+                    }
+                };
+                return finding(Rule::Columns, &format!("{} fields, {whose} has {width}", record.len()), hint);
+            }
+        }
         None
     }
 
-    /// Whether a check between fields holds; its finding when not. Numbers of a sequence are not known yet, and count as present.
-    /// Nothing when it holds, or a value that it compares has a finding already.
+    /// What the document calls a field of its records.
+    fn column_at(&self, field: usize) -> String {
+        let line = || self.lines.iter().find(|line| line.columns.first() == Some(&field));
+        match &self.header {
+            Some(header) => header.get(field).map(|name| name.trim().to_owned()).unwrap_or_default(),
+            None => line().map_or_else(|| (field + 1).to_string(), |line| line.mapping.source.name()),
+        }
+    }
+
+    /// What is wrong when a check between fields does not hold. Nothing when it holds, or a value that it compares has a finding already.
     fn check(&self, check: &Checked<'a>, record: &Record, number: u64, text: &str, values: &[Value]) -> Option<Finding> {
         let value = |field: usize| match values[check.target(field)?] {
             Value::Integer(integer) => Some(integer.to_string()),
@@ -365,12 +398,21 @@ impl<'a> Plan<'a> {
         values: &mut [Value],
     ) -> Result<(), Finding> {
         let mapping = line.mapping;
+        let complain = |shown: &str, wrong: Wrong| {
+            let field = &self.entity.fields[mapping.field].name;
+            Err(self.finding(wrong.rule, record, number, &self.column_name(line), field, shown, &wrong.message, &wrong.hint))
+        };
         match &mapping.when {
             When::Always => {}
             When::Blank if values[line.target] != Value::None => return Ok(()),
             When::Blank => {}
             When::Holds(_, test) if !when::holds(test, self.column(record, line.condition).unwrap_or_default()) => return Ok(()),
             When::Holds(..) => {}
+        }
+        if !record.wrong.is_empty()
+            && let Some((_, wrong)) = record.wrong.iter().find(|(field, _)| line.columns.contains(field))
+        {
+            return complain(line.columns.first().and_then(|column| self.column(record, *column)).unwrap_or_default(), wrong.clone());
         }
         let text = match &mapping.source {
             Source::Column(_) | Source::Number(_) => {
@@ -392,10 +434,6 @@ impl<'a> Plan<'a> {
             }
         };
         let Some(text) = text else { return Ok(()) };
-        let complain = |shown: &str, wrong: Wrong| {
-            let field = &self.entity.fields[mapping.field].name;
-            Err(self.finding(wrong.rule, record, number, &self.column_name(line), field, shown, &wrong.message, &wrong.hint))
-        };
         let converted;
         let text = if line.conversions.is_empty() {
             &*text
@@ -485,30 +523,6 @@ fn named(names: &[String], name: &str) -> (Option<usize>, Option<usize>) {
         (None, _) => positions(&|column| alike(column, name.trim())),
         found => found,
     }
-}
-
-/// What a header that lacks columns may be instead.
-fn trap(format: &Format, names: &[String]) -> Option<String> {
-    let Format::Csv(csv) = format else { return None };
-    if let [one] = names
-        && let Some(hint) = other_delimiter(one, &csv.delimiter)
-    {
-        return Some(hint);
-    }
-    let value =
-        |name: &String| name.trim().is_empty() || name.trim().parse::<f64>().is_ok() || name.trim().starts_with("20") || name.contains('@');
-    let values = names.iter().filter(|name| value(name)).count();
-    (names.len() > 1 && values * 2 >= names.len()).then(|| {
-        "the first record looks like values, not like names: add the header, or set header = false and map columns by number".into()
-    })
-}
-
-/// The delimiter that a record of one field seems to have.
-fn other_delimiter(text: &str, stated: &str) -> Option<String> {
-    let count = |delimiter: &&str| text.matches(*delimiter).count();
-    let candidates = [";", ",", "\t", "|", ":"];
-    let best = candidates.into_iter().filter(|delimiter| *delimiter != stated && count(delimiter) > 0).max_by_key(count)?;
-    Some(format!("the document seems to be delimited by {best:?}, and the format says {stated:?}: set delimiter = {best:?} in the format"))
 }
 
 /// As much of a value as a finding shows.

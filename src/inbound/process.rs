@@ -254,6 +254,7 @@ impl Work<'_> {
             }
         };
         outcome.faults += report.findings;
+        outcome.notes += report.notes;
         outcome.document_refused |= report.document_refused;
         outcome.removed += report.removed;
         outcome.parse_ms += report.parse_ms;

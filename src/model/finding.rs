@@ -49,7 +49,7 @@ pub enum Rule {
     Spreadsheet,
     /// A stylesheet could not transform the document, or refused it.
     Transform,
-    /// What a stylesheet had to say; no fault.
+    /// What a stylesheet had to say, or what there is to know about the document; no fault.
     Message,
 }
 

@@ -282,6 +282,16 @@ impl Format {
         }
     }
 
+    /// Whether a document without rows has no byte at all.
+    pub fn may_be_empty(&self) -> bool {
+        match self {
+            Format::Csv(csv) => !csv.header,
+            Format::Fixed(_) => true,
+            Format::Json(json) => json.lines,
+            Format::Xml(_) | Format::Excel(_) => false,
+        }
+    }
+
     /// The encoding of the configuration.
     pub fn encoding(&self) -> &'static Encoding {
         match self {

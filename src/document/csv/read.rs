@@ -3,9 +3,11 @@
 //! Our own splitter, because delimiters and record ends of several characters, literal nulls, the exact bytes of each record (for the file of
 //! refused rows) and line numbers must all hold; a test holds it against the `csv` crate where both speak the same dialect.
 //!
-//! Decisions: a qualifier is one only at the start of a field, anywhere else it is data. Text between a closing qualifier and the next
-//! delimiter is kept as data (`"a"b` is `ab`), as spreadsheets do. A field whose qualifier is never closed ends with the document, and the
-//! record says so. A wholly empty line is no record. A byte order mark is no data; one of UTF-16 or UTF-8 wins over the stated encoding.
+//! Decisions: a qualifier is one only at the start of a field, anywhere else it is data. Text other than blanks between a closing qualifier and
+//! the next delimiter (`"a"b`) is a fault: what its sender meant cannot be known. A field whose qualifier is never closed ends with the document,
+//! and the record says so. A wholly empty line is no record. A byte order mark is no data, at the beginning of any record: documents are put
+//! together; at that of the document, one of UTF-16 or UTF-8 wins over the stated encoding. A stated record end that ends with a line feed takes
+//! CRLF too; behind one without line ends, line ends are no data.
 
 use std::io::{self, Read};
 
@@ -18,6 +20,8 @@ pub const RECORD_SIZE_MAX: usize = 16 * 1024 * 1024;
 /// A record of more fields is refused.
 pub const FIELDS_MAX: usize = 4096;
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Reads records from a byte stream.
 pub struct Reader<R> {
     source: Decoding<R>,
@@ -29,9 +33,39 @@ pub struct Reader<R> {
     end_of_input: bool,
     line: u64,
     delimiter: Vec<u8>,
-    record_end: Option<Vec<u8>>,
+    record_end: Option<End>,
+    /// A record end was there.
+    ended: bool,
     qualifier: Option<u8>,
     escape: Option<u8>,
+}
+
+/// A stated record end.
+struct End {
+    /// All of it, or what comes before its line feed.
+    text: Vec<u8>,
+    /// A line feed follows, or CRLF.
+    feed: bool,
+    /// Line ends between records are no data.
+    between: bool,
+}
+
+impl End {
+    fn new(text: &str) -> End {
+        let before = text.strip_suffix('\n').filter(|before| !before.ends_with('\r'));
+        End { text: before.unwrap_or(text).into(), feed: before.is_some(), between: !text.contains(['\r', '\n']) }
+    }
+
+    /// Bytes of the record end that stands here, if one does.
+    fn length(&self, bytes: &[u8]) -> Option<usize> {
+        let rest = bytes.strip_prefix(self.text.as_slice())?;
+        match rest {
+            _ if !self.feed => Some(self.text.len()),
+            [b'\n', ..] => Some(self.text.len() + 1),
+            [b'\r', b'\n', ..] => Some(self.text.len() + 2),
+            _ => None,
+        }
+    }
 }
 
 impl<R: Read> Reader<R> {
@@ -47,7 +81,8 @@ impl<R: Read> Reader<R> {
             end_of_input: false,
             line: 1,
             delimiter: format.delimiter.as_bytes().to_vec(),
-            record_end: format.record_end.as_ref().map(|end| end.as_bytes().to_vec()),
+            record_end: format.record_end.as_deref().map(End::new),
+            ended: false,
             qualifier: byte(format.qualifier),
             escape: byte(format.escape),
         }
@@ -61,12 +96,69 @@ impl<R: Read> Reader<R> {
     /// The next record into `record`; `false` at the end. Errors are the source's.
     pub fn next_into(&mut self, record: &mut Record) -> io::Result<bool> {
         loop {
-            if self.start == self.buffer.len() && !self.fill()? {
+            if !self.begin_record()? {
                 return Ok(false);
             }
             record.clear(self.line);
             if self.record(record)? {
                 return Ok(true);
+            }
+        }
+    }
+
+    /// Passes over a line as it stands, qualifiers and all, or to the stated record end.
+    pub fn skip_line(&mut self) -> io::Result<()> {
+        let longest = self.longest();
+        loop {
+            let rest = &self.buffer[self.start..];
+            let end = match &self.record_end {
+                Some(end) => (0..rest.len()).find_map(|at| Some(at + end.length(&rest[at..])?)),
+                None => memchr::memchr2(b'\n', b'\r', rest).and_then(|at| match (rest[at], rest.get(at + 1)) {
+                    (b'\r', Some(b'\n')) => Some(at + 2),
+                    (b'\r', None) if !self.end_of_input => None,
+                    _ => Some(at + 1),
+                }),
+            };
+            // What may be the beginning of a record end stays.
+            let passed = end.unwrap_or(if self.end_of_input { rest.len() } else { rest.len().saturating_sub(longest) });
+            self.line += lines(&rest[..passed]);
+            self.start += passed;
+            if end.is_some() || !self.fill()? && self.start == self.buffer.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The delimiter that a first line `sep=;` states, as spreadsheets write it. That line is no record.
+    pub fn stated_delimiter(&mut self) -> io::Result<Option<char>> {
+        while self.buffer.len() - self.start < 8 && self.fill()? {}
+        let rest = &self.buffer[self.start..];
+        let line = &rest[..memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())];
+        let stated = match line {
+            [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', one] if one.is_ascii() && !one.is_ascii_alphanumeric() => char::from(*one),
+            _ => return Ok(None),
+        };
+        self.skip_line()?;
+        Ok(Some(stated))
+    }
+
+    /// Passes over what may stand before a record and is no part of it; `false` at the end of the document.
+    fn begin_record(&mut self) -> io::Result<bool> {
+        let mut last = 0;
+        loop {
+            let rest = &self.buffer[self.start..];
+            let (marked, whole) = (rest.starts_with(BYTE_ORDER_MARK), rest.len() >= BYTE_ORDER_MARK.len());
+            match rest.first().copied() {
+                None if !self.fill()? => return Ok(false),
+                None => {}
+                Some(_) if marked => self.start += BYTE_ORDER_MARK.len(),
+                Some(0xEF) if !whole && self.fill()? => {}
+                Some(byte @ (b'\r' | b'\n')) if self.record_end.as_ref().is_some_and(|end| end.between) => {
+                    self.line += u64::from(byte == b'\r' || last != b'\r');
+                    last = byte;
+                    self.start += 1;
+                }
+                Some(_) => return Ok(true),
             }
         }
     }
@@ -78,14 +170,16 @@ impl<R: Read> Reader<R> {
             match self.scan(&mut values, &mut ends, known) {
                 Scan::Whole { length, consumed, fault } => break (length, consumed, fault),
                 Scan::More if self.buffer.len() - self.start > RECORD_SIZE_MAX => {
-                    let consumed = self.skip_line()?;
+                    self.skip_line()?;
                     values.clear();
                     ends.clear();
-                    break (0, consumed, Some(Fault::Size));
+                    break (0, 0, Some(Fault::Size));
                 }
                 Scan::More => {
                     known = self.buffer.len() - self.start;
-                    self.fill()?;
+                    // Twice as much each time: the record is looked at from its beginning again.
+                    let enough = (2 * known).min(RECORD_SIZE_MAX + 1);
+                    while self.fill()? && self.buffer.len() < enough {}
                 }
             }
         };
@@ -94,24 +188,17 @@ impl<R: Read> Reader<R> {
         record.raw.extend_from_slice(&whole[..length]);
         self.start += consumed;
         let empty_line = length == 0 && fault.is_none();
+        let endless = self.record_end.is_some() && !self.ended && consumed == length && has_lines(&values, &ends);
+        self.ended |= consumed > length;
         record.take_bytes(&mut values, &ends);
-        record.fault = fault.or(record.fault.take());
+        record.fault = fault.or(endless.then_some(Fault::RecordEnd)).or(record.fault.take());
         (self.values, self.ends) = (values, ends);
         Ok(!empty_line)
     }
 
-    /// A record too large to keep: the rest of its line is passed over.
-    fn skip_line(&mut self) -> io::Result<usize> {
-        loop {
-            if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.start..]) {
-                return Ok(at + 1);
-            }
-            self.line += lines(&self.buffer[self.start..]);
-            self.start = self.buffer.len();
-            if !self.fill()? {
-                return Ok(0);
-            }
-        }
+    /// The length of the longest delimiter or record end.
+    fn longest(&self) -> usize {
+        self.delimiter.len().max(self.record_end.as_ref().map_or(2, |end| end.text.len() + 2 * usize::from(end.feed)))
     }
 
     /// Looks for a whole record in the buffer. `known` bytes were looked at before without success: only a hint that more is needed.
@@ -170,9 +257,13 @@ impl<R: Read> Reader<R> {
                 }
             }
             let Some((offset, stop)) = self.find_stop(&bytes[at..]) else { return Scan::More };
-            values.extend_from_slice(&bytes[at..at + offset]);
+            let text = &bytes[at..at + offset];
+            if qualified && fault.is_none() && text.iter().any(|byte| !matches!(byte, b' ' | b'\t')) {
+                fault = Some(Fault::Qualifier(ends.len() + 1));
+            }
+            values.extend_from_slice(text);
             at += offset;
-            if fault.is_none() {
+            if ends.len() < FIELDS_MAX {
                 ends.push((values.len(), qualified));
             }
             match stop {
@@ -188,9 +279,9 @@ impl<R: Read> Reader<R> {
         let mut from = 0;
         loop {
             let rest = &bytes[from..];
-            let found = match &self.record_end {
+            let found = match self.record_end.as_ref().and_then(|end| end.text.first()) {
                 None => memchr::memchr3(first, b'\n', b'\r', rest),
-                Some(end) => memchr::memchr2(first, end[0], rest),
+                Some(end) => memchr::memchr2(first, *end, rest),
             };
             let Some(offset) = found else {
                 return self.end_of_input.then_some((bytes.len(), Stop::End(0)));
@@ -201,7 +292,7 @@ impl<R: Read> Reader<R> {
                 return Some((at, Stop::Delimiter));
             }
             match &self.record_end {
-                Some(end) if tail.starts_with(end) => return Some((at, Stop::End(end.len()))),
+                Some(end) if let Some(length) = end.length(tail) => return Some((at, Stop::End(length))),
                 None if tail[0] == b'\n' => return Some((at, Stop::End(1))),
                 None if tail[0] == b'\r' => match tail.get(1) {
                     Some(b'\n') => return Some((at, Stop::End(2))),
@@ -211,8 +302,7 @@ impl<R: Read> Reader<R> {
                 _ => {}
             }
             // The first byte of a longer delimiter or record end, cut by the buffer's end.
-            let longest = self.delimiter.len().max(self.record_end.as_ref().map_or(1, Vec::len));
-            if tail.len() < longest && !self.end_of_input {
+            if tail.len() < self.longest() && !self.end_of_input {
                 return None;
             }
             from = at + 1;
@@ -240,6 +330,15 @@ fn lines(bytes: &[u8]) -> u64 {
     let feeds = memchr::memchr_iter(b'\n', bytes).count();
     let returns = memchr::memchr_iter(b'\r', bytes).filter(|at| bytes.get(at + 1) != Some(&b'\n')).count();
     (feeds + returns) as u64
+}
+
+/// Whether a line end stands in a value without qualifiers.
+fn has_lines(values: &[u8], ends: &[(usize, bool)]) -> bool {
+    let mut start = 0;
+    ends.iter().any(|(end, qualified)| {
+        let value = &values[std::mem::replace(&mut start, *end)..*end];
+        !qualified && memchr::memchr2(b'\n', b'\r', value).is_some()
+    })
 }
 
 enum Scan {
@@ -292,7 +391,7 @@ mod tests {
         assert_eq!(texts(b"a,b\nc,d", &csv), [["a", "b"], ["c", "d"]]);
         assert_eq!(texts(b"a,b\rc,d\r", &csv), [["a", "b"], ["c", "d"]]);
         assert_eq!(texts(b"\"a,\"\"x\"\"\",\"two\r\nlines\"\r\n", &csv), [["a,\"x\"", "two\r\nlines"]]);
-        assert_eq!(texts(b"a\"b,\"c\"d\n", &csv), [["a\"b", "cd"]], "a quote inside an unqualified value is data");
+        assert_eq!(texts(b"a\"b,\"c\" \n", &csv), [["a\"b", "c "]], "a quote inside an unqualified value is data");
         assert_eq!(texts(b"\n\na,\n\n,\n", &csv), [["a", ""], ["", ""]], "a wholly empty line is no record");
         assert_eq!(texts(b"\"\"\n", &csv), [[""]]);
         assert_eq!(texts(b"", &csv), Vec::<Vec<String>>::new());
@@ -343,9 +442,74 @@ mod tests {
         assert_eq!(all(&bytes, &utf16, 3).iter().map(|record| record.fault.clone()).collect::<Vec<_>>(), [None, Some(Fault::Encoding)]);
     }
 
+    fn faults(bytes: &[u8], format: &CsvFormat) -> Vec<Option<Fault>> {
+        texts(bytes, format);
+        all(bytes, format, usize::MAX).into_iter().map(|record| record.fault).collect()
+    }
+
+    #[test]
+    fn text_behind_a_closing_qualifier_is_a_fault_of_its_record_alone() {
+        let csv = CsvFormat::default();
+        let bytes = b"1,\"12\" pipe\",x\n\"3\" x 4\"\",y\n\"1\"2,z\n\"a\" ,\"b\"\t\n";
+        assert_eq!(faults(bytes, &csv), [Some(Fault::Qualifier(2)), Some(Fault::Qualifier(1)), Some(Fault::Qualifier(1)), None]);
+        assert_eq!(texts(b"a\"b\n", &csv), [["a\"b"]]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_data_before_any_record() {
+        let csv = CsvFormat::default();
+        assert_eq!(
+            texts("\u{feff}A,B\n1,x\n\u{feff}A,B\n\u{feff}\"2\",y\n\u{feff}".as_bytes(), &csv),
+            [["A", "B"], ["1", "x"], ["A", "B"], ["2", "y"]]
+        );
+        assert_eq!(texts("é,\u{feff}x\n".as_bytes(), &csv), [["é", "\u{feff}x"]]);
+    }
+
+    #[test]
+    fn a_stated_record_end_takes_what_is_meant_and_says_when_it_is_nowhere() {
+        let with =
+            |end: &str, delimiter: &str| CsvFormat { record_end: Some(end.into()), delimiter: delimiter.into(), ..Default::default() };
+        assert_eq!(texts(b"1,3\r\n2,\"x\"\r\n3,a\rb\n", &with("\n", ",")), [["1", "3"], ["2", "x"], ["3", "a\rb"]]);
+        let records = all(b"1+|a\nb&|\r\n2+|c&|\n", &with("&|", "+|"), 1);
+        assert_eq!(
+            records.iter().map(|record| (record.line, record.texts().collect())).collect::<Vec<(u64, Vec<_>)>>(),
+            [(1, vec!["1", "a\nb"]), (3, vec!["2", "c"])]
+        );
+        assert_eq!(texts(b"1+|a&|\r\n2+|b&|\n", &with("&|\n", "+|")), [["1", "a"], ["2", "b"]]);
+        assert_eq!(faults(b"1,2\n3,4\n", &with("\r\n", ",")), [Some(Fault::RecordEnd)]);
+        assert_eq!(faults(b"1,2\r\n3,4\n5", &with("\r\n", ",")), [None, None]);
+        assert_eq!(faults(b"1,\"2\n3\"", &with("\r\n", ",")), [None]);
+    }
+
+    #[test]
+    fn a_preamble_is_passed_over_line_by_line_whatever_stands_in_it() {
+        let rest = |bytes: &[u8], format: &CsvFormat, lines: u32, piece: usize| {
+            let mut reader = Reader::new(Pieces(bytes, piece), format);
+            (0..lines).for_each(|_| reader.skip_line().unwrap());
+            let (mut record, stated) = (Record::default(), reader.stated_delimiter().unwrap());
+            reader.next_into(&mut record).unwrap().then(|| (record.line, record.texts().map(str::to_owned).collect::<Vec<_>>(), stated))
+        };
+        let ends = CsvFormat { record_end: Some("&|".into()), ..Default::default() };
+        let long = [&vec![b'x'; 2 * BLOCK][..], b"\n1,2\n"].concat();
+        for piece in [1, 3, usize::MAX] {
+            let row = |line, one: &str, two: &str| Some((line, vec![one.to_owned(), two.to_owned()], None));
+            let csv = CsvFormat::default();
+            assert_eq!(rest(b"Report \"x\r\n\r\n1,2\r\n", &csv, 2, piece), row(3, "1", "2"));
+            assert_eq!(rest(b"a\rb\r1,2", &csv, 2, piece), row(3, "1", "2"));
+            assert_eq!(rest(b"x&y&|1,2&|", &ends, 1, piece), row(1, "1", "2"));
+            assert_eq!(rest(b"one", &csv, 3, piece), None);
+            assert_eq!(rest(b"\xEF\xBB\xBFsep=;\r\na,b\n", &csv, 0, piece), Some((2, vec!["a".into(), "b".into()], Some(';'))));
+            assert_eq!(rest(b"sep=x,b\n", &csv, 0, piece), row(1, "sep=x", "b"));
+            if piece > 3 {
+                assert_eq!(rest(&long, &csv, 1, piece), row(2, "1", "2"));
+            }
+        }
+    }
+
     #[test]
     fn records_beyond_the_bounds_are_faults_and_the_next_is_read() {
-        let wide = [",".repeat(FIELDS_MAX + 5), "\na,b\n".into()].concat();
+        // So many that looking at all of them again for each block would be felt.
+        let wide = [",".repeat(2 << 20), "\na,b\n".into()].concat();
         let records = all(wide.as_bytes(), &CsvFormat::default(), usize::MAX);
         assert_eq!(records[0].fault, Some(Fault::Fields));
         assert_eq!(records[1].texts().collect::<Vec<_>>(), ["a", "b"]);

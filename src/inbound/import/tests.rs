@@ -88,7 +88,7 @@ impl Scene {
         let mut sink = Memory { findings: vec![], refused: vec![] };
         let report = run(&import, document, &mut sink).unwrap();
         assert!(report.counts.add_up());
-        assert_eq!(report.findings, sink.findings.len() as u64);
+        assert_eq!(report.findings + report.notes, sink.findings.len() as u64);
         assert_eq!(database.already_loaded(&message).unwrap(), Some((report.counts, report.findings)));
         (report, sink)
     }
@@ -166,7 +166,7 @@ fn bad_rows_are_refused_with_their_place_and_the_others_are_loaded() {
 #[test]
 fn a_document_without_a_mapped_column_is_refused_as_a_whole_and_told_what_it_has() {
     let scene = scene(CsvFormat::default());
-    for (document, missing) in [("Group,Name,Amount\n1,2,3\n", 1), ("", 4), ("Group,Name,Amount,Above,NAME\n", 1)] {
+    for (document, missing) in [("Group,Name,Amount\n1,2,3\n", 1), ("\n", 1), (", ,\n1,2,3\n", 1), ("Group,Name,Amount,Above,NAME\n", 1)] {
         let (report, sink) = scene.import(document.as_bytes());
         assert!(report.document_refused);
         assert_eq!((report.counts, sink.findings.len()), (RowCounts::default(), missing), "{document}");
@@ -571,11 +571,66 @@ fn traps_are_named_before_the_damage() {
         (CsvFormat::default(), "Group;Name;Amount;Above\n1;x;1;\n", "set delimiter = \";\""),
         (CsvFormat::default(), "Group\tName\tAmount\tAbove\n", "set delimiter = \"\\t\""),
         (CsvFormat::default(), "1,2026-01-01,1.5,7\n2,2026-01-02,1.5,8\n", "add the header, or set header = false"),
+        (CsvFormat::default(), "sep=;\nGroup;Name;Amount;Above\n", "set delimiter = \";\""),
+        (
+            CsvFormat { record_end: Some("\r\n".into()), ..CsvFormat::default() },
+            "Group,Name,Amount,Above\n1,x,1,\n",
+            "leave record_end out",
+        ),
     ];
     for (format, document, hint) in table {
         let (report, sink) = scene(format.clone()).import(document.as_bytes());
         assert!(report.document_refused && sink.findings[0].hint.contains(hint), "{:?}", sink.findings);
     }
+    let (report, sink) = scene(CsvFormat::default()).import(format!("{}\n", "A,".repeat(5000)).as_bytes());
+    assert!(report.document_refused && sink.findings[0].message.contains("more than 4,096 fields"), "{:?}", sink.findings);
+    let (report, _) = scene(CsvFormat::default()).import(b"sep=,\nGroup,Name,Amount,Above\n1,x,1,\n");
+    assert_eq!(report.counts, counts(1, 1, 0, 0, 0));
+}
+
+/// Fields by number, from 1.
+fn by_number(format: CsvFormat, numbers: &[usize]) -> Scene {
+    let mut scene = scene(format);
+    scene.project_entity.mapping =
+        numbers.iter().enumerate().map(|(field, number)| Mapping::plain(Source::Number(*number), field)).collect();
+    scene
+}
+
+#[test]
+fn where_no_header_is_every_record_has_as_many_fields_as_the_first() {
+    let format = CsvFormat { header: false, ..CsvFormat::default() };
+    let document = b"1,Doe,x\n2,Smith, John,y\n3,Roe\n4,Poe,z\n";
+    let (report, sink) = by_number(format.clone(), &[1, 2]).import(document);
+    assert_eq!(report.counts, counts(4, 2, 0, 0, 2), "{:?}", sink.findings);
+    let found: Vec<_> = sink.findings.iter().map(|one| (one.row, one.rule, one.message.as_str())).collect();
+    assert_eq!(found, [(2, Rule::Columns, "4 fields, the first record has 3"), (3, Rule::Columns, "2 fields, the first record has 3")]);
+    assert!(sink.findings[0].hint.contains("delimiter inside") && sink.findings[1].hint.contains("line end inside"));
+    let ragged = CsvFormat { ragged: true, ..format };
+    assert_eq!(by_number(ragged, &[1, 2]).import(document).0.counts, counts(4, 4, 0, 0, 0));
+}
+
+#[test]
+fn columns_by_number_are_held_to_the_header_and_a_missing_header_is_noticed() {
+    for (numbers, document, message, hint) in [
+        (&[1, 5][..], "Group,Name\n1,x\n", "there is no column 5: the header has 2", "the columns Group, Name"),
+        (&[1, 2], "Group;Name\n1;x\n", "there is no column 2", "set delimiter = \";\""),
+        (&[1], "Group;Name\n1;x\n", "does not look like the header", "set delimiter = \";\""),
+        (&[1, 2], "1,Ada,5\n2,Bob,6\n", "does not look like the header", "set header = false"),
+    ] {
+        let (report, sink) = by_number(CsvFormat::default(), numbers).import(document.as_bytes());
+        assert!(report.document_refused, "{document}");
+        let finding = &sink.findings[0];
+        assert!(finding.rule == Rule::Header && finding.message.contains(message) && finding.hint.contains(hint), "{finding:?}");
+    }
+    assert_eq!(by_number(CsvFormat::default(), &[2, 1]).import(b"Name,Group\nx,1\n").0.counts, counts(1, 1, 0, 0, 0));
+}
+
+#[test]
+fn a_header_that_comes_again_is_no_row() {
+    let (report, sink) =
+        scene(CsvFormat::default()).import("\u{feff}Group,Name,Amount,Above\n1,x,1,\n\u{feff}Group,Name,Amount,Above\n2,y,2,\n".as_bytes());
+    assert_eq!(report.counts, counts(3, 2, 0, 0, 1));
+    assert_eq!((sink.findings[0].line, sink.findings[0].message.as_str()), (3, "the header stands here again"));
 }
 
 proptest! {
@@ -601,7 +656,7 @@ proptest! {
             (Format::Excel(ExcelFormat::default()), [b"PK\x03\x04", bytes.as_slice()].concat()),
         ] {
             let (report, sink) = nested(format).import(&document);
-            prop_assert!(report.counts.add_up() && report.findings == sink.findings.len() as u64);
+            prop_assert!(report.counts.add_up() && report.findings + report.notes == sink.findings.len() as u64);
         }
     }
 }
@@ -694,8 +749,24 @@ fn bytes_that_are_no_text_are_told_with_their_row_and_never_replaced() {
         assert_eq!(report.counts, counts(3, 2, 0, 0, 1), "{label}: {:?}", sink.findings);
         assert_eq!((sink.findings[0].rule, sink.findings[0].line, sink.findings[0].row), (Rule::Encoding, 3, 2), "{label}");
         assert!(sink.findings[0].message.ends_with("from its character 3 on"), "{label}: {}", sink.findings[0].message);
+        assert_eq!((sink.findings[0].column.as_str(), sink.findings[0].line), ("Name", 3), "{label}");
         assert_eq!(scene.rows(), ["1|a|1.00", "3|c|3.00"], "{label}");
     }
+    let (_, sink) = scene(CsvFormat::default()).import(b"Group,Name,Amount,Above\n1,\"a\nb\",1,\"x\n\xFF\"\n");
+    assert_eq!((sink.findings[0].column.as_str(), sink.findings[0].line), ("Above", 4));
+    let (_, sink) = nested(Format::Json(JsonFormat::default())).import(b"[{\"Group\":\"1\",\n\"Name\":\"\xFF\"}]");
+    assert_eq!((sink.findings[0].column.as_str(), sink.findings[0].line), ("Name", 2));
+}
+
+#[test]
+fn a_document_without_a_byte_is_noted_where_it_may_be_one_without_rows() {
+    let fixed = FixedColumn { name: "Group".into(), start: 1, length: 3, pad: ' ', right: false };
+    let mut scene = nested(Format::Fixed(FixedFormat { columns: vec![fixed], ..FixedFormat::default() }));
+    scene.project_entity.mapping.truncate(1);
+    let (report, sink) = scene.import(b"");
+    assert_eq!((report.findings, report.notes, report.document_refused), (0, 1, false));
+    assert_eq!((sink.findings[0].rule, sink.findings[0].message.as_str()), (Rule::Message, "the document is empty"));
+    assert!(super::tests::scene(CsvFormat::default()).import(b"").0.document_refused);
 }
 
 #[test]

@@ -1,0 +1,27 @@
+//! What a document of delimited text may be instead of what its format says: the trap is named, not only that something lacks.
+
+use crate::model::format::Format;
+
+/// What a header may be instead.
+pub(super) fn of_header(format: &Format, names: &[String]) -> Option<String> {
+    let Format::Csv(csv) = format else { return None };
+    if let [one] = names
+        && let Some(hint) = other_delimiter(one, &csv.delimiter)
+    {
+        return Some(hint);
+    }
+    let value =
+        |name: &String| name.trim().is_empty() || name.trim().parse::<f64>().is_ok() || name.trim().starts_with("20") || name.contains('@');
+    let values = names.iter().filter(|name| value(name)).count();
+    (names.len() > 1 && values * 2 >= names.len()).then(|| {
+        "the first record looks like values, not like names: add the header, or set header = false and map columns by number (with skip_first = 1 where it is a header all the same)".into()
+    })
+}
+
+/// The delimiter that a record of one field seems to have.
+pub(super) fn other_delimiter(text: &str, stated: &str) -> Option<String> {
+    let count = |delimiter: &&str| text.matches(*delimiter).count();
+    let candidates = [";", ",", "\t", "|", ":"];
+    let best = candidates.into_iter().filter(|delimiter| *delimiter != stated && count(delimiter) > 0).max_by_key(count)?;
+    Some(format!("the document seems to be delimited by {best:?}, and the format says {stated:?}: set delimiter = {best:?} in the format"))
+}
