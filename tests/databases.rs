@@ -322,3 +322,20 @@ fn a_row_that_a_trigger_leaves_out_is_no_row_that_was_there_already() {
         .unwrap();
     assert_eq!(prices, "1.00,4.00");
 }
+
+#[test]
+fn a_load_that_foreign_keys_refuse_at_its_end_says_which_rows_refer_to_nothing() {
+    let (mut app, connection) = start_with(
+        CONFIGURATION,
+        "CREATE TABLE owner (id TEXT PRIMARY KEY); INSERT INTO owner VALUES ('1.00');
+         CREATE TABLE article (SKU TEXT PRIMARY KEY, PRICE TEXT REFERENCES owner (id) DEFERRABLE INITIALLY DEFERRED);
+         CREATE VIEW cheap AS SELECT SKU, PRICE FROM article;",
+    );
+    let id = app.enqueue_to(IMPORT, "Articles", b"SKU,PRICE\nA1,1\nA2,2\n", None);
+    app.settle();
+    let message = app.message(&id);
+    assert_eq!(message["state"], "failed", "{message}");
+    let reason = message["reason"].as_str().unwrap();
+    assert!(reason.contains("1 rows of article refer to rows of owner that are not there, rowid 2"), "{reason}");
+    assert_eq!(connection.query_row("SELECT count(*) FROM article", [], |row| row.get::<_, u32>(0)).unwrap(), 0);
+}

@@ -421,8 +421,8 @@ impl<'a> Plan<'a> {
             Source::Value(text) => Some(Cow::Borrowed(text.as_str())),
             Source::Company => self.company.map(Cow::Borrowed),
             Source::Concatenate { with, .. } => {
-                let parts = line.columns.iter().filter_map(|column| self.column(record, *column));
-                Some(Cow::Owned(concatenate::join(parts, with)))
+                let parts = line.columns.iter().map(|column| self.column(record, *column).unwrap_or_default());
+                Some(Cow::Owned(concatenate::join(parts, with, matches!(line.field.kind, FieldKind::String { .. }))))
             }
             Source::Parent(_) => {
                 values[line.target] = Value::Parent(line.parent);

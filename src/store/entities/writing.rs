@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::lookup::{Finder, Reference, Seen};
 use super::sequence::Sequence;
@@ -14,7 +14,7 @@ use crate::model::entity::Entity;
 use crate::model::execution::RowCounts;
 use crate::model::project::WriteMode;
 use crate::model::time::Timestamp;
-use crate::store::StoreError;
+use crate::store::{Cause, StoreError};
 
 /// A database opened for one load.
 pub struct Writing<'a> {
@@ -139,7 +139,10 @@ impl<'a> Writing<'a> {
                 ],
             )
             .map_err(&failed)?;
-        self.connection.execute_batch("COMMIT").map_err(&failed)?;
+        self.connection.execute_batch("COMMIT").map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) => self.dangling(error),
+            _ => failed(error),
+        })?;
         if let Some(path) = &self.wal
             && std::fs::metadata(path).is_ok_and(|wal| wal.len() > WAL_BYTES_MAX)
         {
@@ -149,6 +152,23 @@ impl<'a> Writing<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Why the commit is refused by foreign keys that are judged only then: which tables' rows refer to nothing.
+    fn dangling(&self, error: rusqlite::Error) -> StoreError {
+        let question = "SELECT \"table\", parent, count(*), group_concat(rowid) FROM pragma_foreign_key_check GROUP BY 1, 2";
+        let told = self.connection.prepare(question).and_then(|mut statement| {
+            let one = |row: &rusqlite::Row<'_>| {
+                let (table, parent, count): (String, String, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let rows = row.get::<_, Option<String>>(3)?.unwrap_or_default();
+                let some: Vec<&str> = rows.split(',').take(5).collect();
+                Ok(format!("{count} rows of {table} refer to rows of {parent} that are not there, rowid {}", some.join(", ")))
+            };
+            statement.query_map([], one)?.collect::<Result<Vec<_>, _>>()
+        });
+        let reasons = told.unwrap_or_default();
+        let reason = if reasons.is_empty() { error.to_string() } else { reasons.join("; ") };
+        StoreError { operation: "commit the load", cause: Cause::Damaged(reason) }
     }
 
     /// Takes everything of the load back.
