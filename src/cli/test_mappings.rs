@@ -138,7 +138,7 @@ fn shown(value: Option<&String>) -> String {
 fn findings_differ(expected: &[ExpectedFinding], found: &[Finding]) -> Vec<String> {
     let is = |expected: &ExpectedFinding, found: &Finding| {
         expected.row.is_none_or(|row| row == found.row)
-            && expected.field.as_ref().is_none_or(|field| field.eq_ignore_ascii_case(&found.field))
+            && expected.field.as_ref().is_none_or(|field| found.field.split(", ").any(|one| one.eq_ignore_ascii_case(field)))
             && expected.rule.is_none_or(|rule| rule == found.rule)
     };
     let mut complaints = Vec::new();

@@ -33,18 +33,23 @@ pub struct Row {
 }
 
 impl Row {
-    /// Its cells for one finding, the concerned one marked, and whether there is one.
+    /// Its cells for one finding, the concerned ones marked, and whether there is one.
     pub fn cells(&self, finding: &Finding) -> (Vec<Value>, bool) {
-        let concerned = (0..self.values.len()).find(|index| {
-            let number = (index + 1).to_string();
-            self.names.get(*index).is_some_and(|name| name.eq_ignore_ascii_case(&finding.column)) || number == finding.column
-        });
-        let shown = (0..self.values.len()).filter(|index| *index < COLUMNS_MAX || concerned == Some(*index));
+        let is = |index: usize, column: &str| {
+            self.names.get(index).is_some_and(|name| name.eq_ignore_ascii_case(column)) || (index + 1).to_string() == column
+        };
+        let all = |columns: &[&str]| -> Vec<usize> {
+            (0..self.values.len()).filter(|index| columns.iter().any(|column| is(*index, column))).collect()
+        };
+        // A finding about several values names their columns one after the other.
+        let one = all(&[finding.column.as_str()]);
+        let concerned = if one.is_empty() { all(&finding.column.split(", ").collect::<Vec<_>>()) } else { one };
+        let shown = (0..self.values.len()).filter(|index| *index < COLUMNS_MAX || concerned.contains(index));
         let cells = shown.map(|index| {
             let name = self.names.get(index).cloned().unwrap_or_else(|| (index + 1).to_string());
-            json!({ "column": name, "value": cut(&self.values[index]), "concerned": concerned == Some(index) })
+            json!({ "column": name, "value": cut(&self.values[index]), "concerned": concerned.contains(&index) })
         });
-        (cells.collect(), concerned.is_some())
+        (cells.collect(), !concerned.is_empty())
     }
 }
 
