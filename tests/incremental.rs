@@ -130,6 +130,31 @@ fn deleted_rows_are_told_by_their_keys_unless_they_are_there_again() {
 }
 
 #[test]
+fn keys_of_deleted_rows_that_the_filter_keeps_back_are_not_told() {
+    let own = |field: &str| {
+        let job = "prevent_upload_when_zero_records = true";
+        configuration().replace(job, &format!("{job}\nfilter = [{{ field = \"{field}\", starts_with = \"A\" }}]"))
+    };
+    let mut app = Appliance::start(&own("ID"));
+    load(&mut app, "A1,one,1\nA2,two,2\nB1,three,3\n");
+    export(&mut app);
+    let first = take(&app).unwrap();
+    assert_eq!(first.rows(), ["A1,one,1.00", "A2,two,2.00"]);
+    ack(&app, &first);
+    database(&app).execute_batch("DELETE FROM customer_groups WHERE ID = 'B1'").unwrap();
+    export(&mut app);
+    assert!(take(&app).is_none(), "another's key alone is worth no message");
+    database(&app).execute_batch("DELETE FROM customer_groups").unwrap();
+    export(&mut app);
+    let second = take(&app).unwrap();
+    assert_eq!(second.deleted(), ["A1", "A2"]);
+    assert!(!app.log().contains("says nothing of deleted rows"));
+    app.rewrite_configuration(&own("NAME"));
+    app.restart();
+    assert!(app.log().contains("a condition on \"NAME\" says nothing of deleted rows"), "{}", app.log());
+}
+
+#[test]
 fn an_increment_that_is_given_up_is_offered_again_and_one_that_waits_is_not() {
     let mut app = Appliance::start(&configuration());
     load(&mut app, "1,one,1\n");

@@ -251,3 +251,46 @@ fn pages_lead_through_every_row_exactly_once_whatever_the_order() {
     let second = app.get(first["@odata.nextLink"].as_str().unwrap().strip_prefix("http://exchange.test").unwrap()).expect(200).json();
     assert_eq!(column(&second, "ITEM")[0], "i01000");
 }
+
+#[test]
+fn rows_are_read_by_moments_and_enums_and_in_pages_also_where_the_key_is_a_decimal() {
+    let configuration = READING
+        .replace("key = [\"ITEM\", \"FROM\"]", "key = [\"PRICE\"]")
+        .replace("{ name = \"FROM\", type = \"date\" }", "{ name = \"FROM\", type = \"datetime\" }")
+        .replace(
+            "{ name = \"SECRET\", type = \"string\" }",
+            "{ name = \"SIZE\", type = \"enum\", values = { Low = 1, Mid = 2, High = 10 } }",
+        )
+        .replace("\"BLOCKED\"]\nfilter", "\"BLOCKED\", \"SIZE\"]\nfilter");
+    let mut app = Appliance::start(&configuration);
+    let mut rows = String::from("ITEM,FROM,PRICE,COUNT,BLOCKED,SIZE\n");
+    for number in 1..=1200 {
+        rows += &format!("i{number},,{number}.5,{number},No,\n");
+    }
+    rows += "a,2024-01-01T10:00:00Z,0.1,1,No,Low\nb,2024-01-01T10:00:00.250Z,0.2,1,No,Mid\nc,2024-01-01T10:00:00.500Z,0.3,1,No,High\n";
+    app.enqueue_to("33333333-2222-4333-8444-555555555555", "Prices/all", rows.as_bytes(), None);
+    app.settle();
+    let mut all = Vec::new();
+    let mut next = Some("Pricesall?$select=ITEM".to_owned());
+    while let Some(path) = next {
+        let page = get(&app, &path);
+        all.extend(column(&page, "ITEM"));
+        next = page["@odata.nextLink"].as_str().map(|link| link.rsplit_once("/data/").unwrap().1.to_owned());
+    }
+    let told = all.len();
+    all.sort();
+    all.dedup();
+    assert_eq!((told, all.len()), (1203, 1203));
+    for (filter, expected) in [
+        ("FROM ge 2024-01-01T10:00:00Z", &["a", "b", "c"][..]),
+        ("FROM ge 2024-01-01T10:00:00.250Z", &["b", "c"]),
+        ("FROM lt 2024-01-01T10:00:00.500Z", &["a", "b"]),
+        ("FROM eq 2024-01-01T10:00:00.500Z", &["c"]),
+        ("SIZE ge 'Mid'", &["b", "c"]),
+        ("SIZE lt 'High'", &["a", "b"]),
+        ("SIZE eq 'Low'", &["a"]),
+        ("SIZE ne 'Low' and PRICE lt 1", &["b", "c"]),
+    ] {
+        assert_eq!(column(&get(&app, &format!("Pricesall?$filter={filter}&$orderby=ITEM")), "ITEM"), expected, "{filter}");
+    }
+}

@@ -12,7 +12,7 @@ use super::{Database, LOCK_WAIT};
 use crate::document::mapping::check;
 use crate::document::value;
 use crate::model::check::Check;
-use crate::model::entity::{Decimal, Entity, Field, FieldKind, Pattern};
+use crate::model::entity::{Decimal, Entity, Field, FieldKind, MANAGED, Pattern};
 use crate::model::project::{Direction, Project};
 use crate::store::entities::found;
 
@@ -37,7 +37,7 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
     for section in &sections {
         let name = section.name("name");
         let aliases = section.texts("aliases").unwrap_or_default();
-        let database = section.text("database").unwrap_or_else(|| "entities".into());
+        let database = section.text("database").unwrap_or_else(|| MANAGED.into());
         if !databases.iter().any(|known| known.name == database) {
             section.problem(
                 "database",

@@ -8,12 +8,12 @@ use chrono_tz::Tz;
 
 use super::Application;
 use super::problem::suggest;
-use super::project::read_condition;
+use super::project::{read_condition, warn_of_deletes};
 use super::section::Section;
 use crate::model::id::{ActivityId, ApplicationId};
 use crate::model::job::{Company, Job, Recurrence};
 use crate::model::message::Content;
-use crate::model::project::{Direction, Project};
+use crate::model::project::{Direction, Project, Refresh};
 use crate::recurrence::Schedule;
 
 pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applications: &[Application]) -> Vec<Arc<Job>> {
@@ -118,7 +118,13 @@ fn read_filter(section: &Section<'_>, project: Option<Arc<Project>>) -> Option<A
         });
         match (found, name) {
             (Some(one), Some(name)) => match one.entity.field(&name) {
-                Some(field) => one.filter.extend(read_condition(&condition, field, &one.entity.fields[field])),
+                Some(field) => {
+                    let read = read_condition(&condition, field, &one.entity.fields[field]);
+                    if one.refresh == (Refresh::Incremental { deletes: true }) {
+                        read.iter().for_each(|read| warn_of_deletes(&condition, "field", &one.entity, read));
+                    }
+                    one.filter.extend(read);
+                }
                 None => {
                     let names = one.entity.fields.iter().map(|field| field.name.as_str());
                     condition.problem("field", format!("\"{}\" has no field \"{name}\"", one.entity.name), suggest(&name, names));

@@ -181,7 +181,7 @@ pub struct Database {
 impl Database {
     /// The managed one, in this data directory.
     pub fn managed(data_dir: &Path) -> Database {
-        Database { name: "entities".into(), path: data_dir.join("entities.db"), managed: true, lock_wait: LOCK_WAIT }
+        Database { name: crate::model::entity::MANAGED.into(), path: data_dir.join("entities.db"), managed: true, lock_wait: LOCK_WAIT }
     }
 }
 

@@ -139,6 +139,9 @@ fn read_project_entity(
         }
         condition.finish();
     }
+    if refresh == (Refresh::Incremental { deletes: true }) {
+        filter.iter().for_each(|condition| warn_of_deletes(section, "deletes", entity, condition));
+    }
     let write = match section.text("write").as_deref() {
         None | Some("upsert") => WriteMode::Upsert,
         Some("insert") => WriteMode::Insert,
@@ -182,6 +185,14 @@ fn read_project_entity(
         refuse_duplicates,
         nested,
     })
+}
+
+/// Of a deleted row only the key is left: whether a condition on another field held for it cannot be told.
+pub(super) fn warn_of_deletes(section: &Section<'_>, key: &'static str, entity: &Entity, condition: &Condition) {
+    if !entity.key.contains(&condition.field) {
+        let message = format!("a condition on \"{}\" says nothing of deleted rows", entity.fields[condition.field].name);
+        section.warning(key, message, "their keys are exported whether it held or not; conditions on key fields hold for them, too");
+    }
 }
 
 /// `refresh` and `deletes`: which rows an export holds.

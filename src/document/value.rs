@@ -261,6 +261,16 @@ pub fn decimal_text(value: Decimal) -> String {
     format!("{sign}{whole}.{part}")
 }
 
+/// A floating-point number as decimal text without exponent: whole numbers with all their digits, others rounded to 15, of which every decimal
+/// number of so many digits comes back as it was written.
+pub fn real_text(real: f64) -> String {
+    if real.fract() == 0.0 {
+        return format!("{real}");
+    }
+    let rounded: f64 = format!("{real:.14e}").parse().unwrap_or(real);
+    format!("{rounded}")
+}
+
 /// Reads a plain decimal, for bounds and filters: any scale up to 28.
 pub fn parse_decimal(text: &str) -> Option<Decimal> {
     let part = text.split_once('.').map_or(0, |(_, part)| part.len());

@@ -25,6 +25,13 @@ pub enum Unwritable {
         /// Its width, in characters.
         length: usize,
     },
+    /// A value that is none of its field's type: the table is not ours.
+    Value {
+        /// The field.
+        field: String,
+        /// What was found, and what is wrong with it.
+        message: String,
+    },
     /// The workbook cannot be written.
     Workbook(String),
 }
@@ -38,6 +45,7 @@ impl fmt::Display for Unwritable {
             Unwritable::Width { column, value, length } => {
                 write!(f, "\"{}\" does not fit into the {length} characters of column {column}", value.escape_debug())
             }
+            Unwritable::Value { field, message } => write!(f, "{field}: {message}"),
             Unwritable::Workbook(reason) => write!(f, "the workbook cannot be written: {reason}"),
         }
     }

@@ -183,6 +183,9 @@ impl<'a> Loading<'a> {
                     let message = format!("{} has several rows with this value, and their {} differs", look_up.entity, look_up.take);
                     (message, "look up by a field that tells them apart")
                 }
+                Looked::Wrong(wrong) => {
+                    (format!("{} has no usable value in its row: {}", look_up.entity, wrong.message), "correct that row in its table")
+                }
             };
             bad[target] = true;
             let mut finding = self.finding(at, Rule::Reference, message, hint, &[(target, cell)]);

@@ -4,6 +4,9 @@ use regex_lite::Regex;
 
 use super::check::Check;
 
+/// The name of the managed database.
+pub const MANAGED: &str = "entities";
+
 /// An entity as the configuration resolves it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entity {
@@ -24,6 +27,11 @@ pub struct Entity {
 }
 
 impl Entity {
+    /// Whether its table is ours: what it holds is in the spelling of [`FieldKind`].
+    pub fn is_managed(&self) -> bool {
+        self.database == MANAGED
+    }
+
     /// The position of a field, by its name without regard to case.
     pub fn field(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name.eq_ignore_ascii_case(name))

@@ -210,7 +210,7 @@ pub struct Condition {
 pub enum Test {
     /// Equal to the value.
     Equals(String),
-    /// Present and not equal to the value.
+    /// Not equal to the value, or without one.
     NotEquals(String),
     /// One of the values.
     OneOf(Vec<String>),

@@ -18,16 +18,17 @@ use zip::write::SimpleFileOptions;
 
 use crate::clock::Stopwatch;
 use crate::document::package;
+use crate::document::value::Stored;
 use crate::document::write::{Unwritable, Writer};
 use crate::files::{Digested, Digester, Scratch};
-use crate::model::entity::{Entity, FieldKind};
+use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::finding::Finding;
 use crate::model::id::{ActivityId, MessageId};
 use crate::model::project::{Project, ProjectEntity, Refresh};
 use crate::model::time::Timestamp;
 use crate::model::transform::Budget;
 use crate::store::changes::Range;
-use crate::store::entities::Entities;
+use crate::store::entities::{Entities, as_kept};
 use crate::store::{StoreError, select};
 use crate::transform::{self, Call, Failure, Transcript};
 
@@ -249,13 +250,13 @@ fn documents(
         let (Refresh::Incremental { deletes: true }, Some(range), Some(open)) = (project_entity.refresh, range, connection) else {
             continue;
         };
-        if range.is_full() || select::deleted(open, &project_entity.entity, range, |_| ControlFlow::Break(()))?.1.is_none() {
+        if range.is_full() || select::deleted(open, project_entity, range, |_| ControlFlow::Break(()))?.1.is_none() {
             continue;
         }
         if !send(Piece::Entry(package::deleted_name(&name))) {
             return Ok((rows, deleted));
         }
-        let select = |row: &mut Row<'_>| select::deleted(open, &project_entity.entity, range, row);
+        let select = |row: &mut Row<'_>| select::deleted(open, project_entity, range, row);
         let source = Source { fields: &project_entity.entity.key, rows_max: u64::MAX, select: &select };
         deleted += document(export, project_entity, &source, send, empty)?;
     }
@@ -336,17 +337,24 @@ fn document(
     let mut writer = Writer::new(&project_entity.format, entity, source.fields).map_err(|reason| unwritable(0, reason))?;
     let mut block = empty();
     writer.begin(&mut block).map_err(|reason| unwritable(0, reason))?;
-    let kinds: Vec<&FieldKind> = source.fields.iter().map(|index| &entity.fields[*index].kind).collect();
-    let mut texts = vec![String::new(); kinds.len()];
+    let fields: Vec<&Field> = source.fields.iter().map(|index| &entity.fields[*index]).collect();
+    let (mut texts, managed) = (vec![String::new(); fields.len()], entity.is_managed());
     let mut count = 0u64;
     let (seen, failure) = (source.select)(&mut |cells| {
         if count == source.rows_max {
             return ControlFlow::Break(None);
         }
         count += 1;
-        let values = cells.iter().zip(&kinds).zip(&mut texts).map(|((cell, kind), text)| spell(*cell, kind, text));
-        if let Err(error) = writer.record(values, &mut block) {
-            return ControlFlow::Break(Some(unwritable(count, error)));
+        let mut wrong = None;
+        let values = cells.iter().zip(&fields).zip(&mut texts).map(|((cell, field), text)| {
+            spell(*cell, field, managed, text).unwrap_or_else(|reason| {
+                wrong.get_or_insert(reason);
+                None
+            })
+        });
+        let written = writer.record(values, &mut block);
+        if let Some(reason) = wrong.or(written.err()) {
+            return ControlFlow::Break(Some(unwritable(count, reason)));
         }
         if block.len() >= BLOCK && (export.stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty())))) {
             return ControlFlow::Break(Some(ExportError::Stopped));
@@ -363,24 +371,35 @@ fn document(
 }
 
 /// A value as packages spell it (MANIFEST.md): Yes and No, `2011-01-31 00:00:00` in UTC, decimals as they are kept. Most are as they are kept, and are
-/// not copied; the others are made in `text`.
-fn spell<'a>(cell: ValueRef<'a>, kind: &FieldKind, text: &'a mut String) -> Option<&'a str> {
-    if let (ValueRef::Text(bytes) | ValueRef::Blob(bytes), false) = (cell, matches!(kind, FieldKind::DateTime))
+/// not copied; the others are made in `text`. What a table of somebody else holds is read as a value of the field's type first.
+fn spell<'a>(cell: ValueRef<'a>, field: &Field, managed: bool, text: &'a mut String) -> Result<Option<&'a str>, Unwritable> {
+    let kind = &field.kind;
+    let as_it_is = if managed { !matches!(kind, FieldKind::DateTime) } else { matches!(kind, FieldKind::String { .. }) };
+    if as_it_is
+        && let ValueRef::Text(bytes) = cell
         && let Ok(plain) = std::str::from_utf8(bytes)
     {
-        return Some(plain);
+        return Ok(Some(plain));
     }
     text.clear();
     match (cell, kind) {
-        (ValueRef::Null, _) => return None,
-        (ValueRef::Integer(value), FieldKind::Boolean) => text.push_str(if value == 0 { "No" } else { "Yes" }),
-        (ValueRef::Integer(value), _) => write!(text, "{value}").expect("text grows"),
-        (ValueRef::Real(value), _) => write!(text, "{value}").expect("text grows"),
-        (ValueRef::Text(bytes), FieldKind::DateTime) => {
-            let kept = String::from_utf8_lossy(bytes);
-            text.push_str(&kept.trim_end_matches('Z').replacen('T', " ", 1));
+        (ValueRef::Null, _) => return Ok(None),
+        (ValueRef::Integer(value), FieldKind::Boolean) if managed => text.push_str(if value == 0 { "No" } else { "Yes" }),
+        (ValueRef::Integer(value), FieldKind::Integer | FieldKind::String { .. }) => write!(text, "{value}").expect("text grows"),
+        _ => {
+            let kept = as_kept(cell, field);
+            let kept = kept.map_err(|wrong| Unwritable::Value { field: field.name.clone(), message: wrong.message })?;
+            match kept {
+                None => {}
+                Some(Stored::Text(kept)) => text.push_str(&kept),
+                Some(Stored::Integer(value)) if *kind == FieldKind::Boolean => text.push_str(if value == 0 { "No" } else { "Yes" }),
+                Some(Stored::Integer(value)) => write!(text, "{value}").expect("text grows"),
+            }
         }
-        (ValueRef::Text(bytes) | ValueRef::Blob(bytes), _) => text.push_str(&String::from_utf8_lossy(bytes)),
     }
-    Some(text)
+    if matches!(kind, FieldKind::DateTime) && text.len() > 10 {
+        text.replace_range(10..11, " ");
+        text.truncate(text.trim_end_matches('Z').len());
+    }
+    Ok(Some(text))
 }

@@ -1,12 +1,13 @@
 use std::io::{Read, Seek, SeekFrom};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
 
 use super::export::{Export, ExportError, run};
 use crate::config::Database;
 use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::format::{CsvFormat, Format};
 use crate::model::project::{Condition, Direction, Project, ProjectEntity, Test};
+use crate::model::transform::Budget;
 use crate::store::entities::{Cell, Entities};
 
 fn entity() -> Arc<Entity> {
@@ -41,12 +42,13 @@ fn entities(dir: &tempfile::TempDir, rows: &[[Cell<'_>; 5]]) -> Entities {
     entities
 }
 
-fn export(entities: &Entities, format: CsvFormat, fields: Vec<usize>, filter: Vec<Condition>) -> Result<(u64, Vec<u8>), ExportError> {
-    let part = ProjectEntity { filter, fields, ..ProjectEntity::new(entity(), Format::Csv(format)) };
-    let project = Project { name: "Out".into(), direction: Direction::Export, entities: vec![part] };
-    let mut file = tempfile::tempfile().unwrap();
-    let export = Export {
-        project: &project,
+static STOPS: AtomicBool = AtomicBool::new(false);
+
+/// A whole export of a project.
+fn whole<'a>(project: &'a Project, entities: &'a Entities) -> Export<'a> {
+    static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::default);
+    Export {
+        project,
         entities,
         rows_max: u64::MAX,
         ranges: &[],
@@ -54,11 +56,17 @@ fn export(entities: &Entities, format: CsvFormat, fields: Vec<usize>, filter: Ve
         message_id: None,
         company: None,
         now: Default::default(),
-        budget: &Default::default(),
+        budget: &BUDGET,
         scratch: &crate::files::Scratch::temporary,
-        stop: &AtomicBool::new(false),
-    };
-    let report = run(&export, &mut file)?;
+        stop: &STOPS,
+    }
+}
+
+fn export(entities: &Entities, format: CsvFormat, fields: Vec<usize>, filter: Vec<Condition>) -> Result<(u64, Vec<u8>), ExportError> {
+    let part = ProjectEntity { filter, fields, ..ProjectEntity::new(entity(), Format::Csv(format)) };
+    let project = Project { name: "Out".into(), direction: Direction::Export, entities: vec![part] };
+    let mut file = tempfile::tempfile().unwrap();
+    let report = run(&whole(&project, entities), &mut file)?;
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0)).unwrap();
     file.read_to_end(&mut bytes).unwrap();
@@ -102,7 +110,8 @@ fn filters_compare_by_type_and_decimals_exactly() {
         (2, Test::Equals("10.00".into()), &["2"]),
         (1, Test::StartsWith("a,".into()), &["10"]),
         (3, Test::Blank(true), &["2", "3"]),
-        (4, Test::NotEquals("1".into()), &["2"]),
+        (4, Test::NotEquals("1".into()), &["2", "3"]),
+        (1, Test::NotEquals("é".into()), &["3", "10"]),
         (0, Test::OneOf(vec!["2".into(), "10".into()]), &["2", "10"]),
         (1, Test::Equals("'; DROP TABLE limits; --".into()), &[]),
     ];
@@ -117,6 +126,115 @@ fn filters_compare_by_type_and_decimals_exactly() {
         let text = String::from_utf8(document).unwrap();
         assert_eq!(text.lines().collect::<Vec<_>>(), *expected, "{test:?}");
         assert_eq!(rows, expected.len() as u64);
+    }
+}
+
+/// A table of somebody else, of these columns and rows, and what of it is exported.
+fn shop(sql: &str, kinds: &[FieldKind], filter: Vec<Condition>) -> Result<Vec<String>, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database { name: "shop".into(), path: dir.path().join("shop.db"), managed: false, lock_wait: Default::default() };
+    rusqlite::Connection::open(&database.path).unwrap().execute_batch(sql).unwrap();
+    let fields = kinds.iter().zip('A'..).map(|(kind, name)| Field { name: name.into(), kind: kind.clone(), ..Field::default() }).collect();
+    let entity = Entity { name: "Shop".into(), database: "shop".into(), table: "t".into(), key: vec![0], fields, ..Entity::default() };
+    let format = Format::Csv(CsvFormat { header: false, ..CsvFormat::default() });
+    let part = ProjectEntity { filter, ..ProjectEntity::new(Arc::new(entity), format) };
+    let project = Project { name: "Out".into(), direction: Direction::Export, entities: vec![part] };
+    let mut file = tempfile::tempfile().unwrap();
+    run(&whole(&project, &Entities::new(&[database])), &mut file).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    zip::ZipArchive::new(file).unwrap().by_name("Shop.csv").unwrap().read_to_string(&mut text).unwrap();
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+const DECIMAL: FieldKind = FieldKind::Decimal { precision: 24, scale: 2 };
+
+fn level() -> FieldKind {
+    FieldKind::Enum { values: vec![("Low".into(), 1), ("Mid".into(), 2), ("High".into(), 10)] }
+}
+
+#[test]
+fn moments_are_compared_with_their_fractions_and_enums_by_number() {
+    let rows = "CREATE TABLE t (A INTEGER, B TEXT, C TEXT); INSERT INTO t VALUES
+        (1, '2024-01-01T10:00:00Z', 'Low'), (2, '2024-01-01T10:00:00.250Z', 'Mid'), (3, '2024-01-01T10:00:00.500Z', 'High'), (4, NULL, NULL)";
+    // As other programs write the same.
+    let others = "CREATE TABLE t (A INTEGER, B, C INTEGER); INSERT INTO t VALUES
+        (1, '2024-01-01 10:00:00', 1), (2, '2024-01-01 11:00:00.25+01:00', 2), (3, '2024-01-01 10:00:00.5', 10), (4, '', NULL)";
+    let table: &[(usize, Test, &[&str])] = &[
+        (1, Test::AtLeast("2024-01-01T10:00:00Z".into()), &["1", "2", "3"]),
+        (1, Test::AtLeast("2024-01-01T10:00:00.250Z".into()), &["2", "3"]),
+        (1, Test::AtMost("2024-01-01T10:00:00.250Z".into()), &["1", "2"]),
+        (1, Test::Equals("2024-01-01T10:00:00.500Z".into()), &["3"]),
+        (2, Test::AtLeast("Mid".into()), &["2", "3"]),
+        (2, Test::AtMost("Mid".into()), &["1", "2"]),
+        (2, Test::Equals("High".into()), &["3"]),
+        (2, Test::NotEquals("High".into()), &["1", "2", "4"]),
+        (2, Test::OneOf(vec!["Low".into(), "High".into()]), &["1", "3"]),
+    ];
+    for (field, test, expected) in table {
+        for rows in [rows, others] {
+            let found =
+                shop(rows, &[FieldKind::Integer, FieldKind::DateTime, level()], vec![Condition { field: *field, test: test.clone() }]);
+            let found: Vec<String> = found.unwrap().iter().map(|line| line.split(',').next().unwrap().to_owned()).collect();
+            assert_eq!(found, *expected, "{test:?} {rows}");
+        }
+    }
+}
+
+#[test]
+fn decimals_are_compared_in_whatever_class_a_table_stores_them() {
+    for column in ["REAL", "INTEGER", "NUMERIC", "TEXT", ""] {
+        let rows =
+            format!("CREATE TABLE t (A INTEGER, B {column}); INSERT INTO t VALUES (1, 9), (2, 9.5), (3, '10.00'), (4, NULL), (5, -1)");
+        let found = |test| shop(&rows, &[FieldKind::Integer, DECIMAL], vec![Condition { field: 1, test }]).unwrap();
+        assert_eq!(found(Test::AtLeast("9.50".into())), ["2,9.50", "3,10.00"], "{column}");
+        assert_eq!(found(Test::Equals("9.00".into())), ["1,9.00"], "{column}");
+        assert_eq!(found(Test::AtMost("9.00".into())), ["1,9.00", "5,-1.00"], "{column}");
+        assert_eq!(found(Test::NotEquals("10.00".into())), ["1,9.00", "2,9.50", "4,", "5,-1.00"], "{column}");
+    }
+    let rows = "CREATE TABLE t (A INTEGER, B TEXT); INSERT INTO t VALUES (1, '9'), (2, 'about 10')";
+    let error = shop(rows, &[FieldKind::Integer, DECIMAL], vec![Condition { field: 1, test: Test::AtLeast("1.00".into()) }]).unwrap_err();
+    assert!(error.contains("B cannot be compared with the filter's value: \"about 10\" is no decimal number"), "{error}");
+}
+
+#[test]
+fn what_a_table_of_somebody_else_holds_is_exported_as_a_value_of_its_field_or_not_at_all() {
+    let table: &[(FieldKind, &str, Result<&str, &str>)] = &[
+        (DECIMAL, "9.5", Ok("9.50")),
+        (DECIMAL, "7", Ok("7.00")),
+        (DECIMAL, "'8.1'", Ok("8.10")),
+        (DECIMAL, "0.1 + 0.2", Ok("0.30")),
+        (DECIMAL, "1e20", Ok("100000000000000000000.00")),
+        (DECIMAL, "1e23", Err("row 1: B: found \"100000000000000000000000\", 24 digits before the point, at most 22 fit")),
+        (DECIMAL, "1.005", Err("row 1: B: found \"1.005\", 3 digits after the point, at most 2 fit")),
+        (DECIMAL, "9e999", Err("row 1: B: found \"inf\", expected a decimal number")),
+        (DECIMAL, "'n/a'", Err("row 1: B: found \"n/a\", expected a decimal number")),
+        (DECIMAL, "x'FF00'", Err("row 1: B: it holds bytes that are no text in UTF-8")),
+        (FieldKind::String { length: None }, "x'FF00'", Err("row 1: B: it holds bytes that are no text in UTF-8")),
+        (FieldKind::String { length: None }, "CAST(x'FF00' AS TEXT)", Err("row 1: B: it holds bytes that are no text in UTF-8")),
+        (FieldKind::String { length: None }, "x'C3A9'", Ok("é")),
+        (FieldKind::String { length: None }, "9.5", Ok("9.5")),
+        (FieldKind::Integer, "5.0", Ok("5")),
+        (FieldKind::Integer, "5.5", Err("row 1: B: found \"5.5\", expected a whole number")),
+        (FieldKind::Boolean, "1.0", Ok("Yes")),
+        (FieldKind::Boolean, "'false'", Ok("No")),
+        (FieldKind::Boolean, "2", Err("row 1: B: found \"2\", expected Yes or No")),
+        (level(), "2", Ok("Mid")),
+        (level(), "'high'", Ok("High")),
+        (level(), "3", Err("row 1: B: found \"3\", not one of Low, Mid, High")),
+        (FieldKind::Date, "'2024-01-31 00:00:00'", Ok("2024-01-31")),
+        (FieldKind::Date, "20240131", Err("row 1: B: found \"20240131\", expected a day that exists")),
+        (FieldKind::DateTime, "'2024-01-31 10:00'", Ok("2024-01-31 10:00:00")),
+        (FieldKind::DateTime, "1704103200", Err("row 1: B: found \"1704103200\", expected a date and time that exist")),
+        (FieldKind::DateTime, "NULL", Ok("")),
+        (DECIMAL, "''", Ok("")),
+    ];
+    for (kind, value, expected) in table {
+        let found = shop(&format!("CREATE TABLE t (A, B); INSERT INTO t VALUES (1, {value})"), &[FieldKind::Integer, kind.clone()], vec![]);
+        match (found, expected) {
+            (Ok(rows), Ok(expected)) => assert_eq!(rows, [format!("1,{expected}")], "{value}"),
+            (Err(found), Err(expected)) => assert!(found.contains(expected), "{value}: {found}"),
+            (found, _) => panic!("{value}: {found:?}"),
+        }
     }
 }
 

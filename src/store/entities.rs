@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-pub use self::cell::Cell;
+pub use self::cell::{Cell, as_kept};
 pub use self::lookup::{Finder, Looked, Reference, Seen};
 pub use self::sequence::{Numbered, Sequence};
 pub use self::upsert::{Loaded, Upsert};

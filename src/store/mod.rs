@@ -15,6 +15,7 @@ use crate::files::segment::SegmentWriter;
 
 pub mod blobs;
 pub mod changes;
+mod compare;
 pub mod entities;
 pub mod executions;
 pub mod increments;

@@ -4,9 +4,8 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::StoreError;
 use super::entities::quote;
-use super::select;
+use super::{StoreError, compare, select};
 use crate::model::entity::{Entity, FieldKind};
 use crate::model::project::ProjectEntity;
 use crate::model::query::{Filter, Operator, Page, TextTest};
@@ -90,7 +89,7 @@ impl<'a> Question<'a> {
         let entity = &*project_entity.entity;
         let mut question = Question { entity, conditions: vec!["1".into()], values: Vec::new() };
         for condition in &project_entity.filter {
-            let text = select::compile(entity, condition, &mut question.values);
+            let text = compare::condition(entity, &compare::column(entity, condition.field), condition, &mut question.values);
             question.conditions.push(text);
         }
         if let Some(filter) = filter {
@@ -101,7 +100,7 @@ impl<'a> Question<'a> {
     }
 
     fn column(&self, field: usize) -> String {
-        quote(&self.entity.fields[field].name)
+        compare::column(self.entity, field)
     }
 
     fn bind(&mut self, field: usize, value: &str) -> String {
@@ -113,11 +112,7 @@ impl<'a> Question<'a> {
     }
 
     fn compare(&mut self, field: usize, operator: &str, value: &str) -> String {
-        let (column, value) = (self.column(field), self.bind(field, value));
-        match self.entity.fields[field].kind {
-            FieldKind::Decimal { .. } => format!("entrepot_decimal_compare({column}, {value}) {operator} 0"),
-            _ => format!("{column} {operator} {value}"),
-        }
+        compare::comparison(self.entity, field, &self.column(field), operator, value, &mut self.values)
     }
 
     fn filter(&mut self, filter: &Filter<usize>) -> String {
@@ -151,15 +146,16 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Rows after a row, in an order of several columns; what has no value comes first, or last when the order is downwards.
+    /// Rows after a row, in an order of several columns; what has no value comes first, or last when the order is downwards. That order is the one in
+    /// which the columns stand, whatever their fields mean.
     fn after(&mut self, order: &[(usize, bool)], values: &[Option<String>]) -> String {
         let mut alternatives = Vec::new();
         let mut same: Vec<String> = Vec::new();
         for (at, ((field, down), value)) in order.iter().zip(values).enumerate() {
             let column = self.column(*field);
             let beyond = match (value, down) {
-                (Some(value), false) => self.compare(*field, ">", value),
-                (Some(value), true) => format!("({} OR {column} IS NULL)", self.compare(*field, "<", value)),
+                (Some(value), false) => format!("{column} > {}", self.bind(*field, value)),
+                (Some(value), true) => format!("({column} < {} OR {column} IS NULL)", self.bind(*field, value)),
                 (None, false) => format!("{column} IS NOT NULL"),
                 (None, true) => "0".into(),
             };

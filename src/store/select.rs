@@ -2,36 +2,19 @@
 
 use std::ops::ControlFlow;
 
-use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::StoreError;
 use super::changes::{self, Range};
 use super::entities::quote;
-use crate::document::value;
+use super::{StoreError, compare};
 use crate::model::entity::{Entity, FieldKind};
-use crate::model::project::{Condition, ProjectEntity, Test};
+use crate::model::project::ProjectEntity;
 
 /// Begins a read transaction: all entities of an export show the same moment.
 pub fn begin_snapshot(connection: &Connection) -> Result<(), StoreError> {
     let failed = StoreError::sqlite("begin the export");
-    // Decimals are text with a fixed scale; as text "9.00" is more than "10.00". This compares them exactly.
-    connection
-        .create_scalar_function(
-            "entrepot_decimal_compare",
-            2,
-            FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC,
-            |context| {
-                let read =
-                    |index: usize| context.get::<Option<String>>(index).map(|text| text.and_then(|text| value::parse_decimal(&text)));
-                Ok(match (read(0)?, read(1)?) {
-                    (Some(one), Some(other)) => Some(value::compare(one, other) as i64),
-                    _ => None,
-                })
-            },
-        )
-        .map_err(&failed)?;
+    compare::register(connection).map_err(&failed)?;
     connection.execute_batch("BEGIN").map_err(&failed)
 }
 
@@ -46,24 +29,38 @@ pub fn rows<B>(
     each(connection, &project_entity.entity, &sql, values, project_entity.fields.len(), row)
 }
 
-/// The same with the keys of rows that were deleted in these epochs, and are not there again.
+/// The same with the keys of rows that were deleted in these epochs, and are not there again. Of the filter only the conditions on key fields can be
+/// judged: nothing else is left of such a row.
 pub fn deleted<B>(
     connection: &Connection,
-    entity: &Entity,
+    project_entity: &ProjectEntity,
     range: Range,
     row: impl FnMut(&[ValueRef<'_>]) -> ControlFlow<B>,
 ) -> Result<(u64, Option<B>), StoreError> {
-    let key: Vec<String> = entity.key.iter().map(|index| quote(&entity.fields[*index].name)).collect();
+    let entity = &*project_entity.entity;
+    let key: Vec<String> = entity.key.iter().map(|index| compare::column(entity, *index)).collect();
     let (table, log, keys) = (quote(&entity.table), changes::log_of(entity), key.join(", "));
     let same: Vec<String> = key.iter().map(|column| format!("kept.{column} = log.{column}")).collect();
+    let mut values = Vec::new();
+    let mut conditions = vec!["1".to_owned()];
+    for condition in project_entity.filter.iter().filter(|condition| entity.key.contains(&condition.field)) {
+        let column = format!("log.{}", compare::column(entity, condition.field));
+        // The log's columns have no type, by which a number would be compared as the text that the field is.
+        let column = match entity.fields[condition.field].kind {
+            FieldKind::String { .. } => format!("CAST({column} AS TEXT)"),
+            _ => column,
+        };
+        conditions.push(compare::condition(entity, &column, condition, &mut values));
+    }
     let sql = format!(
-        "SELECT DISTINCT {keys} FROM {log} AS log WHERE epoch > {} AND epoch <= {} AND NOT EXISTS (SELECT 1 FROM {table} AS kept WHERE {})
+        "SELECT DISTINCT {keys} FROM {log} AS log WHERE epoch > {} AND epoch <= {} AND {} AND NOT EXISTS (SELECT 1 FROM {table} AS kept WHERE {})
          ORDER BY {keys}",
         range.after,
         range.epoch,
+        conditions.join(" AND "),
         same.join(" AND ")
     );
-    each(connection, entity, &sql, Vec::new(), key.len(), row)
+    each(connection, entity, &sql, values, key.len(), row)
 }
 
 fn each<B>(
@@ -109,12 +106,13 @@ fn each<B>(
 
 fn statement(project_entity: &ProjectEntity, range: Option<Range>) -> (String, Vec<String>) {
     let entity = &*project_entity.entity;
-    let column = |index: usize| quote(&entity.fields[index].name);
-    let fields: Vec<String> = project_entity.fields.iter().map(|index| column(*index)).collect();
-    let key: Vec<String> = entity.key.iter().map(|index| column(*index)).collect();
+    let fields: Vec<String> = project_entity.fields.iter().map(|index| compare::column(entity, *index)).collect();
+    let key: Vec<String> = entity.key.iter().map(|index| compare::column(entity, *index)).collect();
     let mut values = Vec::new();
     let mut conditions = vec!["1".to_owned()];
-    conditions.extend(project_entity.filter.iter().map(|condition| compile(entity, condition, &mut values)));
+    for condition in &project_entity.filter {
+        conditions.push(compare::condition(entity, &compare::column(entity, condition.field), condition, &mut values));
+    }
     let table = quote(&entity.table);
     let source = match range {
         None => table,
@@ -125,36 +123,4 @@ fn statement(project_entity: &ProjectEntity, range: Option<Range>) -> (String, V
         }
     };
     (format!("SELECT {} FROM {} WHERE {} ORDER BY {}", fields.join(", "), source, conditions.join(" AND "), key.join(", ")), values)
-}
-
-pub(super) fn compile(entity: &Entity, condition: &Condition, values: &mut Vec<String>) -> String {
-    let field = &entity.fields[condition.field];
-    let column = quote(&field.name);
-    let numeric = matches!(field.kind, FieldKind::Integer | FieldKind::Boolean);
-    let mut bind = |value: &str| {
-        values.push(value.to_owned());
-        if numeric { format!("CAST(?{} AS INTEGER)", values.len()) } else { format!("?{}", values.len()) }
-    };
-    let mut compare = |operator: &str, value: &str| {
-        let value = bind(value);
-        if matches!(field.kind, FieldKind::Decimal { .. }) {
-            format!("entrepot_decimal_compare({column}, {value}) {operator} 0")
-        } else {
-            format!("{column} {operator} {value}")
-        }
-    };
-    match &condition.test {
-        Test::Equals(value) => compare("=", value),
-        Test::NotEquals(value) => compare("<>", value),
-        Test::AtLeast(value) => compare(">=", value),
-        Test::AtMost(value) => compare("<=", value),
-        Test::OneOf(values) if values.is_empty() => "0".into(),
-        Test::OneOf(values) => format!("({})", values.iter().map(|value| compare("=", value)).collect::<Vec<_>>().join(" OR ")),
-        Test::StartsWith(value) => {
-            let value = bind(value);
-            format!("substr({column}, 1, length({value})) = {value}")
-        }
-        Test::Blank(true) => format!("({column} IS NULL OR {column} = '')"),
-        Test::Blank(false) => format!("({column} IS NOT NULL AND {column} <> '')"),
-    }
 }

@@ -162,7 +162,7 @@ fn text(cell: ValueRef<'_>) -> Option<String> {
     match cell {
         ValueRef::Null => None,
         ValueRef::Integer(value) => Some(value.to_string()),
-        ValueRef::Real(value) => Some(value.to_string()),
+        ValueRef::Real(value) => Some(value::real_text(value)),
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
     }
 }

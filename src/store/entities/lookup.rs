@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::cell::Cell;
+use super::cell::{Cell, as_kept};
 use super::{found_for, quote};
-use crate::document::value::Stored;
-use crate::model::entity::Entity;
+use crate::document::value::{Stored, Wrong};
+use crate::model::entity::{Entity, Field};
 use crate::store::StoreError;
 
 /// Values that are remembered for each question during a load.
@@ -25,21 +24,24 @@ pub enum Looked {
     Nothing,
     /// Rows with different values.
     Several,
+    /// A row with a value that is none of its field's type: the table is not ours.
+    Wrong(Wrong),
 }
 
 /// A prepared look-up of a value by another, which remembers what it saw.
 pub struct Finder<'a> {
     statement: rusqlite::Statement<'a>,
+    take: Field,
     found: HashMap<String, Looked>,
 }
 
 impl<'a> Finder<'a> {
     pub(super) fn prepare(connection: &'a Connection, entity: &Entity, find: usize, take: usize) -> Result<Finder<'a>, StoreError> {
         found_for(connection, entity, "prepare a look-up")?;
-        let (take, find) = (quote(&entity.fields[take].name), quote(&entity.fields[find].name));
-        let sql = format!("SELECT DISTINCT {take} FROM {} WHERE {find} = ?1 LIMIT 2", quote(&entity.table));
+        let (take, find) = (&entity.fields[take], quote(&entity.fields[find].name));
+        let sql = format!("SELECT DISTINCT {} FROM {} WHERE {find} = ?1 LIMIT 2", quote(&take.name), quote(&entity.table));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a look-up"))?;
-        Ok(Finder { statement, found: HashMap::new() })
+        Ok(Finder { statement, take: take.clone(), found: HashMap::new() })
     }
 
     /// Rows were taken back: what was seen may be gone.
@@ -57,13 +59,10 @@ impl<'a> Finder<'a> {
         let mut rows = self.statement.query([key]).map_err(&failed)?;
         let mut found = Looked::Nothing;
         while let Some(row) = rows.next().map_err(&failed)? {
-            found = match (found, row.get_ref(0).map_err(&failed)?) {
-                (Looked::Nothing, ValueRef::Null) => Looked::Blank,
-                (Looked::Nothing, ValueRef::Integer(value)) => Looked::Value(Stored::Integer(value)),
-                (Looked::Nothing, ValueRef::Real(value)) => Looked::Value(Stored::Text(value.to_string())),
-                (Looked::Nothing, ValueRef::Text(text) | ValueRef::Blob(text)) => {
-                    Looked::Value(Stored::Text(String::from_utf8_lossy(text).into_owned()))
-                }
+            found = match (found, as_kept(row.get_ref(0).map_err(&failed)?, &self.take)) {
+                (Looked::Nothing, Ok(Some(value))) => Looked::Value(value),
+                (Looked::Nothing, Ok(None)) => Looked::Blank,
+                (Looked::Nothing, Err(wrong)) => Looked::Wrong(wrong),
                 _ => Looked::Several,
             };
         }
@@ -146,5 +145,34 @@ impl<'a> Seen<'a> {
     /// The row that has it, when one does.
     pub fn had(&mut self, value: &str) -> Result<Option<u64>, StoreError> {
         self.first.query_row([value], |found| found.get(0)).optional().map_err(StoreError::sqlite("look for a value"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::entity::FieldKind;
+
+    #[test]
+    fn a_look_up_gives_the_value_in_whatever_class_a_table_stores_it_or_says_what_is_wrong() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("CREATE TABLE t (K, P); INSERT INTO t VALUES ('a', 9.5), ('b', 9), ('c', '8.10'), ('d', x'FF'), ('e', NULL)")
+            .unwrap();
+        let field = |name: &str, kind| Field { name: name.into(), kind, ..Field::default() };
+        let fields = vec![field("K", FieldKind::default()), field("P", FieldKind::Decimal { precision: 9, scale: 2 })];
+        let entity = Entity { table: "t".into(), fields, ..Entity::default() };
+        let mut finder = Finder::prepare(&connection, &entity, 0, 1).unwrap();
+        let mut find = |key: &str| finder.find(Cell::Text(key)).unwrap();
+        for (key, expected) in [("a", "9.50"), ("b", "9.00"), ("c", "8.10")] {
+            assert_eq!(find(key), Looked::Value(Stored::Text(expected.into())), "{key}");
+        }
+        assert_eq!((find("e"), find("f")), (Looked::Blank, Looked::Nothing));
+        for _ in 0..2 {
+            assert!(
+                matches!(find("d"), Looked::Wrong(wrong) if wrong.message.contains("bytes that are no text")),
+                "it is remembered as what it is"
+            );
+        }
     }
 }
