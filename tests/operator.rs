@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use crate::appliance::{Appliance, EXPORT, IMPORT, groups};
 
@@ -109,4 +110,56 @@ fn health_and_metrics_are_told() {
         "{metrics}"
     );
     app.send("GET", "/readyz", &[], b"").expect(200);
+}
+
+#[test]
+fn an_export_that_fails_is_seen_until_a_run_works() {
+    let format = |length: u32| {
+        let columns =
+            format!("columns = [{{ name = \"ID\", start = 1, length = 10 }}, {{ name = \"NAME\", start = 11, length = {length} }}]");
+        let export = "direction = \"export\"\n[[project.entity]]\nentity = \"Customer groups\"\n";
+        groups("").replace(
+            export,
+            &format!("{export}fields = [\"ID\", \"NAME\"]\nformat = {{ type = \"fixed\", record_end = \"\\n\", {columns} }}\n"),
+        )
+    };
+    let mut app = Appliance::start(&format(3));
+    let dir = app.dir.path().to_owned();
+    app.enqueue(b"ID,NAME,AMOUNT\n1,too long,1\n", None);
+    app.settle();
+    let why = "cannot write Customer groups, row 1: \"too long\" does not fit into the 3 characters of column NAME";
+    let run = entrepot(&dir, &["job", "run", "Groups out"]);
+    assert!(run.status.code() == Some(1) && text(&run).contains(&format!("error: the export failed: {why}")), "{}", text(&run));
+    let job = || app.operator("GET", &format!("jobs/{EXPORT}")).json();
+    let first = job();
+    assert_eq!((first["failure"]["reason"].as_str(), &first["failure"]["since"]), (Some(why), &first["last_run_at"]), "{first}");
+    // A scheduled run fails like it.
+    app.advance(Duration::from_secs(24 * 3600));
+    let job = || app.operator("GET", &format!("jobs/{EXPORT}")).json();
+    let second = job();
+    assert_eq!(second["failure"]["since"], first["failure"]["since"]);
+    assert!(second["failure"]["at"] != first["failure"]["at"] && second["failure"]["at"] == second["last_run_at"], "{second}");
+    let shown = done(&dir, &["job", "show", EXPORT]);
+    assert!(shown.contains("failing since 2026-11-24T12:00:00.000Z, the latest ") && shown.contains(why), "{shown}");
+    let attention = done(&dir, &["message", "list", "--attention"]);
+    assert!(attention.contains(&format!("job Groups out  failing since 2026-11-24T12:00:00.000Z: {why}")), "{attention}");
+    assert_eq!(app.operator("GET", "messages?attention=1&job=Groups+in").json()["failing_jobs"], serde_json::json!([]));
+    let metric =
+        |value: u8| app.send("GET", "/metrics", &[], b"").text().contains(&format!("entrepot_job_failing{{job=\"Groups out\"}} {value}"));
+    assert!(metric(1));
+    let person = crate::pages::Person::signed_in(&app);
+    for page in ["/", "/messages?attention=1", &format!("/jobs/{EXPORT}")] {
+        let html = person.get(&app, page).expect(200).text();
+        assert!(html.contains("does not fit into the 3 characters of column NAME"), "{page}: {html}");
+    }
+    app.operator("POST", &format!("jobs/{EXPORT}/run?wait=2h")).expect(400);
+
+    app.rewrite_configuration(&format(30));
+    app.operator("POST", "configuration/reload").expect(200);
+    let run = done(&dir, &["job", "run", "Groups out"]);
+    assert!(run.contains("enqueued 1"), "it was waited for: {run}");
+    assert_eq!(job()["failure"], serde_json::Value::Null);
+    assert!(!done(&dir, &["message", "list", "--attention"]).contains("failing"));
+    assert!(metric(0));
+    assert!(person.get(&app, "/").text().contains("Every message was processed"));
 }

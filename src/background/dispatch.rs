@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::model::id::{ActivityId, MessageId};
 
@@ -44,6 +45,12 @@ struct State {
     blocked: BTreeSet<ActivityId>,
     looking: u32,
     stopping: bool,
+}
+
+impl State {
+    fn exports_at(&self, activity: ActivityId) -> bool {
+        self.exports.contains(&activity) || self.exporting.contains(&activity)
+    }
 }
 
 /// The shared picture of what is to be done.
@@ -165,6 +172,17 @@ impl Dispatch {
     pub fn exported(&self, activity: ActivityId) {
         self.state().exporting.remove(&activity);
         self.changed.notify_all();
+    }
+
+    /// Whether an export is running, or asked for.
+    pub fn is_exporting(&self, activity: ActivityId) -> bool {
+        self.state().exports_at(activity)
+    }
+
+    /// Waits until an export is over, at most so long.
+    pub fn wait_for_export(&self, activity: ActivityId, most: Duration) {
+        let goes_on = |state: &mut State| !state.stopping && state.exports_at(activity);
+        drop(self.changed.wait_timeout_while(self.state(), most, goes_on));
     }
 
     /// Waits until nothing is wanted and nothing is in work.

@@ -25,6 +25,13 @@ pub fn work(appliance: &Arc<Appliance>) {
                     // The next run tries again; the execution is closed at the next start.
                     if catch_unwind(AssertUnwindSafe(|| outbound::run::run(appliance, &job))).is_err() {
                         log::error!("export panicked job=\"{}\": a bug, please report it with the lines above", job.name);
+                        let (now, reason) = (appliance.clock.now(), "it met a bug of the appliance, see the log");
+                        let noted = appliance
+                            .store
+                            .write("note the failure", move |batch| jobs::run_failed(batch.connection, activity, reason, now));
+                        if let Err(error) = noted {
+                            log::error!("export not reported job=\"{}\" reason=\"{error}\"", job.name);
+                        }
                     }
                 }
                 appliance.dispatch.exported(activity);

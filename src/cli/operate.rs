@@ -16,7 +16,7 @@ pub enum JobVerb {
     /// One job, with its next runs and its load.
     #[command(after_help = "Example: entrepot job show \"Customer groups from the web shop\"")]
     Show(Named),
-    /// Run now.
+    /// Run now; waits for an export's end for some seconds, and exits with 1 when it fails.
     #[command(after_help = "Example: entrepot job run \"Customer groups to the book-keeper\"")]
     Run(Named),
     /// Stop running it; messages are still accepted.
@@ -43,7 +43,7 @@ pub enum MessageVerb {
         /// In one state.
         #[arg(long)]
         state: Option<String>,
-        /// Only those that a person should look at.
+        /// Only those that a person should look at, and jobs whose export fails.
         #[arg(long)]
         attention: bool,
         /// Older than this message.
@@ -218,11 +218,28 @@ impl JobVerb {
                 Ok(())
             }
             JobVerb::Show(named) => act("GET", "jobs", &named, ""),
-            JobVerb::Run(named) => act("POST", "jobs", &named, "/run"),
+            JobVerb::Run(named) => run_job(&named),
             JobVerb::Pause(named) => act("POST", "jobs", &named, "/pause"),
             JobVerb::Resume(named) => act("POST", "jobs", &named, "/resume"),
             JobVerb::Reset(named) => act("POST", "jobs", &named, "/reset"),
         }
+    }
+}
+
+/// Runs a job; an export's end is told when it comes within this time.
+fn run_job(named: &Named) -> Result<(), Failure> {
+    let answer = Operator::connect(&named.common)?.ask("POST", &format!("jobs/{}/run?wait=20s", escape(&named.id)))?;
+    match named.common.json {
+        true => println!("{answer}"),
+        false => print_job(&answer),
+    }
+    if answer["running"] == true {
+        eprintln!("it is still running: entrepot job show tells how it ends");
+        return Ok(());
+    }
+    match answer["failure"]["reason"].as_str() {
+        Some(reason) => Err(Failure::no(format!("the export failed: {reason}"))),
+        None => Ok(()),
     }
 }
 
@@ -258,10 +275,19 @@ fn print_job(job: &Value) {
     };
     println!("{}  {}  {} {}", text(&job["activity_id"]), text(&job["name"]), text(&job["direction"]), state);
     println!(
-        "  runs {}{}",
+        "  runs {}{}{}",
         text(&job["recurrence"]),
+        job["last_run_at"].as_str().map_or_else(String::new, |last| format!(", last {last}")),
         job["next_runs"].get(0).map_or_else(String::new, |next| format!(", next {}", text(next)))
     );
+    if job["failure"].is_object() {
+        let (failure, since) = (&job["failure"], &job["failure"]["since"]);
+        let again = job["next_try_at"].as_str().map_or_else(String::new, |at| format!("; tried again {at}"));
+        match failure["at"] == *since {
+            true => println!("  failed {}: {}{again}", text(since), text(&failure["reason"])),
+            false => println!("  failing since {}, the latest {}: {}{again}", text(since), text(&failure["at"]), text(&failure["reason"])),
+        }
+    }
     for increment in job["increments"].as_array().into_iter().flatten() {
         println!(
             "  {}: changes acked up to {}, {} on offer{}",
@@ -334,6 +360,10 @@ impl MessageVerb {
                 if common.json {
                     println!("{answer}");
                     return Ok(());
+                }
+                for job in answer["failing_jobs"].as_array().into_iter().flatten() {
+                    let failure = &job["failure"];
+                    println!("job {}  failing since {}: {}", text(&job["name"]), text(&failure["since"]), text(&failure["reason"]));
                 }
                 for message in answer["messages"].as_array().into_iter().flatten() {
                     let rows = &message["rows"];

@@ -10,6 +10,7 @@ pub mod fuzz;
 mod gate;
 pub mod injury;
 pub mod listener;
+mod monitoring;
 pub mod odata;
 pub mod operator;
 pub mod pace;

@@ -1,8 +1,8 @@
-//! What the shell asks: `/api/v1`, for operators with the token that stands in the data directory; and `/readyz`, `/metrics`.
+//! What the shell asks: `/api/v1`, for operators with the token that stands in the data directory.
 
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
@@ -13,20 +13,23 @@ use super::{Answer, Call};
 use crate::appliance::Appliance;
 use crate::background::scheduler;
 use crate::model::execution::{EntityRun, STAGING_STATUSES, StagingStatus};
-use crate::model::id::{MessageId, parse_guid};
+use crate::model::id::{ActivityId, MessageId, parse_guid};
 use crate::model::job::{Job, Recurrence};
 use crate::model::message::{Content, Message, PayloadPlace};
 use crate::model::person::User;
 use crate::model::project::Direction;
 use crate::model::state::MessageState;
 use crate::model::time::Timestamp;
+use crate::store::jobs::{self, JobRecord};
 use crate::store::messages::{self, NewMessage, Payload, Selection};
-use crate::store::{StoreError, executions, increments, jobs, people, staging as staged};
+use crate::store::{StoreError, executions, increments, people, staging as staged};
 
 /// Messages of one page.
 const PAGE_MAX: u32 = 500;
 /// Who acts through the shell.
 const OPERATOR: &str = "an operator";
+/// An answer waits this long for the end of an export, at most.
+const RUN_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Load samples of one answer.
 const SAMPLES_MAX: u32 = 1440;
 
@@ -51,9 +54,10 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
     let answer = match (call.method.as_str(), path) {
         ("GET", ["jobs"]) => list_jobs(appliance),
         ("GET", ["jobs", id]) => find_job(appliance, id).and_then(|job| show_job(appliance, &job)),
-        ("POST", ["jobs", id, action @ ("run" | "pause" | "resume" | "reset")]) => {
-            find_job(appliance, id).and_then(|job| act_on_job(appliance, &job, action, OPERATOR))
-        }
+        ("POST", ["jobs", id, action @ ("run" | "pause" | "resume" | "reset")]) => find_job(appliance, id).and_then(|job| {
+            let done = act_on_job(appliance, &job, action, OPERATOR)?;
+            if *action == "run" { wait_for_run(appliance, &call, &job, done) } else { Ok(done) }
+        }),
         ("GET", ["users"]) => list_users(appliance),
         ("POST", ["users", _, "remove"]) => remove_user(appliance, call.path.get(3).map_or("", String::as_str)),
         ("POST", ["sign-in-link"]) => make_sign_in_link(appliance),
@@ -101,7 +105,7 @@ fn reload(appliance: &Appliance) -> Answered {
 }
 
 /// The longest step of the clock.
-const CLOCK_STEP_MAX: std::time::Duration = std::time::Duration::from_secs(3_660 * 86_400);
+const CLOCK_STEP_MAX: Duration = Duration::from_secs(3_660 * 86_400);
 
 /// `POST /api/v1/clock?advance=1h30m`: moves the clock on, and answers when everything that became due is done.
 fn move_clock(appliance: &Arc<Appliance>, call: &Call) -> Answered {
@@ -155,6 +159,7 @@ pub(super) fn job_json(appliance: &Appliance, job: &Job) -> Result<Value, Answer
         "activity_id": job.activity_id, "name": job.name, "project": job.project.name, "direction": job.project.direction, "enabled": job.enabled,
         "paused": record.as_ref().is_some_and(|record| record.paused), "recurrence": recurrence, "next_runs": next,
         "last_run_at": record.as_ref().and_then(|record| record.last_run_at),
+        "running": appliance.dispatch.is_exporting(job.activity_id), "failure": record.as_ref().and_then(|record| record.failure.clone()),
         "next_try_at": record.as_ref().and_then(|record| record.next_try_at), "states": states,
         "arrived": record.as_ref().map_or(0, |record| record.arrived), "finished": record.as_ref().map_or(0, |record| record.finished),
         "rows_loaded": record.as_ref().map_or(0, |record| record.rows_loaded), "rows_refused": record.as_ref().map_or(0, |record| record.rows_refused),
@@ -180,6 +185,8 @@ pub(super) fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str, by
             return Err(Answer::refuse(409, &format!("the job {} is disabled", job.name), "set enabled = true in the configuration"));
         }
         log::info!("job run job=\"{}\" by=\"{by}\"", job.name);
+        let (activity, now) = (job.activity_id, appliance.clock.now());
+        stored(appliance.store.write("note the run", move |batch| jobs::begin_run(batch.connection, activity, now)))?;
         stored(scheduler::start(appliance, job))?;
     } else if action == "reset" {
         if !job.is_incremental() {
@@ -198,6 +205,28 @@ pub(super) fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str, by
         appliance.bell.ring();
     }
     Ok(Answer::json(200, &job_json(appliance, job)?))
+}
+
+/// `POST /api/v1/jobs/ID/run?wait=20s`: answers when the export is over, or that time is.
+fn wait_for_run(appliance: &Arc<Appliance>, call: &Call, job: &Job, begun: Answer) -> Answered {
+    let Some(text) = call.query("wait") else { return Ok(begun) };
+    let most = crate::config::parse_duration(text).filter(|most| *most <= RUN_WAIT_MAX);
+    let most = most.ok_or_else(|| Answer::refuse(400, "wait is no duration, as in wait=20s", "at most a minute is waited"))?;
+    appliance.dispatch.wait_for_export(job.activity_id, most);
+    Ok(Answer::json(200, &job_json(appliance, job)?))
+}
+
+/// Jobs whose latest export failed, and is not about to be tried again: no message tells of them.
+pub(super) fn failing_jobs(appliance: &Appliance, only: Option<ActivityId>) -> Result<Vec<Value>, Answer> {
+    let live = appliance.live();
+    let mut failing = Vec::new();
+    for job in live.config.jobs.iter().filter(|job| job.enabled && only.is_none_or(|only| only == job.activity_id)) {
+        let record = stored(appliance.store.read("read the job", |connection| jobs::find(connection, job.activity_id)))?;
+        if let Some(JobRecord { failure: Some(failure), next_try_at: None, .. }) = record {
+            failing.push(json!({ "activity_id": job.activity_id, "name": job.name, "failure": failure }));
+        }
+    }
+    Ok(failing)
 }
 
 pub(super) fn message_json(appliance: &Appliance, message: &Message) -> Value {
@@ -237,7 +266,11 @@ fn list_messages(appliance: &Appliance, selection: &Selection) -> Answered {
     let full = list.len() == selection.limit as usize;
     let next = list.last().filter(|_| full).map(|message| message.id);
     let list: Vec<Value> = list.iter().map(|message| message_json(appliance, message)).collect();
-    Ok(Answer::json(200, &json!({ "messages": list, "next": next })))
+    let mut page = json!({ "messages": list, "next": next });
+    if selection.attention {
+        page["failing_jobs"] = json!(failing_jobs(appliance, selection.activity_id)?);
+    }
+    Ok(Answer::json(200, &page))
 }
 
 fn show_message(appliance: &Appliance, message: &Message) -> Answered {
@@ -461,41 +494,4 @@ fn make_sign_in_link(appliance: &Appliance) -> Answered {
     let url = appliance.make_sign_in_link().map_err(|error| Answer::refuse(503, &error.to_string(), "try again"))?;
     log::info!("sign-in link made by=\"{OPERATOR}\"");
     Ok(Answer::json(200, &json!({ "url": url })))
-}
-
-/// Ready when the queue can be read.
-pub fn ready(appliance: &Arc<Appliance>, call: Call) {
-    let answer = match appliance.store.read("read the queue", messages::next_due) {
-        Ok(_) if !appliance.is_stopping() => Answer::text(200, "text/plain; charset=utf-8", "ready\n"),
-        Ok(_) => Answer::refuse(503, "the appliance is stopping", "wait for the next start"),
-        Err(error) => failed(&error),
-    };
-    call.answer(answer);
-}
-
-/// Prometheus text format 0.0.4.
-pub fn metrics(appliance: &Arc<Appliance>, call: Call) {
-    let mut text = String::from("# HELP entrepot_messages Messages of a job by state.\n# TYPE entrepot_messages gauge\n");
-    let mut totals = String::new();
-    for job in &appliance.live().config.jobs {
-        let Ok(Some(record)) = appliance.store.read("read the job", |connection| jobs::find(connection, job.activity_id)) else { continue };
-        let label = job.name.replace('\\', "\\\\").replace('"', "\\\"");
-        for (state, count) in &record.states {
-            let _ = writeln!(text, "entrepot_messages{{job=\"{label}\",state=\"{state}\"}} {count}");
-        }
-        for (name, value) in [
-            ("messages_arrived", record.arrived),
-            ("messages_finished", record.finished),
-            ("rows_loaded", record.rows_loaded),
-            ("rows_refused", record.rows_refused),
-        ] {
-            let _ = writeln!(totals, "entrepot_{name}_total{{job=\"{label}\"}} {value}");
-        }
-    }
-    for (name, value) in appliance.edge.get().map(|edge| edge.counters().list()).unwrap_or_default() {
-        let _ = writeln!(totals, "entrepot_edge_{name} {value}");
-    }
-    let commits = appliance.store.commits();
-    let _ = write!(text, "{totals}entrepot_store_commits_total {}\nentrepot_store_steps_total {}\n", commits.rounds, commits.steps);
-    call.answer(Answer::text(200, "text/plain; version=0.0.4", text));
 }

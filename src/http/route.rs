@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Call, actions, blob, connector, injury, odata, operator, pages, tokens};
+use super::{Answer, Call, actions, blob, connector, injury, monitoring, odata, operator, pages, tokens};
 use crate::appliance::Appliance;
 use crate::auth::token::Version;
 use crate::auth::{permit, verify};
@@ -56,8 +56,8 @@ pub fn route(appliance: &Arc<Appliance>, call: Call) {
             call.answer(Answer::json(200, &appliance.keyring.jwks(appliance.clock.now())))
         }
         ("GET" | "HEAD", ["healthz"]) => call.answer(Answer::text(200, "text/plain; charset=utf-8", "ok\n")),
-        ("GET" | "HEAD", ["readyz"]) => operator::ready(appliance, call),
-        ("GET", ["metrics"]) => operator::metrics(appliance, call),
+        ("GET" | "HEAD", ["readyz"]) => monitoring::ready(appliance, call),
+        ("GET", ["metrics"]) => monitoring::metrics(appliance, call),
         (
             _,
             []

@@ -27,9 +27,10 @@ pub fn run(appliance: &Arc<Appliance>, job: &Job) {
     let execution = ExecutionId(uuid::Uuid::now_v7().to_string());
     let now = appliance.clock.now();
     let (activity, project, begun) = (job.activity_id, job.project.name.clone(), execution.clone());
-    let begin = appliance
-        .store
-        .write("begin the execution", move |batch| executions::begin(batch.connection, &begun, activity, &project, None, 0, now));
+    let begin = appliance.store.write("begin the execution", move |batch| {
+        jobs::begin_run(batch.connection, activity, now)?;
+        executions::begin(batch.connection, &begun, activity, &project, None, 0, now)
+    });
     let result = begin.map_err(ExportError::Store).and_then(|()| make(appliance, job, &execution, now, &watch));
     if let Err(error) = result {
         let deferred = defer(appliance, job, &error);
@@ -40,7 +41,8 @@ pub fn run(appliance: &Arc<Appliance>, job: &Job) {
             ),
             None => log::error!("export failed job=\"{}\" execution={execution} reason=\"{error}\"; the next run tries again", job.name),
         }
-        let reason = Some(error.to_string());
+        let (stopped, why) = (matches!(error, ExportError::Stopped), error.to_string());
+        let reason = Some(why.clone());
         let findings = match error {
             ExportError::Transform(findings) => findings,
             _ => Vec::new(),
@@ -50,6 +52,9 @@ pub fn run(appliance: &Arc<Appliance>, job: &Job) {
         let ended = appliance.store.write("end the execution", move |batch| {
             executions::keep_findings(batch.connection, &execution, 0, &findings)?;
             executions::end(batch.connection, &execution, activity, &ending, now)?;
+            if !stopped {
+                jobs::run_failed(batch.connection, activity, &why, now)?;
+            }
             let (attempts, next) = deferred.unzip();
             jobs::defer_export(batch.connection, activity, attempts.unwrap_or_default(), next)
         });
@@ -121,7 +126,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         appliance.store.write("end the execution", move |batch| {
             executions::keep_findings(batch.connection, &ended, 0, &messages)?;
             executions::keep_entities(batch.connection, &ended, &runs)?;
-            jobs::defer_export(batch.connection, activity, 0, None)?;
+            jobs::run_worked(batch.connection, activity)?;
             executions::end(batch.connection, &ended, activity, &ending, now)
         })?;
         log::info!(
@@ -162,7 +167,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         }
         executions::keep_findings(batch.connection, &ended, 0, &messages)?;
         executions::keep_entities(batch.connection, &ended, &runs)?;
-        jobs::defer_export(batch.connection, activity, 0, None)?;
+        jobs::run_worked(batch.connection, activity)?;
         executions::end(batch.connection, &ended, activity, &ending, now)
     })?;
     log::info!(

@@ -21,6 +21,8 @@ pub struct JobRecord {
     pub scheduled_to: Option<Timestamp>,
     /// When it last ran.
     pub last_run_at: Option<Timestamp>,
+    /// Why its latest run failed; `None` when it worked.
+    pub failure: Option<JobFailure>,
     /// Tries of its latest export that failed for a reason that may pass.
     pub attempts: u32,
     /// When that is tried again.
@@ -35,6 +37,17 @@ pub struct JobRecord {
     pub rows_refused: u64,
     /// Messages by state, in the order of the journey.
     pub states: Vec<(MessageState, u64)>,
+}
+
+/// Runs of an export that failed, one after the other.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct JobFailure {
+    /// When the first of them failed.
+    pub since: Timestamp,
+    /// When the latest failed.
+    pub at: Timestamp,
+    /// Why it did.
+    pub reason: String,
 }
 
 /// Makes a configured job known, under its present name.
@@ -73,6 +86,35 @@ pub fn defer_export(connection: &Connection, activity: ActivityId, attempts: u32
         .map_err(StoreError::sqlite("defer the export"))
 }
 
+/// A run begins.
+pub fn begin_run(connection: &Connection, activity: ActivityId, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE job SET last_run_at = ?2 WHERE activity_id = ?1")
+        .and_then(|mut statement| statement.execute(params![activity.to_string(), now.0]))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("note the run"))
+}
+
+/// A run of an export failed: it is seen until one works.
+pub fn run_failed(connection: &Connection, activity: ActivityId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE job SET failing_since = coalesce(failing_since, ?2), failed_at = ?2, failure = ?3 WHERE activity_id = ?1")
+        .and_then(|mut statement| statement.execute(params![activity.to_string(), now.0, reason]))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("note the failure"))
+}
+
+/// A run of an export worked.
+pub fn run_worked(connection: &Connection, activity: ActivityId) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE job SET attempts = 0, next_try_at = NULL, failing_since = NULL, failed_at = NULL, failure = NULL WHERE activity_id = ?1",
+        )
+        .and_then(|mut statement| statement.execute([activity.to_string()]))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("note the run"))
+}
+
 /// A deferred export is taken up.
 pub fn take_deferred(connection: &Connection, activity: ActivityId) -> Result<(), StoreError> {
     connection
@@ -109,21 +151,27 @@ pub fn find(connection: &Connection, activity: ActivityId) -> Result<Option<JobR
     let states: Vec<&str> = MESSAGE_STATES.iter().map(|state| state.name()).collect();
     connection
         .prepare_cached(&format!(
-            "SELECT paused, runs, scheduled_to, last_run_at, arrived, finished, rows_loaded, rows_refused, attempts, next_try_at, {}
+            "SELECT paused, runs, scheduled_to, last_run_at, arrived, finished, rows_loaded, rows_refused, attempts, next_try_at,
+             failing_since, failed_at, failure, {}
              FROM job WHERE activity_id = ?1",
             states.join(", ")
         ))?
         .query_row([activity.to_string()], |row| {
             let mut counts = Vec::with_capacity(states.len());
             for (index, state) in MESSAGE_STATES.into_iter().enumerate() {
-                counts.push((state, row.get(10 + index)?));
+                counts.push((state, row.get(13 + index)?));
             }
+            let failure = match (row.get::<_, Option<i64>>(10)?, row.get::<_, Option<i64>>(11)?, row.get(12)?) {
+                (Some(since), Some(at), Some(reason)) => Some(JobFailure { since: Timestamp(since), at: Timestamp(at), reason }),
+                _ => None,
+            };
             Ok(JobRecord {
                 activity_id: activity,
                 paused: row.get(0)?,
                 runs: row.get(1)?,
                 scheduled_to: row.get::<_, Option<i64>>(2)?.map(Timestamp),
                 last_run_at: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+                failure,
                 attempts: row.get(8)?,
                 next_try_at: row.get::<_, Option<i64>>(9)?.map(Timestamp),
                 arrived: row.get(4)?,

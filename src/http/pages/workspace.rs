@@ -39,11 +39,13 @@ pub fn show(appliance: &Arc<Appliance>, visitor: &Visitor) -> Result<Answer, Fai
     let attention = stored(appliance.store.read("list what needs attention", |connection| messages::list(connection, &selection)))?;
     let shown: Vec<Value> =
         attention.iter().take(ATTENTION_MAX as usize).map(|message| operator::message_json(appliance, message)).collect();
+    let failing = operator::failing_jobs(appliance, None)?;
     page(
         200,
         "workspace_show.html",
         json!({
-            "user": visitor.context(), "jobs": jobs, "attention": shown, "attention_count": attention.len(), "attention_more": attention.len() >= COUNTED_MAX as usize,
+            "user": visitor.context(), "jobs": jobs, "attention": shown, "failing_jobs": failing, "messages_count": attention.len(),
+            "attention_count": attention.len() + failing.len(), "attention_more": attention.len() >= COUNTED_MAX as usize,
             "waiting": waiting, "working": working, "rows_loaded": loaded, "rows_refused": refused,
         }),
     )
