@@ -15,6 +15,7 @@ use super::encoding::Decoding;
 use super::read::{self, Layout, Take, Wanted, path_of};
 use super::record::Record;
 use super::sniff::{self, Looks};
+use super::value::date::by_pattern;
 use crate::model::format::{CsvFormat, ExcelFormat, Format, JsonFormat, XmlFormat};
 use crate::model::id::parse_guid;
 use crate::model::path::Path;
@@ -216,8 +217,8 @@ fn kind_of(column: &[String]) -> (String, String, Option<String>) {
     for (time, kind) in [("", "date"), (" %H:%M", "datetime"), (" %H:%M:%S", "datetime")] {
         let patterns: Vec<String> = DAYS.iter().map(|day| format!("{day}{time}")).collect();
         let reads = |pattern: &&String| match kind {
-            "date" => all(&|value| value.len() >= 8 && NaiveDate::parse_from_str(value, pattern).is_ok()),
-            _ => all(&|value| NaiveDateTime::parse_from_str(value, pattern).is_ok()),
+            "date" => all(&|value| value.len() >= 8 && by_pattern(value, pattern).is_some()),
+            _ => all(&|value| by_pattern(value, pattern).is_some()),
         };
         let found: Vec<&String> = patterns.iter().filter(reads).collect();
         match found.as_slice() {

@@ -1,16 +1,14 @@
 //! Values: text of a document to the spelling that the table keeps (see [`FieldKind`]), or what is wrong with it.
-//!
-//! Numbers are exact: digits are moved, never turned into floating point. Dates of the ISO forms are read without a calendar library; other
-//! forms through the mapping's strftime patterns.
 
-use std::fmt::Write as _;
-
-use chrono::{Datelike, LocalResult, NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 
+pub use self::number::{compare, decimal_text, parse_decimal, real_text};
 use crate::model::entity::{Decimal, Field, FieldKind};
 use crate::model::finding::Rule;
 use crate::model::format::Numbers;
+
+pub mod date;
+mod number;
 
 /// Among `date_formats`: the number of days that Excel keeps.
 pub const EXCEL_DAYS: &str = "excel";
@@ -24,6 +22,16 @@ pub struct Reading {
     pub date_formats: Vec<String>,
     /// Of datetimes without an offset; UTC when `None`.
     pub time_zone: Option<Tz>,
+    /// The value is no text of the document: the document keeps it as a number or date, or the configuration says it. Numbers may have an
+    /// exponent, and the ISO forms stand before the patterns.
+    pub plain: bool,
+}
+
+impl Reading {
+    /// How values are read that are no texts of the document: no separators are theirs.
+    pub fn of_plain(&self) -> Reading {
+        Reading { numbers: Numbers::default(), plain: true, ..self.clone() }
+    }
 }
 
 /// A value as the table keeps it.
@@ -92,20 +100,19 @@ pub fn read_into(field: &Field, text: &str, reading: &Reading, out: &mut String)
             out.push_str(text);
         }
         FieldKind::Integer => {
-            let mut plain = String::new();
-            let value = integer(ungrouped(text.trim(), reading.numbers, &mut plain))?;
+            let mut simple = String::new();
+            let value = number::integer(number::simple(text.trim(), reading, &mut simple), reading.plain)?;
             within(field, || Decimal { units: i128::from(value), scale: 0 })?;
             return Ok(Read::Integer(value));
         }
         FieldKind::Decimal { precision, scale } => {
-            let mut plain = String::new();
-            let digits =
-                decimal_digits(ungrouped(text.trim(), reading.numbers, &mut plain), *precision, *scale, reading.numbers.decimal_separator)?;
+            let mut simple = String::new();
+            let digits = number::decimal_digits(number::simple(text.trim(), reading, &mut simple), *precision, *scale, reading)?;
             within(field, || digits.value())?;
             digits.write(out);
         }
-        FieldKind::Date => date(text.trim(), reading, out)?,
-        FieldKind::DateTime => datetime(text.trim(), reading, out)?,
+        FieldKind::Date => date::date(text.trim(), reading, out)?,
+        FieldKind::DateTime => date::datetime(text.trim(), reading, out)?,
         FieldKind::Boolean => return boolean(text.trim()).map(|value| Read::Integer(i64::from(value))),
         FieldKind::Enum { values } => out.push_str(enumeration(text.trim(), values)?),
         FieldKind::Guid => {
@@ -136,157 +143,6 @@ fn string(text: &str, length: Option<u32>) -> Result<(), Wrong> {
         }
     }
     Ok(())
-}
-
-/// A number without its thousands separators; as it is when it has none, or when groups are not of three digits: then it is wrong.
-fn ungrouped<'a>(text: &'a str, numbers: Numbers, plain: &'a mut String) -> &'a str {
-    let Some(separator) = numbers.thousands_separator.filter(|separator| text.contains(*separator)) else { return text };
-    let whole = text.split(numbers.decimal_separator).next().unwrap_or_default();
-    let mut groups = whole.trim_start_matches(['+', '-']).split(separator);
-    let first = groups.next().is_some_and(|first| (1..=3).contains(&first.len()));
-    if !first || !groups.all(|group| group.len() == 3) || text[whole.len()..].contains(separator) {
-        return text;
-    }
-    plain.extend(text.chars().filter(|c| *c != separator));
-    plain
-}
-
-fn integer(text: &str) -> Result<i64, Wrong> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong(Rule::Type, "expected a whole number", "write digits only, without separators"));
-    }
-    text.parse().map_err(|_| wrong(Rule::Range, "too large for a whole number of 64 bits", "use a decimal field"))
-}
-
-/// A decimal number taken apart: no digit is looked at twice, none is lost.
-struct Digits<'a> {
-    negative: bool,
-    /// Without leading zeros.
-    whole: &'a str,
-    /// Those that fit the scale.
-    part: &'a str,
-    scale: u8,
-}
-
-impl Digits<'_> {
-    fn value(&self) -> Decimal {
-        let mut units: i128 = 0;
-        for digit in self.whole.bytes().chain(self.part.bytes()) {
-            units = units * 10 + i128::from(digit - b'0');
-        }
-        for _ in self.part.len()..usize::from(self.scale) {
-            units *= 10;
-        }
-        Decimal { units: if self.negative { -units } else { units }, scale: self.scale }
-    }
-
-    /// As [`decimal_text`] writes its value.
-    fn write(&self, out: &mut String) {
-        if self.negative && self.whole.bytes().chain(self.part.bytes()).any(|digit| digit != b'0') {
-            out.push('-');
-        }
-        if self.whole.is_empty() {
-            out.push('0');
-        }
-        out.push_str(self.whole);
-        if self.scale > 0 {
-            out.push('.');
-            out.push_str(self.part);
-            out.extend(std::iter::repeat_n('0', usize::from(self.scale) - self.part.len()));
-        }
-    }
-}
-
-/// What to do about a number that is written otherwise than said.
-fn other_separators(text: &str, separator: char) -> String {
-    let other = if separator == '.' { ',' } else { '.' };
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'-' | b'+' | b' ' | b'\''));
-    match (text.rfind(other), text.rfind(separator)) {
-        (Some(_), None) if digits && text.matches(other).count() == 1 => {
-            format!("set decimal_separator = \"{other}\" in the format, or write the number with \"{separator}\"")
-        }
-        (Some(decimal), Some(group)) if digits && group < decimal => {
-            format!("set decimal_separator = \"{other}\" and thousands_separator = \"{separator}\" in the format")
-        }
-        (Some(_), _) if digits => format!("set thousands_separator = \"{other}\" in the format, or remove the grouping"),
-        _ => "remove grouping and signs of currency, or set decimal_separator in the format".into(),
-    }
-}
-
-fn decimal_digits(text: &str, precision: u8, scale: u8, separator: char) -> Result<Digits<'_>, Wrong> {
-    let shape = || {
-        let message = format!("expected a decimal number with \"{separator}\"");
-        wrong(Rule::Type, message, other_separators(text, separator))
-    };
-    let (negative, digits) = match text.as_bytes().first() {
-        Some(b'-') => (true, &text[1..]),
-        Some(b'+') => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let (whole, part) = digits.split_once(separator).unwrap_or((digits, ""));
-    if (whole.is_empty() && part.is_empty()) || !whole.bytes().chain(part.bytes()).all(|digit| digit.is_ascii_digit()) {
-        return Err(shape());
-    }
-    let kept = part.len().min(usize::from(scale));
-    if part[kept..].bytes().any(|digit| digit != b'0') {
-        return Err(wrong(
-            Rule::Range,
-            format!("{} digits after the point, at most {scale} fit", part.len()),
-            "round it, or give the field a greater scale",
-        ));
-    }
-    let whole = whole.trim_start_matches('0');
-    if whole.len() + usize::from(scale) > usize::from(precision) {
-        let most = precision - scale;
-        return Err(wrong(
-            Rule::Range,
-            format!("{} digits before the point, at most {most} fit", whole.len()),
-            "give the field a greater precision",
-        ));
-    }
-    Ok(Digits { negative, whole, part: &part[..kept], scale })
-}
-
-/// A decimal with exactly its scale of digits after the point, as tables keep it.
-pub fn decimal_text(value: Decimal) -> String {
-    let digits = value.units.unsigned_abs().to_string();
-    let scale = usize::from(value.scale);
-    let sign = if value.units < 0 { "-" } else { "" };
-    if scale == 0 {
-        return format!("{sign}{digits}");
-    }
-    let digits = format!("{digits:0>width$}", width = scale + 1);
-    let (whole, part) = digits.split_at(digits.len() - scale);
-    format!("{sign}{whole}.{part}")
-}
-
-/// A floating-point number as decimal text without exponent: whole numbers with all their digits, others rounded to 15, of which every decimal
-/// number of so many digits comes back as it was written.
-pub fn real_text(real: f64) -> String {
-    if real.fract() == 0.0 {
-        return format!("{real}");
-    }
-    let rounded: f64 = format!("{real:.14e}").parse().unwrap_or(real);
-    format!("{rounded}")
-}
-
-/// Reads a plain decimal, for bounds and filters: any scale up to 28.
-pub fn parse_decimal(text: &str) -> Option<Decimal> {
-    let part = text.split_once('.').map_or(0, |(_, part)| part.len());
-    let scale = u8::try_from(part).ok().filter(|scale| *scale <= 28)?;
-    decimal_digits(text, 38, scale, '.').ok().map(|digits| digits.value())
-}
-
-/// Compares two decimals exactly.
-pub fn compare(one: Decimal, other: Decimal) -> std::cmp::Ordering {
-    let scale = one.scale.max(other.scale);
-    let lift = |value: Decimal| 10i128.checked_pow(u32::from(scale - value.scale)).and_then(|factor| value.units.checked_mul(factor));
-    match (lift(one), lift(other)) {
-        (Some(one), Some(other)) => one.cmp(&other),
-        // Beyond 38 digits only the size of the whole part is left to tell.
-        _ => (one.units / 10i128.pow(u32::from(one.scale.min(38)))).cmp(&(other.units / 10i128.pow(u32::from(other.scale.min(38))))),
-    }
 }
 
 /// What a field takes, in words: for findings.
@@ -363,173 +219,19 @@ fn enumeration<'a>(text: &str, values: &'a [(String, i64)]) -> Result<&'a str, W
     })
 }
 
-/// `count` digits at the head of the bytes.
-fn digits(bytes: &[u8], count: usize) -> Option<(u32, &[u8])> {
-    let (head, rest) = bytes.split_at_checked(count)?;
-    head.iter().all(u8::is_ascii_digit).then(|| (head.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0')), rest))
-}
-
-fn byte<'a>(bytes: &'a [u8], expected: &[u8]) -> Option<&'a [u8]> {
-    let (first, rest) = bytes.split_first()?;
-    expected.contains(first).then_some(rest)
-}
-
-fn iso_date(bytes: &[u8]) -> Option<(NaiveDate, &[u8])> {
-    let (year, rest) = digits(bytes, 4)?;
-    let (month, rest) = digits(byte(rest, b"-")?, 2)?;
-    let (day, rest) = digits(byte(rest, b"-")?, 2)?;
-    Some((NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?, rest))
-}
-
-/// Date, time, and the offset in seconds when there is one.
-fn iso_datetime(bytes: &[u8]) -> Option<(NaiveDateTime, Option<i32>)> {
-    let (date, rest) = iso_date(bytes)?;
-    if rest.is_empty() {
-        return Some((date.and_hms_opt(0, 0, 0)?, None));
-    }
-    let (hour, rest) = digits(byte(rest, b"T t")?, 2)?;
-    let (minute, mut rest) = digits(byte(rest, b":")?, 2)?;
-    let (mut second, mut milli) = (0, 0);
-    if let Some(after) = byte(rest, b":") {
-        (second, rest) = digits(after, 2)?;
-        if let Some(after) = byte(rest, b".,") {
-            let count = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            if count == 0 || count > 9 {
-                return None;
-            }
-            let (fraction, after) = digits(after, count)?;
-            milli = (u64::from(fraction) * 1000 / 10u64.pow(u32::try_from(count).ok()?)) as u32;
-            rest = after;
-        }
-    }
-    let offset = match rest {
-        [] => None,
-        b"Z" | b"z" => Some(0),
-        [sign @ (b'+' | b'-'), rest @ ..] => {
-            let (hours, rest) = digits(rest, 2)?;
-            let minutes =
-                if rest.is_empty() { 0 } else { digits(byte(rest, b":").unwrap_or(rest), 2).filter(|(_, rest)| rest.is_empty())?.0 };
-            let seconds = i32::try_from(hours * 3600 + minutes * 60).ok().filter(|seconds| *seconds <= 18 * 3600)?;
-            Some(if *sign == b'-' { -seconds } else { seconds })
-        }
-        _ => return None,
-    };
-    Some((date.and_hms_milli_opt(hour, minute, second, milli)?, offset))
-}
-
-/// The days since 1899-12-30 that Excel keeps, with a part for the time of day.
-fn excel_days(text: &str) -> Option<NaiveDateTime> {
-    let days: f64 = text.parse().ok().filter(|days| (1.0..2_958_466.0).contains(days))?;
-    let milliseconds = (days * 86_400_000.0).round() as i64;
-    NaiveDate::from_ymd_opt(1899, 12, 30)?.and_hms_opt(0, 0, 0)?.checked_add_signed(chrono::Duration::milliseconds(milliseconds))
-}
-
-fn by_patterns(text: &str, reading: &Reading) -> Option<NaiveDateTime> {
-    reading.date_formats.iter().find_map(|pattern| {
-        if pattern == EXCEL_DAYS {
-            return excel_days(text);
-        }
-        NaiveDateTime::parse_from_str(text, pattern)
-            .ok()
-            .or_else(|| NaiveDate::parse_from_str(text, pattern).ok().and_then(|date| date.and_hms_opt(0, 0, 0)))
-    })
-}
-
-/// What to say about a date of three numbers: whose order is clear, and whose is not.
-fn numeric_date(text: &str) -> Option<String> {
-    let separator = ['/', '.', '-'].into_iter().find(|separator| text.contains(*separator))?;
-    let mut parts = text.split([separator, ' ', 'T']);
-    let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
-    let number = |text: &str| text.parse::<u32>().ok().filter(|_| text.len() <= 2);
-    let (first, second) = (number(first)?, number(second)?);
-    let year = match third.len() {
-        4 => "%Y",
-        2 => "%y",
-        _ => return None,
-    };
-    let (day_first, month_first) = (format!("%d{separator}%m{separator}{year}"), format!("%m{separator}%d{separator}{year}"));
-    Some(match (first, second) {
-        (13..=31, 1..=12) => format!("the day stands first: set date_formats = [\"{day_first}\"] in the mapping"),
-        (1..=12, 13..=31) => format!("the month stands first: set date_formats = [\"{month_first}\"] in the mapping"),
-        (1..=12, 1..=12) => format!(
-            "it could be day-first or month-first: ask the sender, then set date_formats = [\"{day_first}\"] or [\"{month_first}\"] in the mapping"
-        ),
-        _ => return None,
-    })
-}
-
-fn date(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong> {
-    if reading.date_formats.is_empty() && text.len() == 10 && iso_date(text.as_bytes()).is_some() {
-        out.push_str(text);
-        return Ok(());
-    }
-    let shape = || {
-        let hint = if reading.date_formats.is_empty() {
-            numeric_date(text).unwrap_or_else(|| "write YYYY-MM-DD, or say how with date_formats in the mapping".into())
-        } else {
-            format!("written as {}", reading.date_formats.join(" or "))
-        };
-        wrong(Rule::Type, "expected a day that exists", hint)
-    };
-    let (at, _) = by_patterns(text, reading).map(|at| (at, None)).or_else(|| iso_datetime(text.as_bytes())).ok_or_else(shape)?;
-    if at.time() != chrono::NaiveTime::MIN {
-        return Err(wrong(Rule::Type, "expected a day, found a time of day too", "use a datetime field"));
-    }
-    four_digits(at.year())?;
-    let _ = write!(out, "{}", at.format("%Y-%m-%d"));
-    Ok(())
-}
-
-/// Others would be written with a sign, and stand before all that have none in the order of text that tables keep dates in.
-fn four_digits(year: i32) -> Result<(), Wrong> {
-    match year {
-        0..=9999 => Ok(()),
-        _ => Err(wrong(
-            Rule::Range,
-            format!("the year {year} does not have four digits"),
-            "correct the value, or date_formats in the mapping",
-        )),
-    }
-}
-
-fn datetime(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong> {
-    let shape = || {
-        let hint = if reading.date_formats.is_empty() {
-            numeric_date(text).unwrap_or_else(|| "write YYYY-MM-DDThh:mm:ssZ, or say how with date_formats in the mapping".into())
-        } else {
-            format!("written as {}", reading.date_formats.join(" or "))
-        };
-        wrong(Rule::Type, "expected a date and time that exist", hint)
-    };
-    let (at, offset) = by_patterns(text, reading).map(|at| (at, None)).or_else(|| iso_datetime(text.as_bytes())).ok_or_else(shape)?;
-    let utc = match (offset, reading.time_zone) {
-        (Some(seconds), _) => at - chrono::Duration::seconds(i64::from(seconds)),
-        (None, None) => at,
-        (None, Some(zone)) => match zone.from_local_datetime(&at) {
-            LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => at.naive_utc(),
-            LocalResult::None => {
-                return Err(wrong(
-                    Rule::Type,
-                    format!("this time does not exist in {zone}: the clocks skipped it"),
-                    "correct the value, or write it with an offset",
-                ));
-            }
-        },
-    };
-    four_digits(utc.year())?;
-    let milli = utc.and_utc().timestamp_subsec_millis();
-    let _ = write!(out, "{}", utc.format(if milli == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S%.3fZ" }));
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::entity::Pattern;
     use proptest::prelude::*;
 
-    fn field(kind: FieldKind) -> Field {
+    pub(super) fn field(kind: FieldKind) -> Field {
         Field { name: "F".into(), kind, ..Field::default() }
+    }
+
+    /// The hint of a value that is not read.
+    pub(super) fn refused(kind: FieldKind, text: &str, reading: &Reading) -> String {
+        parse(&field(kind), text, reading).unwrap_err().hint
     }
 
     fn read(kind: FieldKind, text: &str) -> Result<String, Rule> {
@@ -607,6 +309,7 @@ mod tests {
             numbers: Numbers { decimal_separator: ',', thousands_separator: None },
             date_formats: vec!["%m/%d/%Y %H:%M".into(), "%d.%m.%Y".into()],
             time_zone: Some(chrono_tz::Europe::Amsterdam),
+            ..Reading::default()
         };
         let at = |kind, text| parse(&field(kind), text, &reading).map(|stored| stored.text());
         assert_eq!(at(FieldKind::DateTime, "8/25/2020 13:03").unwrap(), "2020-08-25T11:03:00Z");
@@ -664,7 +367,7 @@ mod tests {
         let reading = Reading {
             numbers: Numbers { decimal_separator: ',', thousands_separator: Some('.') },
             date_formats: vec![EXCEL_DAYS.into()],
-            time_zone: None,
+            ..Reading::default()
         };
         let at = |kind, text| parse(&field(kind), text, &reading).map(|stored| stored.text()).map_err(|wrong| wrong.rule);
         let decimal = || FieldKind::Decimal { precision: 18, scale: 2 };

@@ -63,6 +63,8 @@ struct Line<'a> {
     condition: usize,
     conversions: Vec<Ready>,
     reading: Reading,
+    /// Of values that are no text of the document.
+    reading_plain: Reading,
     /// The field whose type reads the value: the one it is for, or the one it is looked up by.
     field: &'a Field,
     /// Position in `columns`.
@@ -207,16 +209,19 @@ impl<'a> Plan<'a> {
                 let other = entities.iter().find(|other| other.is_called(&look_up.entity))?;
                 other.field(&look_up.find).map(|field| &other.fields[field])
             });
+            let reading = Reading {
+                numbers: mapping.numbers.unwrap_or_else(|| format.numbers()),
+                date_formats: mapping.date_formats.clone(),
+                time_zone: mapping.time_zone,
+                plain: false,
+            };
             lines.push(Line {
                 mapping,
                 columns: positions,
                 condition,
                 conversions: mapping::ready(&mapping.conversions),
-                reading: Reading {
-                    numbers: mapping.numbers.unwrap_or_else(|| format.numbers()),
-                    date_formats: mapping.date_formats.clone(),
-                    time_zone: mapping.time_zone,
-                },
+                reading_plain: reading.of_plain(),
+                reading,
                 field: found_by.unwrap_or(&entity.fields[mapping.field]),
                 target,
                 sequence: u32::try_from(sequence).unwrap_or_default(),
@@ -379,6 +384,11 @@ impl<'a> Plan<'a> {
         (!bad && !check.holds(self.entity, &value)).then(|| check.finding(self.entity, record.line, number, &value))
     }
 
+    /// Whether the document keeps a column's value as a number or date, not as a text.
+    fn is_plain(&self, record: &Record, column: usize) -> bool {
+        matches!(self.format, Format::Excel(_) | Format::Json(_)) && record.field(column).is_some_and(|(_, exact)| !exact)
+    }
+
     /// A column's text, and whether it is one at all.
     fn column<'r>(&self, record: &'r Record, column: usize) -> Option<&'r str> {
         let (text, exact) = record.field(column)?;
@@ -434,13 +444,19 @@ impl<'a> Plan<'a> {
             }
         };
         let Some(text) = text else { return Ok(()) };
+        let mut plain = match &mapping.source {
+            Source::Column(_) | Source::Number(_) => line.columns.first().is_some_and(|column| self.is_plain(record, *column)),
+            Source::Value(_) => true,
+            _ => false,
+        };
         let converted;
         let text = if line.conversions.is_empty() {
             &*text
         } else {
             match mapping::convert(&line.conversions, &text) {
-                Ok(done) => {
+                Ok((done, replaced)) => {
                     converted = done;
+                    plain |= replaced;
                     &*converted
                 }
                 Err(wrong) => return complain(&text, wrong),
@@ -454,19 +470,26 @@ impl<'a> Plan<'a> {
             let message = "the values of the record are larger than 64 MiB together".to_owned();
             return complain(text, Wrong { rule: Rule::Size, message, hint: "map its long values to fewer fields".into() });
         }
-        if matches!(line.field.kind, FieldKind::String { .. }) && !mapping.keep_exponent && is_shortened(text) {
+        let shortened = || {
             let message = "a spreadsheet has shortened this number: its other digits are lost".to_owned();
-            let hint =
-                "make the column text in the spreadsheet before the data goes in; keep_exponent = true in the mapping takes it as it is";
-            return complain(text, Wrong { rule: Rule::Spreadsheet, message, hint: hint.into() });
+            let hint = "make the column text in the spreadsheet before the data goes in".to_owned();
+            Wrong { rule: Rule::Spreadsheet, message, hint }
+        };
+        if matches!(line.field.kind, FieldKind::String { .. }) && !mapping.keep_exponent && is_shortened(text) {
+            let Wrong { rule, message, hint } = shortened();
+            let hint = format!("{hint}; keep_exponent = true in the mapping takes it as it is");
+            return complain(text, Wrong { rule, message, hint });
         }
-        match value::read_into(line.field, text, &line.reading, out) {
+        match value::read_into(line.field, text, if plain { &line.reading_plain } else { &line.reading }, out) {
             Ok(Read::Integer(integer)) => values[line.target] = Value::Integer(integer),
             Ok(Read::Text) => {
                 let narrow = |at: usize| u32::try_from(at).expect("a block is smaller than 4 GiB");
                 values[line.target] = Value::Text { start: narrow(start), end: narrow(out.len()) };
             }
-            Err(wrong) => return complain(text, wrong),
+            Err(wrong) => {
+                let number = matches!(line.field.kind, FieldKind::Integer | FieldKind::Decimal { .. });
+                return complain(text, if number && wrong.rule == Rule::Type && is_shortened(text) { shortened() } else { wrong });
+            }
         }
         Ok(())
     }
@@ -505,6 +528,7 @@ fn is_shortened(text: &str) -> bool {
     let bytes = text.trim().as_bytes();
     let Some(exponent) = bytes.windows(2).position(|pair| pair == b"E+") else { return false };
     let (number, power) = (&bytes[..exponent], &bytes[exponent + 2..]);
+    let number = number.strip_prefix(b"-").unwrap_or(number);
     let number = match number {
         [first, b'.' | b',', rest @ ..] if !rest.is_empty() => first.is_ascii_digit() && rest.iter().all(u8::is_ascii_digit),
         [first] => first.is_ascii_digit(),

@@ -51,9 +51,9 @@ pub fn ready(conversions: &[Conversion]) -> Vec<Ready> {
         .collect()
 }
 
-/// Converts a value.
-pub fn convert<'a>(conversions: &[Ready], text: &'a str) -> Result<Cow<'a, str>, Wrong> {
-    let mut text = Cow::Borrowed(text);
+/// Converts a value. `true` when `values` have put another in its place: that is no text of the document.
+pub fn convert<'a>(conversions: &[Ready], text: &'a str) -> Result<(Cow<'a, str>, bool), Wrong> {
+    let (mut text, mut replaced) = (Cow::Borrowed(text), false);
     for conversion in conversions {
         let converted = match conversion {
             Ready::Trim => trim::apply(&text),
@@ -64,10 +64,11 @@ pub fn convert<'a>(conversions: &[Ready], text: &'a str) -> Result<Cow<'a, str>,
             Ready::Pad(pad) => pad.apply(&text),
         };
         if let Some(converted) = converted {
+            replaced |= matches!(conversion, Ready::Values(_));
             text = Cow::Owned(converted);
         }
     }
-    Ok(text)
+    Ok((text, replaced))
 }
 
 #[cfg(test)]
@@ -84,9 +85,10 @@ mod tests {
             Conversion::Values(vec![("AB".into(), "7".into()), ("*".into(), "0".into())]),
             Conversion::Pad { length: 3, with: '0', right: false },
         ]);
-        assert_eq!(convert(&all, "  x-ab ").unwrap(), "007");
-        assert_eq!(convert(&all, "x-other").unwrap(), "000");
-        assert_eq!(convert(&all, "x").unwrap(), "", "nothing is left of it: blank stays blank");
+        let done = |text| convert(&all, text).map(|(text, replaced)| (text.into_owned(), replaced)).unwrap();
+        assert_eq!(done("  x-ab "), ("007".into(), true));
+        assert_eq!(done("x-other"), ("000".into(), true));
+        assert_eq!(done("x"), (String::new(), false), "nothing is left of it: blank stays blank");
     }
 
     proptest! {
