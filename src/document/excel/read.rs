@@ -3,8 +3,8 @@
 //! calamine gives the cells of an .xlsx one by one. A workbook is a zip, whose directory stands at its end: its bytes are in memory, packed, up to
 //! [`WORKBOOK_SIZE_MAX`]; what they unpack to is measured before calamine sees it, because a few bytes can unpack to terabytes.
 //!
-//! Numbers are shown with 15 significant digits, as Excel shows them: what it keeps is binary, and 19.99 would be 19.989999999999998. Dates become
-//! ISO text. A cell that holds an error is a fault of its row. A row without any value is no record.
+//! Numbers are shown with 15 significant digits, as Excel shows them: what it keeps is binary, and 19.99 would be 19.989999999999998. Whole numbers
+//! are exact up to 2^53; of a longer one digits are lost, and it is shown as what it has become, `1.01E+17`. Dates become ISO text. A cell that holds an error is a fault of its row. A row without any value is no record.
 
 use std::fmt::Write as _;
 use std::io::{Cursor, Read, Seek};
@@ -230,10 +230,7 @@ fn write(value: &DataRef<'_>, out: &mut String) -> Kind {
             print(format_args!("{value}"));
             Kind::Number
         }
-        DataRef::Float(value) => {
-            number(*value, out);
-            Kind::Number
-        }
+        DataRef::Float(value) => number(*value, out),
         DataRef::String(text) => {
             out.push_str(text);
             Kind::Text
@@ -248,18 +245,20 @@ fn write(value: &DataRef<'_>, out: &mut String) -> Kind {
         }
         DataRef::DateTime(value) if value.is_datetime() && (0.0..2_958_466.0).contains(&value.as_f64()) => {
             let (year, month, day, hour, minute, second, milli) = value.to_ymd_hms_milli();
-            print(format_args!("{year:04}-{month:02}-{day:02}"));
-            match (hour, minute, second, milli) {
-                (0, 0, 0, 0) => {}
-                (_, _, _, 0) => print(format_args!("T{hour:02}:{minute:02}:{second:02}")),
-                _ => print(format_args!("T{hour:02}:{minute:02}:{second:02}.{milli:03}")),
+            // Excel's day 0 is a time of no day.
+            let timeless = year > 1899 && (hour, minute, second, milli) == (0, 0, 0, 0);
+            if year > 1899 {
+                print(format_args!("{year:04}-{month:02}-{day:02}{}", if timeless { "" } else { "T" }));
+            }
+            if !timeless {
+                print(format_args!("{hour:02}:{minute:02}:{second:02}"));
+            }
+            if milli > 0 {
+                print(format_args!(".{milli:03}"));
             }
             Kind::Date
         }
-        DataRef::DateTime(value) => {
-            number(value.as_f64(), out);
-            Kind::Number
-        }
+        DataRef::DateTime(value) => number(value.as_f64(), out),
         DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
             out.push_str(text);
             Kind::Text
@@ -287,22 +286,33 @@ fn borrowed(value: &Data) -> DataRef<'_> {
     }
 }
 
-/// Writes a binary number with the 15 significant digits that Excel shows, without an exponent.
-fn number(value: f64, out: &mut String) {
+/// Below it every whole number is exact in binary.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// Writes a binary number: exactly when it is whole, else with the 15 significant digits that Excel shows, without an exponent. A whole one of which
+/// digits are lost gets the exponent by which a spreadsheet's other losses are told, and is a text.
+fn number(value: f64, out: &mut String) -> Kind {
     let start = out.len();
-    if value.fract() == 0.0 && value.abs() < 1e15 {
+    if value.fract() == 0.0 && value.abs() < EXACT_MAX {
         // As most numbers are.
         write!(out, "{}", value as i64).expect("text grows");
-        return;
+        return Kind::Number;
     }
     write!(out, "{value}").expect("text grows");
     // The shortest text that means this number: when it has no more digits than Excel shows, it is what Excel shows.
     let digits = out[start..].trim_start_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
+    let significant = out[start..].trim_end_matches('0').trim_start_matches('-').len();
+    if value.fract() == 0.0 && significant > 15 {
+        out.truncate(start);
+        write!(out, "{}", format!("{value:.14E}").replace('E', "E+")).expect("text grows");
+        return Kind::Text;
+    }
     if value.is_finite() && digits > 15 {
         out.truncate(start);
         let rounded: f64 = format!("{value:.14e}").parse().unwrap_or(value);
         write!(out, "{rounded}").expect("text grows");
     }
+    Kind::Number
 }
 
 /// Cells in, records out.
@@ -457,10 +467,22 @@ mod tests {
             (1234567.8901234567, "1234567.89012346"),
             (-0.0, "0"),
             (f64::NAN, "NaN"),
+            (4_111_111_111_111_111.0, "4111111111111111"),
+            (-9_007_199_254_740_991.0, "-9007199254740991"),
+            (411_111_111_111_111_000_000.0, "411111111111111000000"),
         ] {
             let mut text = String::new();
-            number(value, &mut text);
-            assert_eq!(text, expected);
+            assert_eq!((number(value, &mut text), text.as_str()), (Kind::Number, expected));
+        }
+    }
+
+    #[test]
+    fn a_whole_number_that_is_no_longer_exact_is_shown_as_what_it_has_become() {
+        for (value, expected) in
+            [(9_007_199_254_740_993.0, "9.00719925474099E+15"), (-12_345_678_901_234_567_890.0, "-1.23456789012346E+19")]
+        {
+            let mut text = String::new();
+            assert_eq!((number(value, &mut text), text.as_str()), (Kind::Text, expected));
         }
     }
 

@@ -14,7 +14,13 @@ pub struct Writer {
     workbook: Workbook,
     row: u32,
     kinds: Vec<FieldKind>,
+    looks: Looks,
+}
+
+/// How dates look, and times of no day.
+struct Looks {
     day: Look,
+    both: Look,
     time: Look,
 }
 
@@ -27,8 +33,9 @@ impl Writer {
             sheet.set_name(name)?;
         }
         let row = format.header_row.saturating_sub(1);
-        let day = Look::new().set_num_format("yyyy-mm-dd");
-        Ok(Writer { workbook, row, kinds, day, time: Look::new().set_num_format("yyyy-mm-dd hh:mm:ss") })
+        let look = |format: &str| Look::new().set_num_format(format);
+        let looks = Looks { day: look("yyyy-mm-dd"), both: look("yyyy-mm-dd hh:mm:ss"), time: look("hh:mm:ss") };
+        Ok(Writer { workbook, row, kinds, looks })
     }
 
     fn sheet(&mut self) -> Result<&mut Worksheet, Unwritable> {
@@ -57,7 +64,7 @@ impl Writer {
                 Some(FieldKind::Date | FieldKind::DateTime) => b'd',
                 _ => b't',
             };
-            cell(sheet, row, narrow(column), letter, value, &self.day, &self.time)?;
+            cell(sheet, row, narrow(column), letter, value, &self.looks)?;
         }
         self.row += 1;
         Ok(())
@@ -71,7 +78,7 @@ impl Writer {
         let mut count = 0;
         for (column, part) in text.split(char::from(BETWEEN)).enumerate() {
             if let Some((letter, value)) = part.split_at_checked(1) {
-                cell(sheet, row, narrow(column), letter.as_bytes()[0], value, &self.day, &self.time)?;
+                cell(sheet, row, narrow(column), letter.as_bytes()[0], value, &self.looks)?;
             }
             count = column + 1;
         }
@@ -98,16 +105,20 @@ fn cut(text: &str) -> String {
     text.chars().take(32_767).collect()
 }
 
-fn cell(sheet: &mut Worksheet, row: u32, column: u16, letter: u8, value: &str, day: &Look, time: &Look) -> Result<(), Unwritable> {
+fn cell(sheet: &mut Worksheet, row: u32, column: u16, letter: u8, value: &str, looks: &Looks) -> Result<(), Unwritable> {
     let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
     match (letter, number) {
         (b'e', _) => return Ok(()),
         (b'n', Some(number)) => sheet.write_number(row, column, number)?,
         (b'b', _) => sheet.write_boolean(row, column, value == "Yes")?,
         (b'd', _) => match ExcelDateTime::parse_from_str(value.trim_end_matches('Z')) {
-            Ok(at) => sheet.write_datetime_with_format(row, column, &at, if value.len() == 10 { day } else { time })?,
+            // Excel's day 0 is a time of no day.
+            Ok(at) if !value.starts_with("1899") => {
+                let look = if value.len() == 10 { &looks.day } else { &looks.both };
+                sheet.write_datetime_with_format(row, column, &at, if value.contains('-') { look } else { &looks.time })?
+            }
             // Before 1900 or after 9999.
-            Err(_) => sheet.write_string(row, column, value)?,
+            _ => sheet.write_string(row, column, value)?,
         },
         _ => sheet.write_string(row, column, value)?,
     };
