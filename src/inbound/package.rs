@@ -13,7 +13,7 @@ use crate::document::package::manifest::{MapLine, PackageEntity};
 use crate::files::PayloadWindow;
 use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
 use crate::model::finding::{Finding, Rule};
-use crate::model::format::{CsvFormat, ExcelFormat, Format, XmlFormat, XmlStyle};
+use crate::model::format::{CsvFormat, ExcelFormat, Format, JsonFormat, XmlFormat, XmlStyle};
 use crate::model::mapping::{Conversion, Mapping, Source};
 use crate::model::project::{Project, ProjectEntity};
 
@@ -144,7 +144,7 @@ fn adapt<'a>(project_entity: &'a ProjectEntity, package: &PackageEntity) -> Resu
         let Some(format) = format_of(&package.source_format) else {
             let message = format!("SourceFormat \"{}\" is not read", package.source_format);
             let hint =
-                "state the format of this entity in the project, or write CSV, CSV-Unicode, Tab, Semicolon, Colon, Pipe, EXCEL, XML-Element or XML-Attribute".to_owned();
+                "state the format of this entity in the project, or write CSV, CSV-Unicode, Tab, Semicolon, Colon, Pipe, EXCEL, XML-Element, XML-Attribute, JSON or JSONL".to_owned();
             return Err(Box::new(about(&entity.name, package.line, &package.source_format, message, hint)));
         };
         adapted.to_mut().format = match format {
@@ -201,7 +201,7 @@ fn adapt<'a>(project_entity: &'a ProjectEntity, package: &PackageEntity) -> Resu
     Ok((adapted, notes))
 }
 
-/// The formats of the vendor's list, by their usual names (CONTRACT §4.4).
+/// The formats of the vendor's list, by their usual names (CONTRACT §4.4), and those that only we write.
 fn format_of(source_format: &str) -> Option<Format> {
     let name = source_format.trim().to_ascii_lowercase();
     let (name, unicode) = match name.strip_suffix("-unicode") {
@@ -211,6 +211,8 @@ fn format_of(source_format: &str) -> Option<Format> {
     match name {
         "excel" => return Some(Format::Excel(ExcelFormat::default())),
         "xml-element" => return Some(Format::Xml(XmlFormat::default())),
+        "json" => return Some(Format::Json(JsonFormat::default())),
+        "jsonl" => return Some(Format::Json(JsonFormat { lines: true, ..JsonFormat::default() })),
         "xml-attribute" => return Some(Format::Xml(XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() })),
         _ => {}
     }
@@ -308,4 +310,28 @@ fn not_run(work: &Work<'_>, outcome: &mut Outcome, entity: &str, how: EntityOutc
         transformed_file: None,
         staging_file: None,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_manifest_of_ours_calls_a_format_is_read_as_that() {
+        let csv = |delimiter: &str, encoding| Format::Csv(CsvFormat { delimiter: delimiter.into(), encoding, ..CsvFormat::default() });
+        let delimiters = [",", ";", "\t", ":", "|"];
+        let texts = [encoding_rs::UTF_8, encoding_rs::UTF_16LE].into_iter().flat_map(|encoding| delimiters.map(|one| csv(one, encoding)));
+        let others = [
+            Format::Xml(XmlFormat::default()),
+            Format::Xml(XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() }),
+            Format::Excel(ExcelFormat::default()),
+            Format::Json(JsonFormat::default()),
+            Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }),
+        ];
+        for format in texts.chain(others) {
+            assert_eq!(format_of(format.source_format()), Some(format.clone()), "{}", format.source_format());
+        }
+        // What no name says is refused, not taken for another.
+        assert_eq!(format_of(csv("+|", encoding_rs::UTF_8).source_format()), None);
+    }
 }

@@ -272,13 +272,24 @@ impl Format {
     /// What a data package's manifest calls it (`SourceFormat`, MANIFEST.md).
     pub fn source_format(&self) -> &'static str {
         match self {
-            Format::Csv(csv) if csv.encoding == encoding_rs::UTF_16LE => "CSV-Unicode",
-            Format::Csv(_) => "CSV",
+            Format::Csv(csv) => {
+                let (plain, unicode) = match csv.delimiter.as_str() {
+                    "," => ("CSV", "CSV-Unicode"),
+                    ";" => ("Semicolon", "Semicolon-Unicode"),
+                    "\t" => ("Tab", "Tab-Unicode"),
+                    ":" => ("Colon", "Colon-Unicode"),
+                    "|" => ("Pipe", "Pipe-Unicode"),
+                    // No reader takes these for what they are not.
+                    _ => ("Delimited", "Delimited-Unicode"),
+                };
+                if csv.encoding == encoding_rs::UTF_16LE { unicode } else { plain }
+            }
             Format::Fixed(_) => "Fixed width",
             Format::Xml(XmlFormat { style: XmlStyle::Element, .. }) => "XML-Element",
             Format::Xml(XmlFormat { style: XmlStyle::Attribute, .. }) => "XML-Attribute",
             Format::Excel(_) => "EXCEL",
-            Format::Json(_) => "JSON",
+            Format::Json(JsonFormat { lines: false, .. }) => "JSON",
+            Format::Json(JsonFormat { lines: true, .. }) => "JSONL",
         }
     }
 
@@ -322,6 +333,14 @@ impl Format {
             Format::Xml(xml) => xml.numbers,
             Format::Excel(excel) => excel.numbers,
             Format::Json(json) => json.numbers,
+        }
+    }
+
+    /// What stands before the decimals of a number that is written: workbooks and JSON have numbers of their own.
+    pub fn decimal_separator_written(&self) -> char {
+        match self {
+            Format::Csv(_) | Format::Fixed(_) | Format::Xml(_) => self.numbers().decimal_separator,
+            Format::Excel(_) | Format::Json(_) => '.',
         }
     }
 

@@ -338,7 +338,8 @@ fn document(
     let mut block = empty();
     writer.begin(&mut block).map_err(|reason| unwritable(0, reason))?;
     let fields: Vec<&Field> = source.fields.iter().map(|index| &entity.fields[*index]).collect();
-    let (mut texts, managed) = (vec![String::new(); fields.len()], entity.is_managed());
+    let how = Spelling { managed: entity.is_managed(), decimal_separator: project_entity.format.decimal_separator_written() };
+    let mut texts = vec![String::new(); fields.len()];
     let mut count = 0u64;
     let (seen, failure) = (source.select)(&mut |cells| {
         if count == source.rows_max {
@@ -347,7 +348,7 @@ fn document(
         count += 1;
         let mut wrong = None;
         let values = cells.iter().zip(&fields).zip(&mut texts).map(|((cell, field), text)| {
-            spell(*cell, field, managed, text).unwrap_or_else(|reason| {
+            how.spell(*cell, field, text).unwrap_or_else(|reason| {
                 wrong.get_or_insert(reason);
                 None
             })
@@ -370,36 +371,52 @@ fn document(
     Ok(total)
 }
 
-/// A value as packages spell it (MANIFEST.md): Yes and No, `2011-01-31 00:00:00` in UTC, decimals as they are kept. Most are as they are kept, and are
-/// not copied; the others are made in `text`. What a table of somebody else holds is read as a value of the field's type first.
-fn spell<'a>(cell: ValueRef<'a>, field: &Field, managed: bool, text: &'a mut String) -> Result<Option<&'a str>, Unwritable> {
-    let kind = &field.kind;
-    let as_it_is = if managed { !matches!(kind, FieldKind::DateTime) } else { matches!(kind, FieldKind::String { .. }) };
-    if as_it_is
-        && let ValueRef::Text(bytes) = cell
-        && let Ok(plain) = std::str::from_utf8(bytes)
-    {
-        return Ok(Some(plain));
-    }
-    text.clear();
-    match (cell, kind) {
-        (ValueRef::Null, _) => return Ok(None),
-        (ValueRef::Integer(value), FieldKind::Boolean) if managed => text.push_str(if value == 0 { "No" } else { "Yes" }),
-        (ValueRef::Integer(value), FieldKind::Integer | FieldKind::String { .. }) => write!(text, "{value}").expect("text grows"),
-        _ => {
-            let kept = as_kept(cell, field);
-            let kept = kept.map_err(|wrong| Unwritable::Value { field: field.name.clone(), message: wrong.message })?;
-            match kept {
-                None => {}
-                Some(Stored::Text(kept)) => text.push_str(&kept),
-                Some(Stored::Integer(value)) if *kind == FieldKind::Boolean => text.push_str(if value == 0 { "No" } else { "Yes" }),
-                Some(Stored::Integer(value)) => write!(text, "{value}").expect("text grows"),
+/// How values are spelled: as packages do (MANIFEST.md), Yes and No, `2011-01-31 00:00:00` in UTC, decimals with the separator of the format.
+#[derive(Clone, Copy)]
+struct Spelling {
+    /// The table is ours. What one of somebody else holds is read as a value of the field's type first.
+    managed: bool,
+    decimal_separator: char,
+}
+
+impl Spelling {
+    /// A value. Most are as they are kept, and are not copied; the others are made in `text`.
+    fn spell<'a>(self, cell: ValueRef<'a>, field: &Field, text: &'a mut String) -> Result<Option<&'a str>, Unwritable> {
+        let kind = &field.kind;
+        let separated = self.decimal_separator != '.' && matches!(kind, FieldKind::Decimal { .. });
+        let as_it_is = match kind {
+            FieldKind::String { .. } => true,
+            FieldKind::DateTime => false,
+            _ => self.managed && !separated,
+        };
+        if as_it_is
+            && let ValueRef::Text(bytes) = cell
+            && let Ok(plain) = std::str::from_utf8(bytes)
+        {
+            return Ok(Some(plain));
+        }
+        text.clear();
+        match (cell, kind) {
+            (ValueRef::Null, _) => return Ok(None),
+            (ValueRef::Integer(value), FieldKind::Boolean) if self.managed => text.push_str(if value == 0 { "No" } else { "Yes" }),
+            (ValueRef::Integer(value), FieldKind::Integer | FieldKind::String { .. }) => write!(text, "{value}").expect("text grows"),
+            _ => {
+                let kept = as_kept(cell, field);
+                match kept.map_err(|wrong| Unwritable::Value { field: field.name.clone(), message: wrong.message })? {
+                    None => {}
+                    Some(Stored::Text(kept)) => text.push_str(&kept),
+                    Some(Stored::Integer(value)) if *kind == FieldKind::Boolean => text.push_str(if value == 0 { "No" } else { "Yes" }),
+                    Some(Stored::Integer(value)) => write!(text, "{value}").expect("text grows"),
+                }
             }
         }
+        if matches!(kind, FieldKind::DateTime) && text.len() > 10 {
+            text.replace_range(10..11, " ");
+            text.truncate(text.trim_end_matches('Z').len());
+        }
+        if separated && let Some(point) = text.find('.') {
+            text.replace_range(point..=point, self.decimal_separator.encode_utf8(&mut [0; 4]));
+        }
+        Ok(Some(text))
     }
-    if matches!(kind, FieldKind::DateTime) && text.len() > 10 {
-        text.replace_range(10..11, " ");
-        text.truncate(text.trim_end_matches('Z').len());
-    }
-    Ok(Some(text))
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use super::export::{Export, ExportError, run};
 use crate::config::Database;
 use crate::model::entity::{Entity, Field, FieldKind};
-use crate::model::format::{CsvFormat, Format};
+use crate::model::format::{CsvFormat, Format, Numbers};
 use crate::model::project::{Condition, Direction, Project, ProjectEntity, Test};
 use crate::model::transform::Budget;
 use crate::store::entities::{Cell, Entities};
@@ -97,6 +97,30 @@ fn rows_come_in_key_order_in_the_spelling_of_packages() {
         String::from_utf8(document).unwrap(),
         "ID,NAME,LIMIT,CHANGED,BLOCKED\r\n2,é,10.00,,No\r\n3,,-10.50,,\r\n10,\"a,\"\"b\"\"\",9.00,2026-01-15 14:30:00,Yes\r\n"
     );
+}
+
+#[test]
+fn decimals_have_the_separator_of_the_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let entities = entities(&dir, &ROWS);
+    let numbers = Numbers { decimal_separator: ',', thousands_separator: Some('.') };
+    for (qualifier, delimiter, expected) in
+        [(None, ";", "2;10,00\r\n3;-10,50\r\n10;9,00\r\n"), (Some('"'), ",", "2,\"10,00\"\r\n3,\"-10,50\"\r\n10,\"9,00\"\r\n")]
+    {
+        let format = CsvFormat { qualifier, delimiter: delimiter.into(), header: false, numbers, ..CsvFormat::default() };
+        let (_, document) = export(&entities, format, vec![0, 2], vec![]).unwrap();
+        assert_eq!(String::from_utf8(document).unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_value_that_needs_a_qualifier_ends_an_export_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let entities = entities(&dir, &ROWS);
+    let bare = CsvFormat { qualifier: None, ..CsvFormat::default() };
+    let error = export(&entities, bare, vec![0, 1], vec![]).unwrap_err();
+    assert!(!error.may_pass());
+    assert!(error.to_string().contains("row 3: \"a,\\\"b\\\"\" would be read"), "{error}");
 }
 
 #[test]
