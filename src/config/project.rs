@@ -11,6 +11,7 @@ use super::section::Section;
 use super::stylesheet::{Stylesheets, judge};
 use crate::document::read::path_of;
 use crate::document::value::{self, Reading};
+use crate::document::write::only_for_reading;
 use crate::model::entity::{Entity, Field};
 use crate::model::format::{CsvFormat, Format, XmlFormat};
 use crate::model::mapping_test::MappingTest;
@@ -108,6 +109,9 @@ fn read_project_entity(
     };
     let format = format?;
     judge(section, &transform, &format, direction, keep_transformed);
+    if let (Some(Direction::Export), Some((message, hint))) = (direction, only_for_reading(&format)) {
+        section.problem("format", message, hint);
+    }
     let mapping = if direction == Some(Direction::Export) {
         if section.item("mapping").is_some() {
             section.problem("mapping", "an export has no mapping", "choose columns with fields = [\"…\"]");

@@ -166,7 +166,7 @@ fn begin(
 }
 
 /// Where the records of an XML document stand.
-fn record_of(format: &XmlFormat) -> Path {
+pub fn record_of(format: &XmlFormat) -> Path {
     let any = |name: Option<&str>| Step {
         deep: false,
         to: To::Element(Name { prefix: None, local: name.unwrap_or("*").to_owned(), loose: false }),

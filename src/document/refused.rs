@@ -192,15 +192,20 @@ impl Refused {
 }
 
 fn delimited(format: &CsvFormat, raw: &[u8], line: &str, reason: &str, into: &mut Vec<u8>) {
-    // Without a qualifier a reason must not look like two fields.
-    let reason = match format.qualifier {
-        None => reason.replace(&format.delimiter, " ").replace(['\r', '\n'], " "),
-        Some(_) => reason.to_owned(),
-    };
     let mut tail = Vec::new();
-    let plain = CsvFormat { encoding: encoding_rs::UTF_8, ..format.clone() };
-    // UTF-8 can say everything.
-    let _ = csv::write::Writer::new(&plain).record([Some(line), Some(reason.as_str())], &mut tail);
+    match format.qualifier {
+        None => {
+            let end = format.record_end.as_deref().unwrap_or("\r\n");
+            // A reason must not look like two fields, nor like two records.
+            let reason = reason.replace(&format.delimiter, " ").replace(end, " ").replace(['\r', '\n'], " ");
+            tail.extend_from_slice(format!("{line}{}{reason}{end}", format.delimiter).as_bytes());
+        }
+        Some(_) => {
+            let plain = CsvFormat { encoding: encoding_rs::UTF_8, ..format.clone() };
+            // UTF-8 and a qualifier can say everything.
+            let _ = csv::write::Writer::new(&plain).record([Some(line), Some(reason)], &mut tail);
+        }
+    }
     if format.encoding == encoding_rs::UTF_8 {
         into.extend_from_slice(raw);
         into.extend_from_slice(format.delimiter.as_bytes());

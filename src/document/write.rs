@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use super::read::record_of;
 use super::{csv, excel, fixed, json, xml};
 use crate::model::entity::{Entity, FieldKind};
-use crate::model::format::Format;
+use crate::model::format::{Format, JsonFormat};
+use crate::model::path::{Name, Step, To};
 
 /// A value that the format cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,16 @@ pub enum Unwritable {
         /// What was found, and what is wrong with it.
         message: String,
     },
+    /// A value that only a qualifier could hold: it has a delimiter, a record end or a spelling of "no value" in it, or nothing at all.
+    Unqualified {
+        /// The value.
+        value: String,
+    },
+    /// A value that means "no value" in this format.
+    Null {
+        /// The value.
+        value: String,
+    },
     /// The workbook cannot be written.
     Workbook(String),
 }
@@ -46,9 +58,50 @@ impl fmt::Display for Unwritable {
                 write!(f, "\"{}\" does not fit into the {length} characters of column {column}", value.escape_debug())
             }
             Unwritable::Value { field, message } => write!(f, "{field}: {message}"),
+            Unwritable::Unqualified { value } => {
+                let value = value.escape_debug();
+                write!(f, "\"{value}\" would be read as something else without a qualifier; set qualifier in the format")
+            }
+            Unwritable::Null { value } => {
+                write!(f, "\"{}\" would be read as no value; take it out of nulls in the format", value.escape_debug())
+            }
             Unwritable::Workbook(reason) => write!(f, "the workbook cannot be written: {reason}"),
         }
     }
+}
+
+/// What a format says that only reading can follow, and what to do about it: an export of it would not read back.
+pub fn only_for_reading(format: &Format) -> Option<(String, &'static str)> {
+    let (first, last) = match format {
+        Format::Csv(csv) => (csv.skip_first, csv.skip_last),
+        Format::Fixed(fixed) => (fixed.skip_first, fixed.skip_last),
+        Format::Excel(excel) => (0, excel.skip_last),
+        Format::Xml(_) | Format::Json(_) => (0, 0),
+    };
+    for (key, count) in [("skip_first", first), ("skip_last", last)] {
+        if count > 0 {
+            return Some((format!("{key}: an export writes nothing that is passed over"), "take it out"));
+        }
+    }
+    let alone = |step: &Step| !step.deep && step.predicates.is_empty();
+    let writable = match format {
+        Format::Xml(xml) if xml.record.is_some() => {
+            let path = record_of(xml);
+            let known = |name: &Name| name.prefix.as_ref().is_none_or(|prefix| xml.namespaces.iter().any(|(known, _)| known == prefix));
+            // The root and the record have names of their own where the path has none.
+            let any = |at: usize| at == 0 || at + 1 == path.steps.len();
+            let step = |(at, step): (usize, &Step)| {
+                alone(step) && matches!(&step.to, To::Element(name) if known(name) && (name.local != "*" || any(at)))
+            };
+            path.steps.len() > 1 && path.steps.iter().enumerate().all(step)
+        }
+        Format::Json(JsonFormat { record: Some(path), lines, .. }) => {
+            !lines && path.steps.iter().all(|step| alone(step) && matches!(&step.to, To::Element(name) if name.local != "*"))
+        }
+        _ => true,
+    };
+    (!writable)
+        .then(|| ("record: this can be looked for, and not be written".into(), "names alone, as in \"/Orders/Order\", or leave it out"))
 }
 
 /// Appends a document to a buffer: first [`Writer::begin`], then records, then [`Writer::end`].
@@ -139,7 +192,7 @@ mod tests {
     use crate::document::record::Record;
     use crate::document::value::{self, Reading};
     use crate::model::entity::Field;
-    use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, JsonFormat, XmlFormat, XmlStyle};
+    use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, XmlFormat, XmlStyle};
     use crate::model::path::Path;
 
     struct Rows(Vec<Vec<String>>);
@@ -184,6 +237,13 @@ mod tests {
             Format::Fixed(FixedFormat { columns: fixed.collect(), record_length: Some(280), ..FixedFormat::default() }),
             Format::Xml(XmlFormat::default()),
             Format::Xml(XmlFormat { style: XmlStyle::Attribute, encoding: encoding_rs::WINDOWS_1252, ..XmlFormat::default() }),
+            Format::Xml(XmlFormat { record: Path::parse("/Orders/List/Order").ok(), ..XmlFormat::default() }),
+            Format::Xml(XmlFormat {
+                record: Path::parse("/o:Orders/o:Order").ok(),
+                namespaces: vec![("o".into(), "urn:a&b".into())],
+                ..XmlFormat::default()
+            }),
+            Format::Xml(XmlFormat { root: Some("Rows".into()), record: Path::parse("Row").ok(), ..XmlFormat::default() }),
             Format::Json(JsonFormat { record: Path::parse("data/rows").ok(), ..JsonFormat::default() }),
             Format::Json(JsonFormat { lines: true, encoding: encoding_rs::UTF_16LE, ..JsonFormat::default() }),
             Format::Excel(ExcelFormat { header_row: 3, sheet: Some("Rows".into()), ..ExcelFormat::default() }),
@@ -243,6 +303,28 @@ mod tests {
     }
 
     #[test]
+    fn what_only_reading_can_follow_is_told() {
+        let xml = |record: &str| Format::Xml(XmlFormat { record: Path::parse(record).ok(), ..XmlFormat::default() });
+        let json = |record: &str, lines| Format::Json(JsonFormat { record: Path::parse(record).ok(), lines, ..JsonFormat::default() });
+        for format in formats().into_iter().chain([xml("/Orders/Order"), xml("Order"), xml("/*/Order"), json("a/b", false)]) {
+            assert_eq!(only_for_reading(&format), None, "{format:?}");
+        }
+        for (format, part) in [
+            (Format::Csv(CsvFormat { skip_first: 1, ..CsvFormat::default() }), "skip_first"),
+            (Format::Excel(ExcelFormat { skip_last: 1, ..ExcelFormat::default() }), "skip_last"),
+            (xml("//Order"), "record"),
+            (xml("/Order"), "record"),
+            (xml("/o:Orders/Order"), "record"),
+            (xml("/Orders/*/Order"), "record"),
+            (xml("/Orders/Order[@open]"), "record"),
+            (json("//rows", false), "record"),
+            (json("rows", true), "record"),
+        ] {
+            assert!(only_for_reading(&format).unwrap().0.contains(part), "{format:?}");
+        }
+    }
+
+    #[test]
     fn what_a_format_cannot_hold_is_told() {
         let entity = entity();
         let table = [
@@ -254,6 +336,17 @@ mod tests {
                 "long",
                 "does not fit into the 3 characters of column ID",
             ),
+            (
+                Format::Fixed(FixedFormat {
+                    columns: vec![FixedColumn { name: "ID".into(), start: 1, length: 9, pad: ' ', right: false }],
+                    nulls: vec!["NULL".into()],
+                    ..FixedFormat::default()
+                }),
+                "NULL",
+                "would be read as no value",
+            ),
+            (Format::Xml(XmlFormat { nulls: vec!["NULL".into()], ..XmlFormat::default() }), "NULL", "would be read as no value"),
+            (Format::Csv(CsvFormat { qualifier: None, ..CsvFormat::default() }), "a,b", "set qualifier in the format"),
             (Format::Xml(XmlFormat::default()), "a\u{1}", "XML has no"),
             (Format::Csv(CsvFormat { encoding: encoding_rs::WINDOWS_1252, ..CsvFormat::default() }), "日", "windows-1252 has no \"日\""),
         ];

@@ -47,13 +47,12 @@ impl Writer {
             match value {
                 None => self.line.push_str(self.format.nulls.first().map_or("", String::as_str)),
                 Some(value) if self.is_plain(value) => self.line.push_str(value),
-                Some(value) => push_value(&self.format, &mut self.line, value),
+                Some(value) => push_value(&self.format, &mut self.line, value)?,
             }
         }
         // A record of one empty value would be an empty line, which is no record.
-        if self.line.is_empty()
-            && let Some(qualifier) = self.format.qualifier
-        {
+        if self.line.is_empty() {
+            let qualifier = self.format.qualifier.ok_or_else(|| Unwritable::Unqualified { value: String::new() })?;
             self.line.extend([qualifier, qualifier]);
         }
         self.line.push_str(self.format.record_end.as_deref().unwrap_or("\r\n"));
@@ -72,10 +71,23 @@ impl Writer {
     }
 }
 
-fn push_value(format: &CsvFormat, line: &mut String, value: &str) {
+/// Whether a value without a qualifier reads back: it ends where it should, and is a value.
+fn stands_alone(format: &CsvFormat, value: &str) -> bool {
+    let ends: Vec<&str> = match &format.record_end {
+        Some(end) => vec![&format.delimiter, end],
+        None => vec![&format.delimiter, "\r", "\n"],
+    };
+    let whole = |end: &&str| ends.iter().all(|other| format!("{value}{end}").find(*other).is_none_or(|at| at >= value.len()));
+    ends.iter().all(whole) && !format.nulls.iter().any(|null| null == value)
+}
+
+fn push_value(format: &CsvFormat, line: &mut String, value: &str) -> Result<(), Unwritable> {
     let Some(qualifier) = format.qualifier else {
+        if !stands_alone(format, value) {
+            return Err(Unwritable::Unqualified { value: value.to_owned() });
+        }
         line.push_str(value);
-        return;
+        return Ok(());
     };
     let needed = value.contains(&format.delimiter)
         || value.contains([qualifier, '\r', '\n'])
@@ -88,7 +100,7 @@ fn push_value(format: &CsvFormat, line: &mut String, value: &str) {
         || (format.delimiter.len() > 1 && value.ends_with(|last| format.delimiter.starts_with(last)));
     if !needed {
         line.push_str(value);
-        return;
+        return Ok(());
     }
     line.push(qualifier);
     for character in value.chars() {
@@ -98,6 +110,7 @@ fn push_value(format: &CsvFormat, line: &mut String, value: &str) {
         line.push(character);
     }
     line.push(qualifier);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -132,6 +145,33 @@ mod tests {
             }
             prop_assert_eq!(read, records);
         }
+    }
+
+    #[test]
+    fn without_a_qualifier_a_value_reads_back_or_ends_the_export() {
+        let bare = CsvFormat { qualifier: None, nulls: vec!["NULL".into()], ..CsvFormat::default() };
+        let long = CsvFormat { delimiter: "||".into(), record_end: Some("&|\n".into()), ..bare.clone() };
+        for (format, value, fits) in [
+            (&bare, "x \"y\"", true),
+            (&bare, "x,1", false),
+            (&bare, "x\ny", false),
+            (&bare, "NULL", false),
+            (&long, "x,1\ny|z", true),
+            (&long, "x||y", false),
+            (&long, "x|", false),
+            (&long, "x&|\ny", false),
+        ] {
+            let (mut bytes, mut writer) = (Vec::new(), Writer::new(format));
+            let written = writer.record([Some("a"), Some(value), None, Some("b")], &mut bytes);
+            assert_eq!(written.is_ok(), fits, "{value:?}");
+            if fits {
+                let (mut reader, mut record) = (Reader::new(bytes.as_slice(), format), Record::default());
+                assert!(reader.next_into(&mut record).unwrap());
+                assert_eq!(record.texts().collect::<Vec<_>>(), ["a", value, "NULL", "b"]);
+                assert!(!reader.next_into(&mut record).unwrap());
+            }
+        }
+        assert!(Writer::new(&CsvFormat { nulls: vec![], ..bare }).record([None], &mut Vec::new()).is_err(), "an empty line is no record");
     }
 
     #[test]

@@ -31,8 +31,11 @@ impl Writer {
         let values: Vec<Option<&str>> = values.into_iter().collect();
         let mut line = vec![' '; self.width];
         for (column, place) in self.format.columns.iter().zip(&self.places) {
-            let value = place.and_then(|place| values.get(place).copied().flatten()).or(self.format.nulls.first().map(String::as_str));
-            let value: Vec<char> = value.unwrap_or_default().chars().collect();
+            let value = place.and_then(|place| values.get(place).copied().flatten());
+            if let Some(value) = value.filter(|value| self.format.nulls.iter().any(|null| null == value)) {
+                return Err(Unwritable::Null { value: value.to_owned() });
+            }
+            let value: Vec<char> = value.or(self.format.nulls.first().map(String::as_str)).unwrap_or_default().chars().collect();
             if value.len() > column.length || value.iter().any(|c| matches!(c, '\r' | '\n')) {
                 let shown: String = value.iter().collect();
                 return Err(Unwritable::Width { column: column.name.clone(), value: shown, length: column.length });

@@ -4,16 +4,19 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::document::encoding::{encode, mark};
+use crate::document::read::record_of;
 use crate::document::record::Frame;
 use crate::document::refused::TRANSFORMED;
 use crate::document::tree::{Kind, NodeId, Tree};
 use crate::document::write::Unwritable;
 use crate::model::format::{XmlFormat, XmlStyle};
+use crate::model::path::{Step, To};
 
 /// Appends records as elements.
 pub struct Writer {
     format: XmlFormat,
-    root: String,
+    /// The elements that records stand in, outermost first.
+    around: Vec<String>,
     record: String,
     names: Vec<String>,
     line: String,
@@ -22,11 +25,11 @@ pub struct Writer {
 impl Writer {
     /// A writer of records of this entity with these columns.
     pub fn new(format: &XmlFormat, entity: &str, columns: &[&str]) -> Writer {
-        let last = format.record.as_ref().and_then(|path| path.text().rsplit('/').next()).map(str::to_owned);
-        let record = last.filter(|name| !name.contains(['*', '[', '@'])).unwrap_or_else(|| entity.to_uppercase().replace(' ', ""));
+        let mut around: Vec<Option<String>> = record_of(format).steps.iter().map(element).collect();
+        let record = around.pop().flatten().unwrap_or_else(|| name_of(&entity.to_uppercase().replace(' ', "")));
         Writer {
-            root: name_of(format.root.as_deref().unwrap_or("Document")),
-            record: name_of(&record),
+            around: around.into_iter().map(|name| name.unwrap_or_else(|| "Document".into())).collect(),
+            record,
             names: columns.iter().map(|column| name_of(column)).collect(),
             format: format.clone(),
             line: String::new(),
@@ -36,7 +39,17 @@ impl Writer {
     /// What a document begins with.
     pub fn begin(&mut self, into: &mut Vec<u8>) {
         mark(self.format.encoding, into);
-        let text = format!("<?xml version=\"1.0\" encoding=\"{}\"?>\n<{}>\n", label(self.format.encoding), self.root);
+        let mut text = format!("<?xml version=\"1.0\" encoding=\"{}\"?>\n", label(self.format.encoding));
+        for (at, name) in self.around.iter().enumerate() {
+            let _ = write!(text, "<{name}");
+            for (prefix, uri) in self.format.namespaces.iter().filter(|_| at == 0) {
+                let _ = write!(text, " xmlns:{prefix}=\"");
+                // No control character stands in a URI.
+                let _ = escape(uri, true, &mut text);
+                text.push('"');
+            }
+            text.push_str(">\n");
+        }
         push(&text, self.format.encoding, into);
     }
 
@@ -50,6 +63,9 @@ impl Writer {
         }
         for (name, value) in self.names.iter().zip(values) {
             let Some(value) = value else { continue };
+            if self.format.nulls.iter().any(|null| null == value) {
+                return Err(Unwritable::Null { value: value.to_owned() });
+            }
             let (before, after) =
                 if element { (format!("<{name}>"), format!("</{name}>")) } else { (format!(" {name}=\""), "\"".to_owned()) };
             self.line.push_str(&before);
@@ -67,8 +83,16 @@ impl Writer {
 
     /// What a document ends with.
     pub fn end(&mut self, into: &mut Vec<u8>) {
-        push(&format!("</{}>\n", self.root), self.format.encoding, into);
+        let text: String = self.around.iter().rev().map(|name| format!("</{name}>\n")).collect();
+        push(&text, self.format.encoding, into);
     }
+}
+
+/// The name that a step of a path is written by; `None` for any.
+fn element(step: &Step) -> Option<String> {
+    let To::Element(name) = &step.to else { return None };
+    let local = Some(&name.local).filter(|local| *local != "*").map(|local| name_of(local))?;
+    Some(name.prefix.as_ref().map_or(local.clone(), |prefix| format!("{prefix}:{local}")))
 }
 
 /// A name that XML allows, as near to this one as can be.
