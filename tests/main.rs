@@ -30,4 +30,5 @@ mod staging;
 mod tidy;
 mod transform;
 mod trial;
+mod values;
 mod wire;

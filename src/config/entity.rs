@@ -246,6 +246,11 @@ fn read_field(section: &Section<'_>) -> Option<Field> {
     };
     let minimum = read_bound(section, "minimum", &kind);
     let maximum = read_bound(section, "maximum", &kind);
+    if let (Some(minimum), Some(maximum)) = (minimum, maximum)
+        && value::compare(minimum, maximum).is_gt()
+    {
+        section.problem("minimum", "it is more than the maximum: no value could be right", "exchange the two");
+    }
     let pattern = section.text("pattern").and_then(|text| match Pattern::new(&text) {
         Ok(pattern) if matches!(kind, FieldKind::String { .. }) => Some(pattern),
         Ok(_) => {

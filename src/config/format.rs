@@ -51,6 +51,15 @@ fn read_csv(section: &Section<'_>) -> CsvFormat {
     };
     format.qualifier = single("qualifier", format.qualifier);
     format.escape = single("escape", None);
+    if format.qualifier.is_none() && format.escape.is_some() {
+        section.problem("escape", "without a qualifier nothing is escaped", "take it out, or state the qualifier");
+    }
+    for (character, name) in [(format.qualifier, "qualifier"), (format.escape, "escape")] {
+        if let Some(character) = character.filter(|character| format.delimiter.contains(*character)) {
+            let hint = "write another delimiter, or qualifier = \"\" where quotes are data";
+            section.problem("delimiter", format!("it holds the {name} {character}"), hint);
+        }
+    }
     format.header = section.boolean("header", true);
     format.ragged = section.boolean("ragged", false);
     format.encoding = read_encoding(section);

@@ -7,8 +7,9 @@ use toml_edit::Item;
 use super::format::read_numbers;
 use super::problem::suggest;
 use super::section::Section;
+use crate::document::mapping;
 use crate::document::read::path_of;
-use crate::document::value::EXCEL_DAYS;
+use crate::document::value::{self, Reading, date};
 use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::format::Format;
 use crate::model::mapping::{Conversion, LookUp, Mapping, Source, Test, When};
@@ -59,19 +60,8 @@ fn read_line(line: &Section<'_>, target: &Target<'_>, before: &[Mapping]) -> Opt
     let conversions = read_conversions(line);
     let look_up = line.section("look_up").and_then(|section| read_look_up(&section, entity, entities));
     let date_formats = line.texts("date_formats").unwrap_or_default();
-    for pattern in date_formats.iter().filter(|pattern| *pattern != EXCEL_DAYS) {
-        if chrono::format::StrftimeItems::new(pattern).any(|item| item == chrono::format::Item::Error) {
-            line.problem("date_formats", format!("\"{pattern}\" is no strftime pattern"), "as in \"%d.%m.%Y %H:%M\"");
-        }
-    }
-    if let (Some(day), Some(month)) = (date_formats.iter().find(|f| f.starts_with("%d")), date_formats.iter().find(|f| f.starts_with("%m")))
-    {
-        line.warning(
-            "date_formats",
-            format!("\"{day}\" and \"{month}\" both read 03/04/2026, as different days"),
-            "the first one wins; leave one out",
-        );
-    }
+    let time_zone = line.zone("time_zone");
+    judge_date_formats(line, &date_formats, time_zone.is_some());
     let numbers = (line.has("decimal_separator") || line.has("thousands_separator")).then(|| read_numbers(line));
     // Asked for in any case, so that they are known keys.
     if numbers.is_none() {
@@ -83,7 +73,7 @@ fn read_line(line: &Section<'_>, target: &Target<'_>, before: &[Mapping]) -> Opt
         look_up,
         ignore_blank: line.boolean("ignore_blank", false),
         date_formats,
-        time_zone: line.zone("time_zone"),
+        time_zone,
         numbers,
         keep_exponent: line.boolean("keep_exponent", false),
         ..Mapping::plain(source.unwrap_or(Source::Company), 0)
@@ -118,7 +108,60 @@ fn read_line(line: &Section<'_>, target: &Target<'_>, before: &[Mapping]) -> Opt
     if mapping.look_up.is_some() && mapping.conversions.is_empty() && mapping.source.columns().is_empty() {
         line.problem("look_up", "there is nothing to look up", "give the line a source");
     }
+    let found_by = mapping.look_up.as_ref().and_then(|look_up| {
+        let other = entities.iter().find(|other| other.is_called(&look_up.entity))?;
+        other.field(&look_up.find).map(|field| &other.fields[field])
+    });
+    judge_values(line, &mapping, found_by.unwrap_or(&entity.fields[field]));
     Some(Mapping { field, ..mapping })
+}
+
+fn judge_date_formats(line: &Section<'_>, date_formats: &[String], zoned: bool) {
+    let mut sound: Vec<&str> = Vec::new();
+    for pattern in date_formats {
+        match date::check_pattern(pattern) {
+            Err((message, hint)) => line.problem("date_formats", message, hint),
+            Ok(()) if pattern.contains("%Z") && !zoned => {
+                line.problem(
+                    "date_formats",
+                    format!("\"{pattern}\" passes over the name of a zone"),
+                    "say which it is with time_zone; %z reads an offset",
+                );
+            }
+            Ok(()) => {
+                if let Some((other, text)) = sound.iter().find_map(|other| Some((other, date::contradiction(other, pattern)?))) {
+                    let message = format!("\"{other}\" and \"{pattern}\" both read {text}, as different days");
+                    line.warning("date_formats", message, "the first one wins; leave one out");
+                }
+                sound.push(pattern);
+            }
+        }
+    }
+}
+
+/// What the line itself puts into the field: a fixed value, and those that `values` convert to.
+fn judge_values(line: &Section<'_>, mapping: &Mapping, field: &Field) {
+    let reading = Reading { date_formats: mapping.date_formats.clone(), time_zone: mapping.time_zone, ..Reading::default() }.of_plain();
+    let judge = |key: &'static str, text: &str, conversions: &[Conversion]| {
+        let ready = mapping::ready(conversions);
+        let read = mapping::convert(&ready, text).and_then(|(done, _)| match done.trim().is_empty() {
+            true => Ok(()),
+            false => value::parse(field, &done, &reading).map(drop),
+        });
+        if let Err(wrong) = read {
+            line.problem(key, format!("\"{text}\" for \"{}\": {}", field.name, wrong.message), wrong.hint);
+        }
+    };
+    if let Source::Value(text) = &mapping.source {
+        judge("value", text, &mapping.conversions);
+    }
+    for (at, conversion) in mapping.conversions.iter().enumerate() {
+        if let Conversion::Values(pairs) = conversion {
+            for (_, to) in pairs.iter().filter(|(from, to)| !(from == "*" && to == "*")) {
+                judge("values", to, &mapping.conversions[at + 1..]);
+            }
+        }
+    }
 }
 
 /// `source`, `value`, `number_sequence`, `concatenate`, `company` or, for nested records, `parent`: one of them.
@@ -249,12 +292,12 @@ fn read_conversions(line: &Section<'_>) -> Vec<Conversion> {
         }
         section.finish();
     }
-    if line.boolean("upper", false) {
-        conversions.push(Conversion::Upper);
+    let (upper, lower) = (line.boolean("upper", false), line.boolean("lower", false));
+    if upper && lower {
+        line.problem("lower", "a value is in upper case or in lower case", "take one of upper and lower out");
     }
-    if line.boolean("lower", false) {
-        conversions.push(Conversion::Lower);
-    }
+    conversions
+        .extend([(upper, Conversion::Upper), (lower, Conversion::Lower)].into_iter().filter(|(asked, _)| *asked).map(|(_, one)| one));
     let values = line.pairs("values");
     if !values.is_empty() {
         conversions.push(Conversion::Values(values));
