@@ -152,6 +152,15 @@ fn check_refuses_what_no_value_could_satisfy() {
     assert!(!said.contains("date_formats"), "{said}");
     let said = checked("export", DECIMAL, "format = { skip_first = 2 }");
     assert!(said.contains("an export writes nothing that is passed over"), "{said}");
+    let column = |pad: &str| format!("format = {{ type = \"fixed\", columns = [{{ name = \"V\", length = 6, pad = \"{pad}\" }}] }}");
+    for (fields, pad, warned) in
+        [("{ name = \"V\", type = \"string\" }", "0", true), ("{ name = \"V\", type = \"string\" }", " ", false), (DECIMAL, "0", false)]
+    {
+        let said = checked("export", fields, &column(pad));
+        assert_eq!(said.contains("\"0\" at its start is taken for padding"), warned, "{said}");
+    }
+    let left = column("0\", align = \"left");
+    assert!(checked("export", DECIMAL, &left).contains("would be digits of it"), "{left}");
     let said = checked("export", DECIMAL, "format = { type = \"xml-element\", record = \"//Order\" }");
     assert!(said.contains("not be written"), "{said}");
 }

@@ -18,7 +18,7 @@ const TEXTS: [&str; 10] = [
     "2026-02-29",
     "0123",
 ];
-const FORMATS: [&str; 8] = ["%d.%m.%Y %H:%M", "%m/%d/%y %I:%M %p", "%Y%m%d", "%s", "%G-W%V-%u", "%Y-%m-%dT%H:%M:%S%.f", "%e %B %Y", EXCEL_DAYS];
+const FORMATS: [&str; 9] = ["%d/%b/%Y:%H:%M:%S %z", "%d.%m.%Y %H:%M", "%m/%d/%y %I:%M %p", "%Y%m%d", "%s", "%G-W%V-%u", "%Y-%m-%dT%H:%M:%S%.f", "%e %B %Y", EXCEL_DAYS];
 
 libfuzzer_sys::fuzz_target!(|input: (u8, [u8; 3], [u8; 3], u16, Vec<Edit<'_>>)| {
     let (kind, [separators, precision, scale], formats, zone, edits) = input;
@@ -39,6 +39,7 @@ libfuzzer_sys::fuzz_target!(|input: (u8, [u8; 3], [u8; 3], u16, Vec<Edit<'_>>)| 
         numbers: Numbers { decimal_separator, thousands_separator },
         date_formats: formats.iter().filter_map(|at| FORMATS.get(usize::from(*at))).map(|&format| format.to_owned()).collect(),
         time_zone: chrono_tz::TZ_VARIANTS.get(usize::from(zone)).copied(),
+        plain: separators > 127,
     };
     let field = Field { name: "F".into(), kind, ..Field::default() };
     let text = edited(TEXTS[usize::from(separators) % TEXTS.len()], &edits);

@@ -12,10 +12,10 @@ use super::stylesheet::{Stylesheets, judge};
 use crate::document::read::path_of;
 use crate::document::value::{self, Reading};
 use crate::document::write::only_for_reading;
-use crate::model::entity::{Entity, Field};
-use crate::model::format::{CsvFormat, Format, XmlFormat};
+use crate::model::entity::{Entity, Field, FieldKind};
+use crate::model::format::{CsvFormat, FixedFormat, Format, XmlFormat};
 use crate::model::mapping_test::MappingTest;
-use crate::model::path::To;
+use crate::model::path::{To, alike};
 use crate::model::project::{Condition, Direction, NestedEntity, Project, ProjectEntity, Refresh, Test, WriteMode};
 
 /// The projects, and their tests.
@@ -112,6 +112,9 @@ fn read_project_entity(
     if let (Some(Direction::Export), Some((message, hint))) = (direction, only_for_reading(&format)) {
         section.problem("format", message, hint);
     }
+    if let (Some(Direction::Export), Format::Fixed(fixed)) = (direction, &format) {
+        judge_padding(section, fixed, entity);
+    }
     let mapping = if direction == Some(Direction::Export) {
         if section.item("mapping").is_some() {
             section.problem("mapping", "an export has no mapping", "choose columns with fields = [\"…\"]");
@@ -196,6 +199,25 @@ pub(super) fn warn_of_deletes(section: &Section<'_>, key: &'static str, entity: 
     if !entity.key.contains(&condition.field) {
         let message = format!("a condition on \"{}\" says nothing of deleted rows", entity.fields[condition.field].name);
         section.warning(key, message, "their keys are exported whether it held or not; conditions on key fields hold for them, too");
+    }
+}
+
+/// What pads a value may be a part of it, which is lost when it comes back.
+fn judge_padding(section: &Section<'_>, fixed: &FixedFormat, entity: &Entity) {
+    for column in fixed.columns.iter().filter(|column| column.pad != ' ') {
+        let Some(field) = entity.fields.iter().find(|field| alike(&field.name, &column.name)) else { continue };
+        let (name, pad) = (&column.name, column.pad);
+        match field.kind {
+            FieldKind::String { .. } => {
+                let side = if column.right { "start" } else { "end" };
+                let message = format!("\"{name}\" is a text: \"{pad}\" at its {side} is taken for padding when it is read again");
+                section.warning("format", message, "pad = \" \" keeps it");
+            }
+            FieldKind::Integer | FieldKind::Decimal { .. } if !column.right && pad.is_ascii_digit() => {
+                section.problem("format", format!("\"{pad}\" behind the number \"{name}\" would be digits of it"), "align = \"right\"");
+            }
+            _ => {}
+        }
     }
 }
 
