@@ -259,6 +259,8 @@ fn four_digits(year: i32) -> Result<(), Wrong> {
 pub(super) fn datetime(text: &str, reading: &Reading, out: &mut String) -> Result<(), Wrong> {
     let shape = || wrong(Rule::Type, "expected a date and time that exist", hint(text, reading, "YYYY-MM-DDThh:mm:ssZ"));
     let (at, offset) = said(text, reading).ok_or_else(shape)?;
+    // Before it is moved: at the ends of the calendar there is nowhere to move to.
+    four_digits(at.year())?;
     let utc = match (offset, reading.time_zone) {
         (Some(seconds), _) => at - chrono::Duration::seconds(i64::from(seconds)),
         (None, None) => at,
@@ -307,6 +309,14 @@ mod tests {
             ("1795521600", berlin("%s"), "2026-11-24T12:00:00Z"),
         ] {
             assert_eq!(read(FieldKind::DateTime, text, &reading).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn at_the_ends_of_the_calendar_an_offset_is_no_fault_of_ours() {
+        for text in ["+262142-12-31 23:59 -1800", "-262143-01-01 00:00 +1800", "0000-01-01 00:00 +1800", "9999-12-31 23:59 -1800"] {
+            let wrong = parse(&field(FieldKind::DateTime), text, &by(&["%Y-%m-%d %H:%M %z"])).unwrap_err();
+            assert_eq!(wrong.rule, Rule::Range, "{text}");
         }
     }
 
