@@ -3,8 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use encoding_rs::Encoding;
-use entrepot::document::read::{self, Layout, Take};
+use entrepot::document::read::{self, Layout, Origin, Take};
 use entrepot::document::record::{Fault, Record};
 use entrepot::document::refused::{Entry, Refused, read_again};
 use entrepot::model::finding::{Finding, Rule};
@@ -12,7 +11,8 @@ use entrepot::model::format::Format;
 
 struct Refusing<'a> {
     format: &'a Format,
-    encoding: &'static Encoding,
+    origin: Origin,
+    trailer: Vec<Vec<u8>>,
     refused: Option<Refused>,
     bytes: Vec<u8>,
     /// With their values, unless they are no text.
@@ -22,8 +22,12 @@ struct Refusing<'a> {
 }
 
 impl Take for Refusing<'_> {
-    fn encoding(&mut self, encoding: &'static Encoding) {
-        self.encoding = encoding;
+    fn origin(&mut self, origin: Origin) {
+        self.origin = origin;
+    }
+
+    fn trailer(&mut self, passed_over: Vec<Vec<u8>>) {
+        self.trailer = passed_over;
     }
 
     fn layout(&mut self, layout: &Layout) -> ControlFlow<()> {
@@ -31,7 +35,7 @@ impl Take for Refusing<'_> {
             Layout::Named { raw, names, .. } => (raw.clone(), names.len()),
             Layout::Numbered | Layout::Asked => (Vec::new(), 0),
         };
-        self.refused = Some(Refused::new(self.format, self.encoding, raw, columns));
+        self.refused = Some(Refused::new(self.format, self.origin.clone(), raw, columns));
         ControlFlow::Continue(())
     }
 
@@ -39,7 +43,10 @@ impl Take for Refusing<'_> {
         let finding = Finding::of_document(Rule::Type, "E", "\u{e9}-- wrong\r\n", "mend it");
         let refused = self.refused.as_mut().expect("the layout comes first");
         let entry = Entry { line: record.line, raw: &record.raw, frames: record.frames.as_ref() };
-        refused.record(entry, &[finding], &mut self.bytes).unwrap();
+        if !refused.record(entry, &[finding], &mut self.bytes).unwrap() {
+            // It is too large for the file.
+            return ControlFlow::Continue(());
+        }
         self.damaged |= match (&record.fault, self.format) {
             (None, _) => false,
             (Some(Fault::Encoding), Format::Fixed(fixed)) => fixed.record_length.is_none(),
@@ -55,12 +62,14 @@ libfuzzer_sys::fuzz_target!(|input: (u8, &[u8])| {
     let (kind, bytes) = input;
     let format = shared::format(kind);
     let wanted = shared::wanted(&format, ["a", "@b", "c/d", "."]);
-    let encoding = format.encoding();
-    let mut taken = Refusing { format: &format, encoding, refused: None, bytes: Vec::new(), records: Vec::new(), damaged: false };
+    let origin = Origin::new(format.encoding());
+    let (trailer, bytes_back, records) = (Vec::new(), Vec::new(), Vec::new());
+    let mut taken = Refusing { format: &format, origin, trailer, refused: None, bytes: bytes_back, records, damaged: false };
     if read::read(bytes, &format, wanted.clone(), &mut taken).is_err() || taken.records.is_empty() || taken.damaged {
         return;
     }
-    taken.refused.as_mut().expect("there are records").end(&mut taken.bytes).unwrap();
+    let trailer = std::mem::take(&mut taken.trailer);
+    taken.refused.as_mut().expect("there are records").end(&trailer, &mut taken.bytes).unwrap();
     let mut found = Vec::new();
     let mut take = |again: entrepot::document::refused::Again<'_>| {
         found.push((again.line, again.values));

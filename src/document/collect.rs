@@ -53,8 +53,17 @@ pub enum TooMuch {
     Record,
 }
 
-/// Writes an element that a record stands in, for the file of refused rows: what comes before its inner element, and what comes after.
-pub type WriteFrame = fn(&Tree, NodeId, NodeId) -> (String, String);
+/// Writes an element that a record stands in, for the file of refused rows.
+pub type WriteFrame = fn(&Tree, NodeId, Inner) -> Frame;
+
+/// The element in an element that records stand in.
+#[derive(Clone, Copy, Debug)]
+pub struct Inner {
+    /// Which.
+    pub id: NodeId,
+    /// It is an item of an array.
+    pub item: bool,
+}
 
 struct Open {
     id: NodeId,
@@ -62,6 +71,8 @@ struct Open {
     number: u64,
     /// A record stood in it.
     had_records: bool,
+    /// It is an item of an array.
+    item: bool,
 }
 
 /// Events in, records out.
@@ -76,6 +87,8 @@ pub struct Collector {
     keeps_context: bool,
     opened: u64,
     frames: Option<Arc<Vec<Frame>>>,
+    /// The record that they lead to: its name, and whether it is an item of an array.
+    frames_to: (String, bool),
     write_frame: WriteFrame,
     /// An element was seen that records would stand in.
     place_found: bool,
@@ -99,6 +112,7 @@ impl Collector {
             keeps_context,
             opened: 0,
             frames: None,
+            frames_to: (String::new(), false),
             write_frame,
             place_found: false,
             seen: Vec::new(),
@@ -156,11 +170,18 @@ impl Collector {
         let mark = self.tree.mark(parent);
         let id = self.tree.element(parent, name, namespace, line);
         self.opened += 1;
-        self.open.push(Open { id, mark, number: self.opened, had_records: false });
+        self.open.push(Open { id, mark, number: self.opened, had_records: false, item: false });
         if self.open.len() == self.unnamed {
             self.tree.begin_at(id);
         }
         self.bounded()
+    }
+
+    /// The element that opened last is an item of an array.
+    pub fn item(&mut self) {
+        if let Some(open) = self.open.last_mut() {
+            open.item = true;
+        }
     }
 
     /// An attribute of the element that opened last.
@@ -215,7 +236,7 @@ impl Collector {
             let last = self.asked.record.steps.last();
             let is_record = last.is_none_or(|step| self.tree.holds_all(closed.id, step, &self.asked.namespaces));
             if is_record {
-                self.fill(closed.id, record);
+                self.fill(Inner { id: closed.id, item: closed.item }, record);
                 self.open.iter_mut().for_each(|open| open.had_records = true);
             }
             self.tree.truncate(closed.mark);
@@ -240,7 +261,8 @@ impl Collector {
         }
     }
 
-    fn fill(&mut self, id: NodeId, record: &mut Record) {
+    fn fill(&mut self, own: Inner, record: &mut Record) {
+        let id = own.id;
         record.clear(self.tree.line(id));
         for path in &self.asked.values {
             match self.tree.find(id, path, &self.asked.namespaces).and_then(|found| self.tree.string(found)) {
@@ -267,12 +289,13 @@ impl Collector {
                 record.nested.push((number, inner));
             }
         }
+        if (self.frames_to.0.as_str(), self.frames_to.1) != (self.tree.name(id), own.item) {
+            self.frames_to = (self.tree.name(id).to_owned(), own.item);
+            self.frames = None;
+        }
         let frames = self.frames.get_or_insert_with(|| {
-            let inner = self.open.iter().skip(1).map(|open| open.id).chain([id]);
-            let frame = |(open, inner): (&Open, NodeId)| {
-                let (before, after) = (self.write_frame)(&self.tree, open.id, inner);
-                Frame { number: open.number, before, after }
-            };
+            let inner = self.open.iter().skip(1).map(|open| Inner { id: open.id, item: open.item }).chain([own]);
+            let frame = |(open, inner): (&Open, Inner)| Frame { number: open.number, ..(self.write_frame)(&self.tree, open.id, inner) };
             Arc::new(self.open.iter().zip(inner).map(frame).collect())
         });
         record.frames = Some(frames.clone());

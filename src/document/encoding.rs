@@ -21,6 +21,8 @@ pub struct Decoding<R> {
     declared: bool,
     /// What stands for bytes that are no text; UTF-8 passes unchecked when it is no text itself.
     undecodable: &'static [u8],
+    marked: bool,
+    label: Option<String>,
 }
 
 /// What a decoder puts in place of bytes it can not read: text that no valid UTF-8 check accepts, so that the record is refused.
@@ -31,7 +33,17 @@ pub const NO_CHARACTER: &str = "\u{FFFF}";
 impl<R: Read> Decoding<R> {
     /// Of a document that is in this encoding unless its byte order mark says another. UTF-8 passes as it is, unchecked.
     pub fn new(source: R, encoding: &'static Encoding) -> Self {
-        Decoding { source, encoding, decoder: None, begun: false, pending: Vec::new(), declared: false, undecodable: UNDECODABLE }
+        Decoding {
+            source,
+            encoding,
+            decoder: None,
+            begun: false,
+            pending: Vec::new(),
+            declared: false,
+            undecodable: UNDECODABLE,
+            marked: false,
+            label: None,
+        }
     }
 
     /// As `new`, but always valid UTF-8: what is no text becomes [`NO_CHARACTER`]. `declared`: an XML declaration is believed too.
@@ -42,6 +54,16 @@ impl<R: Read> Decoding<R> {
     /// The encoding that the document turned out to have; that of the configuration before the first byte is read.
     pub fn encoding(&self) -> &'static Encoding {
         self.encoding
+    }
+
+    /// Whether it begins with a byte order mark; known when its first byte is read.
+    pub fn is_marked(&self) -> bool {
+        self.marked
+    }
+
+    /// What its XML declaration calls the encoding, where that was believed.
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
     }
 
     /// Appends more text; `false` at the end of the input.
@@ -91,9 +113,14 @@ impl<R: Read> Decoding<R> {
         let encoding = match Encoding::for_bom(&first) {
             Some((encoding, length)) => {
                 first.drain(..length);
+                self.marked = true;
                 encoding
             }
-            None if self.declared => declared_encoding(&first).unwrap_or(self.encoding),
+            None if self.declared => {
+                let (encoding, label) = declared_encoding(&first).unwrap_or((self.encoding, None));
+                self.label = label;
+                encoding
+            }
             None => self.encoding,
         };
         self.encoding = encoding;
@@ -106,10 +133,10 @@ impl<R: Read> Decoding<R> {
 }
 
 /// What an XML declaration without a byte order mark says.
-fn declared_encoding(first: &[u8]) -> Option<&'static Encoding> {
+fn declared_encoding(first: &[u8]) -> Option<(&'static Encoding, Option<String>)> {
     match first {
-        [b'<', 0, b'?', 0, ..] => return Some(encoding_rs::UTF_16LE),
-        [0, b'<', 0, b'?', ..] => return Some(encoding_rs::UTF_16BE),
+        [b'<', 0, b'?', 0, ..] => return Some((encoding_rs::UTF_16LE, None)),
+        [0, b'<', 0, b'?', ..] => return Some((encoding_rs::UTF_16BE, None)),
         _ => {}
     }
     let end = memchr::memmem::find(first, b"?>").filter(|_| first.starts_with(b"<?xml"))?;
@@ -119,7 +146,8 @@ fn declared_encoding(first: &[u8]) -> Option<&'static Encoding> {
     let (quote, value) = value.split_first()?;
     let label = &value[..memchr::memchr(*quote, value)?];
     // A document of single bytes cannot be in UTF-16, whatever it says.
-    Encoding::for_label(label).filter(|encoding| encoding.is_ascii_compatible())
+    let encoding = Encoding::for_label(label).filter(|encoding| encoding.is_ascii_compatible())?;
+    Some((encoding, std::str::from_utf8(label).ok().map(str::to_owned)))
 }
 
 fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
@@ -138,6 +166,41 @@ pub fn mark(encoding: &'static Encoding, into: &mut Vec<u8>) {
     } else if encoding == encoding_rs::UTF_16BE {
         into.extend([0xFE, 0xFF]);
     }
+}
+
+/// Encodes the exact text of a record: where bytes stand that were no text, others that are none, so that it is refused again. A character that the
+/// encoding lacks can only stand in our own words, and becomes a question mark.
+pub fn encode_raw(raw: &[u8], encoding: &'static Encoding, into: &mut Vec<u8>) {
+    if encoding == UTF_8 {
+        return into.extend_from_slice(raw);
+    }
+    for chunk in raw.utf8_chunks() {
+        let start = into.len();
+        if encode(chunk.valid(), encoding, into).is_err() {
+            into.truncate(start);
+            for c in chunk.valid().chars() {
+                if encode(c.encode_utf8(&mut [0; 4]), encoding, into).is_err() {
+                    into.push(b'?');
+                }
+            }
+        }
+        if !chunk.invalid().is_empty() {
+            into.extend(undecodable(encoding));
+        }
+    }
+}
+
+/// Bytes that are no text in an encoding; none where all are.
+pub fn undecodable(encoding: &'static Encoding) -> Vec<u8> {
+    if encoding == UTF_8 {
+        return UNDECODABLE.to_vec();
+    }
+    if encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE {
+        // Half of a character.
+        return if encoding == encoding_rs::UTF_16LE { vec![0x00, 0xD8] } else { vec![0xD8, 0x00] };
+    }
+    let is_none = |byte: &u8| encoding.decode_without_bom_handling_and_without_replacement(&[*byte, b'\n']).is_none();
+    (0x80..=0xFF).rev().find(is_none).into_iter().collect()
 }
 
 /// Encodes text for a document; `Err` is the first character that the encoding does not have.

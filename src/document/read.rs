@@ -1,7 +1,7 @@
 //! Reads records of any format: one face for all readers. What takes them is told the layout first, then each record.
 
 use std::collections::VecDeque;
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 use encoding_rs::Encoding;
@@ -9,6 +9,7 @@ use encoding_rs::Encoding;
 use super::broken::Broken;
 use super::collect::{Asked, Nested};
 use super::record::Record;
+use super::refused::Ours;
 use super::sniff;
 use super::{csv, excel, fixed, json, xml};
 use crate::model::format::{CsvFormat, Format, XmlFormat, XmlStyle};
@@ -32,16 +33,52 @@ pub enum Layout {
     Asked,
 }
 
+/// How a document is written, as far as its file of refused rows is written the same way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    /// Its encoding.
+    pub encoding: &'static Encoding,
+    /// It begins with a byte order mark.
+    pub marked: bool,
+    /// What its XML declaration calls the encoding.
+    pub label: Option<String>,
+    /// What ends its records, where the format does not say it.
+    pub record_end: Option<&'static str>,
+    /// In JSON: it is an array.
+    pub array: bool,
+    /// What was passed over at its beginning, each record as its exact text.
+    pub preamble: Vec<Vec<u8>>,
+    /// It is a file of refused rows that comes back.
+    pub mended: bool,
+}
+
+impl Origin {
+    /// Of a document in this encoding, of which nothing else is known.
+    pub fn new(encoding: &'static Encoding) -> Origin {
+        Origin { encoding, marked: false, label: None, record_end: None, array: false, preamble: Vec::new(), mended: false }
+    }
+}
+
+/// A longer record that is passed over does not come back with the refused rows: another stands for it.
+pub const PASSED_OVER_MAX: usize = 64 * 1024;
+
+/// A record that is passed over, for the file of refused rows.
+pub fn passed_over(record: &Record) -> Vec<u8> {
+    if record.raw.is_empty() || record.raw.len() > PASSED_OVER_MAX { b"-".to_vec() } else { record.raw.clone() }
+}
+
 /// Takes what is read.
 pub trait Take {
     /// How fields are called. Comes first, and once.
     fn layout(&mut self, layout: &Layout) -> ControlFlow<()>;
     /// A record. What the taker leaves in it is emptied and used again.
     fn record(&mut self, record: &mut Record) -> ControlFlow<()>;
-    /// The encoding that the document has, as soon as it is known: before the first record.
-    fn encoding(&mut self, _: &'static Encoding) {}
+    /// How the document is written: before the layout.
+    fn origin(&mut self, _: Origin) {}
     /// Something that a person should know, and no fault: what, and what to do.
     fn note(&mut self, _message: String, _hint: String) {}
+    /// What was passed over at the end, each record as its exact text: after the last record.
+    fn trailer(&mut self, _: Vec<Vec<u8>>) {}
     /// There was no record at all; these are places where elements stood.
     fn nothing_found(&mut self, _: &[String]) {}
 }
@@ -63,13 +100,22 @@ pub fn read(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn T
         take.note("the document is empty".into(), "where rows were to be expected, ask the sender for it again".into());
     }
     let mut held = Held { skip: format.skip_last(), held: VecDeque::new(), take };
-    let take: &mut dyn Take = if held.skip > 0 { &mut held } else { held.take };
+    if held.skip == 0 {
+        return all(source, format, values, nested, held.take);
+    }
+    all(source, format, values, nested, &mut held)?;
+    let trailer = held.held.iter().map(passed_over).collect();
+    held.take.trailer(trailer);
+    Ok(())
+}
+
+fn all(source: impl Read, format: &Format, values: Vec<Path>, nested: Vec<Nested>, take: &mut dyn Take) -> Result<(), Broken> {
     match format {
         Format::Csv(csv) => {
             let mut reader = csv::read::Reader::new(source, csv);
-            let mut record = Record::default();
+            let (mut record, mut preamble) = (Record::default(), Vec::new());
             for _ in 0..csv.skip_first {
-                reader.skip_line()?;
+                preamble.push(reader.skip_line()?);
             }
             if let Some(stated) = reader.stated_delimiter()?
                 && !csv.delimiter.chars().eq([stated])
@@ -81,7 +127,7 @@ pub fn read(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn T
                     format!("set delimiter = {:?} in the format", stated.to_string()),
                 ));
             }
-            let layout = match csv.header {
+            let mut layout = match csv.header {
                 false => Layout::Numbered,
                 true if reader.next_into(&mut record)? => {
                     let names = record.texts().map(str::to_owned).collect();
@@ -93,68 +139,70 @@ pub fn read(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn T
                 let (_, message, hint) = fault.told(&Format::Csv(CsvFormat { encoding: reader.encoding(), ..csv.clone() }));
                 return Err(Broken::at(record.line, format!("the header cannot be read: {message}"), hint));
             }
-            begin(take, reader.encoding(), &layout, record, |record| Ok(reader.next_into(record)?))
+            let mut ours = Ours::of(csv, &mut layout);
+            // The first record says how records end, and, without a header, whether the document is a file of refused rows.
+            let first = next_of_csv(&mut reader, &mut ours, &mut record)?.then_some(record);
+            let mended = ours.as_ref().is_some_and(Ours::were_there);
+            let origin = Origin { preamble, mended, ..reader.origin() };
+            begin(take, origin, &layout, first, |record| Ok(next_of_csv(&mut reader, &mut ours, record)?))
         }
         Format::Fixed(fixed) => {
             let mut reader = fixed::read::Reader::new(source, fixed);
+            let mut preamble = Vec::new();
             for _ in 0..fixed.skip_first {
-                reader.skip()?;
+                preamble.extend(reader.skip()?);
             }
             let names = fixed.columns.iter().map(|column| column.name.clone()).collect();
             let layout = Layout::Named { line: 0, names, raw: Vec::new() };
-            begin(take, reader.encoding(), &layout, Record::default(), |record| Ok(reader.next_into(record)?))
+            let mut record = Record::default();
+            let first = reader.next_into(&mut record)?.then_some(record);
+            let origin = Origin { preamble, ..reader.origin() };
+            begin(take, origin, &layout, first, |record| Ok(reader.next_into(record)?))
         }
         Format::Xml(format) => {
             let asked = Asked { record: record_of(format), values, nested, namespaces: format.namespaces.clone() };
             let mut reader = xml::read::Reader::new(source, format.encoding, asked);
             let mut record = Record::default();
             // The declaration is read with the first record.
-            let first = reader.next_into(&mut record)?;
-            if !first && let Some(seen) = reader.seen_instead() {
+            let first = reader.next_into(&mut record)?.then_some(record);
+            if first.is_none()
+                && let Some(seen) = reader.seen_instead()
+            {
                 take.nothing_found(seen);
             }
-            let mut first = Some((first, record));
-            begin(take, reader.encoding(), &Layout::Asked, Record::default(), |record| match first.take() {
-                Some((more, first)) => {
-                    *record = first;
-                    Ok(more)
-                }
-                None => reader.next_into(record),
-            })
+            begin(take, reader.origin(), &Layout::Asked, first, |record| reader.next_into(record))
         }
         Format::Json(format) => {
             let asked = Asked { record: format.record.clone().unwrap_or_else(Path::whole), values, nested, namespaces: Vec::new() };
             let mut reader = json::read::Reader::new(source, format.encoding, format.lines, asked);
-            let mut record = Record::default();
-            let first = reader.next_into(&mut record)?;
-            if !first && let Some(seen) = reader.seen_instead() {
+            let (mut record, mut mended) = (Record::default(), false);
+            let first = next_of_json(&mut reader, &mut record, &mut mended)?.then_some(record);
+            if first.is_none()
+                && let Some(seen) = reader.seen_instead()
+            {
                 take.nothing_found(seen);
             }
-            let mut first = Some((first, record));
-            begin(take, reader.encoding(), &Layout::Asked, Record::default(), |record| match first.take() {
-                Some((more, first)) => {
-                    *record = first;
-                    Ok(more)
-                }
-                None => reader.next_into(record),
-            })
+            let origin = Origin { mended, ..reader.origin() };
+            begin(take, origin, &Layout::Asked, first, |record| next_of_json(&mut reader, record, &mut mended))
         }
-        Format::Excel(excel) => {
-            take.encoding(encoding_rs::UTF_8);
-            excel::read::read(source, excel, take)
-        }
+        Format::Excel(excel) => excel::read::read(source, excel, take),
     }
 }
 
+/// Tells how the document is written and laid out, which its first record may have shown; then gives all records.
 fn begin(
     take: &mut dyn Take,
-    encoding: &'static Encoding,
+    origin: Origin,
     layout: &Layout,
-    mut record: Record,
+    first: Option<Record>,
     mut next: impl FnMut(&mut Record) -> Result<bool, Broken>,
 ) -> Result<(), Broken> {
-    take.encoding(encoding);
+    take.origin(origin);
     if take.layout(layout).is_break() {
+        return Ok(());
+    }
+    let Some(mut record) = first else { return Ok(()) };
+    if take.record(&mut record).is_break() {
         return Ok(());
     }
     while next(&mut record)? {
@@ -163,6 +211,28 @@ fn begin(
         }
     }
     Ok(())
+}
+
+/// The next record of delimited text, without what we added to it.
+fn next_of_csv(reader: &mut csv::read::Reader<impl Read>, ours: &mut Option<Ours>, record: &mut Record) -> io::Result<bool> {
+    while reader.next_into(record)? {
+        if ours.as_mut().is_none_or(|ours| ours.leave_out(record)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The next record of JSON that is more than a reason of ours.
+fn next_of_json(reader: &mut json::read::Reader<impl Read>, record: &mut Record, mended: &mut bool) -> Result<bool, Broken> {
+    while reader.next_into(record)? {
+        record.told = json::write::line_told(&record.raw);
+        *mended |= record.told.is_some();
+        if record.told.is_none() || !json::write::is_reason_alone(&record.raw) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Where the records of an XML document stand.
@@ -219,8 +289,8 @@ impl Take for Held<'_> {
         self.take.record(&mut first)
     }
 
-    fn encoding(&mut self, encoding: &'static Encoding) {
-        self.take.encoding(encoding);
+    fn origin(&mut self, origin: Origin) {
+        self.take.origin(origin);
     }
 
     fn note(&mut self, message: String, hint: String) {

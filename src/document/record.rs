@@ -26,6 +26,8 @@ pub struct Record {
     pub frames: Option<Arc<Vec<Frame>>>,
     /// Records nested in it, with the position of what asked for them.
     pub nested: Vec<(usize, Record)>,
+    /// In a file of refused rows: the line that it stood on in the document it was refused in.
+    pub told: Option<u64>,
 }
 
 /// An element that records stand in, as the file of refused rows shows it.
@@ -35,6 +37,8 @@ pub struct Frame {
     pub number: u64,
     /// What comes before the record.
     pub before: String,
+    /// What leads from it to the element inside, in JSON: the name of the member, and the bracket of an array.
+    pub link: String,
     /// What comes after the last record.
     pub after: String,
 }
@@ -78,6 +82,12 @@ impl Record {
         self.wrong.clear();
         self.frames = None;
         self.nested.clear();
+        self.told = None;
+    }
+
+    /// Leaves all fields out but so many.
+    pub fn truncate(&mut self, fields: usize) {
+        self.fields.truncate(fields);
     }
 
     /// Adds a field.

@@ -17,7 +17,7 @@ use super::load::{Loading, columns_of};
 use super::plan::{self, Plan};
 use crate::clock::Stopwatch;
 use crate::document::broken::Broken;
-use crate::document::read::{self, Layout, Take};
+use crate::document::read::{self, Layout, Origin, Take};
 use crate::document::record::Record;
 use crate::document::refused::{self, Refused};
 use crate::document::value::Stored;
@@ -89,6 +89,8 @@ pub struct Report {
     pub document_refused: bool,
     /// Rows that stood in the tables before, and were removed because the project says truncate.
     pub removed: u64,
+    /// It was a file of refused rows that came back: what an earlier one has loaded stayed, also where the table is emptied otherwise.
+    pub completes: bool,
     /// Time the parsing thread worked, in ms.
     pub parse_ms: u64,
     /// Time until the commit, in ms.
@@ -155,11 +157,13 @@ impl From<StoreError> for ImportError {
 }
 
 enum Piece {
-    /// The document's encoding, its header's exact text, and how many columns it has.
-    Begun(&'static encoding_rs::Encoding, Vec<u8>, usize),
+    /// How the document is written, its header's exact text, and how many columns it has.
+    Begun(Origin, Vec<u8>, usize),
     Rows(Block),
     /// Something to know that is no fault.
     Note(Finding),
+    /// What was passed over at the end of the document.
+    Trailer(Vec<Vec<u8>>),
     /// Nothing of the document may be loaded.
     DocumentRefused(Vec<Finding>),
     Failed(io::Error),
@@ -237,7 +241,8 @@ fn parse(
         company,
         sender,
         empties,
-        encoding: project_entity.format.encoding(),
+        origin: Origin::new(project_entity.format.encoding()),
+        trailer: Vec::new(),
         plan: None,
         block: Block::default(),
         number: 0,
@@ -245,6 +250,7 @@ fn parse(
     };
     let ended = read::read(document, &project_entity.format, plan::wanted(project_entity), &mut parsing);
     let _ = parsing.send();
+    let _ = sender.send(Piece::Trailer(std::mem::take(&mut parsing.trailer)));
     let last = match ended {
         Err(Broken::Source(error)) => Piece::Failed(error),
         Err(Broken::Document { line, message, hint }) => Piece::DocumentRefused(vec![parsing.about_the_document(line, message, hint)]),
@@ -260,7 +266,8 @@ struct Parsing<'a> {
     company: Option<&'a str>,
     sender: &'a SyncSender<Piece>,
     empties: &'a Receiver<Block>,
-    encoding: &'static encoding_rs::Encoding,
+    origin: Origin,
+    trailer: Vec<Vec<u8>>,
     plan: Option<Plan<'a>>,
     block: Block,
     number: u64,
@@ -285,8 +292,12 @@ impl Parsing<'_> {
 }
 
 impl Take for Parsing<'_> {
-    fn encoding(&mut self, encoding: &'static encoding_rs::Encoding) {
-        self.encoding = encoding;
+    fn origin(&mut self, origin: Origin) {
+        self.origin = origin;
+    }
+
+    fn trailer(&mut self, passed_over: Vec<Vec<u8>>) {
+        self.trailer = passed_over;
     }
 
     fn layout(&mut self, layout: &Layout) -> ControlFlow<()> {
@@ -294,7 +305,7 @@ impl Take for Parsing<'_> {
             Layout::Named { raw, names, .. } => (raw.clone(), names.len()),
             Layout::Numbered | Layout::Asked => (Vec::new(), 0),
         };
-        if self.sender.send(Piece::Begun(self.encoding, raw, columns)).is_err() {
+        if self.sender.send(Piece::Begun(self.origin.clone(), raw, columns)).is_err() {
             return ControlFlow::Break(());
         }
         match Plan::new(self.project_entity, self.entities, self.company, layout) {
@@ -406,10 +417,18 @@ fn load(
             return Err(ImportError::Stopped);
         }
         match piece {
-            Piece::Begun(encoding, header, columns) => {
+            Piece::Begun(origin, header, columns) => {
                 let own = import.project_entity;
-                loader.refused = Refused::new(&own.format, encoding, header, columns).of_transformed(!own.transform.is_empty());
+                // What comes back completes an earlier load: what that one has loaded stays.
+                loader.report.completes = origin.mended;
+                if !origin.mended {
+                    for part in &loader.parts {
+                        loader.report.removed += part.begin()?;
+                    }
+                }
+                loader.refused = Refused::new(&own.format, origin, header, columns).of_transformed(!own.transform.is_empty());
             }
+            Piece::Trailer(passed_over) => loader.trailer = passed_over,
             Piece::Failed(error) => return Err(ImportError::ReadPayload(error)),
             Piece::DocumentRefused(findings) => {
                 // What came before the fault is taken back: half a document is no document.
@@ -452,6 +471,8 @@ struct Loader<'a> {
     /// The entity's own rows, then those of nested records.
     parts: Vec<Loading<'a>>,
     refused: Refused,
+    /// What was passed over at the end of the document.
+    trailer: Vec<Vec<u8>>,
     /// Bytes for the file of refused rows.
     refused_bytes: Vec<u8>,
     /// For each record of the block why it was refused, when that is asked for.
@@ -468,9 +489,9 @@ impl<'a> Loader<'a> {
         for (part, project_entity) in all.enumerate() {
             parts.push(Loading::new(project_entity, import.entities, import.database, part, together)?);
         }
-        let refused = Refused::new(&own.format, own.format.encoding(), Vec::new(), 0);
-        let report = Report { removed: parts.iter().map(|part| part.removed).sum(), ..Report::default() };
-        Ok(Loader { import, parts, refused, refused_bytes: Vec::new(), reasons: None, report })
+        let refused = Refused::new(&own.format, Origin::new(own.format.encoding()), Vec::new(), 0);
+        let report = Report::default();
+        Ok(Loader { import, parts, refused, trailer: Vec::new(), refused_bytes: Vec::new(), reasons: None, report })
     }
 
     fn block(&mut self, block: &Block, sink: &mut dyn Sink) -> Result<(), ImportError> {
@@ -564,7 +585,7 @@ impl<'a> Loader<'a> {
 
     fn end(&mut self, sink: &mut dyn Sink) -> Result<(), ImportError> {
         if self.report.counts.refused > 0 {
-            self.refused.end(&mut self.refused_bytes).map_err(unwritable)?;
+            self.refused.end(&self.trailer, &mut self.refused_bytes).map_err(unwritable)?;
             self.flush(sink)?;
             // Rows that nothing comes in the place of stay.
             if self.report.removed > 0 && self.report.counts.refused == self.report.counts.read {
@@ -586,11 +607,15 @@ impl<'a> Loader<'a> {
     fn refuse(&mut self, entry: &Entry<'_>, findings: &[Finding], sink: &mut dyn Sink) -> Result<(), ImportError> {
         self.report.counts.refused += entry.len();
         let refused = refused::Entry { line: entry.line, raw: entry.raw, frames: entry.frames };
-        self.refused.record(refused, findings, &mut self.refused_bytes).map_err(unwritable)?;
+        let comes_back = self.refused.record(refused, findings, &mut self.refused_bytes).map_err(unwritable)?;
         self.flush(sink)?;
         for finding in findings {
             self.report.findings += 1;
-            sink.finding(finding.clone())?;
+            let mut finding = finding.clone();
+            if !comes_back {
+                finding.hint.push_str("; it is too large for the file of refused rows, and mended in the document that was sent");
+            }
+            sink.finding(finding)?;
         }
         Ok(())
     }

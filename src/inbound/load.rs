@@ -18,6 +18,7 @@ use crate::store::entities::{Cell, Finder, Loaded, Looked, Numbered, Reference, 
 pub struct Loading<'a> {
     project_entity: &'a ProjectEntity,
     entity: &'a Entity,
+    database: &'a Writing<'a>,
     columns: Vec<(usize, bool)>,
     /// Where the values of the key are in a row.
     key: Vec<usize>,
@@ -30,8 +31,6 @@ pub struct Loading<'a> {
     unique: Vec<Unique<'a>>,
     /// What must hold between values of which one is known only here.
     checks: Vec<Checked<'a>>,
-    /// Rows that were removed before the first was loaded.
-    pub removed: u64,
 }
 
 struct Numbering<'a> {
@@ -122,9 +121,13 @@ impl<'a> Loading<'a> {
         }
         let numbered = sequences.iter().any(|numbering| key.contains(&numbering.target));
         let given = numbered.then(|| list(unique.len())).transpose()?;
-        let removed = if project_entity.truncate { database.truncate(entity)? } else { 0 };
         let checks = Checked::all(project_entity, &columns).into_iter().filter(|check| check.late).collect();
-        Ok(Loading { project_entity, entity, columns, key, sequences, given, upsert, references, look_ups, unique, checks, removed })
+        Ok(Loading { project_entity, entity, database, columns, key, sequences, given, upsert, references, look_ups, unique, checks })
+    }
+
+    /// Empties the table, where that is asked for: before the first row of a document that is not to complete an earlier one. How many rows were there.
+    pub fn begin(&self) -> Result<u64, StoreError> {
+        if self.project_entity.truncate { self.database.truncate(self.entity) } else { Ok(0) }
     }
 
     /// Loads a row. `parent` are the values of the row that it belongs to; `keep` takes its own, as they were loaded, for rows that belong to it.

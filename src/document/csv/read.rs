@@ -12,6 +12,7 @@
 use std::io::{self, Read};
 
 use crate::document::encoding::{BLOCK, Decoding};
+use crate::document::read::{Origin, PASSED_OVER_MAX};
 use crate::document::record::{Fault, Record};
 use crate::model::format::CsvFormat;
 
@@ -38,6 +39,8 @@ pub struct Reader<R> {
     ended: bool,
     qualifier: Option<u8>,
     escape: Option<u8>,
+    /// What ended the first record, where the format does not say it.
+    end_seen: Option<&'static str>,
 }
 
 /// A stated record end.
@@ -85,12 +88,18 @@ impl<R: Read> Reader<R> {
             ended: false,
             qualifier: byte(format.qualifier),
             escape: byte(format.escape),
+            end_seen: None,
         }
     }
 
     /// The encoding that the document has; before its first byte is read, that of the configuration.
     pub fn encoding(&self) -> &'static encoding_rs::Encoding {
         self.source.encoding()
+    }
+
+    /// How the document is written, as far as it is read.
+    pub fn origin(&self) -> Origin {
+        Origin { marked: self.source.is_marked(), record_end: self.end_seen, ..Origin::new(self.source.encoding()) }
     }
 
     /// The next record into `record`; `false` at the end. Errors are the source's.
@@ -106,25 +115,28 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Passes over a line as it stands, qualifiers and all, or to the stated record end.
-    pub fn skip_line(&mut self) -> io::Result<()> {
+    /// Passes over a line as it stands, qualifiers and all, or to the stated record end; what it was, as far as it is kept.
+    pub fn skip_line(&mut self) -> io::Result<Vec<u8>> {
         let longest = self.longest();
+        let mut line = Vec::new();
         loop {
             let rest = &self.buffer[self.start..];
+            // Where the line ends, and what ends it.
             let end = match &self.record_end {
-                Some(end) => (0..rest.len()).find_map(|at| Some(at + end.length(&rest[at..])?)),
+                Some(end) => (0..rest.len()).find_map(|at| Some((at, end.length(&rest[at..])?))),
                 None => memchr::memchr2(b'\n', b'\r', rest).and_then(|at| match (rest[at], rest.get(at + 1)) {
-                    (b'\r', Some(b'\n')) => Some(at + 2),
+                    (b'\r', Some(b'\n')) => Some((at, 2)),
                     (b'\r', None) if !self.end_of_input => None,
-                    _ => Some(at + 1),
+                    _ => Some((at, 1)),
                 }),
             };
             // What may be the beginning of a record end stays.
-            let passed = end.unwrap_or(if self.end_of_input { rest.len() } else { rest.len().saturating_sub(longest) });
-            self.line += lines(&rest[..passed]);
-            self.start += passed;
+            let (text, length) = end.unwrap_or((if self.end_of_input { rest.len() } else { rest.len().saturating_sub(longest) }, 0));
+            line.extend_from_slice(&rest[..text.min(PASSED_OVER_MAX + 1 - line.len())]);
+            self.line += lines(&rest[..text + length]);
+            self.start += text + length;
             if end.is_some() || !self.fill()? && self.start == self.buffer.len() {
-                return Ok(());
+                return Ok(if line.len() > PASSED_OVER_MAX { b"-".to_vec() } else { line });
             }
         }
     }
@@ -186,6 +198,9 @@ impl<R: Read> Reader<R> {
         let whole = &self.buffer[self.start..self.start + consumed];
         self.line += lines(whole);
         record.raw.extend_from_slice(&whole[..length]);
+        if self.end_seen.is_none() && self.record_end.is_none() {
+            self.end_seen = ["\r\n", "\n", "\r"].into_iter().find(|end| end.as_bytes() == &whole[length..]);
+        }
         self.start += consumed;
         let empty_line = length == 0 && fault.is_none();
         let endless = self.record_end.is_some() && !self.ended && consumed == length && has_lines(&values, &ends);
@@ -323,6 +338,40 @@ impl<R: Read> Reader<R> {
             self.end_of_input = !self.source.read_into(&mut self.buffer)?;
         }
         Ok(self.buffer.len() > before)
+    }
+}
+
+/// A reader of nothing, for the records of this dialect that are at hand.
+pub fn dialect(format: &CsvFormat) -> Reader<io::Empty> {
+    Reader { end_of_input: true, ..Reader::new(io::empty(), format) }
+}
+
+impl Reader<io::Empty> {
+    /// Where each field of a record ends in its exact text; nothing when its last qualifier is never closed.
+    pub fn field_ends(&self, raw: &[u8]) -> Option<Vec<usize>> {
+        let (mut ends, mut at) = (Vec::new(), 0);
+        loop {
+            if self.qualifier.is_some() && raw.get(at) == self.qualifier.as_ref() {
+                at += 1;
+                loop {
+                    at += raw[at..].iter().position(|byte| Some(*byte) == self.qualifier || Some(*byte) == self.escape)?;
+                    let escaped = self.escape == Some(raw[at]) && self.escape != self.qualifier;
+                    match raw.get(at + 1) {
+                        Some(next) if escaped || Some(*next) == self.qualifier => at += 2,
+                        _ if escaped => at += 1,
+                        _ => break,
+                    }
+                }
+                at += 1;
+            }
+            let (offset, stop) = self.find_stop(&raw[at..])?;
+            at += offset;
+            ends.push(at);
+            match stop {
+                Stop::Delimiter => at += self.delimiter.len(),
+                Stop::End(_) => return Some(ends),
+            }
+        }
     }
 }
 
@@ -485,7 +534,7 @@ mod tests {
     fn a_preamble_is_passed_over_line_by_line_whatever_stands_in_it() {
         let rest = |bytes: &[u8], format: &CsvFormat, lines: u32, piece: usize| {
             let mut reader = Reader::new(Pieces(bytes, piece), format);
-            (0..lines).for_each(|_| reader.skip_line().unwrap());
+            (0..lines).for_each(|_| drop(reader.skip_line().unwrap()));
             let (mut record, stated) = (Record::default(), reader.stated_delimiter().unwrap());
             reader.next_into(&mut record).unwrap().then(|| (record.line, record.texts().map(str::to_owned).collect::<Vec<_>>(), stated))
         };

@@ -12,9 +12,12 @@ use std::ops::{ControlFlow, Range};
 
 use calamine::{Data, DataRef, Reader as _, SheetType, SheetVisible};
 
+use super::write::COLUMNS_MAX;
 use crate::document::broken::Broken;
-use crate::document::read::{Layout, Take};
+use crate::document::read::{Layout, Origin, Take};
 use crate::document::record::{Fault, Record};
+use crate::document::refused::line_of;
+use crate::document::refused::mended::own_columns;
 use crate::model::format::ExcelFormat;
 
 /// A larger workbook is refused.
@@ -25,8 +28,6 @@ pub const UNPACKED_MAX: u64 = 2 * 1024 * 1024 * 1024;
 pub const PART_MAX: u64 = 64 * 1024 * 1024;
 /// Parts of a workbook.
 const PARTS_MAX: usize = 10_000;
-/// Excel's own limit of columns.
-const COLUMNS_MAX: usize = 16_384;
 /// Deflate packs no better than this.
 const RATIO_MAX: u64 = 1040;
 
@@ -323,12 +324,16 @@ struct Rows<'a> {
     row: Option<u32>,
     cells: Cells,
     header: Option<usize>,
+    /// Rows above the header.
+    preamble: Vec<Vec<u8>>,
+    /// In a file of refused rows: how many columns are the document's own.
+    own: Option<usize>,
     record: Record,
 }
 
 impl<'a> Rows<'a> {
     fn new(format: &'a ExcelFormat, take: &'a mut dyn Take) -> Rows<'a> {
-        Rows { format, take, row: None, cells: Cells::default(), header: None, record: Record::default() }
+        Rows { format, take, row: None, cells: Cells::default(), header: None, preamble: Vec::new(), own: None, record: Record::default() }
     }
 
     fn cell(&mut self, row: u32, column: u32, value: &DataRef<'_>) -> Result<ControlFlow<()>, Broken> {
@@ -362,16 +367,47 @@ impl<'a> Rows<'a> {
 
     fn layout(&mut self, line: u64) -> ControlFlow<()> {
         self.header = Some(0);
+        let mut origin = Origin { preamble: std::mem::take(&mut self.preamble), ..Origin::new(encoding_rs::UTF_8) };
         if self.format.header_row == 0 {
+            origin.mended = self.told().is_some();
+            self.take.origin(origin);
             return self.take.layout(&Layout::Numbered);
         }
         self.cells.trim(|kind, _| kind == Kind::Empty);
-        let names: Vec<String> = self.cells.iter().map(|(_, text)| text.to_owned()).collect();
+        let mut names: Vec<String> = self.cells.iter().map(|(_, text)| text.to_owned()).collect();
+        self.own = own_columns(&names);
+        origin.mended = self.own.is_some();
+        names.truncate(self.own.unwrap_or(names.len()));
+        self.cells.places.truncate(names.len());
+        self.take.origin(origin);
         self.header = Some(names.len());
         let mut raw = Vec::new();
         write_raw(&self.cells, &mut raw);
         self.cells.clear();
         self.take.layout(&Layout::Named { line, names, raw })
+    }
+
+    /// Where the row at hand has a cell that says on which line it stood, and that line.
+    fn told(&self) -> Option<(usize, u64)> {
+        self.cells.iter().enumerate().find_map(|(at, (_, text))| Some((at, line_of(text)?)))
+    }
+
+    /// Takes what we added off the row at hand, when it comes back refused; the line it stood on.
+    fn leave_out(&mut self) -> Option<u64> {
+        if self.own.is_none() && self.format.header_row > 0 {
+            return None;
+        }
+        if let Some((at, line)) = self.told() {
+            self.cells.places.truncate(at);
+            return Some(line);
+        }
+        let own = self.own.filter(|own| *own < self.cells.len())?;
+        let line: Option<u64> = self.cells.iter().nth(own).and_then(|(_, text)| text.parse().ok());
+        // Anything else there may be data that has slipped: such a row has too many cells.
+        if line.is_some() || self.cells.iter().skip(own).all(|(_, text)| text.trim().is_empty()) {
+            self.cells.places.truncate(own);
+        }
+        line
     }
 
     /// The row at hand is whole.
@@ -380,6 +416,10 @@ impl<'a> Rows<'a> {
         let number = u64::from(row) + 1;
         let header_row = u64::from(self.format.header_row);
         if number < header_row {
+            self.preamble.resize_with(usize::try_from(row).unwrap_or_default() + 1, Vec::new);
+            if let Some(last) = self.preamble.last_mut() {
+                write_raw(&self.cells, last);
+            }
             self.cells.clear();
             return Ok(ControlFlow::Continue(()));
         }
@@ -397,11 +437,13 @@ impl<'a> Rows<'a> {
                 return Ok(ControlFlow::Continue(()));
             }
         }
+        let told = self.leave_out();
         self.cells.trim(|kind, text| text.trim().is_empty() && kind != Kind::Error);
         if self.cells.len() == 0 {
             return Ok(ControlFlow::Continue(()));
         }
         self.record.clear(number);
+        self.record.told = told;
         write_raw(&self.cells, &mut self.record.raw);
         for (column, (kind, text)) in self.cells.iter().enumerate() {
             if kind == Kind::Error {
@@ -431,14 +473,16 @@ fn letters(mut column: usize) -> String {
     letters.iter().rev().map(|letter| char::from(*letter)).collect()
 }
 
-/// The cells of a row as text, so that they can be written again as what they were: a letter and the value each, parted by U+001F.
+/// The cells of a row as text, so that they can be written again as what they were: a letter and the value each, parted by U+001F. Nothing when one
+/// holds that character.
 fn write_raw(cells: &Cells, out: &mut Vec<u8>) {
     for (at, (kind, text)) in cells.iter().enumerate() {
         if at > 0 {
             out.push(super::write::BETWEEN);
         }
         out.push(match kind {
-            Kind::Text | Kind::Error => b't',
+            Kind::Text => b't',
+            Kind::Error => b'x',
             Kind::Number => b'n',
             Kind::Date => b'd',
             Kind::Boolean => b'b',
@@ -446,7 +490,10 @@ fn write_raw(cells: &Cells, out: &mut Vec<u8>) {
         });
         let start = out.len();
         out.extend_from_slice(text.as_bytes());
-        out[start..].iter_mut().filter(|byte| **byte == super::write::BETWEEN).for_each(|byte| *byte = b' ');
+        if out[start..].contains(&super::write::BETWEEN) {
+            // It could not be told from what parts cells, and is not to come back as something else.
+            return out.clear();
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Writes rows into a workbook. Rows go to a temporary file as they come; the workbook itself is packed at the end.
 
-use rust_xlsxwriter::{ExcelDateTime, Format as Look, Workbook, Worksheet, XlsxError};
+use rust_xlsxwriter::{ExcelDateTime, Format as Look, Formula, Workbook, Worksheet, XlsxError};
 
 use crate::document::write::Unwritable;
 use crate::model::entity::FieldKind;
@@ -8,6 +8,11 @@ use crate::model::format::ExcelFormat;
 
 /// Parts the cells of a row that is kept as text.
 pub const BETWEEN: u8 = 0x1F;
+
+/// Characters that a cell holds.
+const CELL_MAX: usize = 32_767;
+/// Excel's own limit of columns.
+pub const COLUMNS_MAX: usize = 16_384;
 
 /// Appends rows.
 pub struct Writer {
@@ -73,19 +78,46 @@ impl Writer {
     /// Appends a row that was read, with two cells behind it.
     pub fn raw(&mut self, raw: &[u8], width: usize, more: [&str; 2]) -> Result<(), Unwritable> {
         let row = self.row;
+        self.cells(raw)?;
+        for (at, value) in more.into_iter().enumerate() {
+            self.sheet()?.write_string(row, narrow(cells(raw).max(width) + at), cut(value))?;
+        }
+        self.row += 1;
+        Ok(())
+    }
+
+    /// Writes the rows above the header.
+    pub fn preamble(&mut self, rows: &[Vec<u8>]) -> Result<(), Unwritable> {
+        let header = std::mem::take(&mut self.row);
+        self.passed_over(rows)?;
+        self.row = header;
+        Ok(())
+    }
+
+    /// Appends rows that are passed over.
+    pub fn passed_over(&mut self, rows: &[Vec<u8>]) -> Result<(), Unwritable> {
+        for raw in rows {
+            match holds(raw, 0) && raw != b"-" {
+                true => self.cells(raw)?,
+                false => {
+                    let row = self.row;
+                    self.sheet()?.write_string(row, 0, "-")?;
+                }
+            }
+            self.row += 1;
+        }
+        Ok(())
+    }
+
+    fn cells(&mut self, raw: &[u8]) -> Result<(), Unwritable> {
+        let row = self.row;
         let sheet = self.workbook.worksheet_from_index(0)?;
         let text = String::from_utf8_lossy(raw);
-        let mut count = 0;
         for (column, part) in text.split(char::from(BETWEEN)).enumerate() {
             if let Some((letter, value)) = part.split_at_checked(1) {
                 cell(sheet, row, narrow(column), letter.as_bytes()[0], value, &self.looks)?;
             }
-            count = column + 1;
         }
-        for (at, value) in more.into_iter().enumerate() {
-            sheet.write_string(row, narrow(count.max(width) + at), cut(value))?;
-        }
-        self.row += 1;
         Ok(())
     }
 
@@ -96,13 +128,24 @@ impl Writer {
     }
 }
 
+/// How many cells a row has that was read.
+pub fn cells(raw: &[u8]) -> usize {
+    memchr::memchr_iter(BETWEEN, raw).count() + 1
+}
+
+/// Whether a row that was read can stand in a workbook, with two cells more.
+pub fn holds(raw: &[u8], width: usize) -> bool {
+    // The first byte says what the cell is.
+    let short = |cell: &[u8]| cell.len() <= CELL_MAX || String::from_utf8_lossy(cell).chars().count() <= CELL_MAX + 1;
+    cells(raw).max(width) + 2 <= COLUMNS_MAX && raw.split(|byte| *byte == BETWEEN).all(short)
+}
+
 fn narrow(column: usize) -> u16 {
     u16::try_from(column).unwrap_or(u16::MAX)
 }
 
-/// A cell holds 32,767 characters.
 fn cut(text: &str) -> String {
-    text.chars().take(32_767).collect()
+    text.chars().take(CELL_MAX).collect()
 }
 
 fn cell(sheet: &mut Worksheet, row: u32, column: u16, letter: u8, value: &str, looks: &Looks) -> Result<(), Unwritable> {
@@ -110,6 +153,8 @@ fn cell(sheet: &mut Worksheet, row: u32, column: u16, letter: u8, value: &str, l
     match (letter, number) {
         (b'e', _) => return Ok(()),
         (b'n', Some(number)) => sheet.write_number(row, column, number)?,
+        // It stays an error, which no resending takes for text.
+        (b'x', _) => sheet.write_formula(row, column, Formula::new(format!("={value}")).set_result(value))?,
         (b'b', _) => sheet.write_boolean(row, column, value == "Yes")?,
         (b'd', _) => match ExcelDateTime::parse_from_str(value.trim_end_matches('Z')) {
             // Excel's day 0 is a time of no day.

@@ -7,7 +7,9 @@ use std::io::{self, Read};
 
 use crate::document::csv::read::{RECORD_SIZE_MAX, Reader as Lines};
 use crate::document::encoding::Decoding;
+use crate::document::read::{Origin, passed_over};
 use crate::document::record::{Fault, Record};
+use crate::document::refused::{BEFORE, BEHIND};
 use crate::model::format::{CsvFormat, FixedColumn, FixedFormat};
 
 /// What no document has between fields: then a line is one field.
@@ -23,6 +25,8 @@ pub struct Reader<R> {
     source: Source<R>,
     format: FixedFormat,
     whole: Record,
+    /// Refused rows that come back were among the records.
+    mended: bool,
 }
 
 impl<R: Read> Reader<R> {
@@ -41,19 +45,26 @@ impl<R: Read> Reader<R> {
                 Source::Lines(Box::new(Lines::new(source, &lines)))
             }
         };
-        Reader { source, format: format.clone(), whole: Record::default() }
+        Reader { source, format: format.clone(), whole: Record::default(), mended: false }
     }
 
-    /// The encoding that the document has.
-    pub fn encoding(&self) -> &'static encoding_rs::Encoding {
-        match &self.source {
-            Source::Lines(lines) => lines.encoding(),
-            Source::Counted(counted) => counted.source.encoding(),
-        }
+    /// How the document is written, as far as it is read.
+    pub fn origin(&self) -> Origin {
+        let origin = match &self.source {
+            Source::Lines(lines) => lines.origin(),
+            Source::Counted(Counted { source, end_seen, .. }) => {
+                Origin { marked: source.is_marked(), record_end: *end_seen, ..Origin::new(source.encoding()) }
+            }
+        };
+        Origin { mended: self.mended, ..origin }
     }
 
-    /// The next record, of any type, into `record`; `false` at the end.
-    pub fn skip(&mut self) -> io::Result<bool> {
+    /// Passes over a record of any type, whose exact text it returns.
+    pub fn skip(&mut self) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.whole()?.then(|| passed_over(&self.whole)))
+    }
+
+    fn whole(&mut self) -> io::Result<bool> {
         match &mut self.source {
             Source::Lines(lines) => lines.next_into(&mut self.whole),
             Source::Counted(counted) => counted.next_into(&mut self.whole),
@@ -62,8 +73,15 @@ impl<R: Read> Reader<R> {
 
     /// The next record of this entity into `record`; `false` at the end.
     pub fn next_into(&mut self, record: &mut Record) -> io::Result<bool> {
-        while self.skip()? {
+        while self.whole()? {
+            // What we added when the record was refused is none of it.
+            if let Some((at, told)) = told(&self.whole.raw) {
+                self.whole.raw.truncate(at);
+                self.whole.told = Some(told);
+            }
             let text = self.whole.field(0).map_or("", |(text, _)| text);
+            let text = &text[..self.whole.raw.len().min(text.len())];
+            self.mended |= self.whole.told.is_some();
             if self.whole.fault.is_none() && text.trim().is_empty() {
                 continue;
             }
@@ -77,6 +95,7 @@ impl<R: Read> Reader<R> {
             record.clear(self.whole.line);
             record.raw.extend_from_slice(&self.whole.raw);
             record.fault.clone_from(&self.whole.fault);
+            record.told = self.whole.told;
             for column in &self.format.columns {
                 record.push(unpadded(part(text, column.start, column.length), column), false);
             }
@@ -84,6 +103,17 @@ impl<R: Read> Reader<R> {
         }
         Ok(false)
     }
+}
+
+/// Where the reasons begin that stand behind a refused record, and the line that it stood on.
+fn told(raw: &[u8]) -> Option<(usize, u64)> {
+    let at = memchr::memmem::find(raw, BEHIND.as_bytes())?;
+    Some((at, number(&raw[at + BEHIND.len()..])?))
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&text[..digits]).ok()?.parse().ok()
 }
 
 /// `length` characters from `start` (from 1) on, as many as there are.
@@ -113,6 +143,8 @@ struct Counted<R> {
     start: usize,
     end_of_input: bool,
     line: u64,
+    /// What stands behind the first record: a line end, or nothing.
+    end_seen: Option<&'static str>,
 }
 
 impl<R: Read> Counted<R> {
@@ -125,16 +157,28 @@ impl<R: Read> Counted<R> {
             start: 0,
             end_of_input: false,
             line: 1,
+            end_seen: None,
         }
     }
 
     fn next_into(&mut self, record: &mut Record) -> io::Result<bool> {
-        // What stands between records: the stated end, or any line ends.
+        // What stands between records: the stated end, or any line ends; in a file of refused rows, a line that says why.
+        let mut told = None;
         loop {
             if self.buffer.len() - self.start < 64 && self.fill()? {
                 continue;
             }
             let rest = &self.buffer[self.start..];
+            if rest.starts_with(BEFORE.as_bytes()) {
+                let (end, size) = (memchr::memchr(b'\n', rest), rest.len());
+                if end.is_none() && size < RECORD_SIZE_MAX && self.fill()? {
+                    continue;
+                }
+                told = number(&self.buffer[self.start + BEFORE.len()..]);
+                self.start += end.map_or(size, |end| end + 1);
+                self.line += 1;
+                continue;
+            }
             let skipped = match &self.record_end {
                 Some(end) if rest.starts_with(end) => end.len(),
                 None if rest.starts_with(b"\n") || rest.starts_with(b"\r") => 1,
@@ -144,6 +188,7 @@ impl<R: Read> Counted<R> {
             self.start += skipped;
         }
         record.clear(self.line);
+        record.told = told;
         if self.start == self.buffer.len() {
             return Ok(false);
         }
@@ -158,6 +203,11 @@ impl<R: Read> Counted<R> {
         record.raw.extend_from_slice(bytes);
         self.line += memchr::memchr_iter(b'\n', bytes).count() as u64;
         self.start += end;
+        if self.end_seen.is_none() {
+            while self.buffer.len() - self.start < 2 && self.fill()? {}
+            let rest = &self.buffer[self.start..];
+            self.end_seen = Some(["\r\n", "\n", "\r"].into_iter().find(|end| rest.starts_with(end.as_bytes())).unwrap_or_default());
+        }
         match std::str::from_utf8(&record.raw) {
             Err(_) => record.fault = Some(Fault::Encoding),
             Ok(text) => {

@@ -10,6 +10,7 @@ use super::write::frame;
 use crate::document::broken::Broken;
 use crate::document::collect::{Asked, Collector, DEPTH_MAX, TooMuch};
 use crate::document::encoding::{BLOCK, Decoding, NO_CHARACTER};
+use crate::document::read::Origin;
 use crate::document::record::{Fault, Record};
 
 /// A longer record ends the reading; of JSON Lines, a longer line is refused.
@@ -65,9 +66,10 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// The encoding that the document has.
-    pub fn encoding(&self) -> &'static encoding_rs::Encoding {
-        self.source.encoding()
+    /// How the document is written, as far as its first record tells.
+    pub fn origin(&self) -> Origin {
+        let array = matches!(self.around.first(), Some(Around::Array(..)));
+        Origin { marked: self.source.is_marked(), array, ..Origin::new(self.source.encoding()) }
     }
 
     /// Places where values stood, when there was no record at all.
@@ -115,6 +117,9 @@ impl<R: Read> Reader<R> {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.text[self.at..]) {
                 self.at += end;
+                if self.at - self.start > RECORD_SIZE_MAX {
+                    fault = Fault::Size;
+                }
                 break;
             }
             self.at = self.text.len();
@@ -127,7 +132,10 @@ impl<R: Read> Reader<R> {
             }
         }
         record.clear(line);
-        record.raw.extend_from_slice(self.text[self.start..self.at].trim_ascii_end());
+        // What is left of a line that is too long is no part of it that one could mend.
+        if fault != Fault::Size {
+            record.raw.extend_from_slice(self.text[self.start..self.at].trim_ascii_end());
+        }
         record.fault = Some(fault);
         self.found += 1;
         self.around.clear();
@@ -265,6 +273,9 @@ impl<R: Read> Reader<R> {
     fn open(&mut self, name: &str) -> Result<(), Broken> {
         let line = self.line_here();
         self.collector.open(name, 0, line).map_err(|too_much| self.too_much(too_much))?;
+        if matches!(self.around.last(), Some(Around::Array(..))) {
+            self.collector.item();
+        }
         self.collector.opened();
         Ok(())
     }

@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::document::encoding::{encode, mark};
+use crate::document::collect::Inner;
+use crate::document::encoding::{NO_CHARACTER, encode, mark, undecodable};
+use crate::document::read::Origin;
 use crate::document::record::Frame;
+use crate::document::refused::{LINE, REASON};
 use crate::document::tree::{Kind, NodeId, Tree};
 use crate::document::write::Unwritable;
 use crate::model::entity::FieldKind;
@@ -116,26 +119,30 @@ fn push(text: &str, encoding: &'static encoding_rs::Encoding, into: &mut Vec<u8>
     }
     into.truncate(from);
     for c in text.chars() {
-        if encode(c.encode_utf8(&mut [0; 4]), encoding, into).is_err() {
+        if NO_CHARACTER.contains(c) {
+            // What stood there was no text, and is to be none again.
+            into.extend(undecodable(encoding));
+        } else if encode(c.encode_utf8(&mut [0; 4]), encoding, into).is_err() {
             // Only inside of quotes can such a character stand.
             c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| into.extend_from_slice(format!("\\u{unit:04x}").as_bytes()));
         }
     }
 }
 
-/// An object that records stand in: its members before the one that leads to them, and what closes it.
-pub fn frame(tree: &Tree, id: NodeId, inner: NodeId) -> (String, String) {
+/// An object that records stand in: its members before the one that leads to them, that one's name, and what closes it.
+pub fn frame(tree: &Tree, id: NodeId, inner: Inner) -> Frame {
     let mut before = "{".to_owned();
     let mut names: Vec<&str> = Vec::new();
-    for child in tree.children(id).take_while(|child| *child != inner) {
-        if tree.kind(child) == Kind::Element && tree.name(child) != tree.name(inner) && !names.contains(&tree.name(child)) {
+    for child in tree.children(id).take_while(|child| *child != inner.id) {
+        if tree.kind(child) == Kind::Element && tree.name(child) != tree.name(inner.id) && !names.contains(&tree.name(child)) {
             names.push(tree.name(child));
             member(tree, id, tree.name(child), &mut before);
             before.push(',');
         }
     }
-    let _ = write!(before, "{}:[", quoted(tree.name(inner)));
-    (before, "]}".into())
+    let (open, close) = if inner.item { ("[", "]") } else { ("", "") };
+    let link = format!("{}:{open}", quoted(tree.name(inner.id)));
+    Frame { number: 0, before, link, after: format!("{close}}}") }
 }
 
 /// A member with its value: an array when there are more elements of its name.
@@ -178,59 +185,64 @@ fn value(tree: &Tree, id: NodeId) -> String {
 /// The file of refused records: in the objects and arrays that the document had them in, each with two members more.
 pub struct Refused {
     encoding: &'static encoding_rs::Encoding,
+    marked: bool,
     lines: bool,
+    /// The document is an array.
+    array: bool,
     begun: bool,
     open: Vec<Frame>,
 }
 
 impl Refused {
-    /// In this encoding.
-    pub fn new(encoding: &'static encoding_rs::Encoding, lines: bool) -> Refused {
-        Refused { encoding, lines, begun: false, open: Vec::new() }
+    /// As the document was written.
+    pub fn new(origin: &Origin, lines: bool) -> Refused {
+        Refused { encoding: origin.encoding, marked: origin.marked, lines, array: origin.array, begun: false, open: Vec::new() }
     }
 
     /// Adds a record.
     pub fn record(&mut self, line: u64, raw: &[u8], frames: Option<&Arc<Vec<Frame>>>, reasons: &str, into: &mut Vec<u8>) {
         let first = !std::mem::replace(&mut self.begun, true);
         if first {
-            mark(self.encoding, into);
+            match self.marked {
+                true => push("\u{feff}", self.encoding, into),
+                false => mark(self.encoding, into),
+            }
         }
         let raw = String::from_utf8_lossy(raw);
+        let ours = format!("\"{LINE}\":{line},\"{REASON}\":{}", quoted(reasons));
         if self.lines {
-            push(&format!("{}\n", self.marked(&raw.replace(['\r', '\n'], " "), line, reasons)), self.encoding, into);
+            push(&format!("{}\n", marked(&raw.replace(['\r', '\n'], " "), &ours, true)), self.encoding, into);
             return;
         }
         let mut text = String::new();
-        // The outermost frame is one of an array, so that there may be more of them.
         let frames = frames.map_or(&[][..], |frames| frames.as_slice());
         let same = self.open.iter().zip(frames).take_while(|(one, other)| one.number == other.number).count();
-        if first {
+        if first && self.array {
             text.push_str("[\n");
         }
         while self.open.len() > same {
             text.push_str(&self.open.pop().expect("there are more").after);
         }
         if !first {
-            text.push_str(",\n");
+            if let Some((open, frame)) = self.open.last_mut().zip(frames.get(same.wrapping_sub(1)))
+                && (open.link != frame.link || !frame.link.ends_with('['))
+            {
+                // Another member of the same object.
+                text.push_str(open.after.strip_suffix('}').unwrap_or_default());
+                text.push_str(",\n");
+                text.push_str(&frame.link);
+                open.clone_from(frame);
+            } else {
+                text.push_str(",\n");
+            }
         }
         for frame in &frames[same..] {
             text.push_str(&frame.before);
+            text.push_str(&frame.link);
             self.open.push(frame.clone());
         }
-        text.push_str(&self.marked(&raw, line, reasons));
+        text.push_str(&marked(&raw, &ours, false));
         push(&text, self.encoding, into);
-    }
-
-    /// The record with two members more; what is no object is put into one.
-    fn marked(&self, raw: &str, line: u64, reasons: &str) -> String {
-        let members = format!("\"Entrepot line\":{line},\"Entrepot reason\":{}", quoted(reasons));
-        match raw.trim_end().strip_suffix('}').filter(|raw| raw.starts_with('{')) {
-            Some(open) if open[1..].trim().is_empty() => format!("{{{members}}}"),
-            Some(open) => format!("{open},{members}}}"),
-            // A line that is no JSON is shown as it is.
-            None if self.lines => raw.to_owned(),
-            None => format!("{{\"value\":{raw},{members}}}"),
-        }
     }
 
     /// Closes what is open.
@@ -239,7 +251,61 @@ impl Refused {
             return;
         }
         let mut text: String = self.open.drain(..).rev().map(|frame| frame.after).collect();
-        text.push_str("\n]\n");
+        text.push_str(if self.array { "\n]\n" } else { "\n" });
         push(&text, self.encoding, into);
     }
+}
+
+/// The record with our two members. A line that is no JSON has them on a line before it; a value that is no object has no place for them.
+fn marked(raw: &str, ours: &str, lines: bool) -> String {
+    let object = raw.trim_end().strip_suffix('}').and_then(|raw| raw.strip_prefix('{')).and_then(own_members);
+    match object {
+        Some(own) if own.is_empty() => format!("{{{ours}}}"),
+        Some(own) => format!("{{{},{ours}}}", own.join(",")),
+        None if lines => format!("{{{ours}}}\n{raw}"),
+        None => raw.to_owned(),
+    }
+}
+
+/// The members of an object but for ours of an earlier time; `None` when it is none.
+fn own_members(inside: &str) -> Option<Vec<&str>> {
+    let (mut members, mut start, mut depth) = (Vec::new(), 0, 0usize);
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, byte) in inside.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            b',' if depth == 0 => {
+                members.push(&inside[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    members.push(&inside[start..]);
+    let ours =
+        |member: &&str| [LINE, REASON].iter().any(|name| member.trim_start().strip_prefix('"').is_some_and(|rest| rest.starts_with(name)));
+    let blank = members.len() == 1 && members[0].trim().is_empty();
+    let whole = depth == 0 && !quoted && (blank || members.iter().all(|member| !member.trim().is_empty()));
+    whole.then(|| members.into_iter().filter(|member| !ours(member) && !blank).collect())
+}
+
+/// In a file of refused records: the line that a record says it stood on.
+pub fn line_told(raw: &[u8]) -> Option<u64> {
+    let name = format!("\"{LINE}\"");
+    let rest = &raw[memchr::memmem::find(raw, name.as_bytes())? + name.len()..];
+    let rest = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
+}
+
+/// Whether there is nothing in a record but what we added: it says why the line behind it is refused.
+pub fn is_reason_alone(raw: &[u8]) -> bool {
+    let text = std::str::from_utf8(raw).unwrap_or_default().trim();
+    let inside = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    line_told(raw).is_some() && inside.and_then(own_members).is_some_and(|own| own.is_empty())
 }

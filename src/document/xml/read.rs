@@ -12,7 +12,9 @@ use super::write::frame;
 use crate::document::broken::Broken;
 use crate::document::collect::{Asked, Collector, DEPTH_MAX, TooMuch};
 use crate::document::encoding::{Decoding, NO_CHARACTER};
+use crate::document::read::Origin;
 use crate::document::record::{Fault, Record};
+use crate::document::refused::LINE;
 
 /// A longer record ends the reading.
 pub const RECORD_SIZE_MAX: usize = 16 * 1024 * 1024;
@@ -34,6 +36,7 @@ pub struct Reader<R: Read> {
     rooted: bool,
     found: u64,
     done: bool,
+    mended: bool,
 }
 
 impl<R: Read> Reader<R> {
@@ -53,12 +56,15 @@ impl<R: Read> Reader<R> {
             rooted: false,
             found: 0,
             done: false,
+            mended: false,
         }
     }
 
-    /// The encoding that the document has.
-    pub fn encoding(&self) -> &'static encoding_rs::Encoding {
-        self.xml.get_ref().source.encoding()
+    /// How the document is written, as far as that is known by now.
+    pub fn origin(&self) -> Origin {
+        let source = &self.xml.get_ref().source;
+        let label = source.label().map(str::to_owned);
+        Origin { marked: source.is_marked(), label, mended: self.mended, ..Origin::new(source.encoding()) }
     }
 
     /// The next record; `false` at the end.
@@ -126,7 +132,9 @@ impl<R: Read> Reader<R> {
                         return Err(Broken::at(line, "there is no element in the document", "an XML document has one root element"));
                     }
                 }
-                Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
+                Event::PI(instruction) => self.mended |= instruction.starts_with("entrepot "),
+                Event::Comment(comment) => self.mended |= comment.trim_start().starts_with(LINE),
+                Event::Decl(_) | Event::DocType(_) => {}
             }
             self.buffer = buffer;
             if closed && self.close(record)? {

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::document::encoding::{encode, mark};
-use crate::document::read::record_of;
+use crate::document::collect::Inner;
+use crate::document::encoding::{NO_CHARACTER, encode, mark, undecodable};
+use crate::document::read::{Origin, record_of};
 use crate::document::record::Frame;
-use crate::document::refused::TRANSFORMED;
+use crate::document::refused::{REFUSED, TRANSFORMED};
 use crate::document::tree::{Kind, NodeId, Tree};
 use crate::document::write::Unwritable;
 use crate::model::format::{XmlFormat, XmlStyle};
@@ -123,7 +124,10 @@ fn push(text: &str, encoding: &'static encoding_rs::Encoding, into: &mut Vec<u8>
     into.truncate(from);
     while let Some(c) = rest.chars().next() {
         let (one, more) = rest.split_at(c.len_utf8());
-        if encode(one, encoding, into).is_err() {
+        if NO_CHARACTER.contains(c) {
+            // What stood there was no text, and is to be none again.
+            into.extend(undecodable(encoding));
+        } else if encode(one, encoding, into).is_err() {
             into.extend_from_slice(format!("&#{};", u32::from(c)).as_bytes());
         }
         rest = more;
@@ -153,12 +157,12 @@ fn escape(text: &str, quoted: bool, into: &mut String) -> Result<(), Unwritable>
 }
 
 /// An element that records stand in: its start tag with what was kept in it before `inner`, and its end tag.
-pub fn frame(tree: &Tree, id: NodeId, inner: NodeId) -> (String, String) {
+pub fn frame(tree: &Tree, id: NodeId, inner: Inner) -> Frame {
     let mut before = String::new();
     start_tag(tree, id, &mut before);
     before.push('>');
-    tree.children(id).take_while(|child| *child != inner).for_each(|child| content(tree, child, &mut before));
-    (before, format!("</{}>", tree.name(id)))
+    tree.children(id).take_while(|child| *child != inner.id).for_each(|child| content(tree, child, &mut before));
+    Frame { number: 0, before, link: String::new(), after: format!("</{}>", tree.name(id)) }
 }
 
 fn start_tag(tree: &Tree, id: NodeId, into: &mut String) {
@@ -188,6 +192,9 @@ fn content(tree: &Tree, id: NodeId, into: &mut String) {
 /// The file of refused records: the document's own elements around them, before each a comment with line and reasons.
 pub struct Refused {
     encoding: &'static encoding_rs::Encoding,
+    /// What the declaration calls the encoding.
+    label: String,
+    marked: bool,
     /// It holds records that stylesheets gave.
     pub transformed: bool,
     begun: bool,
@@ -195,20 +202,23 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// In this encoding.
-    pub fn new(encoding: &'static encoding_rs::Encoding) -> Refused {
-        Refused { encoding, transformed: false, begun: false, open: Vec::new() }
+    /// As the document was written.
+    pub fn new(origin: &Origin) -> Refused {
+        let encoding = origin.encoding;
+        let label = origin.label.clone().unwrap_or_else(|| label(encoding).to_owned());
+        Refused { encoding, label, marked: origin.marked, transformed: false, begun: false, open: Vec::new() }
     }
 
     /// Adds a record.
     pub fn record(&mut self, line: u64, raw: &[u8], frames: &Arc<Vec<Frame>>, reasons: &str, into: &mut Vec<u8>) {
         let mut text = String::new();
         if !self.begun {
-            mark(self.encoding, into);
-            let _ = writeln!(text, "<?xml version=\"1.0\" encoding=\"{}\"?>", label(self.encoding));
-            if self.transformed {
-                let _ = writeln!(text, "{TRANSFORMED}");
+            match self.marked {
+                true => push("\u{feff}", self.encoding, into),
+                false => mark(self.encoding, into),
             }
+            let _ = writeln!(text, "<?xml version=\"1.0\" encoding=\"{}\"?>", self.label);
+            let _ = writeln!(text, "{}", if self.transformed { TRANSFORMED } else { REFUSED });
             self.begun = true;
         }
         let same = self.open.iter().zip(frames.iter()).take_while(|(one, other)| one.number == other.number).count();

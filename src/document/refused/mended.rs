@@ -1,0 +1,171 @@
+//! A file of refused records that comes back: what we added to it is told from data, and left out before anything maps it.
+
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use encoding_rs::Encoding;
+
+use super::{BEFORE, LINE, MARK_MAX, REASON, TRANSFORMED};
+use crate::document::broken::Broken;
+use crate::document::csv::read::{Reader, dialect};
+use crate::document::read::{self, Layout, Take, Wanted};
+use crate::document::record::Record;
+use crate::model::format::{CsvFormat, Format};
+
+/// Whether a document that begins so is such a file: refused rows as stylesheets gave them in this format, mended and sent again.
+pub fn is_of_transformed(format: &Format, begin: &[u8]) -> bool {
+    let (encoding, skip) = Encoding::for_bom(begin).unwrap_or((format.encoding(), 0));
+    let text = encoding.decode_without_bom_handling(&begin[skip..begin.len().min(MARK_MAX)]).0;
+    let text = text.trim_start();
+    match format {
+        Format::Xml(_) => {
+            // Before the root there may be nothing else but the declaration.
+            let prolog = text.strip_prefix("<?xml").map_or(text, |rest| rest.split_once("?>").map_or("", |(_, rest)| rest));
+            prolog.trim_start().starts_with(TRANSFORMED)
+        }
+        _ if text.starts_with('<') => false,
+        Format::Csv(csv) if csv.header => text.contains(LINE) && text.contains(REASON),
+        Format::Csv(_) => text.contains(&format!("{LINE} ")),
+        Format::Json(_) => text.contains(&format!("\"{LINE}\":")),
+        Format::Fixed(_) => text.contains(BEFORE),
+        Format::Excel(_) => false,
+    }
+}
+
+/// Whether such a file in this format can be told from other documents.
+pub fn can_be_told(format: &Format) -> bool {
+    !matches!(format, Format::Excel(_))
+}
+
+/// The line that a cell of ours tells: `Entrepot line 5`.
+pub fn line_of(cell: &str) -> Option<u64> {
+    cell.trim().strip_prefix(LINE)?.strip_prefix(' ')?.parse().ok()
+}
+
+/// How many columns are the document's own, when ours are among those with these names.
+pub fn own_columns(names: &[String]) -> Option<usize> {
+    let is = |name: &String, ours: &str| name.trim().eq_ignore_ascii_case(ours);
+    if !names.iter().any(|name| is(name, REASON)) {
+        return None;
+    }
+    let first = names.iter().position(|name| is(name, LINE))?;
+    let last = names[first..].iter().all(|name| is(name, LINE) || is(name, REASON) || name.trim().is_empty());
+    // Somebody has put them elsewhere: nothing maps them there.
+    Some(if last { first } else { names.len() })
+}
+
+/// What we added to delimited text.
+pub struct Ours {
+    dialect: Reader<std::io::Empty>,
+    delimiter: String,
+    /// The document's own columns, and all that its header names.
+    columns: Option<(usize, usize)>,
+    found: bool,
+}
+
+impl Ours {
+    /// Takes our columns off a header; `None` when it has none of them. Without a header only the records can tell.
+    pub fn of(format: &CsvFormat, layout: &mut Layout) -> Option<Ours> {
+        let dialect = dialect(&CsvFormat { encoding: encoding_rs::UTF_8, ..format.clone() });
+        let columns = match layout {
+            Layout::Named { names, raw, .. } => {
+                let (own, all) = (own_columns(names)?, names.len());
+                let end = dialect.field_ends(raw).and_then(|ends| ends.get(own.checked_sub(1)?).copied());
+                raw.truncate(end.unwrap_or(raw.len()));
+                names.truncate(own);
+                Some((own, all))
+            }
+            Layout::Numbered | Layout::Asked => None,
+        };
+        Some(Ours { dialect, delimiter: format.delimiter.clone(), columns, found: columns.is_some() })
+    }
+
+    /// Whether any were found by now.
+    pub fn were_there(&self) -> bool {
+        self.found
+    }
+
+    /// Takes ours off a record; `false` when there is nothing else in it.
+    pub fn leave_out(&mut self, record: &mut Record) -> bool {
+        let mark = BEFORE.trim_start_matches("# ");
+        let marked = memchr::memmem::find(&record.raw, mark.as_bytes());
+        let told = |record: &Record, at: usize| record.field(at).and_then(|(text, _)| line_of(text));
+        if let Some(place) = marked {
+            if let Some(at) = (0..record.len()).find(|at| told(record, *at).is_some()) {
+                record.told = told(record, at);
+                return self.keep(record, at);
+            }
+            // Bytes that are no text have no fields.
+            let rest = record.raw[place + mark.len()..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let line = std::str::from_utf8(&record.raw[place + mark.len()..][..rest]).ok().and_then(|line| line.parse().ok());
+            if record.is_empty() && line.is_some() && record.raw[..place].ends_with(self.delimiter.as_bytes()) {
+                record.told = line;
+                record.raw.truncate(place - self.delimiter.len());
+                self.found = true;
+            }
+            return true;
+        }
+        let Some((own, all)) = self.columns.filter(|(own, all)| own < all && record.len() == *all) else { return true };
+        let text = |at: usize| record.field(at).map_or("", |(text, _)| text.trim());
+        let line = text(own).parse().ok();
+        // Anything else there may be data that has slipped: such a record has too many fields.
+        if line.is_none() && !(own..all).all(|at| text(at).is_empty()) {
+            return true;
+        }
+        record.told = line;
+        self.keep(record, own)
+    }
+
+    fn keep(&mut self, record: &mut Record, fields: usize) -> bool {
+        self.found = true;
+        let end = self.dialect.field_ends(&record.raw).and_then(|ends| ends.get(fields.checked_sub(1)?).copied());
+        record.raw.truncate(end.unwrap_or(record.raw.len()));
+        record.truncate(fields);
+        fields > 0
+    }
+}
+
+/// A record of such a file, read again.
+pub struct Again<'a> {
+    /// Its number in the file, from 0.
+    pub number: u64,
+    /// The line that it stood on, where the format says it with each record.
+    pub line: Option<u64>,
+    /// The names of its fields; none when they go by number, or by what was asked for.
+    pub names: &'a Arc<Vec<String>>,
+    /// Its values, as they are written.
+    pub values: Vec<String>,
+}
+
+/// Reads such a file again, until `take` has enough.
+pub fn read_again(
+    file: impl Read,
+    format: &Format,
+    wanted: Wanted,
+    take: &mut dyn FnMut(Again<'_>) -> ControlFlow<()>,
+) -> Result<(), Broken> {
+    read::read(file, format, wanted, &mut Reread { names: Arc::default(), number: 0, take })
+}
+
+struct Reread<'a> {
+    names: Arc<Vec<String>>,
+    number: u64,
+    take: &'a mut dyn FnMut(Again<'_>) -> ControlFlow<()>,
+}
+
+impl Take for Reread<'_> {
+    fn layout(&mut self, layout: &Layout) -> ControlFlow<()> {
+        if let Layout::Named { names, .. } = layout {
+            self.names = Arc::new(names.clone());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
+        let values: Vec<String> = record.texts().map(str::to_owned).collect();
+        let number = self.number;
+        self.number += 1;
+        (self.take)(Again { number, line: record.told, names: &self.names, values })
+    }
+}
