@@ -44,7 +44,7 @@ pub fn workbook(header_row: u32) -> Format {
 
 /// What is asked of a document in this format: these paths, where it nests.
 pub fn wanted<const N: usize>(format: &Format, paths: [&str; N]) -> Wanted {
-    if format.nests() { Wanted { values: paths.map(path).to_vec(), nested: Vec::new() } } else { Wanted::default() }
+    if format.nests() { Wanted { values: paths.map(path).to_vec(), ..Wanted::default() } } else { Wanted::default() }
 }
 
 struct Promises {

@@ -136,11 +136,12 @@ fn read_fixed(section: &Section<'_>) -> FixedFormat {
 }
 
 fn read_xml(section: &Section<'_>, style: XmlStyle) -> XmlFormat {
+    let namespaces = section.pairs("namespaces");
     XmlFormat {
         style,
         root: section.text("root"),
-        record: read_record(section),
-        namespaces: section.pairs("namespaces"),
+        record: read_record(section, Some(&namespaces)),
+        namespaces,
         encoding: read_encoding(section),
         nulls: section.texts("nulls").unwrap_or_default(),
         numbers: read_numbers(section),
@@ -150,7 +151,7 @@ fn read_xml(section: &Section<'_>, style: XmlStyle) -> XmlFormat {
 fn read_json(section: &Section<'_>, lines: bool) -> JsonFormat {
     JsonFormat {
         lines: lines || section.boolean("jsonl", false),
-        record: read_record(section),
+        record: read_record(section, None),
         encoding: read_encoding(section),
         nulls: section.texts("nulls").unwrap_or_default(),
         numbers: read_numbers(section),
@@ -170,7 +171,42 @@ fn read_excel(section: &Section<'_>) -> ExcelFormat {
     }
 }
 
-fn read_record(section: &Section<'_>) -> Option<Path> {
+/// What makes a path one that leads nowhere. `namespaces` are those of the format; JSON has none.
+pub(super) fn leads_nowhere(path: &Path, namespaces: Option<&[(String, String)]>) -> Option<(String, String)> {
+    path.names().into_iter().find_map(|name| match (&name.prefix, namespaces) {
+        (Some(prefix), None) => Some((
+            format!("\"{prefix}:{}\" has a prefix, and JSON has none", name.local),
+            format!("write the name in quotes: '{prefix}:{}'", name.local),
+        )),
+        (Some(prefix), Some(declared)) if !declared.iter().any(|(known, _)| known == prefix) => {
+            let hint = format!(
+                "declare it in the format: namespaces = {{ {prefix} = \"urn:…\" }}; without a prefix a name is one of any namespace"
+            );
+            Some((format!("the prefix \"{prefix}\" is not declared"), hint))
+        }
+        (_, declared) => {
+            let wrong = if declared.is_some() {
+                name.local.contains(|c: char| "(){}<>,;&\"=+$!?|~^%#\\`".contains(c))
+            } else {
+                name.local.ends_with("()")
+            };
+            wrong.then(|| {
+                let hint = "a path has names, / and //, .. and @, and conditions in []; columns are joined by concatenate = [\"A\", \"B\"]";
+                (format!("\"{}\" is no name", name.local), hint.to_owned())
+            })
+        }
+    })
+}
+
+/// The namespaces that paths into documents of this format may use; JSON has none.
+pub(super) fn namespaces_of(format: &Format) -> Option<&[(String, String)]> {
+    match format {
+        Format::Xml(xml) => Some(&xml.namespaces),
+        _ => None,
+    }
+}
+
+fn read_record(section: &Section<'_>, namespaces: Option<&[(String, String)]>) -> Option<Path> {
     let text = section.text("record")?;
     match Path::parse(&text) {
         Ok(path) => {
@@ -181,6 +217,10 @@ fn read_record(section: &Section<'_>) -> Option<Path> {
                     "a record is an element, not an attribute, a parent or a position",
                     "as in \"//Cube[@currency]\"",
                 );
+                return None;
+            }
+            if let Some((message, hint)) = leads_nowhere(&path, namespaces) {
+                section.problem("record", message, hint);
                 return None;
             }
             Some(path)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use toml_edit::Item;
 
-use super::format::read_numbers;
+use super::format::{leads_nowhere, namespaces_of, read_numbers};
 use super::problem::suggest;
 use super::section::Section;
 use crate::document::mapping;
@@ -226,6 +226,13 @@ fn read_column(line: &Section<'_>, key: &'static str, item: &Item, format: &Form
             Err(reason) if format.nests() => {
                 line.problem(key, format!("\"{name}\" is no path: {reason}"), "as in \"Name\", \"@id\", \"../Date\" or \"a/b[1]/c\"");
                 None
+            }
+            Ok(path) if format.nests() => {
+                if let Some((message, hint)) = leads_nowhere(&path, namespaces_of(format)) {
+                    line.problem(key, message, hint);
+                    return None;
+                }
+                Some(Source::Column(name.to_owned()))
             }
             _ => Some(Source::Column(name.to_owned())),
         },

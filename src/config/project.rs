@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::format::read_format;
+use super::format::{leads_nowhere, namespaces_of, read_format};
 use super::mapping::{Target, read_mapping};
 use super::mapping_test::read_tests;
 use super::problem::suggest;
@@ -259,7 +259,11 @@ fn read_nested(section: &Section<'_>, target: &Target<'_>) -> Vec<NestedEntity> 
         let elements = Format::Xml(XmlFormat::default());
         let record = inner.name("record").and_then(|text| match path_of(&elements, &text) {
             Ok(path) if path.steps.iter().all(|step| matches!(step.to, To::Element(_))) && !path.absolute && !path.steps.is_empty() => {
-                Some(path)
+                let nowhere = leads_nowhere(&path, namespaces_of(target.format));
+                if let Some((message, hint)) = &nowhere {
+                    inner.problem("record", message, hint);
+                }
+                Some(path).filter(|_| nowhere.is_none())
             }
             Ok(_) => {
                 inner.problem("record", format!("\"{text}\" leads out of the record"), "as in \"line_items\" or \"Lines/Line\"");

@@ -79,6 +79,11 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         ("{ type = \"csv\", delimiter = \";\", header = true }", "{ type = \"fixed\" }", "fixed width has columns"),
         ("{ type = \"csv\", delimiter = \";\", header = true }", "{ type = \"json\", record = \"a[\" }", "\"a[\" is no path"),
         ("{ type = \"csv\", delimiter = \";\", header = true }", "{ type = \"xml-element\", record = \"//@a\" }", "a record is an element"),
+        (
+            "{ type = \"csv\", delimiter = \";\", header = true }",
+            "{ type = \"xml-element\", record = \"/D/c:R\" }",
+            "the prefix \"c\" is not declared",
+        ),
         ("equals = \"No\"", "equals = \"Maybe\"", "\"Maybe\": not one of No, Yes"),
         ("equals = \"No\"", "", "exactly one of equals"),
         ("type = \"csv\", delimiter", "type = \"exel\", delimiter", "there is no format \"exel\"\n  hint: did you mean \"excel\"?"),
@@ -114,6 +119,32 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         assert!(report.contains(expected), "{bad}:\n{report}");
         let place = report.split(": error").next().unwrap();
         assert!(!place.ends_with(":0:0"), "{bad} has no place: {report}");
+    }
+}
+
+#[test]
+fn paths_that_can_lead_nowhere_are_refused() {
+    let csv = "{ type = \"csv\", delimiter = \";\", header = true }";
+    let source = "source = \"Group\"";
+    for (format, path, expected) in [
+        ("{ type = \"xml-element\" }", "c:Group", "the prefix \"c\" is not declared"),
+        ("{ type = \"xml-element\" }", "Group[c:No='1']/Name", "the prefix \"c\" is not declared"),
+        ("{ type = \"xml-element\" }", "concat(B,A)", "\"concat(B,A)\" is no name"),
+        ("{ type = \"xml-element\" }", "Group/text()", "\"text()\" is no name"),
+        ("{ type = \"json\" }", "c:Group", "and JSON has none"),
+        ("{ type = \"json\" }", "Group/text()", "\"text()\" is no name"),
+    ] {
+        let text = starter_text().replace(csv, format).replacen(source, &format!("source = \"{path}\""), 1);
+        let report = read(&text).expect_err(path);
+        assert!(report.contains(expected), "{path}:\n{report}");
+    }
+    for (format, path) in [
+        ("{ type = \"xml-element\", namespaces = { c = \"urn:c\" } }", "c:Group"),
+        ("{ type = \"json\" }", "'c:Group'"),
+        ("{ type = \"json\" }", "Price (EUR)"),
+    ] {
+        let text = starter_text().replace(csv, format).replacen(source, &format!("source = \"{path}\""), 1);
+        assert!(read(&text).is_ok(), "{path}: {:?}", read(&text));
     }
 }
 

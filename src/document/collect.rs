@@ -7,8 +7,10 @@
 use std::sync::Arc;
 
 use super::record::{Fault, Frame, Record};
-use super::tree::{Kind, Mark, NodeId, Tree, only_attributes};
-use crate::model::path::{Path, Predicate, Step, To};
+use super::tree::{Kind, Mark, NodeId, Shape, Tree, only_attributes};
+use super::value::Wrong;
+use crate::model::finding::Rule;
+use crate::model::path::{Name, Path, Predicate, Step, To, alike};
 
 /// Elements may nest so deep.
 pub const DEPTH_MAX: usize = 200;
@@ -43,7 +45,7 @@ pub struct Nested {
 pub const NESTED_MAX: usize = 100_000;
 
 /// Why collecting cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TooMuch {
     /// Deeper than [`DEPTH_MAX`].
     Depth,
@@ -51,6 +53,49 @@ pub enum TooMuch {
     Context,
     /// More than [`TREE_MAX`].
     Record,
+    /// The document is not as its paths say: how, and what to do.
+    Trap(String, String),
+}
+
+/// What is known of a value after some records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Found {
+    /// There was no record that could have it.
+    #[default]
+    Unasked,
+    /// No record had it.
+    Never,
+    /// Some record had it.
+    Once,
+}
+
+impl Found {
+    fn note(&mut self, found: bool) {
+        if found {
+            *self = Found::Once;
+        } else if *self == Found::Unasked {
+            *self = Found::Never;
+        }
+    }
+}
+
+/// A path out of the record that led nowhere, from an element that is open still.
+struct Missed {
+    /// The element, and its number.
+    base: NodeId,
+    number: u64,
+    /// The path from there on.
+    rest: Path,
+    text: String,
+}
+
+/// What stands where no record does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instead<'a> {
+    /// Up to ten places of elements.
+    pub seen: &'a [String],
+    /// The place of records is there, with other elements in it, none of them called like a record.
+    pub others: bool,
 }
 
 /// Writes an element that a record stands in, for the file of refused rows.
@@ -94,6 +139,16 @@ pub struct Collector {
     place_found: bool,
     /// Up to ten names of elements that were seen outside of records, for a hint when there is no record.
     seen: Vec<String>,
+    /// An element stood in the place of records that is called like one, or not.
+    alike: bool,
+    others: bool,
+    /// Elements inside of the record at hand that the record path leads to as well.
+    inner: Vec<NodeId>,
+    missed: Vec<Missed>,
+    /// A record was found.
+    begun: bool,
+    /// For each value of a record, then of nested ones.
+    found: Vec<Found>,
 }
 
 impl Collector {
@@ -116,7 +171,25 @@ impl Collector {
             write_frame,
             place_found: false,
             seen: Vec::new(),
+            alike: false,
+            others: false,
+            inner: Vec::new(),
+            missed: Vec::new(),
+            begun: false,
+            found: Vec::new(),
         }
+    }
+
+    /// Begins anew behind what could not be read.
+    pub fn begin_again(&mut self) {
+        let (asked, found) = (self.asked.clone(), std::mem::take(&mut self.found));
+        *self = Collector { found, ..Collector::new(asked, self.unnamed, self.write_frame) };
+    }
+
+    /// Values that no record had, as paths.
+    pub fn never_found(&self) -> Vec<&str> {
+        let values = self.asked.values.iter().chain(self.asked.nested.iter().flat_map(|nested| &nested.values));
+        values.zip(&self.found).filter(|(_, found)| **found == Found::Never).map(|(path, _)| path.text()).collect()
     }
 
     /// Whether a record is being collected.
@@ -134,22 +207,43 @@ impl Collector {
         self.open.last().map_or("", |open| self.tree.name(open.id))
     }
 
-    /// Elements that were seen where no record was; `None` when the place of records was there, and empty.
-    pub fn seen_instead(&self) -> Option<&[String]> {
-        (!self.place_found).then_some(self.seen.as_slice())
+    /// What was seen where no record was; `None` when the place of records was there, and empty.
+    pub fn seen_instead(&self) -> Option<Instead<'_>> {
+        let place = self.place_found && !self.alike;
+        (!place || self.others).then_some(Instead { seen: &self.seen, others: place })
     }
 
-    /// An array begins whose items have this name: it may be the place of records, and empty.
-    pub fn array(&mut self, name: &str) -> Result<(), TooMuch> {
-        if self.record.is_some() || self.place_found {
+    /// An array begins whose items have this name: it may be the place of records, and empty. `inside`: it is an item of another.
+    pub fn array(&mut self, name: &str, inside: bool, line: u64) -> Result<(), TooMuch> {
+        if self.record.is_some() {
+            if inside {
+                self.open(name, 0, line)?;
+                self.shape(Shape::Array);
+                self.open.pop();
+            }
+            return Ok(());
+        }
+        if self.place_found && !inside {
             return Ok(());
         }
         self.open(name, 0, 0)?;
-        self.place_found = self.leads_here();
+        let leads = self.leads_here();
         if let Some(open) = self.open.pop() {
             self.tree.truncate(open.mark);
         }
+        if leads && inside && !self.asked.record.steps.is_empty() {
+            return Err(TooMuch::Trap(
+                "an array stands where a record should".into(),
+                "a record is an object: correct the document".into(),
+            ));
+        }
+        self.place_found |= leads;
         Ok(())
+    }
+
+    /// What the element that opened last is in the document.
+    pub fn shape(&mut self, shape: Shape) {
+        self.tree.set_shape(self.top(), shape);
     }
 
     /// The number of a namespace.
@@ -193,18 +287,41 @@ impl Collector {
     /// All attributes are there: whether the element is a record.
     pub fn opened(&mut self) -> bool {
         if self.record.is_some() {
+            // Only behind `//` one record may stand in another.
+            if self.asked.record.steps.iter().any(|step| step.deep) && self.leads_here() {
+                self.inner.push(self.top());
+            }
             return false;
         }
         if self.leads_here() {
+            // A member that is null is as an array without items.
+            if self.tree.shape(self.top()) == Shape::Null {
+                self.place_found = true;
+                return false;
+            }
             self.record = Some(self.open.len());
             return true;
         }
         self.frames = None;
-        if let Some((last, before)) = self.asked.record.steps.split_last()
+        if !self.begun {
+            self.look_around();
+        }
+        false
+    }
+
+    /// Remembers what stands where no record does.
+    fn look_around(&mut self) {
+        if let (Some((last, before)), Some(open)) = (self.asked.record.steps.split_last(), self.open.get(self.unnamed..))
             && !last.deep
-            && !self.place_found
+            && !open.is_empty()
         {
-            self.place_found = self.open.get(self.unnamed..).is_some_and(|open| !open.is_empty() && self.leads(before, false, open));
+            // Of JSON an array says so.
+            self.place_found |= self.unnamed == 0 && self.leads(before, false, open);
+            let top = &open[open.len() - 1];
+            if self.leads(before, false, &open[..open.len() - 1]) && open.len() > 1 {
+                self.others = true;
+                self.alike |= matches!(&last.to, To::Element(name) if alike(&name.local, self.tree.local_name(top.id)));
+            }
         }
         if self.seen.len() < 10 {
             let path: Vec<&str> = self.open.iter().skip(self.unnamed).map(|open| self.tree.name(open.id)).collect();
@@ -213,7 +330,6 @@ impl Collector {
                 self.seen.push(path);
             }
         }
-        false
     }
 
     /// Text of the innermost element.
@@ -231,25 +347,53 @@ impl Collector {
     pub fn close(&mut self, record: &mut Record) -> Result<bool, TooMuch> {
         let Some(closed) = self.open.pop() else { return Ok(false) };
         let depth = self.open.len() + 1;
+        self.missed.retain(|missed| missed.number != closed.number);
         if self.record == Some(depth) {
             self.record = None;
-            let last = self.asked.record.steps.last();
-            let is_record = last.is_none_or(|step| self.tree.holds_all(closed.id, step, &self.asked.namespaces));
-            if is_record {
-                self.fill(Inner { id: closed.id, item: closed.item }, record);
+            let inner = std::mem::take(&mut self.inner);
+            if self.is_record(closed.id) {
+                self.fill(Inner { id: closed.id, item: closed.item }, record)?;
+                if let Some(lost) = inner.iter().find(|id| self.is_record(**id) && !self.is_nested(closed.id, **id)) {
+                    let message = format!("another record stands inside of it, on line {}", self.tree.line(*lost));
+                    record.fault.get_or_insert(Fault::Syntax(message));
+                }
                 self.open.iter_mut().for_each(|open| open.had_records = true);
+            } else if let Some(lost) = inner.iter().find(|id| self.is_record(**id)) {
+                let message = format!("a record stands inside of an element called like one, on line {}", self.tree.line(*lost));
+                return Err(TooMuch::Trap(message, "write the record path without //".into()));
+            } else {
+                self.tree.truncate(closed.mark);
+                return Ok(false);
             }
             self.tree.truncate(closed.mark);
-            return Ok(is_record);
+            return Ok(true);
         }
         if self.record.is_none() {
             self.frames = None;
+            let late = |missed: &&Missed| self.tree.find(missed.base, &missed.rest, &self.asked.namespaces).is_some();
+            if let Some(late) = self.missed.iter().find(late) {
+                let message = format!("{} leads to what stands behind records that ask for it", late.text);
+                return Err(TooMuch::Trap(
+                    message,
+                    "let it stand before the records, or take record further out, and its parts as nested records".into(),
+                ));
+            }
             // What had records in it is of no use to records behind it, and there may be many of its kind.
             if !self.keeps_context || closed.had_records || self.open.len() < self.unnamed {
                 self.tree.truncate(closed.mark);
             }
         }
         self.bounded().map(|()| false)
+    }
+
+    fn is_record(&self, id: NodeId) -> bool {
+        self.asked.record.steps.last().is_none_or(|step| self.tree.holds_all(id, step, &self.asked.namespaces))
+    }
+
+    /// Whether an element inside of a record is one of its nested records.
+    fn is_nested(&self, record: NodeId, id: NodeId) -> bool {
+        let places = self.asked.nested.iter().filter_map(|nested| nested.record.as_ref());
+        places.into_iter().any(|place| self.tree.find_all(record, place, &self.asked.namespaces, NESTED_MAX).contains(&id))
     }
 
     fn bounded(&self) -> Result<(), TooMuch> {
@@ -261,34 +405,48 @@ impl Collector {
         }
     }
 
-    fn fill(&mut self, own: Inner, record: &mut Record) {
+    fn fill(&mut self, own: Inner, record: &mut Record) -> Result<(), TooMuch> {
         let id = own.id;
         record.clear(self.tree.line(id));
-        for path in &self.asked.values {
-            match self.tree.find(id, path, &self.asked.namespaces).and_then(|found| self.tree.string(found)) {
-                Some((text, exact)) => record.push(&text, exact),
-                None => record.push("", false),
-            }
+        // Taken out and put back: both are used while values are found.
+        let (asked, mut found) = (std::mem::take(&mut self.asked.values), std::mem::take(&mut self.found));
+        found.resize(asked.len() + self.asked.nested.iter().map(|nested| nested.values.len()).sum::<usize>(), Found::Unasked);
+        for (path, found) in asked.iter().zip(&mut found) {
+            found.note(self.value(id, path, record));
         }
-        for (number, nested) in self.asked.nested.iter().enumerate() {
+        let mut at = asked.len();
+        self.asked.values = asked;
+        if !std::mem::replace(&mut self.begun, true) && !found[..at].contains(&Found::Once) {
+            self.trap(id)?;
+        }
+        record.fault = no_object(&self.tree, id, &self.asked.values).map(Fault::Syntax);
+        let nested = std::mem::take(&mut self.asked.nested);
+        for (number, nested) in nested.iter().enumerate() {
+            let own = at..at + nested.values.len();
+            at = own.end;
             let Some(place) = &nested.record else { continue };
-            let found = self.tree.find_all(id, place, &self.asked.namespaces, NESTED_MAX + 1);
-            if found.len() + record.nested.len() > NESTED_MAX {
+            let all = self.tree.find_all(id, place, &self.asked.namespaces, NESTED_MAX + 1);
+            if all.len() + record.nested.len() > NESTED_MAX {
                 record.fault = Some(Fault::Size);
                 break;
             }
-            for id in found {
+            for id in all {
+                if self.tree.shape(id) == Shape::Null {
+                    continue;
+                }
+                if let Some(message) = no_object(&self.tree, id, &nested.values) {
+                    record.fault.get_or_insert(Fault::Syntax(format!("{place}: {message}")));
+                }
                 let mut inner = Record::default();
                 inner.clear(self.tree.line(id));
-                for path in &nested.values {
-                    match self.tree.find(id, path, &self.asked.namespaces).and_then(|found| self.tree.string(found)) {
-                        Some((text, exact)) => inner.push(&text, exact),
-                        None => inner.push("", false),
-                    }
+                for (path, found) in nested.values.iter().zip(&mut found[own.clone()]) {
+                    found.note(self.value(id, path, &mut inner));
                 }
                 record.nested.push((number, inner));
             }
         }
+        self.asked.nested = nested;
+        self.found = found;
         if (self.frames_to.0.as_str(), self.frames_to.1) != (self.tree.name(id), own.item) {
             self.frames_to = (self.tree.name(id).to_owned(), own.item);
             self.frames = None;
@@ -299,6 +457,87 @@ impl Collector {
             Arc::new(self.open.iter().zip(inner).map(frame).collect())
         });
         record.frames = Some(frames.clone());
+        Ok(())
+    }
+
+    /// Adds the value that a path leads to; whether it leads anywhere.
+    fn value(&mut self, from: NodeId, path: &Path, record: &mut Record) -> bool {
+        let Some((found, more)) = self.tree.find_one(from, path, &self.asked.namespaces) else {
+            self.miss(from, path);
+            record.push("", false);
+            return false;
+        };
+        let wrong = if more {
+            let message = format!("{path} leads to more than one value");
+            let hint = "say which, by a position or a condition as in item[1]/name, or take them as nested records";
+            Some((message, hint.to_owned()))
+        } else if self.tree.is_made_of_others(found) {
+            Some((format!("{path} leads to no value, but to what has values in it"), format!("write the path to the value: {path}/…")))
+        } else {
+            None
+        };
+        if let Some((message, hint)) = wrong {
+            record.wrong.push((record.len(), Wrong { rule: Rule::Type, message, hint }));
+        }
+        match self.tree.string(found) {
+            Some((text, exact)) => record.push(&text, exact),
+            None => record.push("", false),
+        }
+        true
+    }
+
+    /// Remembers a path out of the record that leads nowhere: what it asks for may come behind the record.
+    fn miss(&mut self, from: NodeId, path: &Path) {
+        if !needs_context(path) {
+            return;
+        }
+        let above = path.steps.iter().take_while(|step| step.to == To::Parent).count();
+        let (base, skipped) = match path.absolute {
+            true => (Some(self.tree.root()), 0),
+            false => (std::iter::successors(Some(from), |id| self.tree.parent(*id)).nth(above), above),
+        };
+        let number = |id: NodeId| self.open.iter().find(|open| open.id == id).map(|open| open.number);
+        let Some((base, number)) = base.and_then(|base| Some((base, if base == NodeId::DOCUMENT { 0 } else { number(base)? }))) else {
+            return;
+        };
+        if !self.missed.iter().any(|missed| missed.number == number && missed.text == path.text()) {
+            let rest = Path::relative(path.steps[skipped..].to_vec());
+            self.missed.push(Missed { base, number, rest, text: path.text().to_owned() });
+        }
+    }
+
+    /// What the first record is, when it has none of the values.
+    fn trap(&self, id: NodeId) -> Result<(), TooMuch> {
+        let plain = self.asked.values.iter().filter_map(|path| match path.steps.as_slice() {
+            [Step { deep: false, to: To::Element(name), .. }] if name.loose => Some((name, false)),
+            [Step { deep: false, to: To::Attribute(name), .. }] if name.loose => Some((name, true)),
+            _ => None,
+        });
+        let is = |name: &Name, kind: Kind| {
+            self.tree.children(id).any(|child| self.tree.kind(child) == kind && name.is(self.tree.local_name(child)))
+        };
+        for (name, attribute) in plain {
+            if attribute && is(name, Kind::Element) {
+                return Err(TooMuch::Trap(
+                    "records have their values in elements, and the format says xml-attribute".into(),
+                    "write type = \"xml-element\" in the format".into(),
+                ));
+            }
+            if !attribute && is(name, Kind::Attribute) {
+                return Err(TooMuch::Trap(
+                    "records have their values in attributes, and the format says xml-element".into(),
+                    "write type = \"xml-attribute\" in the format".into(),
+                ));
+            }
+        }
+        let mut inside = self.tree.children(id).filter(|child| self.tree.shape(*child) == Shape::Object);
+        match inside.next().filter(|_| self.asked.record.steps.is_empty()) {
+            Some(first) if !self.asked.values.is_empty() => Err(TooMuch::Trap(
+                format!("the document is one object, with none of the values and with objects in \"{}\"", self.tree.name(first)),
+                format!("where those are the records, write record = \"{}\" in the format", self.tree.name(first)),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the record path leads to the element that opened last, as far as that can be told before it closes.
@@ -337,15 +576,14 @@ fn asks_for_elements(step: &Step) -> bool {
     })
 }
 
-/// Whether an element has nothing in it but attributes.
-pub fn is_empty(tree: &Tree, id: NodeId) -> bool {
-    tree.children(id).all(|child| tree.kind(child) == Kind::Attribute)
-}
-
-/// The fault of a record that is too much.
-pub fn fault_of(too_much: TooMuch) -> Fault {
-    match too_much {
-        TooMuch::Depth => Fault::Depth,
-        TooMuch::Context | TooMuch::Record => Fault::Size,
-    }
+/// Why an element is no record: it is a value, and the paths ask for more than that.
+fn no_object(tree: &Tree, id: NodeId, values: &[Path]) -> Option<String> {
+    let found = match tree.shape(id) {
+        Shape::Element | Shape::Object | Shape::Null => return None,
+        Shape::Array => "an array",
+        Shape::NullItem => "null",
+        Shape::Value => "a value",
+    };
+    let itself = |path: &Path| path.steps.is_empty() && !path.absolute;
+    (!values.iter().any(itself)).then(|| format!("a record is an object, and this is {found}"))
 }

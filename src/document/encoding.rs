@@ -16,13 +16,15 @@ pub struct Decoding<R> {
     encoding: &'static Encoding,
     decoder: Option<Decoder>,
     begun: bool,
+    /// A byte order mark was there.
+    marked: bool,
+    /// What an XML declaration calls the encoding.
+    label: Option<String>,
     pending: Vec<u8>,
     /// Look for an XML declaration, and take its word.
     declared: bool,
     /// What stands for bytes that are no text; UTF-8 passes unchecked when it is no text itself.
     undecodable: &'static [u8],
-    marked: bool,
-    label: Option<String>,
 }
 
 /// What a decoder puts in place of bytes it can not read: text that no valid UTF-8 check accepts, so that the record is refused.

@@ -73,7 +73,7 @@ pub fn infer(sample: &[u8]) -> Result<Guess, String> {
     };
     let values = sources.iter().flatten().filter_map(|source| path_of(&format, source).ok()).collect();
     let mut collected = Collected { names: sources.clone(), columns: Vec::new(), records: 0, numbered: false };
-    let wanted = Wanted { values, nested: Vec::new() };
+    let wanted = Wanted { values, ..Wanted::default() };
     match read::read(sample, &format, wanted, &mut collected) {
         Ok(()) => {}
         Err(Broken::Source(error)) => return Err(error.to_string()),

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use encoding_rs::Encoding;
 
 use super::broken::Broken;
-use super::collect::{Asked, Nested};
+use super::collect::{Asked, Instead, Nested};
 use super::record::Record;
 use super::refused::Ours;
 use super::sniff;
@@ -79,8 +79,8 @@ pub trait Take {
     fn note(&mut self, _message: String, _hint: String) {}
     /// What was passed over at the end, each record as its exact text: after the last record.
     fn trailer(&mut self, _: Vec<Vec<u8>>) {}
-    /// There was no record at all; these are places where elements stood.
-    fn nothing_found(&mut self, _: &[String]) {}
+    /// There was no record at all, but this.
+    fn nothing_found(&mut self, _: Instead<'_>) {}
 }
 
 /// What is asked of a document that nests.
@@ -90,26 +90,28 @@ pub struct Wanted {
     pub values: Vec<Path>,
     /// Records nested in it.
     pub nested: Vec<Nested>,
+    /// Somebody has written these paths: that no record has one is worth a note.
+    pub stated: bool,
 }
 
 /// Reads a document to its end, or until `take` has enough.
 pub fn read(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) -> Result<(), Broken> {
-    let Wanted { values, nested } = wanted;
     let (source, empty) = sniff::check(source, format)?;
     if empty {
         take.note("the document is empty".into(), "where rows were to be expected, ask the sender for it again".into());
     }
     let mut held = Held { skip: format.skip_last(), held: VecDeque::new(), take };
     if held.skip == 0 {
-        return all(source, format, values, nested, held.take);
+        return all(source, format, wanted, held.take);
     }
-    all(source, format, values, nested, &mut held)?;
+    all(source, format, wanted, &mut held)?;
     let trailer = held.held.iter().map(passed_over).collect();
     held.take.trailer(trailer);
     Ok(())
 }
 
-fn all(source: impl Read, format: &Format, values: Vec<Path>, nested: Vec<Nested>, take: &mut dyn Take) -> Result<(), Broken> {
+fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) -> Result<(), Broken> {
+    let Wanted { values, nested, stated } = wanted;
     match format {
         Format::Csv(csv) => {
             let mut reader = csv::read::Reader::new(source, csv);
@@ -166,11 +168,13 @@ fn all(source: impl Read, format: &Format, values: Vec<Path>, nested: Vec<Nested
             // The declaration is read with the first record.
             let first = reader.next_into(&mut record)?.then_some(record);
             if first.is_none()
-                && let Some(seen) = reader.seen_instead()
+                && let Some(instead) = reader.seen_instead()
             {
-                take.nothing_found(seen);
+                take.nothing_found(instead);
             }
-            begin(take, reader.origin(), &Layout::Asked, first, |record| reader.next_into(record))
+            begin(take, reader.origin(), &Layout::Asked, first, |record| reader.next_into(record))?;
+            note_never_found(take, stated, &reader.never_found());
+            Ok(())
         }
         Format::Json(format) => {
             let asked = Asked { record: format.record.clone().unwrap_or_else(Path::whole), values, nested, namespaces: Vec::new() };
@@ -178,12 +182,14 @@ fn all(source: impl Read, format: &Format, values: Vec<Path>, nested: Vec<Nested
             let (mut record, mut mended) = (Record::default(), false);
             let first = next_of_json(&mut reader, &mut record, &mut mended)?.then_some(record);
             if first.is_none()
-                && let Some(seen) = reader.seen_instead()
+                && let Some(instead) = reader.seen_instead()
             {
-                take.nothing_found(seen);
+                take.nothing_found(instead);
             }
             let origin = Origin { mended, ..reader.origin() };
-            begin(take, origin, &Layout::Asked, first, |record| next_of_json(&mut reader, record, &mut mended))
+            begin(take, origin, &Layout::Asked, first, |record| next_of_json(&mut reader, record, &mut mended))?;
+            note_never_found(take, stated, &reader.never_found());
+            Ok(())
         }
         Format::Excel(excel) => excel::read::read(source, excel, take),
     }
@@ -233,6 +239,13 @@ fn next_of_json(reader: &mut json::read::Reader<impl Read>, record: &mut Record,
         }
     }
     Ok(false)
+}
+
+fn note_never_found(take: &mut dyn Take, stated: bool, paths: &[&str]) {
+    if stated && !paths.is_empty() {
+        let message = format!("no record of the document has {}", paths.join(", "));
+        take.note(message, "where it should be there, correct the path in the mapping, or ask the sender".into());
+    }
 }
 
 /// Where the records of an XML document stand.
@@ -297,7 +310,7 @@ impl Take for Held<'_> {
         self.take.note(message, hint);
     }
 
-    fn nothing_found(&mut self, seen: &[String]) {
-        self.take.nothing_found(seen);
+    fn nothing_found(&mut self, instead: Instead<'_>) {
+        self.take.nothing_found(instead);
     }
 }

@@ -30,9 +30,28 @@ pub enum Kind {
     },
 }
 
+/// What an element was in the document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// An element of XML.
+    #[default]
+    Element,
+    /// An object of JSON.
+    Object,
+    /// An array in an array.
+    Array,
+    /// Text, a number, true or false.
+    Value,
+    /// A member that is null, as if it were not there.
+    Null,
+    /// null in an array, or where a document stands.
+    NullItem,
+}
+
 #[derive(Clone, Debug)]
 struct Node {
     kind: Kind,
+    shape: Shape,
     /// Qualified, of elements and attributes; text, of texts.
     name: (u32, u32),
     /// Where the local part of the name begins.
@@ -84,6 +103,11 @@ impl Tree {
         self.root = root;
     }
 
+    /// Where absolute paths begin.
+    pub fn root(&self) -> NodeId {
+        self.root
+    }
+
     /// How many bytes it needs, about.
     pub fn size(&self) -> usize {
         self.text.len() + self.nodes.len() * size_of::<Node>()
@@ -100,7 +124,19 @@ impl Tree {
         let name_at = self.put(name);
         let local = name.find(':').map_or(name_at.0, |at| name_at.0 + at as u32 + 1);
         let id = u32::try_from(self.nodes.len()).unwrap_or(NONE);
-        self.nodes.push(Node { kind, name: name_at, local, value: (0, 0), namespace, line, parent, first: NONE, last: NONE, next: NONE });
+        self.nodes.push(Node {
+            kind,
+            shape: Shape::Element,
+            name: name_at,
+            local,
+            value: (0, 0),
+            namespace,
+            line,
+            parent,
+            first: NONE,
+            last: NONE,
+            next: NONE,
+        });
         if let Some(above) = self.nodes.get_mut(parent as usize) {
             let last = std::mem::replace(&mut above.last, id);
             match last {
@@ -142,6 +178,39 @@ impl Tree {
         NodeId(self.push(parent.0, Kind::Element, name, namespace, line))
     }
 
+    /// Says what an element was in the document.
+    pub fn set_shape(&mut self, element: NodeId, shape: Shape) {
+        self.nodes[element.0 as usize].shape = shape;
+    }
+
+    /// What an element was in the document.
+    pub fn shape(&self, id: NodeId) -> Shape {
+        self.node(id).shape
+    }
+
+    /// Whether a node is made of others, and no value that could be taken for one.
+    pub fn is_made_of_others(&self, id: NodeId) -> bool {
+        match self.shape(id) {
+            Shape::Element => {
+                let has_text = |id| {
+                    self.children(id).any(|child| matches!(self.kind(child), Kind::Text { .. }) && !self.value(child).trim().is_empty())
+                };
+                if self.kind(id) != Kind::Element || self.elements(id).next().is_none() || has_text(id) {
+                    return false;
+                }
+                let (mut waiting, mut texts): (Vec<NodeId>, usize) = (self.elements(id).collect(), 0);
+                while let Some(next) = waiting.pop().filter(|_| texts < 2) {
+                    texts += usize::from(has_text(next));
+                    waiting.extend(self.elements(next));
+                }
+                texts > 1
+            }
+            Shape::Object => self.node(id).first != NONE,
+            Shape::Array => true,
+            Shape::Value | Shape::Null | Shape::NullItem => false,
+        }
+    }
+
     /// Adds an attribute to an element.
     pub fn attribute(&mut self, element: NodeId, name: &str, namespace: u32, value: &str) {
         let line = self.line(element);
@@ -176,6 +245,11 @@ impl Tree {
 
     fn local(&self, node: &Node) -> &str {
         self.slice((node.local, node.name.1))
+    }
+
+    /// The name of an element or attribute without its prefix.
+    pub fn local_name(&self, id: NodeId) -> &str {
+        self.local(self.node(id))
     }
 
     /// The line a node begins on.
@@ -270,6 +344,27 @@ impl Tree {
             true
         });
         first
+    }
+
+    /// The node that a path leads to, and whether there are more. A path with `//` means the first.
+    pub fn find_one(&self, from: NodeId, path: &Path, namespaces: &Namespaces) -> Option<(NodeId, bool)> {
+        let deep = path.steps.iter().any(|step| step.deep);
+        let (mut first, mut more) = (None, false);
+        self.walk(self.start(from, path), &path.steps, namespaces, &mut |found| {
+            more = first.is_some();
+            first.get_or_insert(found);
+            more || deep
+        });
+        let first = first?;
+        // Of names that differ in case, spaces and underscores, the one that is written so is meant.
+        if let (true, [Step { to: To::Element(name) | To::Attribute(name), .. }]) = (more, path.steps.as_slice()) {
+            let all = self.find_all(from, path, namespaces, 100);
+            let mut exact = all.iter().filter(|id| self.local(self.node(**id)) == name.local);
+            if let (true, Some(one), None) = (name.loose, exact.next(), exact.next()) {
+                return Some((*one, false));
+            }
+        }
+        Some((first, more))
     }
 
     /// All nodes that a path leads to, each once, at most `most`.

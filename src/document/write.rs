@@ -293,7 +293,7 @@ mod tests {
                 }
                 writer.end(&mut bytes).unwrap();
                 let values = entity.fields.iter().map(|field| path_of(&format, &field.name).unwrap()).collect();
-                let wanted = if format.nests() { Wanted { values, nested: Vec::new() } } else { Wanted::default() };
+                let wanted = if format.nests() { Wanted { values, ..Wanted::default() } } else { Wanted::default() };
                 let mut found = Rows(Vec::new());
                 read::read(bytes.as_slice(), &format, wanted, &mut found).unwrap_or_else(|error| panic!("{}: {error:?}", format.name()));
                 let found: Vec<_> = found.0.into_iter().map(|row| kept(&row.into_iter().map(Some).collect())).collect();

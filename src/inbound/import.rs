@@ -17,6 +17,7 @@ use super::load::{Loading, columns_of};
 use super::plan::{self, Plan};
 use crate::clock::Stopwatch;
 use crate::document::broken::Broken;
+use crate::document::collect::Instead;
 use crate::document::read::{self, Layout, Origin, Take};
 use crate::document::record::Record;
 use crate::document::refused::{self, Refused};
@@ -335,15 +336,21 @@ impl Take for Parsing<'_> {
         let _ = self.sender.send(Piece::Note(note));
     }
 
-    fn nothing_found(&mut self, seen: &[String]) {
+    fn nothing_found(&mut self, instead: Instead<'_>) {
         let place = match &self.project_entity.format {
-            Format::Xml(xml) => xml.record.as_ref().map_or("/*/*".to_owned(), ToString::to_string),
+            Format::Xml(xml) => match (&xml.record, &xml.root) {
+                (Some(record), _) => record.to_string(),
+                (None, root) => format!("/{}/*", root.as_deref().unwrap_or("*")),
+            },
             Format::Json(json) => json.record.as_ref().map_or_else(String::new, ToString::to_string),
             _ => String::new(),
         };
         let message = format!("the document has no record at {place}");
-        let hint = format!("it has {}; correct record in the format", seen.join(", "));
-        self.refused.push(self.about_the_document(0, message, hint));
+        let seen = instead.seen.join(", ");
+        match instead.others {
+            true => self.note(message, format!("it has {seen}; where those should be records, correct record in the format")),
+            false => self.refused.push(self.about_the_document(0, message, format!("it has {seen}; correct record or root in the format"))),
+        }
     }
 }
 

@@ -81,7 +81,11 @@ pub fn wanted(project_entity: &ProjectEntity) -> Wanted {
         return Wanted::default();
     }
     let nested = |nested: &NestedEntity| Nested { record: Some(nested.record.clone()), values: values(&nested.project_entity) };
-    Wanted { values: values(project_entity), nested: project_entity.nested.iter().map(nested).collect() }
+    Wanted {
+        values: values(project_entity),
+        nested: project_entity.nested.iter().map(nested).collect(),
+        stated: project_entity.mapping_stated,
+    }
 }
 
 fn values(project_entity: &ProjectEntity) -> Vec<Path> {

@@ -8,7 +8,8 @@
 //! literal   = 'text' | "text"
 //! ```
 //!
-//! `//Cube[@currency]`, `../@time`, `cac:Party/cbc:Name`, `Amt/@Ccy`, `line_items[1]/sku`. A path of more than one node means the first. In JSON a
+//! `//Cube[@currency]`, `../@time`, `cac:Party/cbc:Name`, `Amt/@Ccy`, `line_items[1]/sku`. A path of values that leads to
+//! more than one node is a finding, but with `//` it means the first. In JSON a
 //! member is an element of its name, and an array is its items, one beside the other, each with the member's name.
 
 use std::fmt;
@@ -106,9 +107,32 @@ impl Path {
         Path { text: "/".into(), absolute: true, steps }
     }
 
+    /// A path of these steps from where it begins.
+    pub fn relative(steps: Vec<Step>) -> Path {
+        Path { text: ".".into(), absolute: false, steps }
+    }
+
     /// As written.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// All names in it, those of its conditions too.
+    pub fn names(&self) -> Vec<&Name> {
+        let mut names = Vec::new();
+        for step in &self.steps {
+            match &step.to {
+                To::Element(name) | To::Attribute(name) => names.push(name),
+                To::Parent => {}
+            }
+            for predicate in &step.predicates {
+                match predicate {
+                    Predicate::Has(path) | Predicate::Equals(path, _) => names.extend(path.names()),
+                    Predicate::Position(_) => {}
+                }
+            }
+        }
+        names
     }
 
     /// Whether it may lead out of the record that it begins at.

@@ -8,10 +8,11 @@ use std::io::Read;
 
 use super::write::frame;
 use crate::document::broken::Broken;
-use crate::document::collect::{Asked, Collector, DEPTH_MAX, TooMuch};
+use crate::document::collect::{Asked, Collector, DEPTH_MAX, Instead, TooMuch};
 use crate::document::encoding::{BLOCK, Decoding, NO_CHARACTER};
 use crate::document::read::Origin;
 use crate::document::record::{Fault, Record};
+use crate::document::tree::Shape;
 
 /// A longer record ends the reading; of JSON Lines, a longer line is refused.
 pub const RECORD_SIZE_MAX: usize = 16 * 1024 * 1024;
@@ -40,7 +41,6 @@ pub struct Reader<R: Read> {
     end_of_input: bool,
     around: Vec<Around>,
     collector: Collector,
-    asked: Asked,
     /// The value of the document is read.
     over: bool,
     found: u64,
@@ -59,8 +59,7 @@ impl<R: Read> Reader<R> {
             line: 1,
             end_of_input: false,
             around: Vec::new(),
-            collector: Collector::new(asked.clone(), 1, frame),
-            asked,
+            collector: Collector::new(asked, 1, frame),
             over: false,
             found: 0,
         }
@@ -72,8 +71,13 @@ impl<R: Read> Reader<R> {
         Origin { marked: self.source.is_marked(), array, ..Origin::new(self.source.encoding()) }
     }
 
+    /// Values that no record had.
+    pub fn never_found(&self) -> Vec<&str> {
+        self.collector.never_found()
+    }
+
     /// Places where values stood, when there was no record at all.
-    pub fn seen_instead(&self) -> Option<&[String]> {
+    pub fn seen_instead(&self) -> Option<Instead<'_>> {
         self.collector.seen_instead().filter(|_| self.found == 0)
     }
 
@@ -139,7 +143,7 @@ impl<R: Read> Reader<R> {
         record.fault = Some(fault);
         self.found += 1;
         self.around.clear();
-        self.collector = Collector::new(self.asked.clone(), 1, frame);
+        self.collector.begin_again();
         self.over = true;
         Ok(())
     }
@@ -231,9 +235,10 @@ impl<R: Read> Reader<R> {
 
     /// The value that begins here: opened, or read whole. `true` when a record is whole with it.
     fn value(&mut self, name: &str, record: &mut Record) -> Result<bool, Broken> {
+        let inside = matches!(self.around.last(), Some(Around::Array(..)));
         match self.next("a value")? {
             b'{' => {
-                self.open(name)?;
+                self.open(name, Shape::Object)?;
                 self.at += 1;
                 self.around.push(Around::Object(false));
                 Ok(false)
@@ -242,23 +247,26 @@ impl<R: Read> Reader<R> {
                 if self.around.len() >= DEPTH_MAX {
                     return Err(self.too_much(TooMuch::Depth));
                 }
-                self.collector.array(name).map_err(|too_much| self.too_much(too_much))?;
+                let line = self.line_here();
+                self.collector.array(name, inside, line).map_err(|too_much| self.too_much(too_much))?;
                 self.at += 1;
                 // An array in an array has no name of its own.
-                let name = if matches!(self.around.last(), Some(Around::Array(..))) { "item" } else { name };
+                let name = if inside { "item" } else { name };
                 self.around.push(Around::Array(name.to_owned(), false));
                 Ok(false)
             }
             b'"' => {
-                self.open(name)?;
+                self.open(name, Shape::Value)?;
                 let text = self.string("text")?;
                 self.text_of(&text, true)?;
                 self.close_value(record)
             }
             _ => {
-                self.open(name)?;
                 let text = self.word()?;
-                if text != "null" {
+                if text == "null" {
+                    self.open(name, if inside || self.around.is_empty() { Shape::NullItem } else { Shape::Null })?;
+                } else {
+                    self.open(name, Shape::Value)?;
                     self.text_of(&text, false)?;
                 }
                 self.close_value(record)
@@ -270,12 +278,13 @@ impl<R: Read> Reader<R> {
         self.collector.text(text, exact).map_err(|too_much| self.too_much(too_much))
     }
 
-    fn open(&mut self, name: &str) -> Result<(), Broken> {
+    fn open(&mut self, name: &str, shape: Shape) -> Result<(), Broken> {
         let line = self.line_here();
         self.collector.open(name, 0, line).map_err(|too_much| self.too_much(too_much))?;
         if matches!(self.around.last(), Some(Around::Array(..))) {
             self.collector.item();
         }
+        self.collector.shape(shape);
         self.collector.opened();
         Ok(())
     }
@@ -430,6 +439,7 @@ impl<R: Read> Reader<R> {
             TooMuch::Depth => (format!("values nest deeper than {DEPTH_MAX}"), "correct the document"),
             TooMuch::Context => ("too much stands beside the records".to_owned(), "take record further out, and its parts by paths"),
             TooMuch::Record => ("a record has too many values".to_owned(), "take record further in, so that it leads to one record each"),
+            TooMuch::Trap(message, hint) => return Broken::at(self.line_here(), message, hint),
         };
         Broken::at(self.line_here(), message, hint)
     }

@@ -10,7 +10,7 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::write::frame;
 use crate::document::broken::Broken;
-use crate::document::collect::{Asked, Collector, DEPTH_MAX, TooMuch};
+use crate::document::collect::{Asked, Collector, DEPTH_MAX, Instead, TooMuch};
 use crate::document::encoding::{Decoding, NO_CHARACTER};
 use crate::document::read::Origin;
 use crate::document::record::{Fault, Record};
@@ -128,13 +128,26 @@ impl<R: Read> Reader<R> {
                         let message = format!("the document ends inside of <{}>", self.collector.innermost());
                         return Err(Broken::at(line, message, "it was cut off: send all of it again"));
                     }
-                    if self.found == 0 && self.collector.seen_instead().is_some_and(<[String]>::is_empty) {
+                    if self.found == 0 && self.collector.seen_instead().is_some_and(|instead| instead.seen.is_empty()) {
                         return Err(Broken::at(line, "there is no element in the document", "an XML document has one root element"));
                     }
                 }
                 Event::PI(instruction) => self.mended |= instruction.starts_with("entrepot "),
                 Event::Comment(comment) => self.mended |= comment.trim_start().starts_with(LINE),
-                Event::Decl(_) | Event::DocType(_) => {}
+                Event::Decl(declaration) => {
+                    if let Some(Ok(label)) = declaration.encoding()
+                        && !self.xml.get_ref().source.is_marked()
+                        && encoding_rs::Encoding::for_label(label.as_bytes()).is_none()
+                    {
+                        let message = format!("the XML declaration says encoding=\"{label}\", which is not known");
+                        return Err(Broken::at(
+                            line,
+                            message,
+                            "correct the declaration, or leave its encoding out and state one in the format",
+                        ));
+                    }
+                }
+                Event::DocType(_) => {}
             }
             self.buffer = buffer;
             if closed && self.close(record)? {
@@ -144,8 +157,13 @@ impl<R: Read> Reader<R> {
         Ok(false)
     }
 
+    /// Values that no record had.
+    pub fn never_found(&self) -> Vec<&str> {
+        self.collector.never_found()
+    }
+
     /// Places where elements stood, when there was no record at all.
-    pub fn seen_instead(&self) -> Option<&[String]> {
+    pub fn seen_instead(&self) -> Option<Instead<'_>> {
         self.collector.seen_instead().filter(|_| self.found == 0)
     }
 
@@ -236,6 +254,7 @@ fn too_much(too_much: TooMuch, line: u64) -> Broken {
             "let paths lead to attributes of the elements around, or take record further out",
         ),
         TooMuch::Record => ("a record has too many elements".to_owned(), "take record further in, so that it leads to one record each"),
+        TooMuch::Trap(message, hint) => return Broken::at(line, message, hint),
     };
     Broken::at(line, message, hint)
 }

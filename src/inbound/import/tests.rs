@@ -361,7 +361,8 @@ fn nested_records_are_loaded_with_the_one_they_belong_to_or_not_at_all() {
 {\"Group\":\"4\"}]";
     let (report, sink) = scene.import(document);
     assert_eq!(report.counts, counts(9, 4, 0, 0, 5), "{:?}", sink.findings);
-    let found: Vec<_> = sink.findings.iter().map(|one| (one.entity.as_str(), one.line, one.row, one.column.as_str(), one.rule)).collect();
+    let faults = sink.findings.iter().filter(|one| one.rule != Rule::Message);
+    let found: Vec<_> = faults.map(|one| (one.entity.as_str(), one.line, one.row, one.column.as_str(), one.rule)).collect();
     assert_eq!(found, [("Lines", 3, 2, "Price", Rule::Type), ("Groups", 4, 3, "Above", Rule::Reference)]);
     let loaded = |scene: &Scene| {
         let connection = scene.entities.reader("entities", &[]).unwrap().unwrap();
@@ -379,6 +380,16 @@ fn nested_records_are_loaded_with_the_one_they_belong_to_or_not_at_all() {
     assert_eq!(loaded(&scene), ["1-1 1.50", "1-2 2.00", "2-1 1.00", "2-2 3.00", "3-1 0.00"]);
     let (report, _) = scene.import(document);
     assert_eq!((report.counts.unchanged, report.counts.updated, report.counts.inserted), (4, 0, 0), "{:?}", report.counts);
+
+    let document =
+        br#"[{"Group":"7","lines":null},{"Group":"8","lines":5},{"Group":"9","lines":[null]},{"Group":"10","lines":[[{"No":1}]]}]"#;
+    let (report, sink) = scene.import(document);
+    assert_eq!(report.counts.inserted, 1, "{:?}", sink.findings);
+    let faults = sink.findings.iter().filter(|one| one.rule != Rule::Message);
+    let messages: Vec<_> = faults.map(|one| (one.row, one.message.as_str())).collect();
+    let is = |what: &str| format!("lines: a record is an object, and this is {what}");
+    let expected = [(2, is("a value")), (3, is("null")), (4, is("an array"))];
+    assert_eq!(messages, expected.each_ref().map(|(row, message)| (*row, message.as_str())));
 
     let xml = Format::Xml(XmlFormat::default());
     scene.project_entity.format = xml.clone();
@@ -582,6 +593,20 @@ fn traps_are_named_before_the_damage() {
         let (report, sink) = scene(format.clone()).import(document.as_bytes());
         assert!(report.document_refused && sink.findings[0].hint.contains(hint), "{:?}", sink.findings);
     }
+    let attributes = Format::Xml(XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() });
+    for (format, document, hint) in [
+        (Format::Xml(XmlFormat::default()), "<D><G Group='1' Name='x'/><G Group='2'/></D>", "type = \"xml-attribute\""),
+        (attributes, "<D><G><Group>1</Group></G></D>", "type = \"xml-element\""),
+        (Format::Json(JsonFormat::default()), "{\"n\":1,\"groups\":[{\"Group\":1}]}", "record = \"groups\""),
+        (
+            Format::Xml(XmlFormat::default()),
+            "<?xml version='1.0' encoding='klingon'?><D><G><Group>1</Group></G></D>",
+            "correct the declaration",
+        ),
+    ] {
+        let (report, sink) = nested(format).import(document.as_bytes());
+        assert!(report.document_refused && sink.findings.len() == 1 && sink.findings[0].hint.contains(hint), "{:?}", sink.findings);
+    }
     let (report, sink) = scene(CsvFormat::default()).import(format!("{}\n", "A,".repeat(5000)).as_bytes());
     assert!(report.document_refused && sink.findings[0].message.contains("more than 4,096 fields"), "{:?}", sink.findings);
     let (report, _) = scene(CsvFormat::default()).import(b"sep=,\nGroup,Name,Amount,Above\n1,x,1,\n");
@@ -631,6 +656,108 @@ fn a_header_that_comes_again_is_no_row() {
         scene(CsvFormat::default()).import("\u{feff}Group,Name,Amount,Above\n1,x,1,\n\u{feff}Group,Name,Amount,Above\n2,y,2,\n".as_bytes());
     assert_eq!(report.counts, counts(3, 2, 0, 0, 1));
     assert_eq!((sink.findings[0].line, sink.findings[0].message.as_str()), (3, "the header stands here again"));
+}
+
+/// Values by paths, into the fields in their order.
+fn by_path(format: Format, paths: &[&str]) -> Scene {
+    let mut scene = nested(format);
+    scene.project_entity.mapping =
+        paths.iter().enumerate().map(|(field, name)| Mapping::plain(Source::Column((*name).into()), field)).collect();
+    scene.project_entity.mapping_stated = true;
+    scene
+}
+
+#[test]
+fn what_leads_to_no_value_or_to_more_than_one_is_a_finding_that_names_the_path() {
+    let (xml, json) = (Format::Xml(XmlFormat::default()), Format::Json(JsonFormat::default()));
+    let more = "leads to more than one value";
+    let none = "leads to no value, but to what has values in it";
+    for (format, paths, document, expected) in [
+        (&json, &["Id", "Amount"][..], r#"[{"Id":1,"Amount":{"amount":"5","currency":"EUR"}}]"#, Err(none)),
+        (&json, &["Id", "Name"], r#"[{"Id":1,"Name":["a","b","c"]}]"#, Err(more)),
+        (&json, &["Id", "Name"], r#"[{"Id":1,"Name":["a"]},{"Id":2,"Name":[]},{"Id":3,"Name":{}},{"Id":4,"Name":null}]"#, Ok(4)),
+        (&json, &["Id", "Name"], r#"[{"Id":1,"Name":[["a"]]}]"#, Err(none)),
+        (&json, &["Id", "Name"], r#"[{"Id":1,"Name":"a","Name":"b"}]"#, Err(more)),
+        (&json, &["Id", "Name[1]"], r#"[{"Id":1,"Name":["a","b"]}]"#, Ok(1)),
+        (&xml, &["Id", "Name"], "<D><R><Id>1</Id><Name>a</Name><Name>b</Name></R></D>", Err(more)),
+        (&xml, &["Id", "Na_me"], "<D><R><Id>1</Id><Name>a</Name><Na_me>b</Na_me></R></D>", Ok(1)),
+        (&xml, &["Id", "Name"], "<D><R><Id>1</Id><Name>\n<First>a</First>\n<Last>b</Last></Name></R></D>", Err(none)),
+        (&xml, &["Id", "Name"], "<D><R><Id>1</Id><Name>a <b>b</b> <i>c</i></Name></R><R><Id>2</Id><Name><x>b</x></Name></R></D>", Ok(2)),
+        (&xml, &["Id", "//x"], "<D><R><Id>1</Id><x>a</x><y><x>b</x></y></R></D>", Ok(1)),
+    ] {
+        let (report, sink) = by_path(format.clone(), paths).import(document.as_bytes());
+        match expected {
+            Ok(loaded) => assert_eq!(report.counts, counts(loaded, loaded, 0, 0, 0), "{document}: {:?}", sink.findings),
+            Err(message) => {
+                assert_eq!(report.counts, counts(1, 0, 0, 0, 1), "{document}");
+                let finding = &sink.findings[0];
+                assert_eq!((finding.rule, finding.column.as_str()), (Rule::Type, paths[1]), "{finding:?}");
+                assert!(finding.message.contains(message), "{finding:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_stands_where_a_record_should_is_no_row_without_a_word() {
+    let orders = JsonFormat { record: path("orders"), ..JsonFormat::default() };
+    for (format, document, expected) in [
+        (&orders, r#"{"orders":null}"#, counts(0, 0, 0, 0, 0)),
+        (&orders, r#"{"orders":[null,{"Id":1}]}"#, counts(2, 1, 0, 0, 1)),
+        (&orders, r#"{"orders":[5,"x",{"Id":1}]}"#, counts(3, 1, 0, 0, 2)),
+        (&JsonFormat { lines: true, ..JsonFormat::default() }, "null\n{\"Id\":1}\n", counts(2, 1, 0, 0, 1)),
+    ] {
+        let (report, sink) = by_path(Format::Json(format.clone()), &["Id"]).import(document.as_bytes());
+        assert_eq!(report.counts, expected, "{document}: {:?}", sink.findings);
+        assert!(sink.findings.iter().all(|one| one.message.starts_with("a record is an object")), "{:?}", sink.findings);
+    }
+    let (report, sink) = by_path(Format::Json(orders.clone()), &["Id"]).import(br#"{"orders":[[{"Id":1}]]}"#);
+    assert!(report.document_refused && sink.findings[0].message.contains("an array stands where a record should"), "{:?}", sink.findings);
+    let (report, _) =
+        by_path(Format::Json(JsonFormat { record: path("tags"), ..JsonFormat::default() }), &["."]).import(br#"{"tags":["a","b"]}"#);
+    assert_eq!(report.counts, counts(2, 2, 0, 0, 0), "values are records where a path asks for them themselves");
+
+    let xml = XmlFormat { record: path("//R"), ..XmlFormat::default() };
+    let (report, sink) = by_path(Format::Xml(xml), &["Id"]).import(b"<D><R><Id>1</Id></R><R><Id>2</Id>\n<x><R><Id>3</Id></R></x></R></D>");
+    assert_eq!(report.counts, counts(2, 1, 0, 0, 1));
+    assert_eq!(sink.findings[0].message, "another record stands inside of it, on line 2");
+}
+
+#[test]
+fn a_value_beside_the_records_that_comes_too_late_refuses_the_document() {
+    let xml = Format::Xml(XmlFormat { record: path("/D/G/R"), ..XmlFormat::default() });
+    let json = Format::Json(JsonFormat { record: path("R"), ..JsonFormat::default() });
+    for (format, paths, document, late) in [
+        (&xml, &["Id", "../x"][..], "<D><G><x>1</x><R><Id>1</Id></R></G><G><R><Id>2</Id></R></G></D>", false),
+        (&xml, &["Id", "../x"], "<D><G><R><Id>1</Id></R></G><G><x>1</x><R><Id>2</Id></R></G></D>", false),
+        (&xml, &["Id", "../x"], "<D><G><R><Id>1</Id></R><x>1</x><R><Id>2</Id></R></G></D>", true),
+        (&xml, &["Id", "../h/x"], "<D><G><R><Id>1</Id></R><h><y/><x/></h></G></D>", true),
+        (&xml, &["Id", "/D/x"], "<D><G><R><Id>1</Id></R></G><x>1</x></D>", true),
+        (&json, &["Id", "../x"], r#"{"R":[{"Id":1}],"x":"1"}"#, true),
+        (&json, &["Id", "../x"], r#"{"x":"1","R":[{"Id":1}]}"#, false),
+    ] {
+        let (report, sink) = by_path(format.clone(), paths).import(document.as_bytes());
+        assert_eq!(report.document_refused, late, "{document}: {:?}", sink.findings);
+        assert!(!late || sink.findings[0].message.contains("stands behind records"), "{:?}", sink.findings);
+    }
+}
+
+#[test]
+fn paths_that_no_record_has_are_noted_and_places_without_records_too() {
+    let xml = |record: &str| {
+        Format::Xml(XmlFormat { record: path(record), namespaces: vec![("c".into(), "urn:c".into())], ..XmlFormat::default() })
+    };
+    let (report, sink) = by_path(xml("/D/R"), &["Id", "Nmae", "Amt"]).import(b"<D><R><Id>1</Id><Amt>1</Amt></R><R><Id>2</Id></R></D>");
+    assert_eq!((report.counts, report.findings, report.notes), (counts(2, 2, 0, 0, 0), 0, 1));
+    assert_eq!((sink.findings[0].rule, sink.findings[0].message.as_str()), (Rule::Message, "no record of the document has Nmae"));
+    let (report, sink) = by_path(xml("/D/R"), &["Id"]).import(b"<D><Head/></D>");
+    assert_eq!((report.document_refused, report.notes), (false, 1));
+    assert!(sink.findings[0].hint.contains("/D/Head"), "{:?}", sink.findings);
+    let (report, sink) = by_path(xml("/D/c:R"), &["Id"]).import(b"<D xmlns='urn:other'><R><Id>1</Id></R></D>");
+    assert!(report.document_refused && sink.findings[0].hint.contains("/D/R"), "{:?}", sink.findings);
+    let root = Format::Xml(XmlFormat { root: Some("Data".into()), ..XmlFormat::default() });
+    let (report, sink) = by_path(root, &["Id"]).import(b"<D><R><Id>1</Id></R></D>");
+    assert!(report.document_refused && sink.findings[0].message.contains("no record at /Data/*"), "{:?}", sink.findings);
 }
 
 proptest! {
