@@ -203,6 +203,43 @@ fn a_workbook_in_a_package_is_read_as_exports_write_it() {
 }
 
 #[test]
+fn a_package_of_an_export_is_read_again_by_what_its_manifest_says() {
+    let formats = [
+        "type = \"csv\"",
+        "type = \"csv\", delimiter = \";\", encoding = \"utf-16le\"",
+        "type = \"xml-attribute\"",
+        "type = \"json\"",
+        "type = \"jsonl\"",
+        "type = \"excel\"",
+    ];
+    let activity = |number: usize| format!("22222222-2222-4333-8444-55555555555{number}");
+    let out = |(number, format): (usize, &&str)| {
+        format!(
+            "[[project]]\nname = \"Out {number}\"\ndirection = \"export\"\n[[project.entity]]\nentity = \"Terms of payment\"\nformat = {{ {format} }}\n[[job]]\nname = \"Out {number}\"\nactivity_id = \"{}\"\nproject = \"Out {number}\"\napplications = [\"Tests\"]\nrecurrence = \"on demand\"\n",
+            activity(number)
+        )
+    };
+    let outs: String = formats.iter().enumerate().map(out).collect();
+    let mut app = Appliance::start(&(configuration("") + &outs));
+    let list = manifest(&[("Terms of payment", "t.csv", 1, "")]);
+    enqueue(&mut app, &package(list.as_bytes(), &[("t.csv", b"NAME,DAYS\n\"a;b\",30\nN,\n")]));
+    for (number, format) in formats.iter().enumerate() {
+        app.operator("POST", &format!("jobs/{}/run", activity(number))).expect(200);
+        app.settle();
+        let body = app.get(&format!("/api/connector/dequeue/{}", activity(number))).expect(200).json();
+        let location = body["DownloadLocation"].as_str().unwrap().strip_prefix("http://exchange.test").unwrap().to_owned();
+        let bytes = app.get(&location).expect(200).body;
+        let message = enqueue(&mut app, &bytes);
+        assert_eq!(
+            (&message["state"], &message["rows"]["unchanged"]),
+            (&json!("processed"), &json!(2)),
+            "{format}: {:?}",
+            findings(&app, &message)
+        );
+    }
+}
+
+#[test]
 fn stylesheets_that_a_manifest_names_do_not_run_and_are_not_passed_over_in_silence() {
     let list = "<EntityTransformList><EntityTransform><SequenceNumber>1</SequenceNumber><XsltFileName>terms.xsl</XsltFileName></EntityTransform></EntityTransformList>";
     let manifest = manifest(&[("Terms of payment", "t.csv", 1, list)]);

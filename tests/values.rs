@@ -141,6 +141,11 @@ fn check_refuses_what_no_value_could_satisfy() {
         (DECIMAL, line("value = \"abc\""), "\"abc\" for \"V\""),
         (DECIMAL, line("source = \"V\", values = { a = \"1\", b = \"x\" }"), "\"x\" for \"V\""),
         (DECIMAL, line("source = \"V\", upper = true, lower = true"), "take one of upper and lower out"),
+        (
+            DECIMAL,
+            format!("format = {{ type = \"csv\", {COMMA} }}\n{}", line("concatenate = [\"V\", \"ID\"], with = \".\"")),
+            "separates thousands",
+        ),
         (DECIMAL, "format = { escape = \"\\\\\", qualifier = \"\" }".into(), "without a qualifier"),
         (DECIMAL, "format = { delimiter = '\"' }".into(), "the qualifier"),
     ] {

@@ -112,7 +112,7 @@ fn read_line(line: &Section<'_>, target: &Target<'_>, before: &[Mapping]) -> Opt
         let other = entities.iter().find(|other| other.is_called(&look_up.entity))?;
         other.field(&look_up.find).map(|field| &other.fields[field])
     });
-    judge_values(line, &mapping, found_by.unwrap_or(&entity.fields[field]));
+    judge_values(line, &mapping, found_by.unwrap_or(&entity.fields[field]), format);
     Some(Mapping { field, ..mapping })
 }
 
@@ -139,8 +139,8 @@ fn judge_date_formats(line: &Section<'_>, date_formats: &[String], zoned: bool) 
     }
 }
 
-/// What the line itself puts into the field: a fixed value, and those that `values` convert to.
-fn judge_values(line: &Section<'_>, mapping: &Mapping, field: &Field) {
+/// What the line itself puts into the field: a fixed value, those that `values` convert to, and what joins the parts of a number.
+fn judge_values(line: &Section<'_>, mapping: &Mapping, field: &Field, format: &Format) {
     let reading = Reading { date_formats: mapping.date_formats.clone(), time_zone: mapping.time_zone, ..Reading::default() }.of_plain();
     let judge = |key: &'static str, text: &str, conversions: &[Conversion]| {
         let ready = mapping::ready(conversions);
@@ -152,6 +152,12 @@ fn judge_values(line: &Section<'_>, mapping: &Mapping, field: &Field) {
             line.problem(key, format!("\"{text}\" for \"{}\": {}", field.name, wrong.message), wrong.hint);
         }
     };
+    if let (Source::Concatenate { with, .. }, FieldKind::Integer | FieldKind::Decimal { .. }) = (&mapping.source, &field.kind)
+        && let Some(separator) = mapping.numbers.unwrap_or_else(|| format.numbers()).thousands_separator
+        && with.contains(separator)
+    {
+        line.problem("with", format!("\"{separator}\" separates thousands here"), "join with decimal_separator");
+    }
     if let Source::Value(text) = &mapping.source {
         judge("value", text, &mapping.conversions);
     }
