@@ -192,7 +192,7 @@ mod tests {
     use crate::document::record::Record;
     use crate::document::value::{self, Reading};
     use crate::model::entity::Field;
-    use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, XmlFormat, XmlStyle};
+    use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, Numbers, XmlFormat, XmlStyle};
     use crate::model::path::Path;
 
     struct Rows(Vec<Vec<String>>);
@@ -300,6 +300,21 @@ mod tests {
                 prop_assert_eq!(&found, &expected, "{}", format.name());
             }
         }
+    }
+
+    #[test]
+    fn a_number_that_a_workbook_keeps_as_text_has_the_separator_of_the_format() {
+        let numbers = Numbers { decimal_separator: ',', thousands_separator: Some('.') };
+        let format = Format::Excel(ExcelFormat { numbers, ..ExcelFormat::default() });
+        let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &entity(), &[2]).unwrap());
+        writer.begin(&mut bytes).unwrap();
+        for value in ["123456789012345678.90", "12.34"] {
+            writer.record([Some(value)], &mut bytes).unwrap();
+        }
+        writer.end(&mut bytes).unwrap();
+        let mut found = Rows(Vec::new());
+        read::read(bytes.as_slice(), &format, Wanted::default(), &mut found).unwrap();
+        assert_eq!(found.0, [["123456789012345678,90"], ["12.34"]]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Writes rows into a workbook. Rows go to a temporary file as they come; the workbook itself is packed at the end.
 
+use std::borrow::Cow;
+
 use rust_xlsxwriter::{ExcelDateTime, Format as Look, Formula, Workbook, Worksheet, XlsxError};
 
 use crate::document::write::Unwritable;
@@ -19,6 +21,8 @@ pub struct Writer {
     workbook: Workbook,
     row: u32,
     kinds: Vec<FieldKind>,
+    /// Of numbers that stand as text.
+    decimal_separator: &'static str,
     looks: Looks,
 }
 
@@ -40,7 +44,8 @@ impl Writer {
         let row = format.header_row.saturating_sub(1);
         let look = |format: &str| Look::new().set_num_format(format);
         let looks = Looks { day: look("yyyy-mm-dd"), both: look("yyyy-mm-dd hh:mm:ss"), time: look("hh:mm:ss") };
-        Ok(Writer { workbook, row, kinds, looks })
+        let decimal_separator = if format.numbers.decimal_separator == ',' { "," } else { "." };
+        Ok(Writer { workbook, row, kinds, decimal_separator, looks })
     }
 
     fn sheet(&mut self) -> Result<&mut Worksheet, Unwritable> {
@@ -63,13 +68,18 @@ impl Writer {
         let sheet = self.workbook.worksheet_from_index(0)?;
         for (column, value) in values.into_iter().enumerate() {
             let Some(value) = value else { continue };
+            let mut value = Cow::Borrowed(value);
             let letter = match self.kinds.get(column) {
-                // A number of more digits than Excel keeps stands as text, and loses none.
                 Some(FieldKind::Integer | FieldKind::Decimal { .. }) if value.bytes().filter(u8::is_ascii_digit).count() <= 15 => b'n',
+                // A number of more digits than Excel keeps stands as text, and loses none.
+                Some(FieldKind::Decimal { .. }) => {
+                    value = Cow::Owned(value.replace('.', self.decimal_separator));
+                    b't'
+                }
                 Some(FieldKind::Date | FieldKind::DateTime) => b'd',
                 _ => b't',
             };
-            cell(sheet, row, narrow(column), letter, value, &self.looks)?;
+            cell(sheet, row, narrow(column), letter, &value, &self.looks)?;
         }
         self.row += 1;
         Ok(())
