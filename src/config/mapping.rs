@@ -309,8 +309,12 @@ fn read_conversions(line: &Section<'_>) -> Vec<Conversion> {
     if upper && lower {
         line.problem("lower", "a value is in upper case or in lower case", "take one of upper and lower out");
     }
-    conversions
-        .extend([(upper, Conversion::Upper), (lower, Conversion::Lower)].into_iter().filter(|(asked, _)| *asked).map(|(_, one)| one));
+    if upper {
+        conversions.push(Conversion::Upper);
+    }
+    if lower {
+        conversions.push(Conversion::Lower);
+    }
     let values = line.pairs("values");
     if !values.is_empty() {
         conversions.push(Conversion::Values(values));
