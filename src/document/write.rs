@@ -318,6 +318,29 @@ mod tests {
     }
 
     #[test]
+    fn days_before_those_of_a_workbook_and_times_of_no_day_read_back() {
+        let format = Format::Excel(ExcelFormat::default());
+        let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &entity(), &[3, 4]).unwrap());
+        writer.begin(&mut bytes).unwrap();
+        let rows = [["1899-12-31", "1899-12-31 06:00:00"], ["1900-01-01", "1900-03-01 06:00:00"]];
+        for row in rows {
+            writer.record(row.map(Some), &mut bytes).unwrap();
+        }
+        writer.end(&mut bytes).unwrap();
+        let mut found = Rows(Vec::new());
+        read::read(bytes.as_slice(), &format, Wanted::default(), &mut found).unwrap();
+        assert_eq!(found.0, [rows[0], ["1900-01-01", "1900-03-01T06:00:00"]]);
+        // As a row that is refused comes back.
+        let mut writer = excel::write::Writer::new(&ExcelFormat::default(), Vec::new()).unwrap();
+        let (mut bytes, mut found) = (Vec::new(), Rows(Vec::new()));
+        writer.header(&["A"]).unwrap();
+        writer.raw(b"d06:00:00", 1, ["2", "why"]).unwrap();
+        writer.end(&mut bytes).unwrap();
+        read::read(bytes.as_slice(), &format, Wanted::default(), &mut found).unwrap();
+        assert_eq!(found.0[0][0], "06:00:00");
+    }
+
+    #[test]
     fn what_only_reading_can_follow_is_told() {
         let xml = |record: &str| Format::Xml(XmlFormat { record: Path::parse(record).ok(), ..XmlFormat::default() });
         let json = |record: &str, lines| Format::Json(JsonFormat { record: Path::parse(record).ok(), lines, ..JsonFormat::default() });
