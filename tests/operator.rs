@@ -163,3 +163,22 @@ fn an_export_that_fails_is_seen_until_a_run_works() {
     assert!(metric(0));
     assert!(person.get(&app, "/").text().contains("Every message was processed"));
 }
+
+#[test]
+fn the_queue_is_operated_while_the_configuration_file_is_broken() {
+    let app = Appliance::start(&groups(""));
+    let dir = app.dir.path().to_owned();
+    let id = app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    for broken in ["[[job]]\nname = \"half\"", "[[job]\nname ="] {
+        app.rewrite_configuration(&format!("{}\n{broken}\n", groups("")));
+        for arguments in
+            [&["message", "show", &id][..], &["message", "list"], &["job", "list"], &["job", "pause", "Groups in"], &["user", "link"]]
+        {
+            let told = done(&dir, arguments);
+            assert!(told.contains("warning: ") && told.contains("stays in force"), "{arguments:?}: {told}");
+        }
+        let output = entrepot(&dir, &["reload"]);
+        assert!(output.status.code() == Some(1) && text(&output).contains("the configuration is refused"), "{}", text(&output));
+        assert_eq!(entrepot(&dir, &["check"]).status.code(), Some(1));
+    }
+}

@@ -136,6 +136,21 @@ impl ConfigFile {
         })
     }
 
+    /// Where the appliance is, for who only asks it: the rest of the file may be wrong, because it goes on with what it has.
+    fn load_server(&self) -> Result<crate::config::Server, Failure> {
+        let failure = match self.load() {
+            Ok(checked) => return Ok(checked.config.server),
+            Err(failure) => failure,
+        };
+        let file = self.find().ok_or_else(|| Failure::usage("no configuration file was found"))?;
+        let Some(server) = crate::config::parse::load_server(&file) else { return Err(failure) };
+        eprintln!(
+            "warning: {} cannot be applied as it is, entrepot check says why; the configuration that the appliance runs with stays in force",
+            file.display()
+        );
+        Ok(server)
+    }
+
     /// The same, for who serves it: warnings go to the log.
     fn load_telling(&self) -> Result<crate::config::parse::Checked, Failure> {
         let checked = self.load()?;

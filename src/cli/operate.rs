@@ -126,7 +126,7 @@ impl Operator {
     pub fn connect(common: &Common) -> Result<Operator, Failure> {
         let data_dir = match &common.data_dir {
             Some(dir) => dir.clone(),
-            None if common.config.find().is_some() => common.config.load()?.config.server.data_dir,
+            None if common.config.find().is_some() => common.config.load_server()?.data_dir,
             None => "entrepot-data".into(),
         };
         let path = data_dir.join(RUNNING);
@@ -317,8 +317,16 @@ fn print_message(operator: &Operator, message: &Value) -> Result<(), Failure> {
     println!("{}  {}  {}", text(&message["id"]), text(&message["state"]), text(&message["job"]));
     println!("  entity {}, {} bytes, external id {}", text(&message["entity"]), message["size"], text(&message["external_id"]));
     println!(
-        "  rows read {}: inserted {}, updated {}, unchanged {}, refused {}",
-        rows["read"], rows["inserted"], rows["updated"], rows["unchanged"], rows["refused"]
+        "  rows read {}: inserted {}, updated {}, unchanged {}{}, refused {}",
+        rows["read"],
+        rows["inserted"],
+        rows["updated"],
+        rows["unchanged"],
+        match rows["validated"].as_u64() {
+            None | Some(0) => String::new(),
+            Some(validated) => format!(", valid and not loaded {validated}"),
+        },
+        rows["refused"]
     );
     if let Some(reason) = message["reason"].as_str() {
         println!("  {reason}");
@@ -443,7 +451,7 @@ pub fn reachable(mut listen: SocketAddr) -> SocketAddr {
 
 /// Exit 0 when the appliance of this configuration is ready.
 pub fn healthcheck(config: &ConfigFile) -> Result<(), Failure> {
-    let url = format!("http://{}/readyz", reachable(config.load()?.config.server.listen));
+    let url = format!("http://{}/readyz", reachable(config.load_server()?.listen));
     let answer = agent().get(&url).call().map_err(|error| Failure::no(format!("{url}: {error}")))?;
     if answer.status().as_u16() == 200 { Ok(()) } else { Err(Failure::no(format!("{url}: {}", answer.status()))) }
 }

@@ -12,7 +12,7 @@ use super::section::{Report, Section};
 use super::server::{default_server, read_queue, read_server};
 use super::stylesheet::{Stylesheets, read_budget};
 use super::watched::Watched;
-use super::{Config, limits};
+use super::{Config, Server, limits};
 use crate::edge::Settings;
 
 /// A larger file is refused unread.
@@ -56,6 +56,31 @@ pub fn load(path: &Path) -> Result<Checked, Problems> {
         Err(problems) => problems.watched.insert(0, watched),
     }
     read
+}
+
+/// The `[server]` of a file that may be wrong elsewhere, even be no TOML: for who asks the appliance that goes on with an earlier state of it.
+pub fn load_server(path: &Path) -> Option<Server> {
+    let text = std::fs::read_to_string(path).ok().filter(|text| text.len() as u64 <= FILE_MAX)?;
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    Some(parse_server(&text, path.parent().unwrap_or(Path::new("."))))
+}
+
+pub(super) fn parse_server(text: &str, base: &Path) -> Server {
+    let mut inside = false;
+    // Of what is no TOML as a whole, the lines that are, each by itself.
+    let lines = text.lines().filter(|line| match line.trim_start().starts_with('[') {
+        true => {
+            inside = line.trim_start().starts_with("[server]");
+            inside
+        }
+        false => inside && toml_edit::Document::parse(*line).is_ok(),
+    });
+    let lines: Vec<&str> = lines.collect();
+    let legible = if toml_edit::Document::parse(text).is_ok() { text.to_owned() } else { lines.join("\n") };
+    let report = Report::new(&legible);
+    let Ok(document) = toml_edit::Document::parse(legible.as_str()) else { return default_server(base) };
+    let root = Section::root(document.as_table(), &report);
+    root.section("server").map_or_else(|| default_server(base), |section| read_server(section, base))
 }
 
 /// Checks a text. Relative paths are relative to `base`.

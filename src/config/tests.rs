@@ -201,3 +201,18 @@ proptest! {
         let _ = read(&format!("{}{with}{}", &text[..at], &text[end..]));
     }
 }
+
+#[test]
+fn where_the_server_is_can_be_read_of_a_file_that_is_wrong_elsewhere() {
+    let server = "[server]\nlisten = \"127.0.0.1:7\" # here\ndata_dir = \"kept\"\n";
+    for text in [
+        format!("{server}[[job]]\nname = \"a\"\n"),
+        format!("[[entity]]\nname = \"a\nfields = [\n{server}[[job]\nname =\n"),
+        format!("data_dir = \"not this\"\n{server}workers = = 3\n[queue]\ndata_dir = \"nor this\"\n"),
+    ] {
+        assert!(read(&text).is_err(), "{text}");
+        let found = super::parse::parse_server(&text, Path::new("/base"));
+        assert_eq!((found.data_dir.as_path(), found.listen.port()), (Path::new("/base/kept"), 7), "{text}");
+    }
+    assert_eq!(super::parse::parse_server("= nothing", Path::new("/base")).data_dir, Path::new("/base/data"));
+}
