@@ -171,8 +171,14 @@ fn staging_only_validates_and_loads_nothing() {
     assert!(app.value("GetExecutionErrors", &json!({ "executionId": "E1" })).as_str().unwrap().contains("DAYS"));
     assert_eq!(app.sql("SELECT count(*) FROM terms"), ["0"]);
     assert_eq!(app.sql("SELECT count(*) FROM entrepot_loaded"), ["0"]);
+    let message = app.operator("GET", "messages").expect(200).json()["messages"][0].clone();
+    let counts = json!({ "read": 2, "inserted": 0, "updated": 0, "unchanged": 0, "validated": 1, "refused": 1 });
+    assert_eq!(message["rows"], counts);
+    assert_eq!(app.operator("GET", "jobs").json()["jobs"][0]["rows_loaded"], 0);
     // What is validated can be looked at, though the project skips staging otherwise.
-    let id = app.operator("GET", "messages").expect(200).json()["messages"][0]["id"].as_str().unwrap().to_owned();
+    let id = message["id"].as_str().unwrap().to_owned();
+    let entities = app.operator("GET", &format!("messages/{id}")).json()["entities"].clone();
+    assert_eq!((&entities[0]["rows"], &entities[0]["outcome"]), (&counts, &json!("staged")), "{entities}");
     let rows = app.operator("GET", &format!("messages/{id}/staging?entity=Terms%20of%20payment")).expect(200).json();
     let statuses: Vec<&str> = rows["rows"].as_array().unwrap().iter().map(|row| row["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["Validated", "Error"]);

@@ -247,7 +247,7 @@ impl Work<'_> {
                         (Report { findings: 1, document_refused: true, ..Report::default() }, false)
                     }
                     Err(error) => match kept.staged.take() {
-                        Some((counts, findings)) => (Report { counts, findings, ..Report::default() }, true),
+                        Some((counts, findings)) => (Report { counts: counts.not_loaded(), findings, ..Report::default() }, true),
                         None => return Err(error),
                     },
                 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
 
-/// Rows by outcome. `read = inserted + updated + unchanged + refused`, always (DESIGN §6.4).
+/// Rows by outcome. `read = inserted + updated + unchanged + validated + refused`, always (DESIGN §6.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowCounts {
     /// Records of the document.
@@ -15,6 +15,9 @@ pub struct RowCounts {
     pub updated: u64,
     /// Rows that were already so.
     pub unchanged: u64,
+    /// Rows that would be loaded, and on purpose were not.
+    #[serde(default)]
+    pub validated: u64,
     /// Records refused with at least one finding.
     pub refused: u64,
 }
@@ -31,12 +34,23 @@ impl RowCounts {
         self.inserted += other.inserted;
         self.updated += other.updated;
         self.unchanged += other.unchanged;
+        self.validated += other.validated;
         self.refused += other.refused;
+    }
+
+    /// With what is not kept in the store: of a run that loads nothing, all that was not refused was validated.
+    pub fn with_validated(self, loads_nothing: bool) -> RowCounts {
+        if loads_nothing { RowCounts { validated: self.read.saturating_sub(self.refused), ..self } } else { self }
+    }
+
+    /// As it is when nothing was loaded after all.
+    pub fn not_loaded(&self) -> RowCounts {
+        RowCounts { read: self.read, validated: self.loaded() + self.validated, refused: self.refused, ..RowCounts::default() }
     }
 
     /// Whether every record read is accounted for.
     pub fn add_up(&self) -> bool {
-        self.read == self.inserted + self.updated + self.unchanged + self.refused
+        self.read == self.loaded() + self.validated + self.refused
     }
 }
 
@@ -100,7 +114,7 @@ impl EntityOutcome {
     pub fn of(counts: &RowCounts, findings: u64) -> EntityOutcome {
         match () {
             () if findings == 0 => EntityOutcome::Processed,
-            () if counts.loaded() == 0 => EntityOutcome::Refused,
+            () if counts.loaded() + counts.validated == 0 => EntityOutcome::Refused,
             () => EntityOutcome::ProcessedWithErrors,
         }
     }

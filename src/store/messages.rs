@@ -600,6 +600,15 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Result<Message, StoreError>> 
         Ok(state) => state,
         Err(reason) => return Ok(Err(damaged(format!("message {id} in queue.db: {reason}")))),
     };
+    let counts = RowCounts {
+        read: row.get(23)?,
+        inserted: row.get(24)?,
+        updated: row.get(25)?,
+        unchanged: row.get(26)?,
+        validated: 0,
+        refused: row.get(27)?,
+    };
+    let stage_only = row.get(34)?;
     Ok(Ok(Message {
         id: parsed_id,
         activity_id,
@@ -626,19 +635,13 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Result<Message, StoreError>> 
         pop_receipt: row.get::<_, Option<String>>(20)?.map(PopReceipt),
         last_dequeued_at: time(21)?,
         execution_id: row.get::<_, Option<String>>(22)?.map(ExecutionId),
-        counts: RowCounts {
-            read: row.get(23)?,
-            inserted: row.get(24)?,
-            updated: row.get(25)?,
-            unchanged: row.get(26)?,
-            refused: row.get(27)?,
-        },
+        counts: counts.with_validated(stage_only),
         findings: row.get(28)?,
         reason: row.get(29)?,
         replay_of: guid(30)?,
         replayed_by: guid(31)?,
         refused_file: row.get(32)?,
         content: content(row.get_ref(33)?),
-        stage_only: row.get(34)?,
+        stage_only,
     }))
 }

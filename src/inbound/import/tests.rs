@@ -103,7 +103,7 @@ impl Scene {
 }
 
 fn counts(read: u64, inserted: u64, updated: u64, unchanged: u64, refused: u64) -> RowCounts {
-    RowCounts { read, inserted, updated, unchanged, refused }
+    RowCounts { read, inserted, updated, unchanged, validated: 0, refused }
 }
 
 #[test]

@@ -68,6 +68,7 @@ impl<'a> Writing<'a> {
                         inserted: row.get(1)?,
                         updated: row.get(2)?,
                         unchanged: row.get(3)?,
+                        validated: 0,
                         refused: row.get(4)?,
                     };
                     Ok((counts, row.get(5)?))
