@@ -77,7 +77,7 @@ fn refused_rows_are_told_one_by_one_and_come_back_as_a_file_to_be_mended() {
     app.settle();
     let message = app.message(&id);
     assert_eq!(message["state"], "processed_with_errors");
-    assert_eq!(message["rows"], json!({ "read": 3, "inserted": 1, "updated": 0, "unchanged": 0, "refused": 2 }));
+    assert_eq!(message["rows"], json!({ "read": 3, "inserted": 1, "updated": 0, "unchanged": 0, "validated": 0, "refused": 2 }));
     let places: Vec<_> = app
         .findings(&id)
         .iter()

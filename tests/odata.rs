@@ -294,3 +294,24 @@ fn rows_are_read_by_moments_and_enums_and_in_pages_also_where_the_key_is_a_decim
         assert_eq!(column(&get(&app, &format!("Pricesall?$filter={filter}&$orderby=ITEM")), "ITEM"), expected, "{filter}");
     }
 }
+
+#[test]
+fn rows_of_a_database_of_somebody_else_are_told_as_values_of_their_fields_or_refused() {
+    let configuration = READING
+        .replace("table = \"prices\"", "table = \"prices\"\ndatabase = \"shop\"")
+        .replacen("[[entity]]", "[[database]]\nname = \"shop\"\nsqlite = \"shop.db\"\n\n[[entity]]", 1)
+        .replace("precision = 30, scale = 10", "precision = 30, scale = 2");
+    let app = Appliance::start(&configuration);
+    let shop = rusqlite::Connection::open(app.dir.path().join("shop.db")).unwrap();
+    shop.execute_batch(
+        "CREATE TABLE prices (ITEM, \"FROM\", PRICE REAL, COUNT, BLOCKED, SECRET);
+         INSERT INTO prices VALUES ('a', '2024-01-31 00:00:00', 9.5, 3.0, 'true', ''), ('b', NULL, 0.1 + 0.2, NULL, NULL, '')",
+    )
+    .unwrap();
+    let rows = app.get("/data/Pricesall?$filter=PRICE%20le%209.5").expect(200).text();
+    let told = "{\"ITEM\":\"a\",\"FROM\":\"2024-01-31\",\"PRICE\":9.50,\"COUNT\":3,\"BLOCKED\":true},{\"ITEM\":\"b\",\"FROM\":null,\"PRICE\":0.30,\"COUNT\":null,\"BLOCKED\":null}";
+    assert!(rows.contains(told), "{rows}");
+    shop.execute_batch("INSERT INTO prices VALUES (x'FF', NULL, 1, 1, 1, '')").unwrap();
+    let refused = app.get("/data/Pricesall").expect(500).text();
+    assert!(refused.contains("a row of Prices/all cannot be told: ITEM: it holds bytes that are no text"), "{refused}");
+}

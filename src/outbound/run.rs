@@ -241,13 +241,13 @@ pub(super) fn end_epochs(
             .iter()
             .flat_map(|other| other.project.entities.iter().filter(same).map(|of| (other.activity_id, of.entity.name.as_str())))
             .collect();
-        let (reached, needless) = appliance.store.read("read the increments", |connection| {
+        let (reached, needs) = appliance.store.read("read the increments", |connection| {
             let reached = increments::reached(connection, consumer, &entity.name)?;
             let clients = increments::package_consumers(connection, &entity.name)?;
             let all: Vec<_> = consumers.iter().copied().chain(clients.iter().map(|client| (*client, entity.name.as_str()))).collect();
-            Ok((reached, increments::lowest_watermark(connection, &all)?))
+            Ok((reached, increments::needs(connection, &all)?))
         })?;
-        let (mut range, mut anew) = changes::end_epoch(&live.entities, entity, &reached, needless)?;
+        let (mut range, mut anew) = changes::end_epoch(&live.entities, entity, &reached, &needs)?;
         if !range.is_full() && reached.selection.as_ref() != Some(&selection) {
             (range.after, anew) = (0, Some("its fields or its filter are others than before"));
         }

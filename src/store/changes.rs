@@ -11,7 +11,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::entities::{Entities, quote};
-use super::increments::Reached;
+use super::increments::{Needs, Reached};
 use super::{Cause, StoreError};
 use crate::model::entity::Entity;
 
@@ -38,13 +38,16 @@ pub(super) fn log_of(entity: &Entity) -> String {
     quote(&format!("entrepot_changes_{}", entity.table))
 }
 
-/// Ends the epoch of an entity's database for an export, and begins to track the entity if that is not so yet. `needless` is the epoch up to which
-/// nobody needs the log. Besides the changes: why a consumer that has changes begins anew.
+/// Marks of the latest epochs are kept, whoever needs them: an export that is under way will.
+const MARKS_KEPT: u64 = 100;
+
+/// Ends the epoch of an entity's database for an export, and begins to track the entity if that is not so yet. Besides the changes: why a consumer that
+/// has changes begins anew.
 pub fn end_epoch(
     entities: &Entities,
     entity: &Entity,
     reached: &Reached,
-    needless: u64,
+    needs: &Needs,
 ) -> Result<(Range, Option<&'static str>), StoreError> {
     let nothing = (Range { after: 0, epoch: 0, mark: 0 }, (reached.epoch > 0).then_some("its table is gone"));
     let failed = StoreError::sqlite("track the entity's changes");
@@ -81,6 +84,10 @@ pub fn end_epoch(
     let epoch: u64 = transaction
         .query_row("UPDATE entrepot_epoch SET number = number + 1 RETURNING number - 1", [], |row| row.get(0))
         .map_err(&failed)?;
+    let named = params![entity.table];
+    let forgotten: u64 = transaction
+        .query_row("SELECT coalesce(max(forgotten), 0) FROM entrepot_tracked WHERE name = ?1", named, |row| row.get(0))
+        .map_err(&failed)?;
     let marked: Option<i64> = transaction
         .query_row("SELECT mark FROM entrepot_mark WHERE name = ?1 AND epoch = ?2", params![entity.table, reached.epoch], |row| row.get(0))
         .optional()
@@ -88,6 +95,7 @@ pub fn end_epoch(
     let anew = match () {
         () if reached.epoch == 0 => None,
         () if !tracked => Some("its table, or what tracks changes in it, is another one than before"),
+        () if reached.epoch < forgotten => Some("it was away so long that the log of changes does not reach back to it"),
         () if marked.is_none() || marked != reached.mark => {
             Some("its database is another one than at the last export, or an older copy of it")
         }
@@ -95,28 +103,24 @@ pub fn end_epoch(
     };
     let known = reached.epoch > 0 && anew.is_none();
     // Epochs of another database say nothing of this one's log.
-    let needless = if known { needless } else { 0 };
-    let forgotten: u64 = transaction
-        .query_row(
-            "INSERT INTO entrepot_tracked VALUES (?1, ?2) ON CONFLICT DO UPDATE SET forgotten = max(forgotten, excluded.forgotten) RETURNING forgotten",
+    let needless = if known { needs.after } else { 0 };
+    transaction
+        .execute(
+            "INSERT INTO entrepot_tracked VALUES (?1, ?2) ON CONFLICT DO UPDATE SET forgotten = max(forgotten, excluded.forgotten)",
             params![entity.table, needless],
-            |row| row.get(0),
         )
         .map_err(&failed)?;
     transaction.execute(&format!("DELETE FROM {} WHERE epoch <= ?1", log_of(entity)), [needless]).map_err(&failed)?;
-    transaction.execute("DELETE FROM entrepot_mark WHERE name = ?1 AND epoch < ?2", params![entity.table, needless]).map_err(&failed)?;
+    let kept: Vec<String> = needs.epochs.iter().map(u64::to_string).collect();
+    let forget_marks = format!("DELETE FROM entrepot_mark WHERE name = ?1 AND epoch < ?2 AND epoch NOT IN ({})", kept.join(", "));
+    transaction.execute(&forget_marks, params![entity.table, epoch.saturating_sub(MARKS_KEPT)]).map_err(&failed)?;
     let mark: i64 = transaction
         .query_row("INSERT OR REPLACE INTO entrepot_mark VALUES (?1, ?2, random()) RETURNING mark", params![entity.table, epoch], |row| {
             row.get(0)
         })
         .map_err(&failed)?;
     transaction.commit().map_err(&failed)?;
-    // Who is behind what is forgotten was long away.
-    let (after, anew) = match known && reached.epoch >= forgotten {
-        true => (reached.epoch, None),
-        false => (0, anew.or((reached.epoch > 0).then_some("the log of changes does not reach back so far"))),
-    };
-    Ok((Range { after, epoch, mark }, anew))
+    Ok((Range { after: if known { reached.epoch } else { 0 }, epoch, mark }, anew))
 }
 
 fn key_columns(entity: &Entity) -> Vec<&str> {
@@ -166,4 +170,50 @@ fn track(connection: &Connection, entity: &Entity) -> rusqlite::Result<()> {
     connection.execute_batch(&script)?;
     connection.execute("DELETE FROM entrepot_mark WHERE name = ?1", [&entity.table])?;
     connection.execute("DELETE FROM entrepot_tracked WHERE name = ?1", [&entity.table]).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Database;
+    use crate::model::entity::Field;
+
+    #[test]
+    fn a_consumer_goes_on_as_long_as_its_epoch_is_marked_and_begins_anew_with_a_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database { name: "shop".into(), path: dir.path().join("shop.db"), managed: false, lock_wait: Default::default() };
+        let connection = Connection::open(&database.path).unwrap();
+        connection.execute_batch("PRAGMA synchronous = OFF; CREATE TABLE t (K PRIMARY KEY)").unwrap();
+        let entities = Entities::new(&[database]);
+        let fields = vec![Field { name: "K".into(), ..Field::default() }];
+        let entity = Entity { name: "T".into(), database: "shop".into(), table: "t".into(), key: vec![0], fields, ..Entity::default() };
+        let end = |reached: &Reached, after: u64, epochs: &[u64]| {
+            end_epoch(&entities, &entity, reached, &Needs { after, epochs: epochs.to_vec() }).unwrap()
+        };
+        let reached = |range: Range| Reached { epoch: range.epoch, mark: Some(range.mark), selection: None };
+        let first = end(&Reached::default(), 0, &[]);
+        assert_eq!((first.0.is_full(), first.1), (true, None), "nobody begins anew who has nothing");
+        let has_first = reached(first.0);
+        let mut last = first;
+        for _ in 0..MARKS_KEPT + 20 {
+            last = end(&has_first, 0, &[has_first.epoch]);
+            assert_eq!((last.0.after, last.1), (has_first.epoch, None));
+        }
+        let marks: u64 = connection.query_row("SELECT count(*) FROM entrepot_mark", [], |row| row.get(0)).unwrap();
+        assert_eq!(marks, MARKS_KEPT + 2, "those of the latest epochs, and the one that is asked for");
+
+        let has_last = reached(last.0);
+        let other = Reached { mark: has_last.mark.map(|mark| mark ^ 1), ..has_last.clone() };
+        let anew = end(&other, has_last.epoch, &[has_last.epoch]);
+        assert!(anew.0.is_full() && anew.1.unwrap().contains("older copy"), "{anew:?}");
+        let next = end(&has_last, has_last.epoch, &[]);
+        assert_eq!((next.0.after, next.1), (has_last.epoch, None));
+        let late = end(&has_first, 0, &[]);
+        assert!(late.0.is_full() && late.1.unwrap().contains("does not reach back"), "{late:?}");
+        connection.execute_batch("DROP TRIGGER entrepot_changes_t_update").unwrap();
+        let untracked = end(&has_last, has_last.epoch, &[]);
+        assert!(untracked.0.is_full() && untracked.1.unwrap().contains("what tracks changes"), "{untracked:?}");
+        connection.execute_batch("DROP TABLE t").unwrap();
+        assert_eq!(end(&has_last, 0, &[]), (Range { after: 0, epoch: 0, mark: 0 }, Some("its table is gone")));
+    }
 }

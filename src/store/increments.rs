@@ -107,14 +107,33 @@ pub fn reached(connection: &Connection, activity: ActivityId, entity: &str) -> R
     Ok(reached)
 }
 
-/// The epoch up to which all consumers of a table, each a job and the entity's name, have its changes: the log before it is needed no more.
-pub fn lowest_watermark(connection: &Connection, consumers: &[(ActivityId, &str)]) -> Result<u64, rusqlite::Error> {
-    let mut statement = connection.prepare_cached("SELECT epoch FROM watermark WHERE activity_id = ?1 AND entity = ?2")?;
-    let mut watermark = |(activity, entity): &(ActivityId, &str)| {
-        statement.query_row(params![activity.to_string(), entity], |row| row.get(0)).optional().map(Option::unwrap_or_default)
-    };
-    let all: Result<Vec<u64>, _> = consumers.iter().map(&mut watermark).collect();
-    Ok(all?.into_iter().min().unwrap_or(0))
+/// What the consumers of a table need of its database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// All of them have the changes up to this epoch: the log before it is needed no more.
+    pub after: u64,
+    /// Epochs up to which one of them has the changes, or will have them, and whose marks it will ask for.
+    pub epochs: Vec<u64>,
+}
+
+/// What consumers of a table need, each a job and the entity's name.
+pub fn needs(connection: &Connection, consumers: &[(ActivityId, &str)]) -> Result<Needs, rusqlite::Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT epoch, 1 FROM watermark WHERE activity_id = ?1 AND entity = ?2
+         UNION ALL SELECT epoch, 0 FROM increment WHERE activity_id = ?1 AND entity = ?2 AND void = 0",
+    )?;
+    let (mut after, mut epochs) = (None::<u64>, Vec::new());
+    for (activity, entity) in consumers {
+        let mut own = 0;
+        let rows = statement.query_map(params![activity.to_string(), entity], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, bool>(1)?)))?;
+        for row in rows {
+            let (epoch, acked) = row?;
+            epochs.push(epoch);
+            own = if acked { epoch } else { own };
+        }
+        after = Some(after.map_or(own, |after| after.min(own)));
+    }
+    Ok(Needs { after: after.unwrap_or(0), epochs })
 }
 
 /// Notes what a message offers, in the transaction that enqueues it.
@@ -127,7 +146,7 @@ pub fn offer(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            // What is in its place is of another database, or void.
+            // What is in its place is of another database.
             "INSERT OR REPLACE INTO increment (activity_id, entity, after_epoch, epoch, message_id, as_of, mark, selection, anew)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
@@ -198,11 +217,15 @@ pub(super) fn given_up(connection: &Connection, message: MessageId) -> Result<()
 
 /// The next export of a job holds everything again, of one entity or of all; messages on offer stay so, and move nothing when they are acked.
 pub fn reset(connection: &Connection, activity: ActivityId, entity: Option<&str>) -> Result<(), StoreError> {
-    for sql in ["DELETE FROM watermark", "DELETE FROM increment", "UPDATE increment SET void = 1"] {
-        let acked = if sql == "DELETE FROM increment" { "AND acked = 1" } else { "" };
+    // What is void gives its epoch free: another database may count to the same.
+    for (sql, which) in [
+        ("DELETE FROM watermark", "1"),
+        ("DELETE FROM increment", "acked = 1"),
+        ("UPDATE OR REPLACE increment SET void = 1, epoch = -as_of", "void = 0"),
+    ] {
         connection
             .execute(
-                &format!("{sql} WHERE activity_id = ?1 AND (?2 IS NULL OR entity = ?2) {acked}"),
+                &format!("{sql} WHERE activity_id = ?1 AND (?2 IS NULL OR entity = ?2) AND {which}"),
                 params![activity.to_string(), entity],
             )
             .map_err(StoreError::sqlite("reset the watermark"))?;

@@ -9,10 +9,11 @@ use rusqlite::types::ValueRef;
 use serde_json::{Value, json};
 
 use super::{Answer, PAGE_ROWS, Question, address, failed, refuse};
-use crate::document::value::{self, Reading};
+use crate::document::value::{self, Reading, Wrong};
 use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::project::{Direction, ProjectEntity};
 use crate::model::query::{Filter, Operator, Page};
+use crate::store::entities::as_kept;
 use crate::store::page;
 
 /// A page ends early when it has this many bytes: wide rows do not fill the memory.
@@ -97,7 +98,7 @@ pub fn answer(question: &Question<'_>, set: &str, key: &[(Option<String>, String
     let connection = live.entities.reader(&entity.database, &[entity]).map_err(|error| failed(&error))?;
     let context = format!("{}/data/$metadata#{}", question.base, set_name(entity));
     let mut body = format!("{{\"@odata.context\":{}", json!(if key.is_empty() { context } else { format!("{context}/$entity") }));
-    let (mut list, mut rows, mut last, mut cut) = (String::new(), 0u64, None, false);
+    let (mut list, mut rows, mut last, mut cut, mut wrong) = (String::new(), 0u64, None, false, None);
     if let Some(connection) = &connection {
         // One row more than the page: whether there is a next one.
         let most = asked.limit;
@@ -117,13 +118,20 @@ pub fn answer(question: &Question<'_>, set: &str, key: &[(Option<String>, String
                 if at > 0 {
                     list.push(',');
                 }
-                write(&mut list, &entity.fields[*index], *cell);
+                let field = &entity.fields[*index];
+                if let Err(reason) = write(&mut list, field, *cell, entity.is_managed()) {
+                    wrong = Some(format!("a row of {} cannot be told: {}: {}", entity.name, field.name, reason.message));
+                    return false;
+                }
             }
             list.push('}');
             last = Some(place.iter().map(|cell| text(*cell)).collect::<Vec<_>>());
             true
         })
         .map_err(|error| failed(&error))?;
+        if let Some(wrong) = wrong {
+            return Err(refuse(500, &wrong));
+        }
         if counted {
             body.push_str(&format!(",\"@odata.count\":{count}"));
         }
@@ -167,20 +175,22 @@ fn text(cell: ValueRef<'_>) -> Option<String> {
     }
 }
 
-/// A member of a row. Decimals are numbers with all their digits, which a floating-point number would not keep.
-fn write(into: &mut String, field: &Field, cell: ValueRef<'_>) {
+/// A member of a row. Decimals are numbers with all their digits, which a floating-point number would not keep. What a table of somebody else holds is
+/// told as a value of the field's type, or not at all.
+fn write(into: &mut String, field: &Field, cell: ValueRef<'_>, managed: bool) -> Result<(), Wrong> {
     into.push_str(&json!(field.name).to_string());
     into.push(':');
-    let value = text(cell);
+    let value = if managed { text(cell) } else { as_kept(cell, field)?.map(|kept| kept.text()) };
     match (value, &field.kind) {
         (None, _) => into.push_str("null"),
         (Some(value), FieldKind::Boolean) => into.push_str(if value == "0" { "false" } else { "true" }),
         (Some(value), FieldKind::Integer | FieldKind::Decimal { .. }) if is_number(&value) => into.push_str(&value),
         (Some(value), _) => into.push_str(&Value::String(value).to_string()),
     }
+    Ok(())
 }
 
-/// Whether a text is a JSON number (RFC 8259 §6, without exponent); a table that we do not manage may hold anything.
+/// Whether a text is a JSON number (RFC 8259 §6, without exponent).
 fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
