@@ -398,6 +398,9 @@ impl Spelling {
         text.clear();
         match (cell, kind) {
             (ValueRef::Null, _) => return Ok(None),
+            (ValueRef::Text(bytes), FieldKind::DateTime) if self.managed && bytes.is_ascii() => {
+                text.push_str(std::str::from_utf8(bytes).unwrap_or_default());
+            }
             (ValueRef::Integer(value), FieldKind::Boolean) if self.managed => text.push_str(if value == 0 { "No" } else { "Yes" }),
             (ValueRef::Integer(value), FieldKind::Integer | FieldKind::String { .. }) => write!(text, "{value}").expect("text grows"),
             _ => {
