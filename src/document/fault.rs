@@ -25,6 +25,8 @@ pub enum Fault {
     Fields,
     /// Nested too deep.
     Depth,
+    /// Shorter or longer than the columns of fixed width say: how.
+    Length(String),
     /// Not what its format asks for: what is wrong.
     Syntax(String),
 }
@@ -59,6 +61,11 @@ impl Fault {
             Fault::Size => (Rule::Size, "the record is larger than 16 MiB".into(), "check what ends a record, or send less in one"),
             Fault::Fields => (Rule::Size, "the record has more than 4,096 fields".into(), "check the delimiter and the record end"),
             Fault::Depth => (Rule::Size, "the record nests too deep".into(), "correct the document"),
+            Fault::Length(message) => (
+                Rule::Columns,
+                message.clone().into(),
+                "send the line whole (only blanks may lack at its end), or correct the columns or record_length of the format",
+            ),
             Fault::Syntax(message) => (Rule::Format, message.clone().into(), "correct the record"),
         };
         (rule, message, hint.into())

@@ -4,7 +4,8 @@
 //! [`WORKBOOK_SIZE_MAX`]; what they unpack to is measured before calamine sees it, because a few bytes can unpack to terabytes.
 //!
 //! Numbers are shown with 15 significant digits, as Excel shows them: what it keeps is binary, and 19.99 would be 19.989999999999998. Whole numbers
-//! are exact up to 2^53; of a longer one digits are lost, and it is shown as what it has become, `1.01E+17`. Dates become ISO text. A cell that holds an error is a fault of its row. A row without any value is no record.
+//! are exact up to 2^53; of a longer one digits are lost, and it is shown as what it has become, `1.01E+17`. Dates become ISO text. A cell that holds
+//! an error, or a formula without its result, is a fault where it is asked for. A row without any value is no record.
 
 use std::fmt::Write as _;
 use std::io::{Cursor, Read, Seek};
@@ -15,9 +16,11 @@ use calamine::{Data, DataRef, Reader as _, SheetType, SheetVisible};
 use super::write::COLUMNS_MAX;
 use crate::document::broken::Broken;
 use crate::document::read::{Layout, Origin, Take};
-use crate::document::record::{Fault, Record};
+use crate::document::record::Record;
 use crate::document::refused::line_of;
 use crate::document::refused::mended::own_columns;
+use crate::document::value::Wrong;
+use crate::model::finding::Rule;
 use crate::model::format::ExcelFormat;
 
 /// A larger workbook is refused.
@@ -74,9 +77,9 @@ fn zipped(bytes: &[u8], format: &ExcelFormat, take: &mut dyn Take) -> Result<(),
     let sheet = sheet(&workbook, format)?;
     let mut cells = workbook.worksheet_cells_reader(&sheet).map_err(damaged)?;
     let mut rows = Rows::new(format, take);
-    while let Some(cell) = cells.next_cell().map_err(damaged)? {
-        let (row, column) = cell.get_position();
-        if rows.cell(row, column, cell.get_value())?.is_break() {
+    while let Some(cell) = cells.next_cell_with_formula_metadata().map_err(damaged)? {
+        let (row, column) = cell.pos;
+        if rows.cell(row, column, &cell.value, cell.formula.is_some())?.is_break() {
             return Ok(());
         }
     }
@@ -168,7 +171,7 @@ where
     let mut rows = Rows::new(format, take);
     for (row, column, value) in cells.used_cells() {
         let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        if rows.cell(first_row + narrow(row), first_column + narrow(column), &borrowed(value))?.is_break() {
+        if rows.cell(first_row + narrow(row), first_column + narrow(column), &borrowed(value), false)?.is_break() {
             return Ok(());
         }
     }
@@ -183,7 +186,16 @@ enum Kind {
     Date,
     Boolean,
     Error,
+    /// A formula, and not what it comes to.
+    Formula,
     Empty,
+}
+
+impl Kind {
+    /// Whether there is something, but no value.
+    fn is_wrong(self) -> bool {
+        matches!(self, Kind::Error | Kind::Formula)
+    }
 }
 
 /// The cells of a row: their texts behind each other in one piece of memory, which every row uses again.
@@ -203,12 +215,15 @@ impl Cells {
         self.places.len()
     }
 
-    fn set(&mut self, column: usize, value: &DataRef<'_>) {
+    fn set(&mut self, column: usize, value: &DataRef<'_>, formula: bool) {
         if column >= self.places.len() {
             self.places.resize(column + 1, (Kind::Empty, 0..0));
         }
         let start = self.text.len();
-        let kind = write(value, &mut self.text);
+        let kind = match write(value, &mut self.text) {
+            Kind::Empty if formula => Kind::Formula,
+            kind => kind,
+        };
         self.places[column] = (kind, start..self.text.len());
     }
 
@@ -336,7 +351,7 @@ impl<'a> Rows<'a> {
         Rows { format, take, row: None, cells: Cells::default(), header: None, preamble: Vec::new(), own: None, record: Record::default() }
     }
 
-    fn cell(&mut self, row: u32, column: u32, value: &DataRef<'_>) -> Result<ControlFlow<()>, Broken> {
+    fn cell(&mut self, row: u32, column: u32, value: &DataRef<'_>, formula: bool) -> Result<ControlFlow<()>, Broken> {
         if self.row != Some(row) {
             if self.row.is_some_and(|at| at > row) {
                 return Err(damaged("its rows do not follow each other"));
@@ -350,7 +365,7 @@ impl<'a> Rows<'a> {
         if column >= COLUMNS_MAX {
             return Err(damaged(format!("a row has more than {COLUMNS_MAX} columns")));
         }
-        self.cells.set(column, value);
+        self.cells.set(column, value, formula);
         Ok(ControlFlow::Continue(()))
     }
 
@@ -438,7 +453,7 @@ impl<'a> Rows<'a> {
             }
         }
         let told = self.leave_out();
-        self.cells.trim(|kind, text| text.trim().is_empty() && kind != Kind::Error);
+        self.cells.trim(|kind, text| text.trim().is_empty() && !kind.is_wrong());
         if self.cells.len() == 0 {
             return Ok(ControlFlow::Continue(()));
         }
@@ -446,9 +461,16 @@ impl<'a> Rows<'a> {
         self.record.told = told;
         write_raw(&self.cells, &mut self.record.raw);
         for (column, (kind, text)) in self.cells.iter().enumerate() {
-            if kind == Kind::Error {
-                let message = format!("cell {}{number} holds the error {text}", letters(column));
-                self.record.fault.get_or_insert(Fault::Syntax(message));
+            if kind.is_wrong() {
+                let cell = format!("cell {}{number}", letters(column));
+                let (message, hint) = match kind {
+                    Kind::Error => (format!("{cell} holds the error {text}"), "correct its formula, or what it refers to"),
+                    _ => (
+                        format!("{cell} holds a formula without its result"),
+                        "open the workbook in a program that calculates, and save it",
+                    ),
+                };
+                self.record.wrong.push((column, Wrong { rule: Rule::Type, message, hint: hint.into() }));
             }
             self.record.push(text, kind == Kind::Text);
         }
@@ -486,7 +508,7 @@ fn write_raw(cells: &Cells, out: &mut Vec<u8>) {
             Kind::Number => b'n',
             Kind::Date => b'd',
             Kind::Boolean => b'b',
-            Kind::Empty => b'e',
+            Kind::Empty | Kind::Formula => b'e',
         });
         let start = out.len();
         out.extend_from_slice(text.as_bytes());

@@ -1,7 +1,8 @@
 //! Reads records whose fields stand at fixed places, counted in characters.
 //!
-//! Records are lines, or follow each other without an end when the format says how long they are. A line may end before its last column: editors
-//! cut trailing blanks. A line of nothing but blanks is no record.
+//! Records are lines, or follow each other without an end when the format says how long they are. A line may lack blanks at its end, because editors
+//! cut them, but nothing else: one that ends inside of a number, or where a column is filled up with zeros, was cut off. Text behind the last column
+//! is a fault where the first record has none: the line is shifted. A line of nothing but blanks is no record.
 
 use std::io::{self, Read};
 
@@ -27,6 +28,10 @@ pub struct Reader<R> {
     whole: Record,
     /// Refused rows that come back were among the records.
     mended: bool,
+    /// Where the last column ends.
+    width: usize,
+    /// Whether text stands behind the columns of the first record.
+    beyond: Option<bool>,
 }
 
 impl<R: Read> Reader<R> {
@@ -45,7 +50,8 @@ impl<R: Read> Reader<R> {
                 Source::Lines(Box::new(Lines::new(source, &lines)))
             }
         };
-        Reader { source, format: format.clone(), whole: Record::default(), mended: false }
+        let width = format.columns.iter().map(|column| column.start - 1 + column.length).max().unwrap_or(0);
+        Reader { source, format: format.clone(), whole: Record::default(), mended: false, width, beyond: None }
     }
 
     /// How the document is written, as far as it is read.
@@ -59,12 +65,16 @@ impl<R: Read> Reader<R> {
         Origin { mended: self.mended, ..origin }
     }
 
-    /// Passes over a record of any type, whose exact text it returns.
+    /// Passes over a line as it stands, or a record where their length is stated; its exact text.
     pub fn skip(&mut self) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.whole()?.then(|| passed_over(&self.whole)))
+        match &mut self.source {
+            Source::Lines(lines) => lines.skip_line().map(Some),
+            Source::Counted(counted) => Ok(counted.next_into(&mut self.whole)?.then(|| passed_over(&self.whole))),
+        }
     }
 
-    fn whole(&mut self) -> io::Result<bool> {
+    /// The next record, of any type; `false` at the end.
+    fn next_whole(&mut self) -> io::Result<bool> {
         match &mut self.source {
             Source::Lines(lines) => lines.next_into(&mut self.whole),
             Source::Counted(counted) => counted.next_into(&mut self.whole),
@@ -73,7 +83,7 @@ impl<R: Read> Reader<R> {
 
     /// The next record of this entity into `record`; `false` at the end.
     pub fn next_into(&mut self, record: &mut Record) -> io::Result<bool> {
-        while self.whole()? {
+        while self.next_whole()? {
             // What we added when the record was refused is none of it.
             if let Some((at, told)) = told(&self.whole.raw) {
                 self.whole.raw.truncate(at);
@@ -96,6 +106,17 @@ impl<R: Read> Reader<R> {
             record.raw.extend_from_slice(&self.whole.raw);
             record.fault.clone_from(&self.whole.fault);
             record.told = self.whole.told;
+            if record.fault.is_none() {
+                let beyond = !part(text, self.width + 1, usize::MAX / 2).trim().is_empty();
+                record.fault = match *self.beyond.get_or_insert(beyond) {
+                    false if beyond => Some(Fault::Length(format!(
+                        "the line has {} characters, and the columns of the format end at {}",
+                        text.trim_end().chars().count(),
+                        self.width
+                    ))),
+                    _ => cut_off(text, &self.format.columns, self.width).map(Fault::Length),
+                };
+            }
             for column in &self.format.columns {
                 record.push(unpadded(part(text, column.start, column.length), column), false);
             }
@@ -114,6 +135,25 @@ fn told(raw: &[u8]) -> Option<(usize, u64)> {
 fn number(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     std::str::from_utf8(&text[..digits]).ok()?.parse().ok()
+}
+
+/// What a line lacks that cannot have been blanks.
+fn cut_off(text: &str, columns: &[FixedColumn], width: usize) -> Option<String> {
+    if text.len() >= width && (text.is_ascii() || text.chars().count() >= width) {
+        return None;
+    }
+    let count = text.chars().count();
+    columns.iter().find_map(|column| {
+        let (name, present) = (&column.name, (count + 1).saturating_sub(column.start));
+        let blank = part(text, column.start, column.length).trim().is_empty();
+        match () {
+            () if present >= column.length || (column.pad == ' ' && (blank || !column.right)) => None,
+            () if present == 0 => {
+                Some(format!("the line has {count} characters and ends before column {name}, which is filled up with {:?}", column.pad))
+            }
+            () => Some(format!("the line has {count} characters and ends inside of column {name}")),
+        }
+    })
 }
 
 /// `length` characters from `start` (from 1) on, as many as there are.
@@ -145,6 +185,8 @@ struct Counted<R> {
     line: u64,
     /// What stands behind the first record: a line end, or nothing.
     end_seen: Option<&'static str>,
+    /// Whether records end with lines, although their length is stated; known after the first.
+    lined: Option<bool>,
 }
 
 impl<R: Read> Counted<R> {
@@ -158,6 +200,7 @@ impl<R: Read> Counted<R> {
             end_of_input: false,
             line: 1,
             end_seen: None,
+            lined: None,
         }
     }
 
@@ -199,6 +242,7 @@ impl<R: Read> Counted<R> {
                 None => {}
             }
         };
+        let end = if self.record_end.is_none() { self.end_of_line(end)? } else { end };
         let bytes = &self.buffer[self.start..self.start + end];
         record.raw.extend_from_slice(bytes);
         self.line += memchr::memchr_iter(b'\n', bytes).count() as u64;
@@ -213,14 +257,37 @@ impl<R: Read> Counted<R> {
             Ok(text) => {
                 let text = text.to_owned();
                 let count = text.chars().count();
-                if count < self.length && !text.trim().is_empty() {
-                    let message = format!("the last record has {count} characters, records have {}", self.length);
-                    record.fault = Some(Fault::Syntax(message));
+                // A line that is shorter may lack blanks.
+                if count != self.length && (count > self.length || self.lined != Some(true)) && !text.trim().is_empty() {
+                    record.fault = Some(Fault::Length(format!("the record has {count} characters, records have {}", self.length)));
                 }
                 record.push(&text, false);
             }
         }
         Ok(true)
+    }
+
+    /// Where the record ends that has so many bytes, if it is a line.
+    fn end_of_line(&mut self, end: usize) -> io::Result<usize> {
+        if self.lined == Some(false) {
+            return Ok(end);
+        }
+        // At first as much again is looked at as a record may have.
+        let most = if self.lined.is_none() { end + 4 * self.length } else { RECORD_SIZE_MAX };
+        loop {
+            let rest = &self.buffer[self.start..];
+            let found = memchr::memchr2(b'\n', b'\r', rest).filter(|at| *at < most);
+            if found.is_none() && rest.len() < most && self.fill()? {
+                continue;
+            }
+            let whole = self.end_of_input && self.lined.is_some();
+            self.lined.get_or_insert(found.is_some_and(|at| at <= end + self.length));
+            return Ok(match (self.lined, found) {
+                (Some(true), Some(at)) => at,
+                (Some(true), None) if whole => self.buffer.len() - self.start,
+                _ => end,
+            });
+        }
     }
 
     /// Where the record at `start` ends: behind so many characters. A byte that is no text counts as one.
@@ -285,8 +352,50 @@ mod tests {
 
     #[test]
     fn fields_stand_where_the_format_says_without_their_padding() {
-        let document = "6Pencil00150\r\n6Föö   00000\n\n   \n6Ink\n".as_bytes();
+        let document = "6Pencil00150\r\n6Föö   00000\n\n   \n6Ink        \n".as_bytes();
         assert_eq!(all(document, &format()), [row(1, ["6", "Pencil", "150"]), row(2, ["6", "Föö", "0"]), row(5, ["6", "Ink", ""])]);
+    }
+
+    fn faults(document: &[u8], format: &FixedFormat) -> Vec<Option<String>> {
+        let told = |fault| match fault {
+            Some(Fault::Length(message)) => Some(message),
+            None => None,
+            other => panic!("{other:?}"),
+        };
+        all(document, format).into_iter().map(|(.., fault)| told(fault)).collect()
+    }
+
+    #[test]
+    fn a_line_may_lack_blanks_at_its_end_and_nothing_else() {
+        let says = |message: &str| Some(message.to_owned());
+        assert_eq!(
+            faults("6Pen   00150\n6Pen   001\n6Föö\n6Pen   00150x\n".as_bytes(), &format()),
+            [
+                None,
+                says("the line has 10 characters and ends inside of column amount"),
+                says("the line has 4 characters and ends before column amount, which is filled up with '0'"),
+                says("the line has 13 characters, and the columns of the format end at 12"),
+            ]
+        );
+        let number = FixedColumn { right: true, ..column("number", 4, 3) };
+        let plain = FixedFormat { columns: vec![column("name", 1, 3), number, column("more", 7, 2)], ..FixedFormat::default() };
+        let cut = says("the line has 5 characters and ends inside of column number");
+        assert_eq!(faults(b"ab\nabc   \nabc 12x\nabc 1\n", &plain), [None, None, None, cut]);
+        assert_eq!(
+            faults(b"ab  12   # more\nab  12   # other\n", &plain),
+            [None, None],
+            "the first record has text behind the columns too"
+        );
+    }
+
+    #[test]
+    fn lines_of_another_length_than_stated_are_told_each() {
+        let format = FixedFormat { record_length: Some(12), ..format() };
+        let short = Some("the line has 11 characters and ends inside of column amount".to_owned());
+        let long = Some("the record has 13 characters, records have 12".to_owned());
+        assert_eq!(faults(b"6Ink   0001\n6Pen   0002\n", &format), [short.clone(), short.clone()]);
+        assert_eq!(faults(b"6Ink   00001x\r\n6Pen   00002y\r\n", &format), [long.clone(), long.clone()]);
+        assert_eq!(faults(b"6Ink   00001\n6Pen   0002\n6Pen   00002y\n6Ink   00001", &format), [None, short, long, None]);
     }
 
     #[test]
@@ -301,12 +410,12 @@ mod tests {
         assert_eq!(all("6Ink   000016Föö   00002".as_bytes(), &format), [row(1, ["6", "Ink", "1"]), row(1, ["6", "Föö", "2"])]);
         assert_eq!(all(b"6Ink   00001\r\n6Pen   00002\r\n", &format), [row(1, ["6", "Ink", "1"]), row(2, ["6", "Pen", "2"])]);
         let short = all(b"6Ink   000016Pen", &format);
-        assert!(matches!(&short[1].2, Some(Fault::Syntax(message)) if message.contains("4 characters")), "{short:?}");
+        assert!(matches!(&short[1].2, Some(Fault::Length(message)) if message.contains("4 characters")), "{short:?}");
     }
 
     #[test]
     fn bytes_that_are_no_text_are_a_fault_of_their_record_alone() {
-        let faults: Vec<_> = all(b"6Ink   00001\n6\xE9\n6Pen\n", &format()).into_iter().map(|(.., fault)| fault).collect();
+        let faults: Vec<_> = all(b"6Ink   00001\n6\xE9\n6Pen   00002\n", &format()).into_iter().map(|(.., fault)| fault).collect();
         assert_eq!(faults, [None, Some(Fault::Encoding), None]);
     }
 
