@@ -161,6 +161,8 @@ enum Piece {
     /// How the document is written, its header's exact text, and how many columns it has.
     Begun(Origin, Vec<u8>, usize),
     Rows(Block),
+    /// Fields whose column the document lacks: rows keep what they have in them.
+    Absent(Vec<usize>),
     /// Something to know that is no fault.
     Note(Finding),
     /// What was passed over at the end of the document.
@@ -311,6 +313,14 @@ impl Take for Parsing<'_> {
         }
         match Plan::new(self.project_entity, self.entities, self.company, layout) {
             Ok(plan) => {
+                if !plan.absent().is_empty() && self.sender.send(Piece::Absent(plan.absent().to_vec())).is_err() {
+                    return ControlFlow::Break(());
+                }
+                if let Some((columns, fields)) = plan.left_over() {
+                    let message =
+                        format!("no column of the document is for {}, and no field for its {}", fields.join(", "), columns.join(", "));
+                    self.note(message, "where they belong together, write a mapping".into());
+                }
                 self.plan = Some(plan);
                 ControlFlow::Continue(())
             }
@@ -449,6 +459,7 @@ fn load(
                     sink.finding(finding)?;
                 }
             }
+            Piece::Absent(fields) => loader.parts[0].keep(&fields)?,
             Piece::Note(finding) => {
                 loader.report.notes += 1;
                 sink.finding(finding)?;

@@ -20,6 +20,8 @@ pub struct Loading<'a> {
     entity: &'a Entity,
     database: &'a Writing<'a>,
     columns: Vec<(usize, bool)>,
+    /// Its rows are loaded among those of others.
+    together: bool,
     /// Where the values of the key are in a row.
     key: Vec<usize>,
     sequences: Vec<Numbering<'a>>,
@@ -82,7 +84,7 @@ impl<'a> Loading<'a> {
         together: bool,
     ) -> Result<Loading<'a>, StoreError> {
         let entity = &*project_entity.entity;
-        // What a plan fills depends on the mapping alone, not on the document.
+        // What a plan fills depends on the mapping alone, not on the document; what rows keep may (`keep`).
         let columns = columns_of(project_entity);
         let upsert = database.rows(entity, &columns, project_entity.write, together)?;
         let mut references = Vec::new();
@@ -122,12 +124,35 @@ impl<'a> Loading<'a> {
         let numbered = sequences.iter().any(|numbering| key.contains(&numbering.target));
         let given = numbered.then(|| list(unique.len())).transpose()?;
         let checks = Checked::all(project_entity, &columns).into_iter().filter(|check| check.late).collect();
-        Ok(Loading { project_entity, entity, database, columns, key, sequences, given, upsert, references, look_ups, unique, checks })
+        Ok(Loading {
+            project_entity,
+            entity,
+            database,
+            columns,
+            together,
+            key,
+            sequences,
+            given,
+            upsert,
+            references,
+            look_ups,
+            unique,
+            checks,
+        })
     }
 
     /// Empties the table, where that is asked for: before the first row of a document that is not to complete an earlier one. How many rows were there.
     pub fn begin(&self) -> Result<u64, StoreError> {
         if self.project_entity.truncate { self.database.truncate(self.entity) } else { Ok(0) }
+    }
+
+    /// From now on rows keep what they have in these fields where the document gives no value.
+    pub fn keep(&mut self, fields: &[usize]) -> Result<(), StoreError> {
+        for (field, keeps) in &mut self.columns {
+            *keeps |= fields.contains(field);
+        }
+        self.upsert = self.database.rows(self.entity, &self.columns, self.project_entity.write, self.together)?;
+        Ok(())
     }
 
     /// Loads a row. `parent` are the values of the row that it belongs to; `keep` takes its own, as they were loaded, for rows that belong to it.

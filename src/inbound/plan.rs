@@ -39,6 +39,8 @@ pub struct Plan<'a> {
     ragged: bool,
     lines: Vec<Line<'a>>,
     columns: Vec<(usize, bool)>,
+    /// Fields whose column the document does not have, and need not: rows keep what they have in them.
+    absent: Vec<usize>,
     /// The fewest fields a record must have.
     fields_min: usize,
     /// Fields that must have a value.
@@ -160,14 +162,17 @@ impl<'a> Plan<'a> {
                 expected: format!("a column {column}"),
                 message,
                 hint: trap::of_header(format, names).unwrap_or_else(|| {
-                    format!("the document has the columns {}; add the column, or correct the mapping", cut(&present, 1000))
+                    let mend = if project_entity.mapping_stated { "correct the mapping" } else { "write a mapping" };
+                    format!("the document has the columns {}; add the column, or {mend}", cut(&present, 1000))
                 }),
             });
         };
         let mut asked = 0;
         let mut columns: Vec<(usize, bool)> = Vec::new();
         let (mut lines, mut sequences) = (Vec::new(), 0usize);
-        let mut fields_min = 0;
+        let (mut fields_min, mut absent) = (0, Vec::new());
+        // Nobody has written that these columns are there.
+        let may_lack = |field: usize| !project_entity.mapping_stated && !entity.fields[field].required && !entity.key.contains(&field);
         let (mut numbered, mut called) = (None, false);
         for mapping in &project_entity.mapping {
             let mut positions = Vec::new();
@@ -183,6 +188,10 @@ impl<'a> Plan<'a> {
                             called = true;
                         }
                         (Some(_), Some(_)) => refuse(name, mapping.field, format!("the column \"{name}\" stands twice in the header")),
+                        (None, _) if may_lack(mapping.field) && !names.is_empty() => {
+                            absent.push(mapping.field);
+                            positions.push(usize::MAX);
+                        }
                         (None, _) => refuse(name, mapping.field, format!("the document has no column \"{name}\"")),
                     },
                     (Source::Number(number), Layout::Named { .. }) if *number > names.len() => {
@@ -199,7 +208,7 @@ impl<'a> Plan<'a> {
             }
             let condition = if matches!(mapping.when, When::Holds(..)) { positions.pop().unwrap_or_default() } else { 0 };
             let target = columns.iter().position(|(field, _)| *field == mapping.field).unwrap_or_else(|| {
-                columns.push((mapping.field, mapping.ignore_blank));
+                columns.push((mapping.field, mapping.ignore_blank || absent.contains(&mapping.field)));
                 columns.len() - 1
             });
             let sequence = match &mapping.source {
@@ -268,7 +277,22 @@ impl<'a> Plan<'a> {
         let (ragged, width) = (matches!(format, Format::Csv(csv) if csv.ragged), header.as_ref().map(Vec::len));
         let checks = Checked::all(project_entity, &columns).into_iter().filter(|check| !check.late).collect();
         let nested = Vec::new();
-        Ok(Plan { entity, company, format, header, header_text, width, ragged, lines, columns, fields_min, needed, checks, nested })
+        Ok(Plan { entity, company, format, header, header_text, width, ragged, lines, columns, absent, fields_min, needed, checks, nested })
+    }
+
+    /// Fields whose column the document does not have, and need not: rows keep what they have in them.
+    pub fn absent(&self) -> &[usize] {
+        &self.absent
+    }
+
+    /// Columns of the document that no field is mapped from, and fields that no column is for: perhaps a name differs.
+    pub fn left_over(&self) -> Option<(Vec<&str>, Vec<&str>)> {
+        let names = self.header.as_ref().filter(|_| !self.absent.is_empty())?;
+        let used = |at: usize| self.lines.iter().any(|line| line.columns.contains(&at));
+        let columns = names.iter().map(|name| name.trim()).enumerate();
+        let left: Vec<&str> = columns.filter(|(at, name)| !name.is_empty() && !used(*at)).map(|(_, name)| name).collect();
+        let fields = self.absent.iter().map(|field| self.entity.fields[*field].name.as_str()).collect();
+        (!left.is_empty()).then_some((left, fields))
     }
 
     /// Maps and validates a record into the block. `number` is its row number, from 1.

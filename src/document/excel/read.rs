@@ -504,14 +504,15 @@ fn write_raw(cells: &Cells, out: &mut Vec<u8>) {
         }
         out.push(match kind {
             Kind::Text => b't',
-            Kind::Error => b'x',
+            // What a formula gives that nobody has calculated is no blank: it comes back as an error, and is refused again.
+            Kind::Error | Kind::Formula => b'x',
             Kind::Number => b'n',
             Kind::Date => b'd',
             Kind::Boolean => b'b',
-            Kind::Empty | Kind::Formula => b'e',
+            Kind::Empty => b'e',
         });
         let start = out.len();
-        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(if kind == Kind::Formula { b"#N/A" } else { text.as_bytes() });
         if out[start..].contains(&super::write::BETWEEN) {
             // It could not be told from what parts cells, and is not to come back as something else.
             return out.clear();

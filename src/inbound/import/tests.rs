@@ -613,6 +613,23 @@ fn traps_are_named_before_the_damage() {
     assert_eq!(report.counts, counts(1, 1, 0, 0, 0));
 }
 
+#[test]
+fn columns_that_nobody_mapped_may_lack_and_their_fields_are_kept() {
+    let mut scene = scene(CsvFormat::default());
+    scene.project_entity.mapping = ["ID", "NAME", "AMOUNT", "ABOVE"]
+        .iter()
+        .enumerate()
+        .map(|(at, name)| Mapping::plain(Source::Column(name.to_string()), at))
+        .collect();
+    scene.project_entity.mapping_stated = false;
+    assert_eq!(scene.import(b"Id,Name,Amount\n1,x,1\n").0.counts, counts(1, 1, 0, 0, 0));
+    let (report, sink) = scene.import(b"Id,Nmae,Amount\n1,y,2\n2,z,\n");
+    assert_eq!((report.counts, report.notes), (counts(2, 1, 1, 0, 0), 1));
+    assert_eq!(sink.findings[0].message, "no column of the document is for NAME, ABOVE, and no field for its Nmae");
+    assert_eq!(scene.rows(), ["1|x|2.00", "2"], "what has no column is kept");
+    assert!(scene.import(b"Name\nx\n").0.document_refused, "the key has to be there");
+}
+
 /// Fields by number, from 1.
 fn by_number(format: CsvFormat, numbers: &[usize]) -> Scene {
     let mut scene = scene(format);
@@ -758,6 +775,41 @@ fn paths_that_no_record_has_are_noted_and_places_without_records_too() {
     let root = Format::Xml(XmlFormat { root: Some("Data".into()), ..XmlFormat::default() });
     let (report, sink) = by_path(root, &["Id"]).import(b"<D><R><Id>1</Id></R></D>");
     assert!(report.document_refused && sink.findings[0].message.contains("no record at /Data/*"), "{:?}", sink.findings);
+}
+
+#[test]
+fn errors_and_formulas_without_results_are_told_with_their_cell_where_they_are_asked_for() {
+    let scene = nested(Format::Excel(ExcelFormat::default()));
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let sheet = workbook.add_worksheet();
+    for (column, name) in ["Group", "Name", "Amount", "Above", "Else"].iter().enumerate() {
+        sheet.write_string(0, column as u16, *name).unwrap();
+    }
+    let formula = |result: &str| rust_xlsxwriter::Formula::new("=1+1").set_result(result);
+    sheet.write_string(1, 0, "1").unwrap().write_formula(1, 2, formula("2")).unwrap();
+    sheet.write_string(2, 0, "2").unwrap().write_formula(2, 1, formula("#N/A")).unwrap().write_formula(2, 2, formula("#DIV/0!")).unwrap();
+    sheet.write_string(3, 0, "3").unwrap().write_formula(3, 4, formula("#REF!")).unwrap();
+    sheet.write_formula(4, 0, formula("7777")).unwrap();
+    // As programs write it that do not calculate.
+    let mut zip = zip::ZipArchive::new(io::Cursor::new(workbook.save_to_buffer().unwrap())).unwrap();
+    let mut packed = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    for at in 0..zip.len() {
+        let (mut part, mut text) = (zip.by_index(at).unwrap(), String::new());
+        part.read_to_string(&mut text).unwrap();
+        packed.start_file(part.name().unwrap().to_string(), zip::write::SimpleFileOptions::default()).unwrap();
+        packed.write_all(text.replace("<v>7777</v>", "").as_bytes()).unwrap();
+    }
+    let (report, sink) = scene.import(&packed.finish().unwrap().into_inner());
+    assert_eq!(report.counts, counts(4, 2, 0, 0, 2), "{:?}", sink.findings);
+    let found: Vec<_> = sink.findings.iter().map(|one| (one.line, one.column.as_str(), one.value.as_str(), one.message.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            (3, "Name", "#N/A", "cell B3 holds the error #N/A"),
+            (3, "Amount", "#DIV/0!", "cell C3 holds the error #DIV/0!"),
+            (5, "Group", "", "cell A5 holds a formula without its result"),
+        ]
+    );
 }
 
 proptest! {
