@@ -1,14 +1,15 @@
 //! Guesses from a sample how documents like it are written, what their records hold, and which of it tells one record from another. `entrepot infer`
 //! is made of it. What cannot be known from a sample is said as a note, never decided in silence.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod csv;
+mod nested;
+
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
 use chrono::{NaiveDate, NaiveDateTime};
 use encoding_rs::Encoding;
-use quick_xml::events::Event;
-use serde_json::Value;
 
 use super::broken::Broken;
 use super::encoding::Decoding;
@@ -16,9 +17,8 @@ use super::read::{self, Layout, Take, Wanted, path_of};
 use super::record::Record;
 use super::sniff::{self, Looks};
 use super::value::date::by_pattern;
-use crate::model::format::{CsvFormat, ExcelFormat, Format, JsonFormat, XmlFormat};
+use crate::model::format::{ExcelFormat, Format};
 use crate::model::id::parse_guid;
-use crate::model::path::Path;
 
 /// Records that are looked at.
 const RECORDS_MAX: usize = 5000;
@@ -59,11 +59,11 @@ pub struct GuessedField {
 
 /// Guesses. The error says why nothing can be guessed.
 pub fn infer(sample: &[u8]) -> Result<Guess, String> {
-    let (format, text, sources) = match sniff::looks(sample) {
-        Looks::Workbook => (Format::Excel(ExcelFormat::default()), "{ type = \"excel\" }".to_owned(), None),
-        Looks::Xml => xml(sample)?,
-        Looks::Json => json(sample)?,
-        Looks::Text => csv(sample)?,
+    let Shape { format, text, sources, notes } = match sniff::looks(sample) {
+        Looks::Workbook => Shape::of(Format::Excel(ExcelFormat::default()), "{ type = \"excel\" }".to_owned()),
+        Looks::Xml => nested::xml(sample)?,
+        Looks::Json => nested::json(sample)?,
+        Looks::Text => csv::csv(sample)?,
         Looks::Empty => return Err("the sample is empty".into()),
         Looks::Package => return Err("this is a data package: infer from a file in it".into()),
         Looks::Old => return Err("this is an Office document of before 2007: save it as .xlsx or as text".into()),
@@ -84,7 +84,26 @@ pub fn infer(sample: &[u8]) -> Result<Guess, String> {
     if collected.records == 0 {
         return Err("there is no record in the sample".into());
     }
-    Ok(guess(text, &format, collected))
+    let mut guess = guess(text, &format, collected);
+    guess.notes.splice(0..0, notes);
+    Ok(guess)
+}
+
+/// How a sample seems to be written.
+struct Shape {
+    format: Format,
+    /// `format` as the configuration writes it.
+    text: String,
+    /// Paths to the values of a record, where a header does not say what they are.
+    sources: Option<Vec<String>>,
+    notes: Vec<String>,
+}
+
+impl Shape {
+    /// Of a document whose header or columns say what its records hold.
+    fn of(format: Format, text: String) -> Shape {
+        Shape { format, text, sources: None, notes: Vec::new() }
+    }
 }
 
 struct Collected {
@@ -140,7 +159,10 @@ fn guess(mut format_text: String, format: &Format, collected: Collected) -> Gues
         let (kind, mapping, note) = kind_of(column);
         notes.extend(note.map(|note| format!("{source}: {note}")));
         let name = field_name(&source, numbered, &fields);
-        fields.push(GuessedField { source, numbered, name, kind, mapping });
+        // A name that stands twice means no column.
+        let twice = names.as_ref().is_some_and(|names| names.iter().filter(|name| name.eq_ignore_ascii_case(&source)).count() > 1);
+        let source = if twice && !format.nests() { (at + 1).to_string() } else { source };
+        fields.push(GuessedField { numbered: numbered || (twice && !format.nests()), source, name, kind, mapping });
     }
     let used: Vec<&Vec<String>> = columns
         .iter()
@@ -313,209 +335,6 @@ fn encoding_key(sample: &[u8], encoding: &'static Encoding) -> String {
     format!(", encoding = \"{}\"", encoding.name().to_lowercase())
 }
 
-/// Delimiter and header of delimited text: the delimiter that most lines have equally often.
-fn csv(sample: &[u8]) -> Result<(Format, String, Option<Vec<String>>), String> {
-    let (text, encoding) = text_of(sample, false);
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).take(50).collect();
-    let score = |delimiter: &str| {
-        let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
-        let outside = |line: &str| line.split('"').step_by(2).map(|part| part.matches(delimiter).count()).sum::<usize>();
-        lines.iter().for_each(|line| *counts.entry(outside(line)).or_default() += 1);
-        let best = counts.into_iter().filter(|(count, _)| *count > 0).max_by_key(|(count, lines)| (*lines, *count));
-        best.map_or((0, 0), |(count, lines)| (lines, count))
-    };
-    let delimiter = [",", ";", "\t", "|", ":"].into_iter().max_by_key(|delimiter| (score(delimiter), *delimiter == ",")).unwrap_or(",");
-    let width = lines.first().map_or(0, |line| line.chars().count());
-    let padded = lines.iter().any(|line| line.contains("  ")) && lines.iter().all(|line| line.chars().count() == width);
-    if score(delimiter).0 == 0 && width >= FIXED_WIDTH && lines.len() > 1 && padded {
-        return Err(format!(
-            "every line has {width} characters and none delimits them: this is fixed width, and where its columns begin cannot be seen\n  \
-             hint: write format = {{ type = \"fixed\", columns = [{{ name = \"ID\", start = 1, length = 10 }}] }}, with record_type where lines are of several kinds"
-        ));
-    }
-    // Ends of several characters, as SQL Server's samples have them.
-    if text.contains("+|") && text.contains("&|\n") {
-        let format = CsvFormat {
-            delimiter: "+|".into(),
-            record_end: Some("&|\n".into()),
-            qualifier: None,
-            header: false,
-            encoding,
-            ..CsvFormat::default()
-        };
-        let key = encoding_key(sample, encoding);
-        let text = "{ type = \"csv\", delimiter = \"+|\", record_end = \"&|\\n\", qualifier = \"\", header = false".to_owned();
-        return Ok((Format::Csv(format), format!("{text}{key} }}"), None));
-    }
-    let mut format = CsvFormat { delimiter: delimiter.into(), encoding, ..CsvFormat::default() };
-    let first: Vec<&str> =
-        lines.first().map_or_else(Vec::new, |line| line.split(delimiter).map(|value| value.trim().trim_matches('"')).collect());
-    let name = |value: &&str| {
-        value.chars().any(char::is_alphabetic) && value.len() <= 100 && kind_of(&[(*value).to_owned()]).0.starts_with("type = \"string\"")
-    };
-    let distinct = first.iter().collect::<BTreeSet<_>>().len() == first.len();
-    format.header = distinct && first.iter().filter(|value| !value.is_empty()).all(name) && lines.len() > 1;
-    let mut text = "{ type = \"csv\"".to_owned();
-    if delimiter != "," {
-        let _ = write!(text, ", delimiter = {}", toml_edit::Value::from(delimiter));
-    }
-    if !format.header {
-        text.push_str(", header = false");
-    }
-    text.push_str(&encoding_key(sample, encoding));
-    text.push_str(" }");
-    Ok((Format::Csv(format), text, None))
-}
-
-#[derive(Default)]
-struct Place {
-    count: usize,
-    /// Values in it, in the order in which they came.
-    values: Vec<String>,
-}
-
-/// The element that comes most often and has values, and its values.
-fn xml(sample: &[u8]) -> Result<(Format, String, Option<Vec<String>>), String> {
-    let (text, _) = text_of(sample, true);
-    let mut reader = quick_xml::Reader::from_str(&text);
-    let mut places: BTreeMap<Vec<String>, Place> = BTreeMap::new();
-    // Name, and whether an element or a text stood in it.
-    let mut open: Vec<(String, bool, bool)> = Vec::new();
-    let local = |name: &str| name.rsplit(':').next().unwrap_or(name).to_owned();
-    loop {
-        let event = match reader.read_event() {
-            Ok(Event::Eof) | Err(_) => break,
-            Ok(event) => event,
-        };
-        let (start, closes) = match &event {
-            Event::Start(start) => (Some(start), false),
-            Event::Empty(start) => (Some(start), true),
-            Event::End(_) => (None, true),
-            Event::Text(text) => {
-                if let Some((.., text_seen)) = open.last_mut().filter(|_| !text.trim_ascii().is_empty()) {
-                    *text_seen = true;
-                }
-                continue;
-            }
-            _ => continue,
-        };
-        if let Some(start) = start {
-            if let Some((_, elements, _)) = open.last_mut() {
-                *elements = true;
-            }
-            open.push((local(start.name().0), false, false));
-            if open.len() > 50 || places.len() > 10_000 {
-                break;
-            }
-            let names: Vec<String> = open.iter().map(|(name, ..)| name.clone()).collect();
-            let place = places.entry(names.clone()).or_default();
-            place.count += 1;
-            for attribute in start.attributes().flatten().filter(|attribute| !attribute.key.0.starts_with("xmlns")) {
-                note(&mut places, &names, &format!("@{}", local(attribute.key.0)));
-            }
-        }
-        if closes && let Some((name, elements, text_seen)) = open.pop() {
-            let mut names: Vec<String> = open.iter().map(|(name, ..)| name.clone()).collect();
-            if !elements && (text_seen || !names.is_empty()) {
-                note(&mut places, &names, &name);
-            }
-            names.push(name);
-        }
-    }
-    // A value of an inner element is one of the outer too, by a path; where elements repeat inside, the inner ones are the records.
-    let best = places
-        .iter()
-        .filter(|(names, place)| !place.values.is_empty() && (names.len() > 1 || places.len() == 1))
-        .max_by_key(|(names, place)| (place.count, std::cmp::Reverse(names.len()), place.values.len()))
-        .ok_or("there is no element with values in the sample")?;
-    let (names, place) = best;
-    let mut sources = place.values.clone();
-    for (inner, values) in
-        places.iter().filter(|(inner, values)| inner.len() > names.len() && inner.starts_with(names) && values.count <= place.count)
-    {
-        sources.extend(values.values.iter().map(|value| format!("{}/{value}", inner[names.len()..].join("/"))));
-    }
-    sources.truncate(VALUES_MAX);
-    let record = format!("/{}", names.join("/"));
-    let format = XmlFormat { record: Path::parse(&record).ok(), ..XmlFormat::default() };
-    Ok((Format::Xml(format), format!("{{ type = \"xml-element\", record = \"{record}\" }}"), Some(sources)))
-}
-
-fn note(places: &mut BTreeMap<Vec<String>, Place>, names: &[String], value: &str) {
-    let place = places.entry(names.to_vec()).or_default();
-    if place.values.len() < VALUES_MAX && !place.values.iter().any(|known| known == value) {
-        place.values.push(value.to_owned());
-    }
-}
-
-/// The longest array of objects, and the values of its items.
-fn json(sample: &[u8]) -> Result<(Format, String, Option<Vec<String>>), String> {
-    let (text, encoding) = text_of(sample, false);
-    let encoding_key = encoding_key(sample, encoding);
-    let whole = serde_json::from_str::<Value>(&text);
-    let lines: Vec<Value> =
-        text.lines().filter(|line| !line.trim().is_empty()).map_while(|line| serde_json::from_str(line).ok()).take(RECORDS_MAX).collect();
-    let (format, record, items) = match whole {
-        Ok(value) => {
-            let mut best: (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
-            longest_array(&value, &mut Vec::new(), &mut best);
-            let (record, items) = if best.1.is_empty() { (Vec::new(), vec![value]) } else { best };
-            (JsonFormat { encoding, ..JsonFormat::default() }, record, items)
-        }
-        Err(_) if lines.len() > 1 => (JsonFormat { lines: true, encoding, ..JsonFormat::default() }, Vec::new(), lines),
-        Err(error) => return Err(format!("the sample is no whole JSON document: {error}")),
-    };
-    let mut sources: Vec<String> = Vec::new();
-    for item in items.iter().take(RECORDS_MAX) {
-        value_paths(item, String::new(), 0, &mut sources);
-    }
-    if sources.is_empty() {
-        return Err("there is no object with values in the sample".into());
-    }
-    let mut key = format!("{{ type = \"{}\"", if format.lines { "jsonl" } else { "json" });
-    let step = |name: &String| if name.contains(['/', '@', '[', ']', ':', '*', ' ', '=']) { format!("'{name}'") } else { name.clone() };
-    let record = record.iter().map(step).collect::<Vec<_>>().join("/");
-    if !record.is_empty() {
-        let _ = write!(key, ", record = {}", toml_edit::Value::from(record.as_str()));
-    }
-    let format = JsonFormat { record: Path::parse(&record).ok().filter(|_| !record.is_empty()), ..format };
-    Ok((Format::Json(format), format!("{key}{encoding_key} }}"), Some(sources)))
-}
-
-fn longest_array(value: &Value, at: &mut Vec<String>, best: &mut (Vec<String>, Vec<Value>)) {
-    match value {
-        Value::Array(items) if items.len() > best.1.len() && items.iter().any(Value::is_object) => {
-            *best = (at.clone(), items.clone());
-        }
-        Value::Object(members) => {
-            for (name, member) in members {
-                at.push(name.clone());
-                longest_array(member, at, best);
-                at.pop();
-            }
-        }
-        _ => {}
-    }
-}
-
-fn value_paths(value: &Value, at: String, depth: usize, sources: &mut Vec<String>) {
-    match value {
-        Value::Object(members) if depth < 8 => {
-            for (name, member) in members {
-                let name = if name.contains(['/', '@', '[', ']', ':', '*', '\'', '=']) || name.starts_with('.') {
-                    format!("'{name}'")
-                } else {
-                    name.clone()
-                };
-                value_paths(member, if at.is_empty() { name } else { format!("{at}/{name}") }, depth + 1, sources);
-            }
-        }
-        Value::Object(_) | Value::Array(_) => {}
-        _ if at.is_empty() || sources.len() >= VALUES_MAX || sources.contains(&at) => {}
-        _ => sources.push(at),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -573,6 +392,36 @@ mod tests {
         assert_eq!(guess.format, "{ type = \"jsonl\" }");
         let guess = infer(b"a;b\n\xe9;1\n").unwrap();
         assert!(guess.format.contains("encoding = \"windows-1252\""), "{}", guess.format);
+    }
+
+    #[test]
+    fn a_header_with_a_name_twice_is_one_and_its_columns_go_by_number() {
+        let guess = infer(b"ID,Name,Name\n1,x,y\n2,z,y\n").unwrap();
+        assert_eq!(guess.format, "{ type = \"csv\" }");
+        let found: Vec<_> = guess.fields.iter().map(|field| (field.source.as_str(), field.numbered, field.name.as_str())).collect();
+        assert_eq!(found, [("ID", false, "ID"), ("2", true, "NAME"), ("3", true, "NAME2")]);
+        assert!(infer(b"NL,NL,Ede\nDE,NL,Ulm\n").unwrap().format.contains("header = false"));
+    }
+
+    #[test]
+    fn colons_in_times_delimit_nothing() {
+        let guess = infer(b"AED\tDirham\t2019-04-30 00:00:00.000\nAFA\tAfghani\t2019-04-30 00:00:00.000\n").unwrap();
+        assert_eq!(guess.format, "{ type = \"csv\", delimiter = \"\\t\", header = false }");
+        assert!(infer(b"a:b\n1:x\n").unwrap().format.contains("delimiter = \":\""));
+        assert_eq!(infer(b"sep=;\nA;B\n1;x\n").unwrap().format, "{ type = \"csv\", delimiter = \";\" }");
+    }
+
+    #[test]
+    fn what_stands_several_times_in_a_record_is_left_out_and_noted() {
+        let json = br#"[{"id":1,"lines":[{"x":1}],"tag":"a"},{"id":2,"lines":[],"tag":["b","c"]}]"#;
+        let xml = b"<D><R><Id>1</Id><B>x</B><B>y</B></R><R><Id>2</Id><L><x>1</x></L><L><x>2</x></L></R><R><Id>3</Id></R></D>";
+        for (sample, sources, left) in [(&json[..], &["id"][..], &["lines", "tag"][..]), (xml, &["Id"], &["B", "L"])] {
+            let guess = infer(sample).unwrap();
+            assert_eq!(guess.fields.iter().map(|field| field.source.as_str()).collect::<Vec<_>>(), sources, "{guess:?}");
+            for path in left {
+                assert!(guess.notes.iter().any(|note| note.starts_with(&format!("{path} stands several times"))), "{:?}", guess.notes);
+            }
+        }
     }
 
     #[test]
