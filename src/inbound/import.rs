@@ -627,7 +627,8 @@ impl<'a> Loader<'a> {
         let refused = refused::Entry { line: entry.line, raw: entry.raw, frames: entry.frames };
         let comes_back = self.refused.record(refused, findings, &mut self.refused_bytes).map_err(unwritable)?;
         self.flush(sink)?;
-        for finding in findings {
+        let together = (entry.len() > 1).then(|| together(self.parts[0].entity(), entry, &findings[0]));
+        for finding in findings.iter().chain(&together) {
             self.report.findings += 1;
             let mut finding = finding.clone();
             if !comes_back {
@@ -637,6 +638,18 @@ impl<'a> Loader<'a> {
         }
         Ok(())
     }
+}
+
+/// What is said of the rows of a record that are refused because of another: once, however many they are.
+fn together(entity: &str, entry: &Entry<'_>, culprit: &Finding) -> Finding {
+    let message = format!(
+        "{} rows are refused together, because of {} in line {}: a record and what is nested in it are loaded together or not at all",
+        entry.len(),
+        culprit.entity,
+        culprit.line
+    );
+    let hint = "mend what is wrong there; the others need no mending, and come back with it";
+    Finding { line: entry.line, row: entry.number, ..Finding::of_document(Rule::Together, entity, message, hint) }
 }
 
 fn unwritable(reason: Unwritable) -> ImportError {

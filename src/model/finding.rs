@@ -45,6 +45,8 @@ pub enum Rule {
     Exists,
     /// Only existing rows are changed, and none has this key.
     Missing,
+    /// Rows that are loaded together, of which another has a fault.
+    Together,
     /// A number that a spreadsheet has shortened.
     Spreadsheet,
     /// A stylesheet could not transform the document, or refused it.
@@ -76,6 +78,7 @@ impl Rule {
             Rule::Check => "check",
             Rule::Exists => "exists",
             Rule::Missing => "missing",
+            Rule::Together => "together",
             Rule::Spreadsheet => "spreadsheet",
             Rule::Transform => "transform",
             Rule::Message => "message",
@@ -107,6 +110,7 @@ impl Rule {
             Rule::Exists => "ENT303",
             Rule::Missing => "ENT304",
             Rule::Load => "ENT305",
+            Rule::Together => "ENT306",
         }
     }
 
@@ -219,6 +223,7 @@ mod tests {
             Rule::Check,
             Rule::Exists,
             Rule::Missing,
+            Rule::Together,
             Rule::Spreadsheet,
             Rule::Transform,
             Rule::Message,

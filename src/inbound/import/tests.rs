@@ -363,7 +363,12 @@ fn nested_records_are_loaded_with_the_one_they_belong_to_or_not_at_all() {
     assert_eq!(report.counts, counts(9, 4, 0, 0, 5), "{:?}", sink.findings);
     let faults = sink.findings.iter().filter(|one| one.rule != Rule::Message);
     let found: Vec<_> = faults.map(|one| (one.entity.as_str(), one.line, one.row, one.column.as_str(), one.rule)).collect();
-    assert_eq!(found, [("Lines", 3, 2, "Price", Rule::Type), ("Groups", 4, 3, "Above", Rule::Reference)]);
+    let together = |line, row| ("Groups", line, row, "", Rule::Together);
+    assert_eq!(
+        found,
+        [("Lines", 3, 2, "Price", Rule::Type), together(2, 2), ("Groups", 4, 3, "Above", Rule::Reference), together(4, 3)],
+        "the others of a record are told once"
+    );
     let loaded = |scene: &Scene| {
         let connection = scene.entities.reader("entities", &[]).unwrap().unwrap();
         let mut statement = connection.prepare("SELECT \"GROUP\" || '-' || NO || ' ' || PRICE FROM lines ORDER BY 1").unwrap();
