@@ -84,7 +84,10 @@ impl Refused {
             }
             Format::Xml(_) => Inner::Xml(xml::write::Refused::new(&origin)),
             Format::Json(json) => Inner::Json(json::write::Refused::new(&origin, json.lines)),
-            Format::Excel(excel) => Inner::Excel(excel.clone(), None),
+            Format::Excel(excel) => {
+                let sheet = excel.sheet.clone().or_else(|| excel.sheet_preferred.clone());
+                Inner::Excel(ExcelFormat { sheet, ..excel.clone() }, None)
+            }
         };
         Refused { origin, header, columns, begun: false, inner }
     }

@@ -191,7 +191,7 @@ impl Default for XmlFormat {
 pub struct ExcelFormat {
     /// The sheet's name; `None` is the first sheet.
     pub sheet: Option<String>,
-    /// Without `sheet`: read the sheet of this name, when there is one, instead of the first.
+    /// Without `sheet`: read the sheet of this name instead of the first; a workbook of one sheet has that one, whatever its name.
     pub sheet_preferred: Option<String>,
     /// The row that names the columns, from 1; 0 when none does and columns go by number.
     pub header_row: u32,

@@ -148,15 +148,23 @@ fn sheet<RS: Read + Seek, R: calamine::Reader<RS>>(workbook: &R, format: &ExcelF
     let called = |name: &String| names.iter().find(|known| known.trim().eq_ignore_ascii_case(name.trim())).copied();
     let found = match &format.sheet {
         Some(name) => called(name),
-        None => format.sheet_preferred.as_ref().and_then(called).or_else(|| {
+        None => {
             let visible = |sheet: &&calamine::Sheet| sheet.visible == SheetVisible::Visible && sheet.typ == SheetType::WorkSheet;
-            sheets.iter().find(visible).or(sheets.first()).map(|sheet| sheet.name.as_str())
-        }),
+            let first = || sheets.iter().find(visible).or(sheets.first()).map(|sheet| sheet.name.as_str());
+            match &format.sheet_preferred {
+                Some(name) => called(name).or_else(|| first().filter(|_| sheets.len() == 1)),
+                None => first(),
+            }
+        }
     };
     found.map(str::to_owned).ok_or_else(|| {
-        let wanted = format.sheet.as_deref().unwrap_or_default();
+        let wanted = format.sheet.as_ref().or(format.sheet_preferred.as_ref()).map_or("", String::as_str);
         let names = names.iter().take(20).copied().collect::<Vec<_>>().join(", ");
-        Broken::at(0, format!("the workbook has no sheet \"{wanted}\""), format!("it has {names}; correct sheet in the format"))
+        Broken::at(
+            0,
+            format!("the workbook has no sheet \"{wanted}\""),
+            format!("it has {names}; correct sheet in the format, or ExcelSheetName in the manifest of a package"),
+        )
     })
 }
 

@@ -90,27 +90,37 @@ pub struct MapLine {
     pub default_value: Option<String>,
 }
 
+/// The types that a conversion has pairs of members for.
+const KINDS: [&str; 7] = ["UtcDateTime", "Int", "Real", "Str", "Guid", "Date", "Time"];
+
 /// One `EntityFieldConversion`: a pair of members for each type, of which `FieldType` says which counts (CONTRACT §4.3).
 #[derive(Default)]
 struct Conversion {
     kind: String,
     default: bool,
-    source: Vec<(String, String)>,
-    staging: Vec<(String, String)>,
+    source: Vec<(&'static str, String)>,
+    staging: Vec<(&'static str, String)>,
 }
 
 impl Conversion {
-    /// The pair that counts: that of `FieldType`, or else the first that says anything.
-    fn pair(self) -> Option<(String, String)> {
+    /// The type that counts: that of `FieldType`, or else the first that says anything.
+    fn kind(&self) -> Option<&'static str> {
         let kind = self.kind.to_ascii_lowercase();
-        let kind = ["utcdatetime", "int", "real", "str", "guid", "date", "time"].into_iter().find(|name| kind.contains(name));
-        let of = |list: &[(String, String)], kind: &str| list.iter().find(|(name, _)| name == kind).map(|(_, value)| value.clone());
-        let said = |value: &String| !matches!(value.as_str(), "" | "0" | "0.0" | "00000000-0000-0000-0000-000000000000");
-        let kind = kind.map(str::to_owned).or_else(|| {
-            let staging = self.staging.iter().find(|(_, value)| said(value));
-            staging.or_else(|| self.source.iter().find(|(_, value)| said(value))).map(|(name, _)| name.clone())
-        })?;
-        Some((of(&self.source, &kind).unwrap_or_default(), of(&self.staging, &kind).unwrap_or_default()))
+        let said = |value: &str| !matches!(value, "" | "0" | "0.0" | "00000000-0000-0000-0000-000000000000");
+        let stated = KINDS.into_iter().find(|name| kind.contains(&name.to_ascii_lowercase()));
+        stated.or_else(|| self.staging.iter().chain(&self.source).find(|(_, value)| said(value)).map(|(name, _)| *name))
+    }
+
+    /// Whether both members of this type are there.
+    fn is_whole(&self, kind: &str) -> bool {
+        [&self.source, &self.staging].iter().all(|list| list.iter().any(|(name, _)| *name == kind))
+    }
+
+    /// The pair that counts.
+    fn pair(self) -> Option<(String, String)> {
+        let kind = self.kind()?;
+        let of = |list: Vec<(&str, String)>| list.into_iter().find(|(name, _)| *name == kind).map(|(_, value)| value).unwrap_or_default();
+        Some((of(self.source), of(self.staging)))
     }
 }
 
@@ -366,6 +376,10 @@ impl Reading<'_> {
             [_, "PackageEntityList", _, "EntityMapList", "EntityMap", "EntityFieldConversionList", _] => {
                 let conversion = std::mem::take(&mut self.conversion);
                 let default = conversion.default;
+                if !default && let Some(kind) = conversion.kind().filter(|kind| !conversion.is_whole(kind)) {
+                    let message = format!("{MANIFEST}: a conversion of {} lacks Source{kind} or Staging{kind}", self.map.field);
+                    self.fault(self.line, "", message, "write both: what the document has, and what it becomes");
+                }
                 match conversion.pair() {
                     Some((_, to)) if default => self.map.default_value = Some(to),
                     Some(pair) => self.map.conversions.push(pair),
@@ -376,9 +390,22 @@ impl Reading<'_> {
                 "FieldType" => self.conversion.kind = text.to_owned(),
                 "IsDefault" => self.conversion.default = self.flag(name, text),
                 _ => {
-                    let of = |prefix: &str| name.strip_prefix(prefix).map(|kind| (kind.to_ascii_lowercase(), text.to_owned()));
-                    self.conversion.source.extend(of("Source"));
-                    self.conversion.staging.extend(of("Staging"));
+                    let of = |prefix: &str| {
+                        let kind = name.strip_prefix(prefix)?;
+                        let kind = KINDS.into_iter().find(|known| known.eq_ignore_ascii_case(kind))?;
+                        Some((kind, text.to_owned()))
+                    };
+                    let (source, staging) = (of("Source"), of("Staging"));
+                    if source.is_none() && staging.is_none() && !text.is_empty() {
+                        let message = format!("{MANIFEST}: a conversion of {} has <{name}>, which no data package has", self.map.field);
+                        let types = KINDS.join(", ");
+                        let hint = format!(
+                            "write FieldType, and Source… and Staging… of that type, which is one of {types}: SourceStr, StagingStr"
+                        );
+                        self.fault(self.line, name, message, &hint);
+                    }
+                    self.conversion.source.extend(source);
+                    self.conversion.staging.extend(staging);
                 }
             },
             _ => {}

@@ -157,6 +157,17 @@ fn value_conversions_are_read_for_each_type() {
     let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
     assert_eq!(line.conversions, [pair("30", "Net30"), pair("0", "7"), pair("1.5", "2.5")]);
     assert_eq!((line.default, line.default_value.as_deref()), (true, Some("Cash")));
+    for (members, word) in [
+        ("<FieldType>String</FieldType><SourceValue>1</SourceValue><TargetValue>Retail</TargetValue>", "has <SourceValue>"),
+        ("<SourceStr>1</SourceStr><TargetStr>Retail</TargetStr>", "has <TargetStr>"),
+        ("<FieldType>String</FieldType><SourceStr>1</SourceStr>", "lacks SourceStr or StagingStr"),
+    ] {
+        let list = format!("<EntityFieldConversionList>{}</EntityFieldConversionList>", conversion(members));
+        let map =
+            format!("<EntityName>A</EntityName><EntityMapList><EntityMap><EntityField>F</EntityField>{list}</EntityMap></EntityMapList>");
+        let findings = read(package(&entity(&map)).as_bytes()).expect_err(members);
+        assert!(findings[0].message.contains(word), "{word}: {findings:?}");
+    }
 }
 
 #[test]
