@@ -98,6 +98,24 @@ fn refused_rows_are_told_one_by_one_and_come_back_as_a_file_to_be_mended() {
 }
 
 #[test]
+fn mended_rows_complete_the_load_of_a_table_that_is_emptied_otherwise() {
+    let mut app =
+        Appliance::start(&groups("").replace("entity = \"Customer groups\"\n", "entity = \"Customer groups\"\ntruncate = true\n"));
+    let id = app.enqueue(b"ID,NAME,AMOUNT\n10,Retail,1.50\n20,Wholesale,x\n", None);
+    app.settle();
+    let refused = app.operator("GET", &format!("messages/{id}/refused")).expect(200).text();
+    let again = app.enqueue(refused.replacen(",x,", ",1.50,", 1).as_bytes(), None);
+    app.settle();
+    let message = app.message(&again);
+    assert_eq!(message["state"], "processed", "{message}");
+    assert!(message["reason"].as_str().unwrap().contains("the table was not emptied"), "{message}");
+    assert_eq!(app.sql("SELECT ID FROM customer_groups ORDER BY ID"), ["10", "20"]);
+    app.enqueue(b"ID,NAME,AMOUNT\n30,Other,1\n", None);
+    app.settle();
+    assert_eq!(app.sql("SELECT ID FROM customer_groups"), ["30"]);
+}
+
+#[test]
 fn the_same_bytes_with_the_same_external_identifier_are_one_message() {
     let mut app = Appliance::start(&groups(""));
     let first = app.enqueue(DOCUMENT, Some("a.csv"));

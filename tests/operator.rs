@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::appliance::{Appliance, EXPORT, IMPORT, groups};
 
-fn entrepot(dir: &Path, arguments: &[&str]) -> Output {
+pub fn entrepot(dir: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_entrepot")).args(arguments).current_dir(dir).output().unwrap()
 }
 

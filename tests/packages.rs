@@ -132,11 +132,50 @@ fn refused_rows_come_back_for_each_entity() {
     assert!(refused("Terms%20of%20payment").contains("Net30,soon,2,"), "{}", refused("Terms%20of%20payment"));
     assert!(refused("Customer%20groups").contains("10,Retail,Net30,2,"), "{}", refused("Customer%20groups"));
     app.operator("GET", &format!("messages/{id}/refused?entity=Vendors")).expect(404);
+    // Without a name they come back as a package that the job takes, manifest and header as they were.
+    let back = app.operator("GET", &format!("messages/{id}/refused")).expect(200);
+    assert!(back.header("Content-Disposition").unwrap().contains("-refused.zip"));
+    let mended = mend(&back.body, &[("soon", "30")]);
+    let again = enqueue(&mut app, &mended);
+    assert_eq!((&again["state"], &again["rows"]["inserted"]), (&json!("processed"), &json!(2)), "{:?}", findings(&app, &again));
+    assert_eq!(app.sql("SELECT ID FROM customer_groups ORDER BY ID"), ["10", "11"]);
     // Retention takes the files of every entity.
     let folder = app.dir.path().join("data/spool/refused");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2);
     app.advance(Duration::from_secs(8 * 86_400));
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn what_was_refused_as_a_whole_is_in_the_package_that_comes_back_as_it_was_sent() {
+    let mut app = Appliance::start(&configuration(""));
+    let message = enqueue(&mut app, &both(b"NAME;DAYS\nNet30;30\n", b"ID,NAME,TERMS\n10,Retail,Net30\n11,Other,\n"));
+    assert_eq!(message["reason"], "1 of 2 rows were refused, Terms of payment was refused as a whole: see the findings");
+    let id = message["id"].as_str().unwrap();
+    let dir = app.dir.path().to_owned();
+    let shell = |arguments: &[&str]| crate::operator::entrepot(&dir, arguments).stdout;
+    let mended = mend(&shell(&["message", "refused", id]), &[("NAME;DAYS", "NAME,DAYS"), ("Net30;30", "Net30,30")]);
+    assert!(shell(&["message", "refused", id, "--entity", "customer groups"]).starts_with(b"ID,NAME,TERMS,Entrepot line"));
+    let again = enqueue(&mut app, &mended);
+    assert_eq!((&again["state"], &again["rows"]["inserted"]), (&json!("processed"), &json!(2)), "{:?}", findings(&app, &again));
+    // Nothing of one entity, all of the other: then it is not the rows that were refused.
+    let message = enqueue(&mut app, &both(b"NAME,DAYS\nNet60,60\n", b"ID;NAME\n"));
+    assert_eq!(message["reason"], "Customer groups was refused as a whole: see the findings");
+}
+
+/// A package with texts in its documents replaced.
+fn mend(package: &[u8], replaced: &[(&str, &str)]) -> Vec<u8> {
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(package)).unwrap();
+    let mut out = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for index in 0..zip.len() {
+        let mut part = zip.by_index(index).unwrap();
+        let (name, mut text) = (part.name().unwrap().into_owned(), String::new());
+        std::io::Read::read_to_string(&mut part, &mut text).unwrap();
+        out.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        let text = replaced.iter().fold(text, |text, (from, to)| text.replace(from, to));
+        out.write_all(text.as_bytes()).unwrap();
+    }
+    out.finish().unwrap().into_inner()
 }
 
 #[test]
@@ -195,11 +234,18 @@ fn a_workbook_in_a_package_is_read_as_exports_write_it() {
     let message = enqueue(&mut app, &package(manifest.as_bytes(), &[("Terms of payment.xlsx", &bytes)]));
     assert_eq!(message["state"], "processed", "{:?}", findings(&app, &message));
     assert_eq!(app.sql("SELECT NAME, DAYS FROM terms ORDER BY NAME"), ["Cash|0", "Net30|30"]);
-    // A sheet that somebody gave another name is the first, as ever.
+    // Where there is one sheet, that is it, whatever its name.
     let mut workbook = rust_xlsxwriter::Workbook::new();
     workbook.add_worksheet().write_row(0, 0, ["NAME", "DAYS"]).unwrap().write_row(1, 0, ["Net60", "60"]).unwrap();
     let message = enqueue(&mut app, &package(manifest.as_bytes(), &[("Terms of payment.xlsx", &workbook.save_to_buffer().unwrap())]));
     assert_eq!((&message["state"], &message["rows"]["inserted"]), (&json!("processed"), &json!(1)), "{:?}", findings(&app, &message));
+    // Among several nobody can tell which is meant.
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    workbook.add_worksheet().write_row(0, 0, ["NAME", "DAYS"]).unwrap().write_row(1, 0, ["Net90", "90"]).unwrap();
+    workbook.add_worksheet();
+    let message = enqueue(&mut app, &package(manifest.as_bytes(), &[("Terms of payment.xlsx", &workbook.save_to_buffer().unwrap())]));
+    assert_eq!(message["state"], "refused");
+    assert_eq!(findings(&app, &message), ["Terms of payment: the workbook has no sheet \"Terms_of_payment\""]);
 }
 
 #[test]
@@ -265,7 +311,10 @@ fn what_cannot_be_used_has_a_finding_and_loads_nothing() {
         (package(terms("").as_bytes(), &[("t.csv", rows), ("../x", b"")]), "leads out"),
         (package(manifest(&[("Vendors", "t.csv", 1, "")]).as_bytes(), &[("t.csv", rows)]), "has no entity \"Vendors\""),
         (package(terms("<SourceFormat>Nonsense</SourceFormat>").as_bytes(), &[("t.csv", rows)]), "SourceFormat"),
-        (package(terms("<Disable>true</Disable>").as_bytes(), &[("t.csv", rows)]), "no file in the package"),
+        (
+            package(terms("<Disable>true</Disable>").as_bytes(), &[("t.csv", rows)]),
+            "every entity of the package that has a file is disabled",
+        ),
     ] {
         let message = enqueue(&mut app, &bytes);
         assert_eq!(message["state"], "refused", "{word}");

@@ -60,8 +60,16 @@ pub enum MessageVerb {
     #[command(after_help = "Example: entrepot message document 0199… > document.csv")]
     Document(Named),
     /// Its refused rows with the reasons beside them, on stdout: mend them and send them again.
-    #[command(after_help = "Example: entrepot message refused 0199… > mend.csv")]
-    Refused(Named),
+    #[command(
+        after_help = "Examples: entrepot message refused 0199… > mend.csv\n  entrepot message refused 0199… > mend.zip        # of a package: a package that its job takes"
+    )]
+    Refused {
+        #[command(flatten)]
+        named: Named,
+        /// Those of this entity of a package alone, as a document.
+        #[arg(long)]
+        entity: Option<String>,
+    },
     /// Its document as the stylesheets gave it, on stdout.
     #[command(after_help = "Example: entrepot message transformed 0199… > transformed.xml")]
     Transformed(Named),
@@ -171,9 +179,10 @@ fn refusal(value: &Value) -> Failure {
 }
 
 /// A file of a message, streamed to stdout.
-fn print_file(named: &Named, which: &str) -> Result<(), Failure> {
+fn print_file(named: &Named, which: &str, entity: Option<&str>) -> Result<(), Failure> {
     let operator = Operator::connect(&named.common)?;
-    let url = format!("{}/api/v1/messages/{}/{which}", operator.base, escape(&named.id));
+    let of = entity.map_or_else(String::new, |entity| format!("?entity={}", escape(entity)));
+    let url = format!("{}/api/v1/messages/{}/{which}{of}", operator.base, escape(&named.id));
     let failed = |error: &dyn std::fmt::Display| Failure::no(format!("cannot fetch the {which} of {}: {error}", named.id));
     let mut response =
         operator.agent.get(&url).header("Authorization", &format!("Bearer {}", operator.token)).call().map_err(|error| failed(&error))?;
@@ -392,9 +401,9 @@ impl MessageVerb {
                 Ok(())
             }
             MessageVerb::Show(named) => act("GET", "messages", &named, ""),
-            MessageVerb::Document(named) => print_file(&named, "document"),
-            MessageVerb::Refused(named) => print_file(&named, "refused"),
-            MessageVerb::Transformed(named) => print_file(&named, "transformed"),
+            MessageVerb::Document(named) => print_file(&named, "document", None),
+            MessageVerb::Refused { named, entity } => print_file(&named, "refused", entity.as_deref()),
+            MessageVerb::Transformed(named) => print_file(&named, "transformed", None),
             MessageVerb::Staging { named, entity, status, after } => {
                 let mut query = format!("messages/{}/staging?", escape(&named.id));
                 for (name, value) in [("entity", entity), ("status", status), ("after", after.map(|after| after.to_string()))] {

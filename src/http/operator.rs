@@ -12,6 +12,7 @@ use super::connector::failed;
 use super::{Answer, Call};
 use crate::appliance::Appliance;
 use crate::background::scheduler;
+use crate::inbound::package;
 use crate::model::execution::{EntityRun, STAGING_STATUSES, StagingStatus};
 use crate::model::id::{ActivityId, MessageId, parse_guid};
 use crate::model::job::{Job, Recurrence};
@@ -322,9 +323,17 @@ pub(super) fn document(appliance: &Appliance, message: &Message) -> Answered {
     Ok(download(&format!("{}.{extension}", message.id), Box::new(payload), message.size))
 }
 
-/// The refused rows of one entity; without a name, of the first that has any.
+/// The refused rows of one entity; without a name, of the message: those of a package as a package.
 pub(super) fn refused(appliance: &Appliance, message: &Message, entity: Option<&str>) -> Answered {
     let runs = runs(appliance, message)?;
+    let some = runs.iter().any(|run| run.refused_file.is_some());
+    if let (Content::Package, None, true, Some(job)) = (message.content, entity, some, appliance.live().config.job(message.activity_id)) {
+        let gone = |error: std::io::Error| Answer::refuse(404, &error.to_string(), "refused rows are kept for queue.retention");
+        let spool = appliance.store.spool();
+        let payload = spool.open_window(&message.place, message.size, message.checksum).map_err(gone)?;
+        let (package, size) = package::refused::write(&job.project, payload, message.size, &runs, spool).map_err(gone)?;
+        return Ok(download(&format!("{}-refused.zip", message.id), Box::new(package), size));
+    }
     let of_entity = |label: &str| runs.iter().find(|run| run.entity.eq_ignore_ascii_case(label)).and_then(|run| run.refused_file.clone());
     let name = entity.map_or_else(|| message.refused_file.clone(), of_entity);
     let name = name.as_ref().ok_or_else(|| Answer::refuse(404, "no row of this message was refused", "look at its findings"))?;

@@ -4,6 +4,8 @@
 //! reported, and the others run. An entity without a file is passed over, as in the vendor's exports; one whose file cannot be used has a finding,
 //! and ends its level or unit when the manifest says so.
 
+pub mod refused;
+
 use std::borrow::Cow;
 
 use super::import::{ImportError, Sink};
@@ -45,8 +47,17 @@ pub(super) fn run(work: &Work<'_>, kept: &mut Kept<'_>) -> Result<Outcome, Impor
         parts.extend(archive.find(&entity.file).filter(|_| !entity.file.is_empty()).map(|file| Part { entity, file }));
     }
     parts.sort_by_key(|part| (part.entity.unit, part.entity.level, part.entity.sequence));
-    let used: Vec<usize> = parts.iter().map(|part| part.file).collect();
+    let disabled: Vec<&PackageEntity> = manifest.entities.iter().filter(|entity| entity.disabled).collect();
+    let passed_over = disabled.iter().filter_map(|entity| archive.find(&entity.file));
+    let used: Vec<usize> = parts.iter().map(|part| part.file).chain(passed_over).collect();
     let left_over = archive.left_over(&used).join(", ");
+    if parts.is_empty() && used.len() > parts.len() {
+        let message = "every entity of the package that has a file is disabled".to_owned();
+        let names = list(disabled.iter().map(|entity| entity.name.as_str()));
+        outcome.document_refused = true;
+        let hint = format!("write <Disable>false</Disable> for those that are to be loaded, of {names}");
+        return refuse(kept, outcome, vec![about("", disabled[0].line, "", message, hint)]);
+    }
     if parts.is_empty() {
         // RIS#66: the manifest of a template names another file than the one that was put beside it.
         let message = "no file in the package is one that its manifest names".to_owned();

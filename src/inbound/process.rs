@@ -115,6 +115,8 @@ pub(super) struct Outcome {
     pub parse_ms: u64,
     /// As in [`Report`].
     pub load_ms: u64,
+    /// Refused rows came back for a table that is emptied otherwise, and what an earlier document had loaded stayed.
+    pub completes: bool,
     /// Entities found to be loaded by an earlier try.
     pub earlier: u64,
     /// The stylesheets that documents passed, and how.
@@ -257,6 +259,8 @@ impl Work<'_> {
         outcome.notes += report.notes;
         outcome.document_refused |= report.document_refused;
         outcome.removed += report.removed;
+        let empties = project_entity.truncate || project_entity.nested.iter().any(|nested| nested.project_entity.truncate);
+        outcome.completes |= report.completes && empties && !report.document_refused;
         outcome.parse_ms += report.parse_ms;
         outcome.load_ms += report.load_ms;
         outcome.runs.push(EntityRun {
@@ -327,16 +331,18 @@ fn report(appliance: &Arc<Appliance>, job: &Job, message: &Message, outcome: Out
         EntityOutcome::Refused => MessageState::Refused,
         _ => MessageState::ProcessedWithErrors,
     };
-    let skipped = outcome.runs.iter().filter(|run| run.outcome == EntityOutcome::Skipped).count();
     let reason = match state {
         MessageState::Refused if outcome.document_refused => Some("the document was refused as a whole: see its findings".to_owned()),
         MessageState::Refused if counts.read == 0 => Some("nothing could be read: see the findings".to_owned()),
         MessageState::Refused => Some(format!("all {} rows were refused: see the findings", counts.refused)),
-        MessageState::ProcessedWithErrors if skipped > 0 => {
-            Some(format!("{} of {} rows were refused, and {skipped} entities were not run: see the findings", counts.refused, counts.read))
-        }
-        MessageState::ProcessedWithErrors => Some(format!("{} of {} rows were refused: see the findings", counts.refused, counts.read)),
+        MessageState::ProcessedWithErrors => Some(format!("{}: see the findings", with_errors(&counts, &outcome.runs))),
         _ => None,
+    };
+    let kept = "refused rows of an earlier document came back: what was loaded of it stayed, the table was not emptied";
+    let reason = match reason {
+        reason if !outcome.completes => reason,
+        Some(reason) => Some(format!("{reason}; {kept}")),
+        None => Some(kept.to_owned()),
     };
     let now = appliance.clock.now();
     let wait_ms = now.since(message.received_at).as_millis();
@@ -381,6 +387,23 @@ fn report(appliance: &Arc<Appliance>, job: &Job, message: &Message, outcome: Out
     crate::fault::point("message_reported");
     log::info!("{line}");
     Ok(())
+}
+
+/// What went wrong with a document of which something was loaded.
+fn with_errors(counts: &RowCounts, runs: &[EntityRun]) -> String {
+    let named = |what: &dyn Fn(&EntityRun) -> bool, how: &str| {
+        let labels: Vec<&str> = runs.iter().filter(|run| what(run)).map(|run| run.entity.as_str()).collect();
+        match labels.as_slice() {
+            [] => None,
+            [one] => Some(format!("{one} was {how}")),
+            more => Some(format!("{} entities were {how}", more.len())),
+        }
+    };
+    let rows = (counts.refused > 0).then(|| format!("{} of {} rows were refused", counts.refused, counts.read));
+    let whole = named(&|run| run.outcome == EntityOutcome::Refused && run.counts.read == 0, "refused as a whole");
+    let skipped = named(&|run| run.outcome == EntityOutcome::Skipped, "not run");
+    let all: Vec<String> = [rows, whole, skipped].into_iter().flatten().collect();
+    if all.is_empty() { "there were faults".into() } else { all.join(", ") }
 }
 
 /// Ends an execution that did not come to a report, together with what becomes of its message.

@@ -260,6 +260,11 @@ impl<R: Read + Seek> Archive<R> {
             .or_else(|| self.names.iter().position(|name| name.replace('\\', "/").eq_ignore_ascii_case(wanted)))
     }
 
+    /// The name of an entry.
+    pub fn name(&self, index: usize) -> &str {
+        &self.names[index]
+    }
+
     /// Names of the files beside manifest, header, folders and those of `used`.
     pub fn left_over(&self, used: &[usize]) -> Vec<&str> {
         let ours = |name: &str| name.eq_ignore_ascii_case(MANIFEST) || name.eq_ignore_ascii_case(HEADER);
