@@ -268,7 +268,7 @@ fn what_the_file_or_the_table_lacks_fails_an_export_in_place_of_making_it_empty(
         FOUND,
         "CREATE TABLE article (SKU TEXT PRIMARY KEY, NAME TEXT, PRICE REAL); INSERT INTO article VALUES ('A1', 'one', 9.5);",
     );
-    assert_eq!(exported(&mut app).unwrap(), "SKU,NAME,PRICE\r\nA1,one,9.5\r\n");
+    assert_eq!(exported(&mut app).unwrap(), "SKU,NAME,PRICE\r\nA1,one,9.500000\r\n");
     connection.execute_batch("ALTER TABLE article RENAME COLUMN NAME TO LABEL").unwrap();
     assert_eq!(exported(&mut app), None);
     assert!(app.log().contains("\"article\" has no column NAME: it has SKU, LABEL, PRICE"), "{}", app.log());
@@ -281,7 +281,7 @@ fn what_the_file_or_the_table_lacks_fails_an_export_in_place_of_making_it_empty(
     assert_eq!(exported(&mut app), None);
     assert!(app.log().contains("there is no file"), "{}", app.log());
     std::fs::rename(&away, &here).unwrap();
-    assert_eq!(exported(&mut app).unwrap(), "SKU,NAME,PRICE\r\nA1,one,9.5\r\n");
+    assert_eq!(exported(&mut app).unwrap(), "SKU,NAME,PRICE\r\nA1,one,9.500000\r\n");
 }
 
 #[test]
