@@ -9,7 +9,7 @@ use encoding_rs::Encoding;
 use super::broken::Broken;
 use super::collect::{Asked, Instead, Nested};
 use super::record::Record;
-use super::refused::Ours;
+use super::refused::{Ours, words_in};
 use super::sniff;
 use super::{csv, excel, fixed, json, xml};
 use crate::model::format::{CsvFormat, Format, XmlFormat, XmlStyle};
@@ -42,7 +42,7 @@ pub struct Origin {
     pub marked: bool,
     /// What its XML declaration calls the encoding.
     pub label: Option<String>,
-    /// What ends its records, where the format does not say it.
+    /// What ends its records, where the format does not say it; nothing, when the stated end stands nowhere.
     pub record_end: Option<&'static str>,
     /// In JSON: it is an array.
     pub array: bool,
@@ -119,15 +119,16 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             for _ in 0..csv.skip_first {
                 preamble.push(reader.skip_line()?);
             }
-            if let Some(stated) = reader.stated_delimiter()?
-                && !csv.delimiter.chars().eq([stated])
-            {
-                let message = format!("the document says that {stated:?} delimits it, and the format says {:?}", csv.delimiter);
-                return Err(Broken::at(
-                    u64::from(csv.skip_first) + 1,
-                    message,
-                    format!("set delimiter = {:?} in the format", stated.to_string()),
-                ));
+            if let Some(stated) = reader.stated_delimiter()? {
+                if !csv.delimiter.chars().eq([stated]) {
+                    let message = format!("the document says that {stated:?} delimits it, and the format says {:?}", csv.delimiter);
+                    return Err(Broken::at(
+                        u64::from(csv.skip_first) + 1,
+                        message,
+                        format!("set delimiter = {:?} in the format", stated.to_string()),
+                    ));
+                }
+                preamble.push(format!("sep={stated}").into());
             }
             let mut layout = match csv.header {
                 false => Layout::Numbered,
@@ -144,7 +145,7 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             let mut ours = Ours::of(csv, &mut layout);
             // The first record says how records end, and, without a header, whether the document is a file of refused rows.
             let first = next_of_csv(&mut reader, &mut ours, &mut record)?.then_some(record);
-            let mended = ours.as_ref().is_some_and(Ours::were_there);
+            let mended = ours.as_ref().is_some_and(|ours| ours.were_there() || ours.are_ahead(reader.ahead()));
             let origin = Origin { preamble, mended, ..reader.origin() };
             begin(take, origin, &layout, first, |record| Ok(next_of_csv(&mut reader, &mut ours, record)?))
         }
@@ -158,7 +159,8 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             let layout = Layout::Named { line: 0, names, raw: Vec::new() };
             let mut record = Record::default();
             let first = reader.next_into(&mut record)?.then_some(record);
-            let origin = Origin { preamble, ..reader.origin() };
+            let mut origin = Origin { preamble, ..reader.origin() };
+            origin.mended |= words_in(reader.ahead()).is_some();
             begin(take, origin, &layout, first, |record| Ok(reader.next_into(record)?))
         }
         Format::Xml(format) => {
@@ -186,7 +188,7 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             {
                 take.nothing_found(instead);
             }
-            let origin = Origin { mended, ..reader.origin() };
+            let origin = Origin { mended: mended || json::write::line_told(reader.ahead()).is_some(), ..reader.origin() };
             begin(take, origin, &Layout::Asked, first, |record| next_of_json(&mut reader, record, &mut mended))?;
             note_never_found(take, stated, &reader.never_found());
             Ok(())

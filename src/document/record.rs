@@ -28,6 +28,8 @@ pub struct Record {
     pub nested: Vec<(usize, Record)>,
     /// In a file of refused rows: the line that it stood on in the document it was refused in.
     pub told: Option<u64>,
+    /// There, without a header: how many fields records of that document had, where it had another number.
+    pub told_fields: Option<usize>,
 }
 
 /// An element that records stand in, as the file of refused rows shows it.
@@ -83,6 +85,7 @@ impl Record {
         self.frames = None;
         self.nested.clear();
         self.told = None;
+        self.told_fields = None;
     }
 
     /// Leaves all fields out but so many.

@@ -19,7 +19,7 @@ use super::{csv, excel, json, xml};
 use crate::model::finding::Finding;
 use crate::model::format::{CsvFormat, ExcelFormat, FixedFormat, Format};
 
-pub use mended::{Again, Ours, can_be_told, is_of_transformed, line_of, read_again};
+pub use mended::{Again, Ours, can_be_told, is_of_transformed, line_of, read_again, words_in};
 
 /// The columns that are added.
 pub const LINE: &str = "Entrepot line";
@@ -42,6 +42,8 @@ pub struct Refused {
     origin: Origin,
     header: Vec<u8>,
     columns: usize,
+    /// Without a header: how many fields records have.
+    pub fields: Option<usize>,
     begun: bool,
     inner: Inner,
 }
@@ -89,7 +91,7 @@ impl Refused {
                 Inner::Excel(ExcelFormat { sheet, ..excel.clone() }, None)
             }
         };
-        Refused { origin, header, columns, begun: false, inner }
+        Refused { origin, header, columns, fields: None, begun: false, inner }
     }
 
     /// Of what stylesheets gave: it can be sent again as that.
@@ -104,7 +106,8 @@ impl Refused {
     /// Appends a record with its reasons. `false` when it cannot stand in the file, which is then without it: it is too large to be kept, or
     /// larger than a cell or row of a workbook may be.
     pub fn record(&mut self, entry: Entry<'_>, findings: &[Finding], into: &mut Vec<u8>) -> Result<bool, Unwritable> {
-        let too_large = matches!(self.inner, Inner::Excel(..)) && !excel::write::holds(entry.raw, self.columns);
+        let held = |raw: &[u8]| excel::write::holds(raw, self.columns);
+        let too_large = matches!(self.inner, Inner::Excel(..)) && !(held(entry.raw) && held(&self.header));
         if entry.raw.is_empty() || too_large {
             return Ok(false);
         }
@@ -124,7 +127,7 @@ impl Refused {
                         writer.header(&self.header, into);
                     }
                 }
-                writer.record(&entry, self.columns, &reason, into);
+                writer.record(&entry, self.fields.unwrap_or(self.columns), &reason, into);
             }
             Inner::Fixed(format) => {
                 if first {
@@ -180,7 +183,11 @@ impl Refused {
 
 /// What ends records: what the format says, or else what the document has.
 fn record_end(stated: Option<&str>, origin: &Origin) -> Option<String> {
-    Some(stated.or(origin.record_end).unwrap_or("\r\n").to_owned())
+    Some(match stated.or(origin.record_end) {
+        // Records of a length without ends come back on lines.
+        Some("") => "\n".to_owned(),
+        found => found.unwrap_or("\r\n").to_owned(),
+    })
 }
 
 /// Our words without what would end a field or a record.
@@ -195,23 +202,22 @@ struct Delimited {
     encoding: &'static encoding_rs::Encoding,
     end: String,
     dialect: Reader<std::io::Empty>,
-    tail: csv::write::Writer,
-    /// Our words cannot be told from fields: they would have the delimiter in them.
-    mute: bool,
+    writer: csv::write::Writer,
+    /// The end of records that the format states stands nowhere in the document.
+    endless: bool,
 }
 
 impl Delimited {
     fn new(format: &CsvFormat, origin: &Origin) -> Delimited {
         let end = record_end(format.record_end.as_deref(), origin).unwrap_or_default();
+        let dialect = csv::read::dialect(&CsvFormat { encoding: encoding_rs::UTF_8, ..format.clone() });
         let format = CsvFormat { encoding: encoding_rs::UTF_8, record_end: Some(end.clone()), ..format.clone() };
-        let words = format!("{LINE} 0123456789");
-        let mute = format.qualifier.is_none() && (words.contains(&format.delimiter) || words.contains(&end));
         Delimited {
-            dialect: csv::read::dialect(&format),
-            tail: csv::write::Writer::new(&format),
+            dialect,
+            writer: csv::write::Writer::new(&format),
             encoding: origin.encoding,
             end,
-            mute,
+            endless: origin.record_end == Some(""),
             format,
         }
     }
@@ -222,13 +228,14 @@ impl Delimited {
     }
 
     fn header(&mut self, raw: &[u8], into: &mut Vec<u8>) {
-        self.with_tail(raw, Some((LINE, REASON)), into);
+        self.with_tail(raw, LINE, REASON, into);
     }
 
     /// A record that has not as many fields as the header has its line in a cell that says what it is, because it is not in the column of that name.
     fn record(&mut self, entry: &Entry<'_>, columns: usize, reason: &str, into: &mut Vec<u8>) {
-        if self.mute {
-            return self.with_tail(entry.raw, None, into);
+        if self.endless && memchr::memchr2(b'\r', b'\n', entry.raw).is_some() {
+            // All the document is one record, which an end behind it would make a good one.
+            return encode_raw(entry.raw, self.encoding, into);
         }
         let reason = match self.format.qualifier {
             None => plain(reason, &[&self.format.delimiter, &self.end]),
@@ -238,41 +245,57 @@ impl Delimited {
         let is_text = std::str::from_utf8(entry.raw).is_ok();
         let Some(ends) = self.dialect.field_ends(entry.raw) else {
             // A qualifier that is never closed would take our words in: they stand before it.
-            let mut alone = Vec::new();
-            // UTF-8 can say everything.
-            let _ = self.tail.record([Some(marked.as_str()), Some(reason.as_str())], &mut alone);
-            encode_raw(&alone, self.encoding, into);
-            return self.with_tail(entry.raw, None, into);
+            let alone = self.tail(&marked, &reason);
+            if self.dialect.field_ends(&alone).is_some_and(|ends| ends.len() == 2) {
+                self.passed_over(&alone, into);
+            }
+            return self.passed_over(entry.raw, into);
         };
         match ends.len() {
-            count if !self.format.header || !is_text || columns == 0 => {
-                debug_assert!(count > 0, "a record has a field");
-                self.with_tail(entry.raw, Some((&marked, &reason)), into);
+            count if !self.format.header && columns > 0 && count != columns => {
+                self.with_tail(entry.raw, &format!("{marked} ({columns} fields)"), &reason, into);
             }
-            count if count == columns => self.with_tail(entry.raw, Some((&line, &reason)), into),
+            _ if !self.format.header || !is_text || columns == 0 => {
+                self.with_tail(entry.raw, &marked, &reason, into);
+            }
+            count if count == columns => self.with_tail(entry.raw, &line, &reason, into),
             count if count < columns && self.format.ragged => {
                 let padded = [entry.raw, self.format.delimiter.repeat(columns - count).as_bytes()].concat();
-                self.with_tail(&padded, Some((&line, &reason)), into);
+                self.with_tail(&padded, &line, &reason, into);
             }
             count
                 if count > columns
                     && self.format.ragged
                     && ends[columns - 1] + (count - columns) * self.format.delimiter.len() == entry.raw.len() =>
             {
-                self.with_tail(&entry.raw[..ends[columns - 1]], Some((&line, &reason)), into);
+                self.with_tail(&entry.raw[..ends[columns - 1]], &line, &reason, into);
             }
-            _ => self.with_tail(entry.raw, Some((&marked, &reason)), into),
+            _ => self.with_tail(entry.raw, &marked, &reason, into),
         }
     }
 
-    fn with_tail(&mut self, raw: &[u8], tail: Option<(&str, &str)>, into: &mut Vec<u8>) {
-        encode_raw(raw, self.encoding, into);
-        let Some((line, reason)) = tail.filter(|_| !self.mute) else {
-            return encode_raw(self.end.as_bytes(), self.encoding, into);
-        };
-        let mut text = self.format.delimiter.clone().into_bytes();
-        let _ = self.tail.record([Some(line), Some(reason)], &mut text);
-        encode_raw(&text, self.encoding, into);
+    /// A record with two fields more; without them when they could not be told from its own, as with a blank for a delimiter.
+    fn with_tail(&mut self, raw: &[u8], line: &str, reason: &str, into: &mut Vec<u8>) {
+        let own = self.dialect.field_ends(raw).map_or(0, |ends| ends.len());
+        let tail = self.tail(line, reason);
+        let whole = [raw, self.format.delimiter.as_bytes(), &tail].concat();
+        let ends = self.dialect.field_ends(&whole).unwrap_or_default();
+        let told = own > 0 && ends.len() == own + 2 && ends[own - 1] == raw.len();
+        self.passed_over(if told { &whole } else { raw }, into);
+    }
+
+    /// Our two fields, without a record end.
+    fn tail(&mut self, line: &str, reason: &str) -> Vec<u8> {
+        let mut tail = Vec::new();
+        match self.format.qualifier {
+            None => tail.extend_from_slice(format!("{line}{}{reason}", self.format.delimiter).as_bytes()),
+            Some(_) => {
+                // UTF-8 and a qualifier can say everything.
+                let _ = self.writer.record([Some(line), Some(reason)], &mut tail);
+                tail.truncate(tail.len().saturating_sub(self.end.len()));
+            }
+        }
+        tail
     }
 }
 
@@ -281,6 +304,10 @@ fn fixed_record(format: &FixedFormat, entry: &Entry<'_>, reason: &str, origin: &
     let reason = plain(reason, &[end]);
     let line = entry.line;
     match format.record_length {
+        // As in delimited text.
+        None if origin.record_end == Some("") && memchr::memchr2(b'\r', b'\n', entry.raw).is_some() => {
+            encode_raw(entry.raw, origin.encoding, into);
+        }
         None => {
             let width = format.columns.iter().map(|column| column.start - 1 + column.length).max().unwrap_or(0);
             let blanks = width.saturating_sub(String::from_utf8_lossy(entry.raw).chars().count());

@@ -165,6 +165,8 @@ enum Piece {
     Absent(Vec<usize>),
     /// Something to know that is no fault.
     Note(Finding),
+    /// How many fields records have, without a header.
+    Fields(usize),
     /// What was passed over at the end of the document.
     Trailer(Vec<Vec<u8>>),
     /// Nothing of the document may be loaded.
@@ -334,7 +336,12 @@ impl Take for Parsing<'_> {
     fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
         self.number += 1;
         if let Some(plan) = &mut self.plan {
+            let known = plan.width.is_some();
             plan.apply(record, self.number, &mut self.block);
+            if let (false, Some(fields)) = (known, plan.width) {
+                // Before the block, so that it is told with all that are refused.
+                let _ = self.sender.send(Piece::Fields(fields));
+            }
         }
         if self.block.is_full() { self.send() } else { ControlFlow::Continue(()) }
     }
@@ -445,6 +452,7 @@ fn load(
                 }
                 loader.refused = Refused::new(&own.format, origin, header, columns).of_transformed(!own.transform.is_empty());
             }
+            Piece::Fields(fields) => loader.refused.fields = Some(fields),
             Piece::Trailer(passed_over) => loader.trailer = passed_over,
             Piece::Failed(error) => return Err(ImportError::ReadPayload(error)),
             Piece::DocumentRefused(findings) => {

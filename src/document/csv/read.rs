@@ -97,9 +97,15 @@ impl<R: Read> Reader<R> {
         self.source.encoding()
     }
 
+    /// What is read and stands behind the record at hand.
+    pub fn ahead(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
     /// How the document is written, as far as it is read.
     pub fn origin(&self) -> Origin {
-        Origin { marked: self.source.is_marked(), record_end: self.end_seen, ..Origin::new(self.source.encoding()) }
+        let record_end = if self.record_end.is_some() && !self.ended { Some("") } else { self.end_seen };
+        Origin { marked: self.source.is_marked(), record_end, ..Origin::new(self.source.encoding()) }
     }
 
     /// The next record into `record`; `false` at the end. Errors are the source's.

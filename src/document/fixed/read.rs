@@ -10,7 +10,7 @@ use crate::document::csv::read::{RECORD_SIZE_MAX, Reader as Lines};
 use crate::document::encoding::Decoding;
 use crate::document::read::{Origin, passed_over};
 use crate::document::record::{Fault, Record};
-use crate::document::refused::{BEFORE, BEHIND};
+use crate::document::refused::{BEFORE, BEHIND, LINE, words_in};
 use crate::model::format::{CsvFormat, FixedColumn, FixedFormat};
 
 /// What no document has between fields: then a line is one field.
@@ -52,6 +52,14 @@ impl<R: Read> Reader<R> {
         };
         let width = format.columns.iter().map(|column| column.start - 1 + column.length).max().unwrap_or(0);
         Reader { source, format: format.clone(), whole: Record::default(), mended: false, width, beyond: None }
+    }
+
+    /// What is read and stands behind the record at hand.
+    pub fn ahead(&self) -> &[u8] {
+        match &self.source {
+            Source::Lines(lines) => lines.ahead(),
+            Source::Counted(counted) => &counted.buffer[counted.start..],
+        }
     }
 
     /// How the document is written, as far as it is read.
@@ -128,8 +136,9 @@ impl<R: Read> Reader<R> {
 
 /// Where the reasons begin that stand behind a refused record, and the line that it stood on.
 fn told(raw: &[u8]) -> Option<(usize, u64)> {
-    let at = memchr::memmem::find(raw, BEHIND.as_bytes())?;
-    Some((at, number(&raw[at + BEHIND.len()..])?))
+    let before = BEHIND.find(LINE).unwrap_or_default();
+    let at = words_in(raw)?.checked_sub(before)?;
+    Some((at, number(raw[at..].strip_prefix(BEHIND.as_bytes())?)?))
 }
 
 fn number(text: &[u8]) -> Option<u64> {

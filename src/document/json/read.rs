@@ -65,6 +65,11 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// What is read and stands behind the record at hand.
+    pub fn ahead(&self) -> &[u8] {
+        &self.text[self.at..]
+    }
+
     /// How the document is written, as far as its first record tells.
     pub fn origin(&self) -> Origin {
         let array = matches!(self.around.first(), Some(Around::Array(..)));

@@ -7,7 +7,7 @@ use crate::document::collect::Inner;
 use crate::document::encoding::{NO_CHARACTER, encode, mark, undecodable};
 use crate::document::read::Origin;
 use crate::document::record::Frame;
-use crate::document::refused::{LINE, REASON};
+use crate::document::refused::{LINE, REASON, words_in};
 use crate::document::tree::{Kind, NodeId, Tree};
 use crate::document::write::Unwritable;
 use crate::model::entity::FieldKind;
@@ -296,8 +296,8 @@ fn own_members(inside: &str) -> Option<Vec<&str>> {
 
 /// In a file of refused records: the line that a record says it stood on.
 pub fn line_told(raw: &[u8]) -> Option<u64> {
-    let name = format!("\"{LINE}\"");
-    let rest = &raw[memchr::memmem::find(raw, name.as_bytes())? + name.len()..];
+    let at = words_in(raw)?;
+    let rest = raw[at + LINE.len()..].strip_prefix(b"\"").filter(|_| raw[..at].ends_with(b"\""))?;
     let rest = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()

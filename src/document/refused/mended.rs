@@ -2,9 +2,10 @@
 
 use std::io::Read;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use encoding_rs::Encoding;
+use memchr::memmem;
 
 use super::{BEFORE, LINE, MARK_MAX, REASON, TRANSFORMED};
 use crate::document::broken::Broken;
@@ -38,9 +39,24 @@ pub fn can_be_told(format: &Format) -> bool {
     !matches!(format, Format::Excel(_))
 }
 
-/// The line that a cell of ours tells: `Entrepot line 5`.
+/// Where our words begin in a text.
+pub fn words_in(text: &[u8]) -> Option<usize> {
+    static WORDS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(LINE));
+    WORDS.find(text)
+}
+
+/// The line that a cell of ours tells, and how many fields a record should have: `Entrepot line 5`, `Entrepot line 5 (4 fields)`.
+fn told_by(cell: &str) -> Option<(u64, Option<usize>)> {
+    let told = cell.trim().strip_prefix(LINE)?.strip_prefix(' ')?;
+    match told.split_once(" (") {
+        None => Some((told.parse().ok()?, None)),
+        Some((line, fields)) => Some((line.parse().ok()?, Some(fields.strip_suffix(" fields)")?.parse().ok()?))),
+    }
+}
+
+/// The line that a cell of ours tells.
 pub fn line_of(cell: &str) -> Option<u64> {
-    cell.trim().strip_prefix(LINE)?.strip_prefix(' ')?.parse().ok()
+    told_by(cell).map(|(line, _)| line)
 }
 
 /// How many columns are the document's own, when ours are among those with these names.
@@ -86,19 +102,23 @@ impl Ours {
         self.found
     }
 
+    /// Without a header: whether any stand in what comes next.
+    pub fn are_ahead(&self, next: &[u8]) -> bool {
+        self.columns.is_none() && words_in(next).is_some()
+    }
+
     /// Takes ours off a record; `false` when there is nothing else in it.
     pub fn leave_out(&mut self, record: &mut Record) -> bool {
-        let mark = BEFORE.trim_start_matches("# ");
-        let marked = memchr::memmem::find(&record.raw, mark.as_bytes());
-        let told = |record: &Record, at: usize| record.field(at).and_then(|(text, _)| line_of(text));
-        if let Some(place) = marked {
-            if let Some(at) = (0..record.len()).find(|at| told(record, *at).is_some()) {
-                record.told = told(record, at);
+        if let Some(place) = words_in(&record.raw) {
+            let told = |at: usize| record.field(at).and_then(|(text, _)| Some((at, told_by(text)?)));
+            if let Some((at, (line, fields))) = (0..record.len()).find_map(told) {
+                (record.told, record.told_fields) = (Some(line), fields);
                 return self.keep(record, at);
             }
             // Bytes that are no text have no fields.
-            let rest = record.raw[place + mark.len()..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let line = std::str::from_utf8(&record.raw[place + mark.len()..][..rest]).ok().and_then(|line| line.parse().ok());
+            let digits = &record.raw[(place + LINE.len() + 1).min(record.raw.len())..];
+            let digits = &digits[..digits.iter().take_while(|byte| byte.is_ascii_digit()).count()];
+            let line = std::str::from_utf8(digits).ok().and_then(|line| line.parse().ok());
             if record.is_empty() && line.is_some() && record.raw[..place].ends_with(self.delimiter.as_bytes()) {
                 record.told = line;
                 record.raw.truncate(place - self.delimiter.len());
@@ -145,10 +165,12 @@ pub fn read_again(
     wanted: Wanted,
     take: &mut dyn FnMut(Again<'_>) -> ControlFlow<()>,
 ) -> Result<(), Broken> {
-    read::read(file, format, wanted, &mut Reread { names: Arc::default(), number: 0, take })
+    // What nests may tell a line of its own for each inner record: there, counting decides.
+    read::read(file, format, wanted, &mut Reread { lines: !format.nests(), names: Arc::default(), number: 0, take })
 }
 
 struct Reread<'a> {
+    lines: bool,
     names: Arc<Vec<String>>,
     number: u64,
     take: &'a mut dyn FnMut(Again<'_>) -> ControlFlow<()>,
@@ -166,6 +188,6 @@ impl Take for Reread<'_> {
         let values: Vec<String> = record.texts().map(str::to_owned).collect();
         let number = self.number;
         self.number += 1;
-        (self.take)(Again { number, line: record.told, names: &self.names, values })
+        (self.take)(Again { number, line: record.told.filter(|_| self.lines), names: &self.names, values })
     }
 }

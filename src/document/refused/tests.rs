@@ -2,8 +2,11 @@ use std::ops::ControlFlow;
 
 use encoding_rs::Encoding;
 
+use proptest::prelude::*;
+
 use super::*;
-use crate::document::read::Wanted;
+use crate::document::read::{self, Layout, Take, Wanted};
+use crate::document::record::{Fault, Record};
 use crate::model::finding::Rule;
 use crate::model::format::FixedColumn;
 
@@ -48,4 +51,102 @@ fn bytes_that_are_no_text_do_not_move_the_records_behind_them() {
     assert_eq!((found.len(), &found[2].2), (3, &vec!["1".to_owned(), "2x".to_owned()]), "{found:?}");
     let bytes = file(&format, encoding_rs::UTF_8, "", &[(1, b"\t   \x80"), (1, b"1 2x")]);
     assert_eq!(again(&format, &bytes)[1].2, ["1", "2x"], "a record of blanks would be passed over");
+}
+
+/// Refuses all records of a document.
+#[derive(Default)]
+struct Refusing {
+    format: Option<Format>,
+    origin: Option<Origin>,
+    refused: Option<Refused>,
+    bytes: Vec<u8>,
+    /// Their lines, values and faults; the line that they tell.
+    found: Vec<(u64, Vec<String>, Option<Fault>, Option<u64>)>,
+    trailer: Vec<Vec<u8>>,
+}
+
+impl Take for Refusing {
+    fn origin(&mut self, origin: Origin) {
+        self.origin = Some(origin);
+    }
+
+    fn trailer(&mut self, passed_over: Vec<Vec<u8>>) {
+        self.trailer = passed_over;
+    }
+
+    fn layout(&mut self, layout: &Layout) -> ControlFlow<()> {
+        let (raw, columns) = match layout {
+            Layout::Named { raw, names, .. } => (raw.clone(), names.len()),
+            Layout::Numbered | Layout::Asked => (Vec::new(), 0),
+        };
+        self.refused = Some(Refused::new(self.format.as_ref().unwrap(), self.origin.clone().unwrap(), raw, columns));
+        ControlFlow::Continue(())
+    }
+
+    fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
+        let finding = Finding::of_document(Rule::Type, "E", "\u{e9}-- \"wrong\", |+;\r\n", "mend it");
+        let entry = Entry { line: record.line, raw: &record.raw, frames: record.frames.as_ref() };
+        assert!(self.refused.as_mut().unwrap().record(entry, &[finding], &mut self.bytes).unwrap());
+        let mut values: Vec<String> = record.texts().map(str::to_owned).collect();
+        let blank = values.iter().rev().take_while(|value| value.is_empty()).count();
+        values.truncate(values.len() - blank);
+        if record.fault == Some(Fault::Unterminated) {
+            // The line end of the document is a part of what is never closed.
+            values.clear();
+        }
+        self.found.push((record.line, values, record.fault.clone(), record.told));
+        ControlFlow::Continue(())
+    }
+}
+
+fn refuse_all(format: &Format, bytes: &[u8]) -> Option<Refusing> {
+    let mut refusing = Refusing { format: Some(format.clone()), ..Refusing::default() };
+    read::read(bytes, format, Wanted::default(), &mut refusing).ok()?;
+    let trailer = std::mem::take(&mut refusing.trailer);
+    refusing.refused.as_mut()?.end(&trailer, &mut refusing.bytes).unwrap();
+    Some(refusing)
+}
+
+fn delimited_formats() -> Vec<CsvFormat> {
+    let plain = CsvFormat::default();
+    vec![
+        CsvFormat { header: false, ..plain.clone() },
+        CsvFormat { skip_first: 1, skip_last: 1, ..plain.clone() },
+        CsvFormat { ragged: true, encoding: encoding_rs::UTF_16LE, ..plain.clone() },
+        CsvFormat { escape: Some('\\'), header: false, skip_first: 2, ..plain.clone() },
+        CsvFormat { qualifier: None, delimiter: "||".into(), header: false, ..plain.clone() },
+        CsvFormat { qualifier: None, delimiter: ";".into(), record_end: Some("|\n".into()), ..plain.clone() },
+        CsvFormat { delimiter: "+|".into(), encoding: encoding_rs::SHIFT_JIS, ..plain.clone() },
+        CsvFormat { qualifier: None, delimiter: " ".into(), ..plain },
+    ]
+}
+
+proptest! {
+    #[test]
+    fn however_often_refused_rows_come_back_they_are_what_they_were(
+        dialect in 0usize..8,
+        bytes in proptest::collection::vec(prop_oneof![
+            4 => proptest::sample::select(b"ab1,;|+ \"\\\n\r".to_vec()),
+            4 => proptest::sample::select(b",,\n\n|;\"".to_vec()),
+            1 => Just(0xFFu8),
+        ], 0..60),
+    ) {
+        let format = Format::Csv(delimited_formats().remove(dialect));
+        let Some(first) = refuse_all(&format, &bytes) else { return Ok(()) };
+        let none = first.found.is_empty() || first.found.iter().any(|(.., fault, _)| *fault == Some(Fault::RecordEnd));
+        prop_assume!(!none);
+        let shown = || format!("{:?}\n{:?}", String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&first.bytes));
+        let mut before = first.found.clone();
+        let mut again = first.bytes.clone();
+        for _ in 0..2 {
+            let next = refuse_all(&format, &again).ok_or_else(|| TestCaseError::fail(shown()))?;
+            prop_assert_eq!(next.found.len(), before.len(), "{}", shown());
+            for ((line, values, fault, _), (_, found, again, told)) in before.iter().zip(&next.found) {
+                prop_assert_eq!((values, fault), (found, again), "{}", shown());
+                prop_assert!(told.is_none_or(|told| told == *line), "{told:?} for {line}: {}", shown());
+            }
+            before = next.found;
+            again = next.bytes;
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The rows beside findings: refused records, read again from the files that keep them, in whatever format they are.
 //!
-//! A finding finds its row by the line that delimited text and workbooks keep with each, and in the other formats by counting: the file has the
+//! A finding finds its row by the line that the file tells with each, and in what nests by counting: the file has the
 //! refused records in the order of their findings, each once.
 
 use std::collections::{BTreeMap, HashMap};

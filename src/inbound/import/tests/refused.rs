@@ -49,8 +49,15 @@ fn cases() -> Vec<Case> {
             (",x,", ",1,"),
             ["1|a|1.00", "2|b|2.00"],
         ),
+        (
+            csv(|csv| csv.skip_first = 3),
+            false,
+            "Report \"of\n\ngroups\nsep=,\nGroup,Name,Amount,Above\n1,a,x,\n2,b,2,\n",
+            (",x,", ",1,"),
+            ["1|a|1.00", "2|b|2.00"],
+        ),
         (csv(|csv| csv.header = false), true, "1,a\n2,b,2,\n", ("1,a,", "1,a,1,,"), ["1|a|1.00", "2|b|2.00"]),
-        (csv(|csv| (csv.header, csv.ragged) = (false, true)), true, "1,a,x,,more\n2,b,2,\n", (",x,", ",1,"), ["1|a|1.00", "2|b|2.00"]),
+        (csv(|csv| csv.header = false), true, "2,b,2,\n1,a,x,,more\n", (",x,,more", ",1,"), ["1|a|1.00", "2|b|2.00"]),
         (csv(|csv| csv.ragged = true), false, "Group,Name,Amount,Above\r1,a,x\r2,b,2\r", (",x,", ",1,"), ["1|a|1.00", "2|b|2.00"]),
         (csv(|csv| csv.ragged = true), false, "Group,Name,Amount,Above\n1,a,x,,,\n2,b,2\n", (",x,", ",1,"), ["1|a|1.00", "2|b|2.00"]),
         (csv(|csv| csv.ragged = true), false, "Group,Name,Amount,Above\n1,a,1,,more\n2,b,2\n", (",more", ""), ["1|a|1.00", "2|b|2.00"]),
@@ -352,4 +359,34 @@ fn a_cell_that_no_workbook_holds_is_a_finding_of_its_row_and_an_error_stays_one(
     let (report, sink) = scene.import(&sink.refused);
     assert_eq!(report.counts, counts(1, 0, 0, 0, 1), "{:?}", sink.findings);
     assert!(sink.findings[0].message.contains("#DIV/0!"), "{:?}", sink.findings);
+}
+
+#[test]
+fn a_document_whose_stated_record_end_stands_nowhere_comes_back_without_one() {
+    let mut scene = nested(csv(|csv| (csv.header, csv.record_end) = (false, Some("&|".into()))));
+    numbered(&mut scene);
+    scene.project_entity.mapping.truncate(2);
+    let mut again = b"1,a\n2,b\n".to_vec();
+    for _ in 0..3 {
+        let (report, sink) = scene.import(&again);
+        assert_eq!(report.counts, counts(1, 0, 0, 0, 1), "{:?}", sink.findings);
+        again = sink.refused;
+    }
+}
+
+#[test]
+fn rows_without_a_header_are_held_to_the_width_of_the_document_they_were_refused_in() {
+    let mut scene = nested(csv(|csv| csv.header = false));
+    numbered(&mut scene);
+    scene.project_entity.mapping.truncate(2);
+    let mut again = b"1,a,x,y\n2,b,z\n".to_vec();
+    let (report, sink) = scene.import(&again);
+    assert_eq!(report.counts, counts(2, 1, 0, 0, 1));
+    again = sink.refused;
+    for _ in 0..3 {
+        let (report, sink) = scene.import(&again);
+        assert_eq!(report.counts, counts(1, 0, 0, 0, 1), "{:?}", String::from_utf8_lossy(&again));
+        assert!(sink.findings[0].message.starts_with("3 fields"), "{:?}", sink.findings);
+        again = sink.refused;
+    }
 }
