@@ -106,7 +106,7 @@ fn parsing_alone(config: &Config, file: &Path) -> Duration {
         }
         fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
             self.3 += 1;
-            self.1.as_ref().unwrap().apply(record, self.3, &mut self.2);
+            self.1.as_mut().unwrap().apply(record, self.3, &mut self.2);
             if self.2.is_full() {
                 self.2.clear();
             }

@@ -4,13 +4,15 @@
 //! In memory are the record at hand and the elements that it stands in. Of what stands beside it outside, attributes apart, only as much is kept
 //! as some path asks for, and no more than [`CONTEXT_MAX`].
 
+mod fill;
+
 use std::sync::Arc;
 
+use fill::{Found, Missed};
+
 use super::record::{Fault, Frame, Record};
-use super::tree::{Kind, Mark, NodeId, Shape, Tree, only_attributes};
-use super::value::Wrong;
-use crate::model::finding::Rule;
-use crate::model::path::{Name, Path, Predicate, Step, To, alike};
+use super::tree::{Mark, NodeId, Shape, Tree, only_attributes};
+use crate::model::path::{Path, Predicate, Step, To, alike};
 
 /// Elements may nest so deep.
 pub const DEPTH_MAX: usize = 200;
@@ -55,38 +57,6 @@ pub enum TooMuch {
     Record,
     /// The document is not as its paths say: how, and what to do.
     Trap(String, String),
-}
-
-/// What is known of a value after some records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Found {
-    /// There was no record that could have it.
-    #[default]
-    Unasked,
-    /// No record had it.
-    Never,
-    /// Some record had it.
-    Once,
-}
-
-impl Found {
-    fn note(&mut self, found: bool) {
-        if found {
-            *self = Found::Once;
-        } else if *self == Found::Unasked {
-            *self = Found::Never;
-        }
-    }
-}
-
-/// A path out of the record that led nowhere, from an element that is open still.
-struct Missed {
-    /// The element, and its number.
-    base: NodeId,
-    number: u64,
-    /// The path from there on.
-    rest: Path,
-    text: String,
 }
 
 /// What stands where no record does.
@@ -390,152 +360,11 @@ impl Collector {
         self.asked.record.steps.last().is_none_or(|step| self.tree.holds_all(id, step, &self.asked.namespaces))
     }
 
-    /// Whether an element inside of a record is one of its nested records.
-    fn is_nested(&self, record: NodeId, id: NodeId) -> bool {
-        let places = self.asked.nested.iter().filter_map(|nested| nested.record.as_ref());
-        places.into_iter().any(|place| self.tree.find_all(record, place, &self.asked.namespaces, NESTED_MAX).contains(&id))
-    }
-
     fn bounded(&self) -> Result<(), TooMuch> {
         let size = self.tree.size();
         match self.record {
             None if self.keeps_context && size > CONTEXT_MAX => Err(TooMuch::Context),
             _ if size > TREE_MAX => Err(TooMuch::Record),
-            _ => Ok(()),
-        }
-    }
-
-    fn fill(&mut self, own: Inner, record: &mut Record) -> Result<(), TooMuch> {
-        let id = own.id;
-        record.clear(self.tree.line(id));
-        // Taken out and put back: both are used while values are found.
-        let (asked, mut found) = (std::mem::take(&mut self.asked.values), std::mem::take(&mut self.found));
-        found.resize(asked.len() + self.asked.nested.iter().map(|nested| nested.values.len()).sum::<usize>(), Found::Unasked);
-        for (path, found) in asked.iter().zip(&mut found) {
-            found.note(self.value(id, path, record));
-        }
-        let mut at = asked.len();
-        self.asked.values = asked;
-        if !std::mem::replace(&mut self.begun, true) && !found[..at].contains(&Found::Once) {
-            self.trap(id)?;
-        }
-        record.fault = no_object(&self.tree, id, &self.asked.values).map(Fault::Syntax);
-        let nested = std::mem::take(&mut self.asked.nested);
-        for (number, nested) in nested.iter().enumerate() {
-            let own = at..at + nested.values.len();
-            at = own.end;
-            let Some(place) = &nested.record else { continue };
-            let all = self.tree.find_all(id, place, &self.asked.namespaces, NESTED_MAX + 1);
-            if all.len() + record.nested.len() > NESTED_MAX {
-                record.fault = Some(Fault::Size);
-                break;
-            }
-            for id in all {
-                if self.tree.shape(id) == Shape::Null {
-                    continue;
-                }
-                if let Some(message) = no_object(&self.tree, id, &nested.values) {
-                    record.fault.get_or_insert(Fault::Syntax(format!("{place}: {message}")));
-                }
-                let mut inner = Record::default();
-                inner.clear(self.tree.line(id));
-                for (path, found) in nested.values.iter().zip(&mut found[own.clone()]) {
-                    found.note(self.value(id, path, &mut inner));
-                }
-                record.nested.push((number, inner));
-            }
-        }
-        self.asked.nested = nested;
-        self.found = found;
-        if (self.frames_to.0.as_str(), self.frames_to.1) != (self.tree.name(id), own.item) {
-            self.frames_to = (self.tree.name(id).to_owned(), own.item);
-            self.frames = None;
-        }
-        let frames = self.frames.get_or_insert_with(|| {
-            let inner = self.open.iter().skip(1).map(|open| Inner { id: open.id, item: open.item }).chain([own]);
-            let frame = |(open, inner): (&Open, Inner)| Frame { number: open.number, ..(self.write_frame)(&self.tree, open.id, inner) };
-            Arc::new(self.open.iter().zip(inner).map(frame).collect())
-        });
-        record.frames = Some(frames.clone());
-        Ok(())
-    }
-
-    /// Adds the value that a path leads to; whether it leads anywhere.
-    fn value(&mut self, from: NodeId, path: &Path, record: &mut Record) -> bool {
-        let Some((found, more)) = self.tree.find_one(from, path, &self.asked.namespaces) else {
-            self.miss(from, path);
-            record.push("", false);
-            return false;
-        };
-        let wrong = if more {
-            let message = format!("{path} leads to more than one value");
-            let hint = "say which, by a position or a condition as in item[1]/name, or take them as nested records";
-            Some((message, hint.to_owned()))
-        } else if self.tree.is_made_of_others(found) {
-            Some((format!("{path} leads to no value, but to what has values in it"), format!("write the path to the value: {path}/…")))
-        } else {
-            None
-        };
-        if let Some((message, hint)) = wrong {
-            record.wrong.push((record.len(), Wrong { rule: Rule::Type, message, hint }));
-        }
-        match self.tree.string(found) {
-            Some((text, exact)) => record.push(&text, exact),
-            None => record.push("", false),
-        }
-        true
-    }
-
-    /// Remembers a path out of the record that leads nowhere: what it asks for may come behind the record.
-    fn miss(&mut self, from: NodeId, path: &Path) {
-        if !needs_context(path) {
-            return;
-        }
-        let above = path.steps.iter().take_while(|step| step.to == To::Parent).count();
-        let (base, skipped) = match path.absolute {
-            true => (Some(self.tree.root()), 0),
-            false => (std::iter::successors(Some(from), |id| self.tree.parent(*id)).nth(above), above),
-        };
-        let number = |id: NodeId| self.open.iter().find(|open| open.id == id).map(|open| open.number);
-        let Some((base, number)) = base.and_then(|base| Some((base, if base == NodeId::DOCUMENT { 0 } else { number(base)? }))) else {
-            return;
-        };
-        if !self.missed.iter().any(|missed| missed.number == number && missed.text == path.text()) {
-            let rest = Path::relative(path.steps[skipped..].to_vec());
-            self.missed.push(Missed { base, number, rest, text: path.text().to_owned() });
-        }
-    }
-
-    /// What the first record is, when it has none of the values.
-    fn trap(&self, id: NodeId) -> Result<(), TooMuch> {
-        let plain = self.asked.values.iter().filter_map(|path| match path.steps.as_slice() {
-            [Step { deep: false, to: To::Element(name), .. }] if name.loose => Some((name, false)),
-            [Step { deep: false, to: To::Attribute(name), .. }] if name.loose => Some((name, true)),
-            _ => None,
-        });
-        let is = |name: &Name, kind: Kind| {
-            self.tree.children(id).any(|child| self.tree.kind(child) == kind && name.is(self.tree.local_name(child)))
-        };
-        for (name, attribute) in plain {
-            if attribute && is(name, Kind::Element) {
-                return Err(TooMuch::Trap(
-                    "records have their values in elements, and the format says xml-attribute".into(),
-                    "write type = \"xml-element\" in the format".into(),
-                ));
-            }
-            if !attribute && is(name, Kind::Attribute) {
-                return Err(TooMuch::Trap(
-                    "records have their values in attributes, and the format says xml-element".into(),
-                    "write type = \"xml-attribute\" in the format".into(),
-                ));
-            }
-        }
-        let mut inside = self.tree.children(id).filter(|child| self.tree.shape(*child) == Shape::Object);
-        match inside.next().filter(|_| self.asked.record.steps.is_empty()) {
-            Some(first) if !self.asked.values.is_empty() => Err(TooMuch::Trap(
-                format!("the document is one object, with none of the values and with objects in \"{}\"", self.tree.name(first)),
-                format!("where those are the records, write record = \"{}\" in the format", self.tree.name(first)),
-            )),
             _ => Ok(()),
         }
     }
@@ -574,16 +403,4 @@ fn asks_for_elements(step: &Step) -> bool {
         Predicate::Has(path) | Predicate::Equals(path, _) => !only_attributes(path),
         Predicate::Position(_) => false,
     })
-}
-
-/// Why an element is no record: it is a value, and the paths ask for more than that.
-fn no_object(tree: &Tree, id: NodeId, values: &[Path]) -> Option<String> {
-    let found = match tree.shape(id) {
-        Shape::Element | Shape::Object | Shape::Null => return None,
-        Shape::Array => "an array",
-        Shape::NullItem => "null",
-        Shape::Value => "a value",
-    };
-    let itself = |path: &Path| path.steps.is_empty() && !path.absolute;
-    (!values.iter().any(itself)).then(|| format!("a record is an object, and this is {found}"))
 }

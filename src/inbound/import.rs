@@ -354,19 +354,19 @@ impl Take for Parsing<'_> {
     }
 
     fn nothing_found(&mut self, instead: Instead<'_>) {
-        let place = match &self.project_entity.format {
+        let (place, key) = match &self.project_entity.format {
             Format::Xml(xml) => match (&xml.record, &xml.root) {
-                (Some(record), _) => record.to_string(),
-                (None, root) => format!("/{}/*", root.as_deref().unwrap_or("*")),
+                (Some(record), _) => (record.to_string(), "record"),
+                (None, root) => (format!("/{}/*", root.as_deref().unwrap_or("*")), "root"),
             },
-            Format::Json(json) => json.record.as_ref().map_or_else(String::new, ToString::to_string),
-            _ => String::new(),
+            Format::Json(json) => (json.record.as_ref().map_or_else(String::new, ToString::to_string), "record"),
+            _ => (String::new(), "type"),
         };
         let message = format!("the document has no record at {place}");
         let seen = instead.seen.join(", ");
         match instead.others {
             true => self.note(message, format!("it has {seen}; where those should be records, correct record in the format")),
-            false => self.refused.push(self.about_the_document(0, message, format!("it has {seen}; correct record or root in the format"))),
+            false => self.refused.push(self.about_the_document(0, message, format!("it has {seen}; correct {key} in the format"))),
         }
     }
 }

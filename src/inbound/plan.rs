@@ -1,5 +1,7 @@
 //! Maps and validates: a project entity's mapping, compiled once against a document's header, then applied record by record. Pure.
 
+mod held;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -7,10 +9,9 @@ use super::block::{Block, RECORD_BYTES_MAX, Value};
 use super::checked::Checked;
 use super::trap;
 use crate::document::collect::Nested;
-use crate::document::fault::undecodable;
 use crate::document::mapping::{self, Ready, concatenate, when};
 use crate::document::read::{Layout, Wanted, path_of};
-use crate::document::record::{Fault, Record};
+use crate::document::record::Record;
 use crate::document::value::{self, Read, Reading, Wrong};
 use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::finding::{Finding, Rule};
@@ -347,60 +348,6 @@ impl<'a> Plan<'a> {
             }
         }
         findings.extend(self.checks.iter().filter_map(|one| self.check(one, record, number, text, values)));
-    }
-
-    fn check_record(&self, record: &Record, number: u64) -> Option<Finding> {
-        let finding = |rule, message: &str, hint: &str| {
-            Some(self.finding(rule, record, number, "", "", &String::from_utf8_lossy(&record.raw), message, hint))
-        };
-        if let Some(fault) = &record.fault {
-            let (rule, message, hint) = fault.told(self.format);
-            if *fault != Fault::Encoding {
-                return finding(rule, &message, &hint);
-            }
-            let place = undecodable(record, self.format);
-            let found = finding(rule, &format!("{message}, from its character {} on", place.character), &hint)?;
-            let column = place.field.map_or_else(String::new, |field| self.column_at(field));
-            return Some(Finding { line: place.line, column, ..found });
-        }
-        if !self.header_text.is_empty() && record.raw == self.header_text {
-            return finding(Rule::Format, "the header stands here again", "leave it out: documents that were put together have one header");
-        }
-        if record.len() < self.fields_min && !self.ragged && self.header.is_none() {
-            let message = format!("{} fields, the mapping needs {}", record.len(), self.fields_min);
-            let hint = match (self.format, record.field(0)) {
-                (Format::Csv(csv), Some((text, _))) if record.len() == 1 => trap::other_delimiter(text, &csv.delimiter),
-                _ => None,
-            };
-            return finding(Rule::Columns, &message, hint.as_deref().unwrap_or("check the delimiter, or correct the mapping"));
-        }
-        if let Some(width) = self.width {
-            let more = || (width..record.len()).any(|at| record.field(at).is_some_and(|(text, _)| !text.trim().is_empty()));
-            let fits = match self.ragged {
-                true => self.header.is_none() || record.len() <= width || !more(),
-                false => record.len() == width,
-            };
-            if !fits {
-                let whose = if self.header.is_some() { "the header" } else { "the first record" };
-                let hint = match record.len() > width {
-                    true => "check for a delimiter inside a value that is not qualified",
-                    false => {
-                        "check for a line end inside a value that is not qualified, and whether the record is whole; ragged = true takes for blank what lacks"
-                    }
-                };
-                return finding(Rule::Columns, &format!("{} fields, {whose} has {width}", record.len()), hint);
-            }
-        }
-        None
-    }
-
-    /// What the document calls a field of its records.
-    fn column_at(&self, field: usize) -> String {
-        let line = || self.lines.iter().find(|line| line.columns.first() == Some(&field));
-        match &self.header {
-            Some(header) => header.get(field).map(|name| name.trim().to_owned()).unwrap_or_default(),
-            None => line().map_or_else(|| (field + 1).to_string(), |line| line.mapping.source.name()),
-        }
     }
 
     /// What is wrong when a check between fields does not hold. Nothing when it holds, or a value that it compares has a finding already.

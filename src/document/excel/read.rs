@@ -383,7 +383,7 @@ impl<'a> Rows<'a> {
         }
         if self.header.is_none() {
             // No row at all where the header should be.
-            let _ = self.layout(1);
+            let _ = self.layout(u64::from(self.format.header_row).max(1));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Reads records whose fields stand at fixed places, counted in characters.
 //!
-//! Records are lines, or follow each other without an end when the format says how long they are. A line may lack blanks at its end, because editors
+//! Records are lines, or follow each other without an end when the format says how long they are; they are exactly so long. A line may lack blanks at its end, because editors
 //! cut them, but nothing else: one that ends inside of a number, or where a column is filled up with zeros, was cut off. Text behind the last column
 //! is a fault where the first record has none: the line is shifted. A line of nothing but blanks is no record.
 
@@ -266,8 +266,7 @@ impl<R: Read> Counted<R> {
             Ok(text) => {
                 let text = text.to_owned();
                 let count = text.chars().count();
-                // A line that is shorter may lack blanks.
-                if count != self.length && (count > self.length || self.lined != Some(true)) && !text.trim().is_empty() {
+                if count != self.length && !text.trim().is_empty() {
                     record.fault = Some(Fault::Length(format!("the record has {count} characters, records have {}", self.length)));
                 }
                 record.push(&text, false);
@@ -400,7 +399,7 @@ mod tests {
     #[test]
     fn lines_of_another_length_than_stated_are_told_each() {
         let format = FixedFormat { record_length: Some(12), ..format() };
-        let short = Some("the line has 11 characters and ends inside of column amount".to_owned());
+        let short = Some("the record has 11 characters, records have 12".to_owned());
         let long = Some("the record has 13 characters, records have 12".to_owned());
         assert_eq!(faults(b"6Ink   0001\n6Pen   0002\n", &format), [short.clone(), short.clone()]);
         assert_eq!(faults(b"6Ink   00001x\r\n6Pen   00002y\r\n", &format), [long.clone(), long.clone()]);
