@@ -8,7 +8,7 @@ use encoding_rs::Encoding;
 
 use super::broken::Broken;
 use super::collect::{Asked, Instead, Nested};
-use super::record::Record;
+use super::record::{Fault, Record};
 use super::refused::{Ours, words_in};
 use super::sniff;
 use super::{csv, excel, fixed, json, xml};
@@ -100,13 +100,12 @@ pub fn read(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn T
     if empty {
         take.note("the document is empty".into(), "where rows were to be expected, ask the sender for it again".into());
     }
-    let mut held = Held { skip: format.skip_last(), held: VecDeque::new(), take };
+    let mut held = Held { skip: format.skip_last(), held: VecDeque::new(), enough: false, take };
     if held.skip == 0 {
         return all(source, format, wanted, held.take);
     }
     all(source, format, wanted, &mut held)?;
-    let trailer = held.held.iter().map(passed_over).collect();
-    held.take.trailer(trailer);
+    held.end();
     Ok(())
 }
 
@@ -287,7 +286,23 @@ pub fn path_of(format: &Format, source: &str) -> Result<Path, String> {
 struct Held<'a> {
     skip: usize,
     held: VecDeque<Record>,
+    /// The taker has enough.
+    enough: bool,
     take: &'a mut dyn Take,
+}
+
+impl Held<'_> {
+    /// The document is at its end: what is held is passed over, unless a qualifier that is never closed has taken lines in, and these among them.
+    fn end(mut self) {
+        let swallowed = |last: &Record| last.fault == Some(Fault::Unterminated) && memchr::memchr2(b'\r', b'\n', &last.raw).is_some();
+        if !self.held.back().is_some_and(swallowed) {
+            let trailer = self.held.iter().map(passed_over).collect();
+            return self.take.trailer(trailer);
+        }
+        while let Some(mut record) = self.held.pop_front().filter(|_| !self.enough) {
+            self.enough = self.take.record(&mut record).is_break();
+        }
+    }
 }
 
 impl Take for Held<'_> {
@@ -301,7 +316,9 @@ impl Take for Held<'_> {
             return ControlFlow::Continue(());
         }
         let mut first = self.held.pop_front().expect("more records are held than are skipped");
-        self.take.record(&mut first)
+        let flow = self.take.record(&mut first);
+        self.enough = flow.is_break();
+        flow
     }
 
     fn origin(&mut self, origin: Origin) {

@@ -390,3 +390,18 @@ fn rows_without_a_header_are_held_to_the_width_of_the_document_they_were_refused
         again = sink.refused;
     }
 }
+
+#[test]
+fn a_qualifier_that_takes_the_trailer_in_is_a_finding_and_loses_no_row() {
+    for skip_last in [1, 2] {
+        let scene = nested(csv(|csv| csv.skip_last = skip_last));
+        let document = "Group,Name,Amount,Above\n1,a,1,\n2,\"b,2,\n3,c,3,\ntotal,1\nend\n";
+        let (report, sink) = scene.import(document.as_bytes());
+        assert_eq!((report.counts, sink.findings[0].line), (counts(2, 1, 0, 0, 1), 3), "{:?}", sink.findings);
+        let mended =
+            String::from_utf8(sink.refused).unwrap().replace("\"b,2", "b,2").replace("\nend", if skip_last == 1 { "" } else { "\nend" });
+        let (report, sink) = scene.import(mended.as_bytes());
+        assert_eq!(report.counts, counts(2, 2, 0, 0, 0), "{mended}: {:?}", sink.findings);
+        assert_eq!(scene.rows(), ["1|a|1.00", "2|b|2.00", "3|c|3.00"]);
+    }
+}
