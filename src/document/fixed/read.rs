@@ -18,7 +18,7 @@ const NEVER: &str = "\u{1}\u{ffff}\u{1}";
 
 enum Source<R> {
     Lines(Box<Lines<R>>),
-    Counted(Counted<R>),
+    Counted(Box<Counted<R>>),
 }
 
 /// Reads records.
@@ -38,7 +38,7 @@ impl<R: Read> Reader<R> {
     /// A reader of this format.
     pub fn new(source: R, format: &FixedFormat) -> Reader<R> {
         let source = match format.record_length {
-            Some(length) => Source::Counted(Counted::new(source, format, length)),
+            Some(length) => Source::Counted(Box::new(Counted::new(source, format, length))),
             None => {
                 let lines = CsvFormat {
                     delimiter: NEVER.into(),
@@ -66,8 +66,9 @@ impl<R: Read> Reader<R> {
     pub fn origin(&self) -> Origin {
         let origin = match &self.source {
             Source::Lines(lines) => lines.origin(),
-            Source::Counted(Counted { source, end_seen, .. }) => {
-                Origin { marked: source.is_marked(), record_end: *end_seen, ..Origin::new(source.encoding()) }
+            Source::Counted(counted) => {
+                let source = &counted.source;
+                Origin { marked: source.is_marked(), record_end: counted.end_seen, ..Origin::new(source.encoding()) }
             }
         };
         Origin { mended: self.mended, ..origin }
