@@ -4,8 +4,10 @@
 //! In memory are the record at hand and the elements that it stands in. Of what stands beside it outside, attributes apart, only as much is kept
 //! as some path asks for, and no more than [`CONTEXT_MAX`].
 
+mod direct;
 mod fill;
 
+use self::direct::Direct;
 use std::sync::Arc;
 
 use fill::{Found, Missed};
@@ -119,6 +121,7 @@ pub struct Collector {
     begun: bool,
     /// For each value of a record, then of nested ones.
     found: Vec<Found>,
+    direct: Direct,
 }
 
 impl Collector {
@@ -147,6 +150,7 @@ impl Collector {
             missed: Vec::new(),
             begun: false,
             found: Vec::new(),
+            direct: Direct::default(),
         }
     }
 

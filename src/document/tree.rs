@@ -307,6 +307,20 @@ impl Tree {
             })
     }
 
+    /// Whether an element or attribute is what a step without conditions leads to.
+    pub fn is_step(&self, id: NodeId, step: &Step, namespaces: &Namespaces) -> bool {
+        let node = self.node(id);
+        match (&step.to, node.kind) {
+            (To::Element(name), Kind::Element) | (To::Attribute(name), Kind::Attribute) => self.is(node, name, namespaces),
+            _ => false,
+        }
+    }
+
+    /// The number of the namespace of an element or attribute: the same for the same, as long as the tree is there.
+    pub fn namespace_of(&self, id: NodeId) -> u32 {
+        self.node(id).namespace
+    }
+
     /// Whether an element, as far as it is known, may be what a step leads to: its name and the conditions on its attributes.
     pub fn may_be(&self, id: NodeId, step: &Step, namespaces: &Namespaces) -> bool {
         let To::Element(name) = &step.to else { return false };

@@ -291,22 +291,42 @@ impl Parser<'_> {
 
 impl Name {
     /// Whether an element or attribute of this name is meant, namespaces apart.
+    #[inline]
     pub fn is(&self, local: &str) -> bool {
+        // Most names differ in their first letter.
+        if let (Some(one), Some(other)) = (self.local.as_bytes().first(), local.as_bytes().first())
+            && one.is_ascii_alphabetic()
+            && other.is_ascii_alphabetic()
+            && !one.eq_ignore_ascii_case(other)
+        {
+            return false;
+        }
         self.local == local || self.local == "*" || (self.loose && alike(&self.local, local))
     }
 }
 
-/// Whether two names are equal, give or take case, spaces and underscores.
+/// Whether two names are equal, give or take case, spaces and underscores. Most that differ do so at once: it is asked for every name of a record.
 pub fn alike(one: &str, other: &str) -> bool {
-    let plain = |text: &str| text.chars().filter(|c| !matches!(c, ' ' | '_' | '\u{a0}')).flat_map(char::to_lowercase).collect::<Vec<_>>();
-    if one.is_ascii() && other.is_ascii() {
-        let significant = |byte: &u8| !matches!(byte, b' ' | b'_');
-        return one
-            .bytes()
-            .filter(significant)
-            .map(|byte| byte.to_ascii_lowercase())
-            .eq(other.bytes().filter(significant).map(|byte| byte.to_ascii_lowercase()));
+    let (mut left, mut right) = (one.as_bytes(), other.as_bytes());
+    loop {
+        while let [b' ' | b'_', rest @ ..] = left {
+            left = rest;
+        }
+        while let [b' ' | b'_', rest @ ..] = right {
+            right = rest;
+        }
+        match (left, right) {
+            ([], []) => return true,
+            ([a, ..], _) if !a.is_ascii() => return alike_in_any_script(one, other),
+            (_, [b, ..]) if !b.is_ascii() => return alike_in_any_script(one, other),
+            ([a, after @ ..], [b, behind @ ..]) if a.eq_ignore_ascii_case(b) => (left, right) = (after, behind),
+            _ => return false,
+        }
     }
+}
+
+fn alike_in_any_script(one: &str, other: &str) -> bool {
+    let plain = |text: &str| text.chars().filter(|c| !matches!(c, ' ' | '_' | '\u{a0}')).flat_map(char::to_lowercase).collect::<Vec<_>>();
     plain(one) == plain(other)
 }
 

@@ -48,8 +48,13 @@ impl Collector {
         // Taken out and put back: both are used while values are found.
         let (asked, mut found) = (std::mem::take(&mut self.asked.values), std::mem::take(&mut self.found));
         found.resize(asked.len() + self.asked.nested.iter().map(|nested| nested.values.len()).sum::<usize>(), Found::Unasked);
-        for (path, found) in asked.iter().zip(&mut found) {
-            found.note(self.value(id, path, record));
+        self.direct.look(&self.tree, id, &asked, &self.asked.namespaces);
+        for (index, (path, found)) in asked.iter().zip(&mut found).enumerate() {
+            let leads_to = match self.direct.found(index) {
+                Some(one) => one.map(|one| (one, false)),
+                None => self.tree.find_one(id, path, &self.asked.namespaces),
+            };
+            found.note(self.value(id, path, leads_to, record));
         }
         let mut at = asked.len();
         self.asked.values = asked;
@@ -77,7 +82,8 @@ impl Collector {
                 let mut inner = Record::default();
                 inner.clear(self.tree.line(id));
                 for (path, found) in nested.values.iter().zip(&mut found[own.clone()]) {
-                    found.note(self.value(id, path, &mut inner));
+                    let leads_to = self.tree.find_one(id, path, &self.asked.namespaces);
+                    found.note(self.value(id, path, leads_to, &mut inner));
                 }
                 record.nested.push((number, inner));
             }
@@ -97,9 +103,9 @@ impl Collector {
         Ok(())
     }
 
-    /// Adds the value that a path leads to; whether it leads anywhere.
-    fn value(&mut self, from: NodeId, path: &Path, record: &mut Record) -> bool {
-        let Some((found, more)) = self.tree.find_one(from, path, &self.asked.namespaces) else {
+    /// Adds the value that a path leads to, and perhaps to more than it; whether it leads anywhere.
+    fn value(&mut self, from: NodeId, path: &Path, leads_to: Option<(NodeId, bool)>, record: &mut Record) -> bool {
+        let Some((found, more)) = leads_to else {
             self.miss(from, path);
             record.push("", false);
             return false;
