@@ -50,7 +50,8 @@ pub struct Refused {
 
 enum Inner {
     Csv(Box<Delimited>),
-    Fixed(FixedFormat),
+    /// And whether the format itself says what ends records.
+    Fixed(FixedFormat, bool),
     Xml(xml::write::Refused),
     Json(json::write::Refused),
     Excel(ExcelFormat, Option<Box<excel::write::Writer>>),
@@ -82,7 +83,8 @@ impl Refused {
         let inner = match format {
             Format::Csv(csv) => Inner::Csv(Box::new(Delimited::new(csv, &origin))),
             Format::Fixed(fixed) => {
-                Inner::Fixed(FixedFormat { record_end: record_end(fixed.record_end.as_deref(), &origin), ..fixed.clone() })
+                let ends = fixed.record_end.is_some();
+                Inner::Fixed(FixedFormat { record_end: record_end(fixed.record_end.as_deref(), &origin), ..fixed.clone() }, ends)
             }
             Format::Xml(_) => Inner::Xml(xml::write::Refused::new(&origin)),
             Format::Json(json) => Inner::Json(json::write::Refused::new(&origin, json.lines)),
@@ -113,7 +115,7 @@ impl Refused {
         }
         let reason = reasons(findings);
         let first = !std::mem::replace(&mut self.begun, true);
-        if first && matches!(self.inner, Inner::Csv(_) | Inner::Fixed(_)) {
+        if first && matches!(self.inner, Inner::Csv(_) | Inner::Fixed(..)) {
             match self.origin.marked {
                 true => encode_raw("\u{feff}".as_bytes(), self.origin.encoding, into),
                 false => mark(self.origin.encoding, into),
@@ -129,11 +131,11 @@ impl Refused {
                 }
                 writer.record(&entry, self.fields.unwrap_or(self.columns), &reason, into);
             }
-            Inner::Fixed(format) => {
+            Inner::Fixed(format, stated) => {
                 if first {
                     self.origin.preamble.iter().for_each(|raw| fixed_passed_over(format, raw, &self.origin, into));
                 }
-                fixed_record(format, &entry, &reason, &self.origin, into);
+                fixed_record(format, *stated, &entry, &reason, &self.origin, into);
             }
             Inner::Xml(writer) => {
                 let none = Arc::default();
@@ -168,7 +170,7 @@ impl Refused {
         }
         match &mut self.inner {
             Inner::Csv(writer) => trailer.iter().for_each(|raw| writer.passed_over(raw, into)),
-            Inner::Fixed(format) => trailer.iter().for_each(|raw| fixed_passed_over(format, raw, &self.origin, into)),
+            Inner::Fixed(format, _) => trailer.iter().for_each(|raw| fixed_passed_over(format, raw, &self.origin, into)),
             Inner::Xml(writer) => writer.end(into),
             Inner::Json(writer) => writer.end(into),
             Inner::Excel(_, Some(writer)) => {
@@ -299,7 +301,7 @@ impl Delimited {
     }
 }
 
-fn fixed_record(format: &FixedFormat, entry: &Entry<'_>, reason: &str, origin: &Origin, into: &mut Vec<u8>) {
+fn fixed_record(format: &FixedFormat, stated: bool, entry: &Entry<'_>, reason: &str, origin: &Origin, into: &mut Vec<u8>) {
     let end = format.record_end.as_deref().unwrap_or_default();
     let reason = plain(reason, &[end]);
     let line = entry.line;
@@ -319,8 +321,8 @@ fn fixed_record(format: &FixedFormat, entry: &Entry<'_>, reason: &str, origin: &
             let own = if end.contains('\n') { end } else { "\n" };
             encode_raw(format!("{BEFORE}{line}: {reason}{own}").as_bytes(), origin.encoding, into);
             encode_raw(entry.raw, origin.encoding, into);
-            // The last record of a document may be cut short; nothing is to stand in what it lacks.
-            if entry.raw.iter().filter(|byte| **byte & 0xC0 != 0x80).count() >= length {
+            // The last record of a document may be cut short; nothing is to stand in what it lacks. Where records are lines, each may be.
+            if !stated || entry.raw.iter().filter(|byte| **byte & 0xC0 != 0x80).count() >= length {
                 encode_raw(if end.is_empty() { own } else { end }.as_bytes(), origin.encoding, into);
             }
         }

@@ -53,6 +53,16 @@ fn bytes_that_are_no_text_do_not_move_the_records_behind_them() {
     assert_eq!(again(&format, &bytes)[1].2, ["1", "2x"], "a record of blanks would be passed over");
 }
 
+#[test]
+fn lines_that_are_shorter_than_records_are_stay_lines() {
+    let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
+    let fixed = FixedFormat { columns: vec![column("a", 1), column("b", 4)], record_length: Some(6), ..FixedFormat::default() };
+    let format = Format::Fixed(fixed);
+    let bytes = file(&format, encoding_rs::UTF_8, "", &[(1, b"ab"), (2, b"\xC9"), (3, b"abcdef")]);
+    let found: Vec<_> = again(&format, &bytes).into_iter().map(|(.., values)| values[0].clone()).collect();
+    assert_eq!((found.len(), found[0].as_str(), found[2].as_str()), (3, "ab", "abc"), "{}", String::from_utf8_lossy(&bytes));
+}
+
 /// Refuses all records of a document.
 #[derive(Default)]
 struct Refusing {
