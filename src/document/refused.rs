@@ -16,7 +16,7 @@ use super::read::Origin;
 use super::record::Frame;
 use super::write::Unwritable;
 use super::{csv, excel, json, xml};
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Rule};
 use crate::model::format::{CsvFormat, ExcelFormat, FixedFormat, Format};
 
 pub use mended::{Again, Ours, can_be_told, is_of_transformed, line_of, read_again, words_in};
@@ -135,7 +135,8 @@ impl Refused {
                 if first {
                     self.origin.preamble.iter().for_each(|raw| fixed_passed_over(format, raw, &self.origin, into));
                 }
-                fixed_record(format, *stated, &entry, &reason, &self.origin, into);
+                let misfit = findings.iter().any(|finding| finding.rule == Rule::Columns);
+                fixed_record(format, *stated, &entry, misfit, &reason, &self.origin, into);
             }
             Inner::Xml(writer) => {
                 let none = Arc::default();
@@ -301,7 +302,8 @@ impl Delimited {
     }
 }
 
-fn fixed_record(format: &FixedFormat, stated: bool, entry: &Entry<'_>, reason: &str, origin: &Origin, into: &mut Vec<u8>) {
+/// `misfit`: the record is refused for its length, to which it is held again when it comes back.
+fn fixed_record(format: &FixedFormat, stated: bool, entry: &Entry<'_>, misfit: bool, reason: &str, origin: &Origin, into: &mut Vec<u8>) {
     let end = format.record_end.as_deref().unwrap_or_default();
     let reason = plain(reason, &[end]);
     let line = entry.line;
@@ -312,9 +314,11 @@ fn fixed_record(format: &FixedFormat, stated: bool, entry: &Entry<'_>, reason: &
         }
         None => {
             let width = format.columns.iter().map(|column| column.start - 1 + column.length).max().unwrap_or(0);
-            let blanks = width.saturating_sub(String::from_utf8_lossy(entry.raw).chars().count());
+            let text = String::from_utf8_lossy(entry.raw);
+            let blanks = width.saturating_sub(text.chars().count());
+            let length = if misfit { format!(" ({} characters)", text.trim_end().chars().count()) } else { String::new() };
             encode_raw(entry.raw, origin.encoding, into);
-            encode_raw(format!("{}{BEHIND}{line}: {reason}{end}", " ".repeat(blanks)).as_bytes(), origin.encoding, into);
+            encode_raw(format!("{}{BEHIND}{line}{length}: {reason}{end}", " ".repeat(blanks)).as_bytes(), origin.encoding, into);
         }
         Some(length) => {
             // Our words need a line of their own.

@@ -207,7 +207,8 @@ fn adapt<'a>(project_entity: &'a ProjectEntity, package: &PackageEntity) -> Resu
             let message = format!("the map does not fill the key field {}", entity.fields[*needed].name);
             return Err(Box::new(about(&entity.name, package.line, "", message, "add it to EntityMapList".into())));
         }
-        adapted.to_mut().mapping = mapping;
+        let adapted = adapted.to_mut();
+        (adapted.mapping, adapted.mapping_stated) = (mapping, true);
     }
     Ok((adapted, notes))
 }

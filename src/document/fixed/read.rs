@@ -94,9 +94,11 @@ impl<R: Read> Reader<R> {
     pub fn next_into(&mut self, record: &mut Record) -> io::Result<bool> {
         while self.next_whole()? {
             // What we added when the record was refused is none of it.
-            if let Some((at, told)) = told(&self.whole.raw) {
+            let mut misfit = None;
+            if let Some((at, told, length)) = told(&self.whole.raw) {
                 self.whole.raw.truncate(at);
                 self.whole.told = Some(told);
+                misfit = length;
             }
             let text = self.whole.field(0).map_or("", |(text, _)| text);
             let text = &text[..self.whole.raw.len().min(text.len())];
@@ -115,7 +117,11 @@ impl<R: Read> Reader<R> {
             record.raw.extend_from_slice(&self.whole.raw);
             record.fault.clone_from(&self.whole.fault);
             record.told = self.whole.told;
-            if record.fault.is_none() {
+            if record.fault.is_none()
+                && let Some(length) = misfit.filter(|length| *length == text.trim_end().chars().count())
+            {
+                record.fault = Some(Fault::Length(format!("the line still has the {length} characters that it was refused for")));
+            } else if record.fault.is_none() {
                 let beyond = !part(text, self.width + 1, usize::MAX / 2).trim().is_empty();
                 record.fault = match *self.beyond.get_or_insert(beyond) {
                     false if beyond => Some(Fault::Length(format!(
@@ -135,11 +141,17 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// Where the reasons begin that stand behind a refused record, and the line that it stood on.
-fn told(raw: &[u8]) -> Option<(usize, u64)> {
+/// Where the reasons begin that stand behind a refused record, the line that it stood on, and how long it was if it was refused for that.
+fn told(raw: &[u8]) -> Option<(usize, u64, Option<usize>)> {
     let before = BEHIND.find(LINE).unwrap_or_default();
     let at = words_in(raw)?.checked_sub(before)?;
-    Some((at, number(raw[at..].strip_prefix(BEHIND.as_bytes())?)?))
+    let words = raw[at..].strip_prefix(BEHIND.as_bytes())?;
+    let digits = words.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let length = words[digits..].strip_prefix(b" (").filter(|rest| {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        rest[digits..].starts_with(b" characters)")
+    });
+    Some((at, number(words)?, length.and_then(number).and_then(|length| usize::try_from(length).ok())))
 }
 
 fn number(text: &[u8]) -> Option<u64> {

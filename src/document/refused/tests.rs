@@ -7,7 +7,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::document::read::{self, Layout, Take, Wanted};
 use crate::document::record::{Fault, Record};
-use crate::model::finding::Rule;
 use crate::model::format::FixedColumn;
 
 fn file(format: &Format, encoding: &'static Encoding, header: &str, rows: &[(u64, &[u8])]) -> Vec<u8> {

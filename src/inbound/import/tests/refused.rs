@@ -405,3 +405,27 @@ fn a_qualifier_that_takes_the_trailer_in_is_a_finding_and_loses_no_row() {
         assert_eq!(scene.rows(), ["1|a|1.00", "2|b|2.00", "3|c|3.00"]);
     }
 }
+
+#[test]
+fn lines_of_a_wrong_length_are_refused_again_until_they_are_mended() {
+    let column = |name: &str, start, length| FixedColumn { name: name.into(), start, length, pad: ' ', right: false };
+    let amount = FixedColumn { pad: '0', right: true, ..column("Amount", 6, 5) };
+    let format = FixedFormat {
+        columns: vec![column("Group", 1, 2), column("Name", 3, 3), amount, column("Above", 11, 2)],
+        ..FixedFormat::default()
+    };
+    let mut scene = nested(Format::Fixed(format));
+    scene.project_entity.mapping.truncate(4);
+    let (report, sink) = scene.import("1 ab 00012\n2 cd 0001\n3 ef 00012  5\n4 g\n".as_bytes());
+    assert_eq!(report.counts, counts(4, 1, 0, 0, 3), "{:?}", sink.findings);
+    let mut again = sink.refused;
+    for _ in 0..2 {
+        let (report, sink) = scene.import(&again);
+        assert_eq!(report.counts, counts(3, 0, 0, 0, 3), "{}", String::from_utf8_lossy(&again));
+        again = sink.refused;
+    }
+    let text = String::from_utf8(again).unwrap();
+    let mended = text.replacen("cd 0001 ", "cd 00010", 1).replacen("00012  5", "00012   ", 1).replacen("4 g       ", "4 g  00001", 1);
+    assert_eq!(scene.import(mended.as_bytes()).0.counts, counts(3, 3, 0, 0, 0), "{mended}");
+    assert_eq!(scene.rows(), ["1|ab|12.00", "2|cd|10.00", "3|ef|12.00", "4|g|1.00"]);
+}
