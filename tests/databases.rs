@@ -339,3 +339,28 @@ fn a_load_that_foreign_keys_refuse_at_its_end_says_which_rows_refer_to_nothing()
     assert!(reason.contains("1 rows of article refer to rows of owner that are not there, rowid 2"), "{reason}");
     assert_eq!(connection.query_row("SELECT count(*) FROM article", [], |row| row.get::<_, u32>(0)).unwrap(), 0);
 }
+
+#[test]
+fn what_rules_of_a_table_do_to_a_row_or_to_the_load_is_told() {
+    let (mut app, connection) = start_with(
+        CONFIGURATION,
+        "CREATE TABLE article (SKU TEXT PRIMARY KEY, PRICE TEXT UNIQUE ON CONFLICT IGNORE);
+         CREATE VIEW cheap AS SELECT SKU, PRICE FROM article;
+         CREATE TRIGGER f AFTER INSERT ON article WHEN NEW.PRICE = '13.00' BEGIN SELECT RAISE(FAIL, 'thirteen'); END;
+         CREATE TRIGGER r BEFORE INSERT ON article WHEN NEW.PRICE = '14.00' BEGIN SELECT RAISE(ROLLBACK, 'fourteen'); END;",
+    );
+    let id = app.enqueue_to(IMPORT, "Articles", b"SKU,PRICE\nA1,1\nA2,1\nA3,13\nA4,2\n", None);
+    app.settle();
+    let rows: Vec<u64> = app.findings(&id).iter().map(|finding| finding["row"].as_u64().unwrap()).collect();
+    assert_eq!(rows, [2, 3], "{:?}", app.findings(&id));
+    let all = |connection: &Connection| -> String {
+        connection.query_row("SELECT group_concat(SKU) FROM (SELECT SKU FROM article ORDER BY SKU)", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(all(&connection), "A1,A4");
+    let id = app.enqueue_to(IMPORT, "Articles", b"SKU,PRICE\nB1,7\nB2,14\nB3,8\n", None);
+    app.settle();
+    let message = app.message(&id);
+    assert_eq!(message["state"], "failed", "{message}");
+    assert!(message["reason"].as_str().unwrap().contains("took the whole load back"), "{message}");
+    assert_eq!(all(&connection), "A1,A4", "nothing of it is there");
+}

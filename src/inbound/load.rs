@@ -7,7 +7,7 @@ use super::checked::Checked;
 use super::import::ImportError;
 use super::plan::shown;
 use crate::document::value::{self, Stored};
-use crate::model::entity::Entity;
+use crate::model::entity::{Entity, FieldKind};
 use crate::model::finding::{Finding, Rule};
 use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
@@ -350,8 +350,14 @@ impl<'a> Loading<'a> {
     /// Keeps in mind the key of a row that was given a number; finds a row that comes with such a key itself, and would overwrite it.
     fn taken(&mut self, at: At<'_>, cells: &[Cell<'_>], numbered: bool) -> Result<Option<Finding>, StoreError> {
         let Some(given) = &mut self.given else { return Ok(None) };
-        let key: Vec<String> = self.key.iter().map(|target| cells[*target].text()).collect();
-        let key = key.join(SEPARATOR);
+        // As the table compares them: 007 is 7 where it keeps numbers.
+        let kept = |target: &usize| {
+            let text = cells[*target].text();
+            let number =
+                matches!(self.entity.fields[self.columns[*target].0].kind, FieldKind::Integer).then(|| text.parse::<i64>().ok()).flatten();
+            number.map_or(text, |number| number.to_string())
+        };
+        let key = self.key.iter().map(kept).collect::<Vec<_>>().join(SEPARATOR);
         if numbered {
             given.note(&key, at.number)?;
             return Ok(None);

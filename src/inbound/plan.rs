@@ -173,7 +173,10 @@ impl<'a> Plan<'a> {
         let (mut lines, mut sequences) = (Vec::new(), 0usize);
         let (mut fields_min, mut absent) = (0, Vec::new());
         // Nobody has written that these columns are there.
-        let may_lack = |field: usize| !project_entity.mapping_stated && !entity.fields[field].required && !entity.key.contains(&field);
+        // A table that is emptied has nothing to keep.
+        let may_lack = |field: usize| {
+            !project_entity.mapping_stated && !project_entity.truncate && !entity.fields[field].required && !entity.key.contains(&field)
+        };
         let (mut numbered, mut called) = (None, false);
         for mapping in &project_entity.mapping {
             let mut positions = Vec::new();

@@ -242,7 +242,7 @@ fn documents(
             return Ok((rows, deleted));
         }
         let select = |row: &mut Row<'_>| connection.map_or(Ok((0, None)), |open| select::rows(open, project_entity, range, row));
-        let source = Source { fields: &project_entity.fields, rows_max: export.rows_max, select: &select };
+        let source = Source { fields: &project_entity.fields, rows_max: export.rows_max, select: &select, passes_over: false };
         rows.push(match project_entity.transform.is_empty() {
             true => document(export, project_entity, &source, send, empty)?,
             false => transformed(export, project_entity, &source, transcript, send, empty)?,
@@ -257,7 +257,7 @@ fn documents(
             return Ok((rows, deleted));
         }
         let select = |row: &mut Row<'_>| select::deleted(open, project_entity, range, row);
-        let source = Source { fields: &project_entity.entity.key, rows_max: u64::MAX, select: &select };
+        let source = Source { fields: &project_entity.entity.key, rows_max: u64::MAX, select: &select, passes_over: true };
         deleted += document(export, project_entity, &source, send, empty)?;
     }
     Ok((rows, deleted))
@@ -274,6 +274,8 @@ struct Source<'a> {
     fields: &'a [usize],
     rows_max: u64,
     select: &'a Select<'a>,
+    /// A row with a value that its field cannot have ends the export; keys of deleted rows are passed over then, no message ever had them.
+    passes_over: bool,
 }
 
 /// A document that passes stylesheets: it is written into a file first.
@@ -341,11 +343,15 @@ fn document(
     let how = Spelling { managed: entity.is_managed(), decimal_separator: project_entity.format.decimal_separator_written() };
     let mut texts = vec![String::new(); fields.len()];
     let mut count = 0u64;
-    let (seen, failure) = (source.select)(&mut |cells| {
+    let (_, failure) = (source.select)(&mut |cells| {
         if count == source.rows_max {
             return ControlFlow::Break(None);
         }
         count += 1;
+        if source.passes_over && cells.iter().zip(&fields).any(|(cell, field)| how.spell(*cell, field, &mut String::new()).is_err()) {
+            count -= 1;
+            return ControlFlow::Continue(());
+        }
         let mut wrong = None;
         let values = cells.iter().zip(&fields).zip(&mut texts).map(|((cell, field), text)| {
             how.spell(*cell, field, text).unwrap_or_else(|reason| {
@@ -365,10 +371,9 @@ fn document(
     if let Some(Some(failure)) = failure {
         return Err(failure);
     }
-    let total = seen.min(source.rows_max);
-    writer.end(&mut block).map_err(|reason| unwritable(total, reason))?;
+    writer.end(&mut block).map_err(|reason| unwritable(count, reason))?;
     send(Piece::Bytes(block));
-    Ok(total)
+    Ok(count)
 }
 
 /// How values are spelled: as packages do (MANIFEST.md), Yes and No, `2011-01-31 00:00:00` in UTC, decimals with the separator of the format.

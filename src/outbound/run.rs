@@ -248,7 +248,7 @@ pub(super) fn end_epochs(
             Ok((reached, increments::needs(connection, &all)?))
         })?;
         let (mut range, mut anew) = changes::end_epoch(&live.entities, entity, &reached, &needs)?;
-        if !range.is_full() && reached.selection.as_ref() != Some(&selection) {
+        if !range.is_full() && reached.selection.as_ref().is_some_and(|known| *known != selection) {
             (range.after, anew) = (0, Some("its fields or its filter are others than before"));
         }
         if let Some(why) = anew {

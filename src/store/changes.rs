@@ -96,7 +96,8 @@ pub fn end_epoch(
         () if reached.epoch == 0 => None,
         () if !tracked => Some("its table, or what tracks changes in it, is another one than before"),
         () if reached.epoch < forgotten => Some("it was away so long that the log of changes does not reach back to it"),
-        () if marked.is_none() || marked != reached.mark => {
+        // Watermarks had no marks once.
+        () if reached.epoch > epoch || (reached.mark.is_some() && marked != reached.mark) => {
             Some("its database is another one than at the last export, or an older copy of it")
         }
         () => None,

@@ -14,7 +14,7 @@ pub struct Table {
     pub view: bool,
     /// Its rows have no number of their own.
     pub without_rowid: bool,
-    /// Triggers of somebody else's: what they make of a row has to be looked at.
+    /// Triggers of somebody else's, or rules that pass over a row in conflict: what they make of one has to be looked at.
     pub triggers: bool,
     /// In order.
     pub columns: Vec<Column>,
@@ -87,7 +87,9 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
     }
     let mut kind = connection.prepare_cached(
         "SELECT type = 'view', wr, EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE
-            AND name NOT LIKE 'entrepot\\_%' ESCAPE '\\') FROM pragma_table_list(?1) WHERE schema = 'main'",
+            AND name NOT LIKE 'entrepot\\_%' ESCAPE '\\')
+            OR EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE AND sql LIKE '%conflict%')
+         FROM pragma_table_list(?1) WHERE schema = 'main'",
     )?;
     (found.view, found.without_rowid, found.triggers) = kind.query_row([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut indexes = connection.prepare_cached(

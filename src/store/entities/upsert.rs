@@ -124,6 +124,25 @@ impl<'a> Upsert<'a> {
 
     /// Loads a row. An error ends the load; a row that the table refuses does not.
     pub fn row(&mut self, cells: &[Cell<'_>]) -> Result<Loaded, StoreError> {
+        if self.stands.is_none() {
+            return self.load(cells);
+        }
+        // RAISE(FAIL) leaves behind what was done until then.
+        self.execute("SAVEPOINT entrepot_one")?;
+        let loaded = self.load(cells)?;
+        if matches!(loaded, Loaded::Refused(_)) {
+            self.execute("ROLLBACK TO entrepot_one")?;
+        }
+        self.execute("RELEASE entrepot_one")?;
+        Ok(loaded)
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        let done = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        done.map(|_| ()).map_err(StoreError::sqlite("load a row"))
+    }
+
+    fn load(&mut self, cells: &[Cell<'_>]) -> Result<Loaded, StoreError> {
         let failed = StoreError::sqlite("load a row");
         if self.new_in_a_row >= NEW_IN_A_ROW
             && let Some(insert) = &mut self.insert
@@ -151,6 +170,10 @@ impl<'a> Upsert<'a> {
             }
         };
         let changed = self.statement.execute(rusqlite::params_from_iter(cells));
+        if changed.is_err() && self.connection.is_autocommit() {
+            let what = "a rule of the table took the whole load back with this row: ROLLBACK in a trigger or a constraint".to_owned();
+            return Err(StoreError { operation: "load a row", cause: Cause::Damaged(what) });
+        }
         if let (Ok(0), Some(stands)) = (&changed, &mut self.stands) {
             let left_out = match (self.mode, existed) {
                 (WriteMode::Insert, Some(existed)) => !existed,
@@ -158,7 +181,7 @@ impl<'a> Upsert<'a> {
                 _ => !stands.exists(rusqlite::params_from_iter(cells)).map_err(&failed)?,
             };
             if left_out {
-                return Ok(Loaded::Refused("a trigger of the table leaves it out".into()));
+                return Ok(Loaded::Refused("a trigger or a conflict rule of the table leaves it out".into()));
             }
         }
         match changed {

@@ -25,6 +25,20 @@ fn a_number_sequence_passes_over_numbers_that_rows_have_and_no_row_overwrites_an
 }
 
 #[test]
+fn a_number_and_a_key_that_the_table_takes_for_the_same_are_the_same() {
+    let mut scene = scene(CsvFormat::default());
+    let mut entity = (*scene.all[0]).clone();
+    (entity.fields[0].kind, entity.fields[3].references) = (FieldKind::Integer, None);
+    scene.all = vec![Arc::new(entity)];
+    scene.project_entity.entity = scene.all[0].clone();
+    let source = Source::NumberSequence { pattern: "###".into() };
+    scene.project_entity.mapping.push(Mapping { when: When::Blank, ..Mapping::plain(source, 0) });
+    let (report, sink) = scene.import(b"Group,Name,Amount,Above\n2,x,,\n,n1,,\n,n2,,\n1,y,,\n");
+    assert_eq!((report.counts, told(&sink)), (counts(4, 3, 0, 0, 1), vec![(Rule::Unique, 4, "ID", "1")]));
+    assert_eq!(scene.rows(), ["1|n1", "2|x", "3|n2"]);
+}
+
+#[test]
 fn a_row_keeps_the_number_that_it_has_and_takes_none() {
     let mut scene = scene(CsvFormat::default());
     scene.project_entity.mapping.retain(|mapping| mapping.field != 1);
