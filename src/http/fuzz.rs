@@ -42,6 +42,6 @@ pub fn body(bytes: &[u8]) {
     }
     if let Some(read) = std::str::from_utf8(bytes).ok().and_then(actions::lax_object) {
         let strict = serde_json::to_string(&read).expect("it is JSON");
-        assert_eq!(actions::lax_object(&strict), Some(read), "what is JSON is read as it is");
+        assert_eq!(actions::lax_object(&strict), serde_json::from_str(&strict).ok(), "what is JSON is read as it is");
     }
 }
