@@ -8,6 +8,7 @@ pub mod mended;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::sync::Arc;
 
 use super::csv::read::Reader;
@@ -246,44 +247,37 @@ impl Delimited {
         };
         let (line, marked) = (entry.line.to_string(), format!("{LINE} {}", entry.line));
         let is_text = std::str::from_utf8(entry.raw).is_ok();
-        let Some(ends) = self.dialect.field_ends(entry.raw) else {
+        let Some((count, last)) = self.dialect.fields(entry.raw, columns) else {
             // A qualifier that is never closed would take our words in: they stand before it.
             let alone = self.tail(&marked, &reason);
-            if self.dialect.field_ends(&alone).is_some_and(|ends| ends.len() == 2) {
+            if self.dialect.fields(&alone, 0).is_some_and(|(count, _)| count == 2) {
                 self.passed_over(&alone, into);
             }
             return self.passed_over(entry.raw, into);
         };
-        match ends.len() {
-            count if !self.format.header && columns > 0 && count != columns => {
+        // Where only blank fields are too many, they give way.
+        let needed = last.filter(|end| end + (count - columns) * self.format.delimiter.len() == entry.raw.len());
+        match (count.cmp(&columns), needed) {
+            (Less | Greater, _) if !self.format.header && columns > 0 => {
                 self.with_tail(entry.raw, &format!("{marked} ({columns} fields)"), &reason, into);
             }
-            _ if !self.format.header || !is_text || columns == 0 => {
-                self.with_tail(entry.raw, &marked, &reason, into);
-            }
-            count if count == columns => self.with_tail(entry.raw, &line, &reason, into),
-            count if count < columns && self.format.ragged => {
+            _ if !self.format.header || !is_text || columns == 0 => self.with_tail(entry.raw, &marked, &reason, into),
+            (Equal, _) => self.with_tail(entry.raw, &line, &reason, into),
+            (Less, _) if self.format.ragged => {
                 let padded = [entry.raw, self.format.delimiter.repeat(columns - count).as_bytes()].concat();
                 self.with_tail(&padded, &line, &reason, into);
             }
-            count
-                if count > columns
-                    && self.format.ragged
-                    && ends[columns - 1] + (count - columns) * self.format.delimiter.len() == entry.raw.len() =>
-            {
-                self.with_tail(&entry.raw[..ends[columns - 1]], &line, &reason, into);
-            }
+            (Greater, Some(end)) if self.format.ragged => self.with_tail(&entry.raw[..end], &line, &reason, into),
             _ => self.with_tail(entry.raw, &marked, &reason, into),
         }
     }
 
     /// A record with two fields more; without them when they could not be told from its own, as with a blank for a delimiter.
     fn with_tail(&mut self, raw: &[u8], line: &str, reason: &str, into: &mut Vec<u8>) {
-        let own = self.dialect.field_ends(raw).map_or(0, |ends| ends.len());
+        let own = self.dialect.fields(raw, 0).map_or(0, |(count, _)| count);
         let tail = self.tail(line, reason);
         let whole = [raw, self.format.delimiter.as_bytes(), &tail].concat();
-        let ends = self.dialect.field_ends(&whole).unwrap_or_default();
-        let told = own > 0 && ends.len() == own + 2 && ends[own - 1] == raw.len();
+        let told = own > 0 && self.dialect.fields(&whole, own) == Some((own + 2, Some(raw.len())));
         self.passed_over(if told { &whole } else { raw }, into);
     }
 

@@ -353,9 +353,10 @@ pub fn dialect(format: &CsvFormat) -> Reader<io::Empty> {
 }
 
 impl Reader<io::Empty> {
-    /// Where each field of a record ends in its exact text; nothing when its last qualifier is never closed.
-    pub fn field_ends(&self, raw: &[u8]) -> Option<Vec<usize>> {
-        let (mut ends, mut at) = (Vec::new(), 0);
+    /// How many fields a record has, and where the one of this number, from 1, ends in its exact text, if it has so many; nothing when its last
+    /// qualifier is never closed.
+    pub fn fields(&self, raw: &[u8], number: usize) -> Option<(usize, Option<usize>)> {
+        let (mut count, mut end, mut at) = (0, None, 0);
         loop {
             if self.qualifier.is_some() && raw.get(at) == self.qualifier.as_ref() {
                 at += 1;
@@ -372,10 +373,13 @@ impl Reader<io::Empty> {
             }
             let (offset, stop) = self.find_stop(&raw[at..])?;
             at += offset;
-            ends.push(at);
+            count += 1;
+            if count == number {
+                end = Some(at);
+            }
             match stop {
                 Stop::Delimiter => at += self.delimiter.len(),
-                Stop::End(_) => return Some(ends),
+                Stop::End(_) => return Some((count, end)),
             }
         }
     }

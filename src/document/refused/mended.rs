@@ -87,7 +87,7 @@ impl Ours {
         let columns = match layout {
             Layout::Named { names, raw, .. } => {
                 let (own, all) = (own_columns(names)?, names.len());
-                let end = dialect.field_ends(raw).and_then(|ends| ends.get(own.checked_sub(1)?).copied());
+                let end = dialect.fields(raw, own).and_then(|(_, end)| end);
                 raw.truncate(end.unwrap_or(raw.len()));
                 names.truncate(own);
                 Some((own, all))
@@ -139,7 +139,7 @@ impl Ours {
 
     fn keep(&mut self, record: &mut Record, fields: usize) -> bool {
         self.found = true;
-        let end = self.dialect.field_ends(&record.raw).and_then(|ends| ends.get(fields.checked_sub(1)?).copied());
+        let end = self.dialect.fields(&record.raw, fields).and_then(|(_, end)| end);
         record.raw.truncate(end.unwrap_or(record.raw.len()));
         record.truncate(fields);
         fields > 0
