@@ -23,21 +23,17 @@ pub struct Expression {
 impl Expression {
     /// The fields that it compares, each once.
     pub fn fields(&self) -> Vec<usize> {
+        let of = |comparison: &Comparison| match comparison {
+            Comparison::Blank(field, _) => [Some(*field), None],
+            Comparison::Compare { left, right: Operand::Field(right), .. } => [Some(*left), Some(*right)],
+            Comparison::Compare { left, .. } => [Some(*left), None],
+        };
         let mut fields = Vec::new();
-        for comparison in self.either.iter().flatten() {
-            match comparison {
-                Comparison::Blank(field, _) => fields.push(*field),
-                Comparison::Compare { left, right: Operand::Field(right), .. } => fields.extend([*left, *right]),
-                Comparison::Compare { left, .. } => fields.push(*left),
+        for field in self.either.iter().flatten().flat_map(of).flatten() {
+            if !fields.contains(&field) {
+                fields.push(field);
             }
         }
-        let mut seen = Vec::new();
-        fields.retain(|field| {
-            !seen.contains(field) && {
-                seen.push(*field);
-                true
-            }
-        });
         fields
     }
 }

@@ -6,7 +6,7 @@ use super::export::{Export, ExportError, run};
 use crate::config::Database;
 use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::format::{CsvFormat, Format, Numbers};
-use crate::model::project::{Condition, Direction, Project, ProjectEntity, Test};
+use crate::model::project::{Condition, Direction, Project, ProjectEntity, Test, WriteMode};
 use crate::model::transform::Budget;
 use crate::store::entities::{Cell, Entities};
 
@@ -34,7 +34,8 @@ fn entities(dir: &tempfile::TempDir, rows: &[[Cell<'_>; 5]]) -> Entities {
     let all = [entity()];
     let database = entities.writer("entities", &all).unwrap();
     database.begin().unwrap();
-    let mut upsert = database.upsert(&all[0], &[(0, false), (1, false), (2, false), (3, false), (4, false)]).unwrap();
+    let mut upsert =
+        database.rows(&all[0], &[(0, false), (1, false), (2, false), (3, false), (4, false)], WriteMode::Upsert, false).unwrap();
     rows.iter().for_each(|row| drop(upsert.row(row).unwrap()));
     drop(upsert);
     database.commit("m", "e", &Default::default(), 0, Default::default()).unwrap();

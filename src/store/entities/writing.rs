@@ -189,12 +189,8 @@ impl<'a> Writing<'a> {
         Sequence::prepare(&self.connection, entity, field, pattern)
     }
 
-    /// Prepares the upsert of an entity. `columns` are positions of mapped fields; for each, whether a blank keeps what is there.
-    pub fn upsert(&self, entity: &Entity, columns: &[(usize, bool)]) -> Result<Upsert<'_>, StoreError> {
-        self.rows(entity, columns, WriteMode::Upsert, false)
-    }
-
-    /// As `upsert`, for new rows only, or for existing ones only. `together`: rows of other tables are inserted between these.
+    /// Prepares the load of an entity's rows. `columns` are positions of mapped fields; for each, whether a blank keeps what is there. `together`: rows of
+    /// other tables are inserted between these.
     pub fn rows(&self, entity: &Entity, columns: &[(usize, bool)], mode: WriteMode, together: bool) -> Result<Upsert<'_>, StoreError> {
         Upsert::prepare(&self.connection, entity, columns, mode, together)
     }
