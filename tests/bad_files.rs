@@ -2,12 +2,13 @@
 //! `expected.tsv` says, completes the load.
 //!
 //! To add one: put the file into the folder of its format and a line into `expected.tsv`. `find` and `replace` mend the file of refused rows; without
-//! them the document is refused as a whole. `\n` and `\t` stand for line end and tab.
+//! them the document is refused as a whole. `\n` and `\t` stand for line end and tab. A workbook is written as text: [`workbook`] says how.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use calamine::{Data, Reader as _};
 use entrepot::config::parse;
 use entrepot::inbound::import::{self, Import, ImportError, Report, Sink};
 use entrepot::model::execution::RowCounts;
@@ -84,6 +85,7 @@ fn projects() -> String {
         ("xml_attribute", "type = \"xml-attribute\""),
         ("json", "type = \"json\""),
         ("jsonl", "type = \"jsonl\""),
+        ("workbook", "type = \"excel\""),
     ];
     let lines: Vec<String> = COLUMNS
         .iter()
@@ -99,6 +101,46 @@ fn projects() -> String {
         )
     };
     formats.iter().map(project).collect()
+}
+
+/// A workbook of lines of cells with tabs between: `=2.5` is a number, `@2026-01-02` and `@2026-01-02T10:00:00` are moments, `!#N/A` is an error.
+fn workbook(text: &str) -> Vec<u8> {
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let sheet = workbook.add_worksheet();
+    let moment = rust_xlsxwriter::Format::new().set_num_format("yyyy-mm-dd hh:mm");
+    for (row, line) in text.lines().enumerate() {
+        for (column, cell) in line.split('\t').enumerate() {
+            let (row, column) = (row.try_into().unwrap(), column.try_into().unwrap());
+            match cell.as_bytes().first() {
+                None => continue,
+                Some(b'=') => sheet.write(row, column, cell[1..].parse::<f64>().unwrap_or_else(|error| panic!("{cell}: {error}"))),
+                Some(b'@') => {
+                    sheet.write_with_format(row, column, rust_xlsxwriter::ExcelDateTime::parse_from_str(&cell[1..]).unwrap(), &moment)
+                }
+                Some(b'!') => sheet.write(row, column, rust_xlsxwriter::Formula::new("=NA()").set_result(&cell[1..])),
+                Some(_) => sheet.write(row, column, cell),
+            }
+            .unwrap();
+        }
+    }
+    workbook.save_to_buffer().unwrap()
+}
+
+/// What [`workbook`] makes such a workbook of.
+fn cells_of(bytes: &[u8]) -> String {
+    let mut workbook: calamine::Xlsx<_> = calamine::open_workbook_from_rs(std::io::Cursor::new(bytes)).unwrap();
+    let sheet = workbook.worksheet_range_at(0).unwrap().unwrap();
+    let cell = |cell: &Data| match cell {
+        Data::Empty => String::new(),
+        Data::String(text) => text.clone(),
+        Data::DateTime(moment) => {
+            let (year, month, day, hour, minute, second, _) = moment.to_ymd_hms_milli();
+            format!("@{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+        }
+        Data::Error(error) => format!("!{error}"),
+        number => format!("={number}"),
+    };
+    sheet.rows().map(|row| row.iter().map(cell).collect::<Vec<_>>().join("\t") + "\n").collect()
 }
 
 #[derive(Default)]
@@ -149,7 +191,10 @@ fn each_fault_is_found_in_its_place_and_the_mended_rows_complete_the_load() {
         let parts: Vec<&str> = line.split('\t').collect();
         let [format, file, line, row, column, rule, find, replace] = parts[..] else { panic!("{line}") };
         let name = format!("{format}/{file}");
-        let document = std::fs::read(folder.join(&name)).unwrap();
+        let mut document = std::fs::read(folder.join(&name)).unwrap();
+        if format == "workbook" {
+            document = workbook(std::str::from_utf8(&document).unwrap());
+        }
         let database = Writing::scratch(&config.entities).unwrap();
         run(&database, of("Bases in"), b"ID\nB1\n");
         let (report, memory) = run(&database, of(format), &document);
@@ -170,18 +215,21 @@ fn each_fault_is_found_in_its_place_and_the_mended_rows_complete_the_load() {
         }
         assert_eq!((memory.findings.len(), report.counts.refused), (1, 1), "{name}: {:?}", memory.findings);
         let encoding = of(format).format.encoding();
-        let text = encoding.decode(&memory.refused).0.into_owned();
+        let text = match format {
+            "workbook" => cells_of(&memory.refused),
+            _ => encoding.decode(&memory.refused).0.into_owned(),
+        };
         let (find, replace) = (find.replace("\\n", "\n").replace("\\t", "\t"), replace.replace("\\n", "\n").replace("\\t", "\t"));
         if !text.contains(&find) {
             complaints.push(format!("{name}: {find:?} is not in what came back: {text}"));
             continue;
         }
         let mended = text.replacen(&find, &replace, 1);
-        let mended = match encoding == encoding_rs::UTF_16LE {
-            true => mended.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-            false => encoding.encode(&mended).0.into_owned(),
+        let mended = match format {
+            "workbook" => workbook(&mended),
+            "tab_utf16" => [0xFEFF].into_iter().chain(mended.encode_utf16()).flat_map(u16::to_le_bytes).collect(),
+            _ => encoding.encode(&mended).0.into_owned(),
         };
-        let mended = if encoding == encoding_rs::UTF_16LE { [&[0xFF, 0xFE][..], &mended].concat() } else { mended };
         let (report, memory) = run(&database, of(format), &mended);
         if !memory.findings.is_empty() || report.counts.inserted != 1 {
             complaints.push(format!("{name}: mended, {report:?} {:?}\n{text}", memory.findings));

@@ -150,7 +150,9 @@ impl<'a> Plan<'a> {
         };
         let names = header.as_deref().unwrap_or_default();
         let mut findings = Vec::new();
-        let mut refuse = |column: &str, field: usize, message: String| {
+        let mend = if project_entity.mapping_stated { "correct the mapping" } else { "write a mapping" };
+        let add = format!("add the column, or {mend}");
+        let mut refuse = |column: &str, field: usize, message: String, remedy: &str| {
             let present = names.iter().map(|name| name.trim()).collect::<Vec<_>>().join(", ");
             findings.push(Finding {
                 rule: Rule::Header,
@@ -162,10 +164,8 @@ impl<'a> Plan<'a> {
                 value: String::new(),
                 expected: format!("a column {column}"),
                 message,
-                hint: trap::of_header(format, names).unwrap_or_else(|| {
-                    let mend = if project_entity.mapping_stated { "correct the mapping" } else { "write a mapping" };
-                    format!("the document has the columns {}; add the column, or {mend}", cut(&present, 1000))
-                }),
+                hint: trap::of_header(format, names)
+                    .unwrap_or_else(|| format!("the document has the columns {}; {remedy}", cut(&present, 1000))),
             });
         };
         let mut asked = 0;
@@ -191,16 +191,19 @@ impl<'a> Plan<'a> {
                             positions.push(at);
                             called = true;
                         }
-                        (Some(_), Some(_)) => refuse(name, mapping.field, format!("the column \"{name}\" stands twice in the header")),
+                        (Some(_), Some(_)) => {
+                            let message = format!("the column \"{name}\" stands twice in the header");
+                            refuse(name, mapping.field, message, "rename the one that is not meant, or map the other by its number");
+                        }
                         (None, _) if may_lack(mapping.field) && !names.is_empty() => {
                             absent.push(mapping.field);
                             positions.push(usize::MAX);
                         }
-                        (None, _) => refuse(name, mapping.field, format!("the document has no column \"{name}\"")),
+                        (None, _) => refuse(name, mapping.field, format!("the document has no column \"{name}\""), &add),
                     },
                     (Source::Number(number), Layout::Named { .. }) if *number > names.len() => {
                         let message = format!("there is no column {number}: the header has {}", names.len());
-                        refuse(&number.to_string(), mapping.field, message);
+                        refuse(&number.to_string(), mapping.field, message, &add);
                     }
                     (Source::Number(number), _) => {
                         fields_min = fields_min.max(*number);
@@ -253,7 +256,8 @@ impl<'a> Plan<'a> {
         }
         // No name says whether the first record is the header.
         if let (Some((number, field)), false, Some(_)) = (numbered, called, trap::of_header(format, names)) {
-            refuse(&number, field, "the first record does not look like the header that the format says it is".into());
+            let message = "the first record does not look like the header that the format says it is".into();
+            refuse(&number, field, message, &add);
         }
         if let (Some(first), Layout::Named { .. }, true) = (findings.first_mut(), layout, names.iter().all(|name| name.trim().is_empty())) {
             // No name at all: which ones lack does not matter.
