@@ -103,10 +103,10 @@ fn projects() -> String {
     formats.iter().map(project).collect()
 }
 
-/// A workbook of lines of cells with tabs between: `=2.5` is a number, `@2026-01-02` and `@2026-01-02T10:00:00` are moments, `!#N/A` is an error.
-fn workbook(text: &str) -> Vec<u8> {
+/// A workbook, with one sheet of that name, of lines of cells with tabs between: `=2.5` is a number, `@2026-01-02` and `@2026-01-02T10:00:00` are moments, `!#N/A` is an error.
+pub fn workbook(sheet: &str, text: &str) -> Vec<u8> {
     let mut workbook = rust_xlsxwriter::Workbook::new();
-    let sheet = workbook.add_worksheet();
+    let sheet = workbook.add_worksheet().set_name(sheet).unwrap();
     let moment = rust_xlsxwriter::Format::new().set_num_format("yyyy-mm-dd hh:mm");
     for (row, line) in text.lines().enumerate() {
         for (column, cell) in line.split('\t').enumerate() {
@@ -193,7 +193,7 @@ fn each_fault_is_found_in_its_place_and_the_mended_rows_complete_the_load() {
         let name = format!("{format}/{file}");
         let mut document = std::fs::read(folder.join(&name)).unwrap();
         if format == "workbook" {
-            document = workbook(std::str::from_utf8(&document).unwrap());
+            document = workbook("Rows", std::str::from_utf8(&document).unwrap());
         }
         let database = Writing::scratch(&config.entities).unwrap();
         run(&database, of("Bases in"), b"ID\nB1\n");
@@ -226,7 +226,7 @@ fn each_fault_is_found_in_its_place_and_the_mended_rows_complete_the_load() {
         }
         let mended = text.replacen(&find, &replace, 1);
         let mended = match format {
-            "workbook" => workbook(&mended),
+            "workbook" => workbook("Rows", &mended),
             "tab_utf16" => [0xFEFF].into_iter().chain(mended.encode_utf16()).flat_map(u16::to_le_bytes).collect(),
             _ => encoding.encode(&mended).0.into_owned(),
         };

@@ -10,6 +10,7 @@ mod contract_rows;
 mod databases;
 mod durability;
 mod edge;
+mod examples;
 mod incremental;
 mod issuers;
 mod made_projects;

@@ -139,6 +139,10 @@ fn an_export_that_fails_is_seen_until_a_run_works() {
     let second = job();
     assert_eq!(second["failure"]["since"], first["failure"]["since"]);
     assert!(second["failure"]["at"] != first["failure"]["at"] && second["failure"]["at"] == second["last_run_at"], "{second}");
+    app.advance(Duration::from_secs(60));
+    let job = || app.operator("GET", &format!("jobs/{EXPORT}")).json();
+    app.operator("POST", &format!("jobs/{EXPORT}/run?wait=2h")).expect(400);
+    assert_eq!(job()["last_run_at"], second["last_run_at"], "what is refused does not begin");
     let shown = done(&dir, &["job", "show", EXPORT]);
     assert!(shown.contains("failing since 2026-11-24T12:00:00.000Z, the latest ") && shown.contains(why), "{shown}");
     let attention = done(&dir, &["message", "list", "--attention"]);
@@ -152,7 +156,6 @@ fn an_export_that_fails_is_seen_until_a_run_works() {
         let html = person.get(&app, page).expect(200).text();
         assert!(html.contains("does not fit into the 3 characters of column NAME"), "{page}: {html}");
     }
-    app.operator("POST", &format!("jobs/{EXPORT}/run?wait=2h")).expect(400);
 
     app.rewrite_configuration(&format(30));
     app.operator("POST", "configuration/reload").expect(200);

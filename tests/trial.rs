@@ -83,6 +83,26 @@ fn rows_and_findings_of_nested_records_say_whose_they_are() {
 }
 
 #[test]
+fn a_test_may_say_what_nested_records_must_become() {
+    let project = "format = { type = \"json\" }\n[[project.entity.nested]]\nentity = \"Lines\"\nrecord = \"lines\"\nmapping = [{ parent = \"ID\", field = \"ID\" }, { source = \"no\", field = \"NO\" }]\n";
+    let test = "[[project.test]]\nname = \"lines\"\ninput = '[{\"ID\":\"1\",\"NAME\":\"n\",\"AMOUNT\":1,\"lines\":[{\"no\":7},{\"no\":8}]}]'\nrows = [{ ID = 1 }]\nnested = { \"lines\" = [{ ID = 1, NO = 7 }, { NO = 8 }] }\n";
+    let lines = "[[entity]]\nname = \"Lines\"\ntable = \"lines\"\nkey = [\"ID\", \"NO\"]\nfields = [{ name = \"ID\", type = \"string\" }, { name = \"NO\", type = \"integer\" }]\n";
+    let tried = |test: &str| {
+        let dir = configuration(&format!("{project}{test}"));
+        let file = dir.path().join("entrepot.toml");
+        std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + lines).unwrap();
+        run(dir.path(), &["test"])
+    };
+    let (code, out, error) = tried(test);
+    assert_eq!((code, out.as_str()), (0, "ok      Groups in: lines\n"), "{error}");
+    let (code, out, _) = tried(&test.replace("NO = 8 }", "NO = 9 }, { NO = 10 }"));
+    assert_eq!(code, 1);
+    assert!(out.contains("Lines: row 2, NO: expected \"9\", found \"8\"") && out.contains("Lines: row 3 is missing: NO=\"10\""), "{out}");
+    let (code, _, error) = tried(&test.replace("{ \"lines\" =", "{ Sums ="));
+    assert!(code == 1 && error.contains("has no nested records of \"Sums\"") && error.contains("there are Lines"), "{error}");
+}
+
+#[test]
 fn a_trial_beside_the_running_appliance_sees_its_rows_and_leaves_them_as_they_are() {
     let mut app = Appliance::start(&crate::appliance::groups(""));
     app.enqueue_to(crate::appliance::IMPORT, "Customer%20groups", b"ID,NAME,AMOUNT\n10,Retail,1\n", None);
@@ -107,7 +127,7 @@ fn tests_of_mappings_pass_or_say_what_differs() {
     assert_eq!(code, 1);
     assert!(error.contains("1 of 1 tests failed"), "{error}");
     assert!(out.contains("row 1, NAME: expected \"Whole<sale\", found \"Retail\""), "{out}");
-    assert!(out.contains("finding 1: expected"), "{out}");
+    assert!(out.contains("finding 1: expected row 3, AMOUNT, type, found row 2, AMOUNT, type"), "{out}");
     let report = std::fs::read_to_string(dir.path().join("report.xml")).unwrap();
     assert!(report.contains("tests=\"1\" failures=\"1\"") && report.contains("Whole&lt;sale"), "{report}");
 

@@ -1,6 +1,6 @@
 //! `entrepot app add / list / rotate / disable / enable`: edits the file, comments and order kept; the running appliance notices.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 use uuid::Uuid;
@@ -112,9 +112,9 @@ fn find<'a>(document: &'a mut DocumentMut, application: &str) -> Result<&'a mut 
     found.ok_or_else(|| Failure::no(format!("there is no application \"{application}\"\n  hint: entrepot app list shows them")))
 }
 
-/// Changes the file: the result must check, and replaces it in one step.
+/// Changes the file: the result must check, whether what was there did or not, and replaces it in one step.
 fn edit(config: &ConfigFile, change: impl FnOnce(&mut DocumentMut) -> Result<(), Failure>) -> Result<(), Failure> {
-    let file: PathBuf = config.load()?.config.file.unwrap_or_default();
+    let file = config.find_some()?;
     let failed = |error: &dyn std::fmt::Display| Failure::no(format!("cannot change {}: {error}", file.display()));
     let text = std::fs::read_to_string(&file).map_err(|error| failed(&error))?;
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| failed(&error))?;

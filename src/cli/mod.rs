@@ -125,10 +125,14 @@ impl ConfigFile {
         self.config.clone().or_else(|| [PathBuf::from("entrepot.toml"), service_file()].into_iter().find(|file| file.exists()))
     }
 
-    fn load(&self) -> Result<crate::config::parse::Checked, Failure> {
-        let file = self.find().ok_or_else(|| {
+    fn find_some(&self) -> Result<PathBuf, Failure> {
+        self.find().ok_or_else(|| {
             Failure::usage("no configuration file was found\n  hint: make one with entrepot init, or name one with --config")
-        })?;
+        })
+    }
+
+    fn load(&self) -> Result<crate::config::parse::Checked, Failure> {
+        let file = self.find_some()?;
         crate::config::parse::load(&file).map_err(|problems| Failure {
             code: 1,
             message: problems.to_string().trim_end().to_owned(),
@@ -142,7 +146,7 @@ impl ConfigFile {
             Ok(checked) => return Ok(checked.config.server),
             Err(failure) => failure,
         };
-        let file = self.find().ok_or_else(|| Failure::usage("no configuration file was found"))?;
+        let file = self.find_some()?;
         let Some(server) = crate::config::parse::load_server(&file) else { return Err(failure) };
         eprintln!(
             "warning: {} cannot be applied as it is, entrepot check says why; the configuration that the appliance runs with stays in force",

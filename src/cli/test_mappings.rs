@@ -8,7 +8,7 @@ use quick_xml::escape::escape;
 use super::{ConfigFile, Failure};
 use crate::config::Config;
 use crate::inbound::trial::{self, Limits, Row};
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Rule};
 use crate::model::mapping_test::{ExpectedFinding, MappingTest};
 use crate::store::entities::Writing;
 use crate::transform::Passage;
@@ -72,8 +72,12 @@ fn run_test(config: &Config, test: &MappingTest) -> Vec<String> {
     match run() {
         Err(error) => vec![error.to_string()],
         Ok((_, shown)) => {
-            let rows: Vec<&Row> = shown.rows.iter().filter(|row| row.entity == test.entity).collect();
-            let mut complaints = rows_differ(&test.rows, &rows);
+            let mut complaints = Vec::new();
+            for expected in &test.rows {
+                let rows: Vec<&Row> = shown.rows.iter().filter(|row| row.entity == expected.entity).collect();
+                let whose = if expected.entity == test.entity { String::new() } else { format!("{}: ", expected.entity) };
+                complaints.extend(rows_differ(&expected.rows, &rows).into_iter().map(|complaint| whose.clone() + &complaint));
+            }
             complaints.extend(findings_differ(&test.findings, &shown.findings));
             if let Some(expected) = &test.transformed {
                 let found = shown.passages.last().map_or("", |last| last.preview.as_str());
@@ -116,7 +120,10 @@ fn rows_differ(expected: &[Vec<(String, Option<String>)>], found: &[&Row]) -> Ve
     {
         match pair {
             (None, None) => break,
-            (Some(expected), None) => complaints.push(format!("row {number} is missing: {expected:?}")),
+            (Some(expected), None) => {
+                let values = expected.iter().map(|(name, value)| format!("{name}={}", shown(value.as_ref())));
+                complaints.push(format!("row {number} is missing: {}", values.collect::<Vec<_>>().join(" ")));
+            }
             (None, Some(found)) => complaints.push(format!("row {number} is not expected: {}", super::try_document::row_line(found))),
             (Some(expected), Some(found)) => {
                 for (name, value) in expected {
@@ -145,12 +152,17 @@ fn findings_differ(expected: &[ExpectedFinding], found: &[Finding]) -> Vec<Strin
     for (number, expected) in (1..).zip(expected) {
         match found.get(number - 1) {
             Some(found) if is(expected, found) => {}
-            Some(found) => complaints.push(format!("finding {number}: expected {expected:?}, found {}", line_of(found))),
-            None => complaints.push(format!("finding {number} is missing: {expected:?}")),
+            Some(found) => complaints.push(format!("finding {number}: expected {}, found {}", expected_line(expected), line_of(found))),
+            None => complaints.push(format!("finding {number} is missing: {}", expected_line(expected))),
         }
     }
     complaints.extend(found.iter().skip(expected.len()).map(|found| format!("a finding is not expected: {}", line_of(found))));
     complaints
+}
+
+fn expected_line(expected: &ExpectedFinding) -> String {
+    let row = expected.row.map_or_else(|| "any row".to_owned(), |row| format!("row {row}"));
+    format!("{row}, {}, {}", expected.field.as_deref().unwrap_or("any field"), expected.rule.map_or("any rule", Rule::name))
 }
 
 fn line_of(finding: &Finding) -> String {

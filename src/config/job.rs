@@ -46,20 +46,24 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
         }
         let project = read_filter(&section, project);
         let mut allowed = Vec::new();
-        for given in section.texts("applications").unwrap_or_default() {
+        let named = section.texts("applications").unwrap_or_default();
+        for given in &named {
             let found = applications
                 .iter()
-                .find(|application| given.parse().is_ok_and(|id: ApplicationId| id == application.id) || application.name == given);
+                .find(|application| given.parse().is_ok_and(|id: ApplicationId| id == application.id) || application.name == *given);
             match found {
                 Some(application) => allowed.push(application.id),
                 None => section.problem(
                     "applications",
                     format!("there is no application \"{given}\""),
-                    suggest(&given, applications.iter().map(|application| application.name.as_str())),
+                    match suggest(given, applications.iter().map(|application| application.name.as_str())) {
+                        near if near.starts_with("did") => near,
+                        known => format!("{known}; entrepot app add makes one"),
+                    },
                 ),
             }
         }
-        if allowed.is_empty() {
+        if named.is_empty() {
             section.warning("applications", "no application may use this job", "name one in applications = [\"…\"]");
         }
         let enabled = section.boolean("enabled", true);

@@ -7,9 +7,9 @@ use toml_edit::{Item, Value};
 use super::section::Section;
 use crate::document::encoding::encode;
 use crate::document::value::{self, Reading};
-use crate::model::entity::Field;
+use crate::model::entity::{Entity, Field};
 use crate::model::finding::Rule;
-use crate::model::mapping_test::{ExpectedFinding, MappingTest};
+use crate::model::mapping_test::{ExpectedFinding, ExpectedRows, MappingTest};
 use crate::model::project::{Direction, Project, ProjectEntity};
 
 /// A larger document is no test.
@@ -93,28 +93,54 @@ fn read_given(test: &Section<'_>, project: &Project) -> Vec<(String, Vec<u8>)> {
     given
 }
 
-fn read_rows(test: &Section<'_>, of: &ProjectEntity) -> Vec<Vec<(String, Option<String>)>> {
-    let Some(item) = test.item("rows") else { return Vec::new() };
+/// `rows`, and `nested` with the rows of entities of nested records.
+fn read_rows(test: &Section<'_>, of: &ProjectEntity) -> Vec<ExpectedRows> {
+    let own = test.item("rows").map_or_else(Vec::new, |item| rows_of(test, "rows", &of.entity, item));
+    let mut rows = vec![ExpectedRows { entity: of.entity.name.clone(), rows: own }];
+    let Some(item) = test.item("nested") else { return rows };
+    let Some(table) = item.as_table_like() else {
+        test.problem(
+            "nested",
+            "rows of nested records stand under their entity",
+            "nested = { \"Order lines\" = [{ ORDERID = 1, LINEID = 1 }] }",
+        );
+        return rows;
+    };
+    for (name, item) in table.iter() {
+        let entities = || of.nested.iter().map(|nested| &nested.project_entity.entity);
+        match entities().find(|entity| entity.name.eq_ignore_ascii_case(name)) {
+            Some(entity) => rows.push(ExpectedRows { entity: entity.name.clone(), rows: rows_of(test, "nested", entity, item) }),
+            None => {
+                let known = entities().map(|entity| entity.name.as_str()).collect::<Vec<_>>().join(", ");
+                let hint = if known.is_empty() { "there are none".to_owned() } else { format!("there are {known}") };
+                test.problem("nested", format!("\"{}\" has no nested records of \"{name}\"", of.entity.name), hint);
+            }
+        }
+    }
+    rows
+}
+
+fn rows_of(test: &Section<'_>, key: &str, entity: &Entity, item: &Item) -> Vec<Vec<(String, Option<String>)>> {
     let tables = tables(item);
     if tables.is_none() {
-        test.problem("rows", "rows are a list of tables", "rows = [{ CUSTOMERGROUPID = \"10\", DESCRIPTION = \"Retail\" }]");
+        test.problem(key, "rows are a list of tables", "[{ CUSTOMERGROUPID = \"10\", DESCRIPTION = \"Retail\" }]");
     }
     let mut rows = Vec::new();
     for table in tables.unwrap_or_default() {
         let mut row = Vec::new();
         for (name, text) in table {
-            let Some(field) = of.entity.field(&name) else {
-                test.problem("rows", format!("\"{}\" has no field \"{name}\"", of.entity.name), "");
+            let Some(field) = entity.field(&name) else {
+                test.problem(key, format!("\"{}\" has no field \"{name}\"", entity.name), "");
                 continue;
             };
-            let field = &of.entity.fields[field];
+            let field = &entity.fields[field];
             // As the table keeps it: "Yes" is 1, "12.5" is "12.50".
             let plain = Field { pattern: None, minimum: None, maximum: None, ..field.clone() };
             match text.as_str() {
                 "" => row.push((field.name.clone(), None)),
                 text => match value::parse(&plain, text, &Reading::default()) {
                     Ok(stored) => row.push((field.name.clone(), Some(stored.text()))),
-                    Err(wrong) => test.problem("rows", format!("{name} = \"{text}\": {}", wrong.message), wrong.hint),
+                    Err(wrong) => test.problem(key, format!("{name} = \"{text}\": {}", wrong.message), wrong.hint),
                 },
             }
         }

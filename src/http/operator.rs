@@ -56,8 +56,16 @@ pub fn route(appliance: &Arc<Appliance>, call: Call, path: &[&str]) {
         ("GET", ["jobs"]) => list_jobs(appliance),
         ("GET", ["jobs", id]) => find_job(appliance, id).and_then(|job| show_job(appliance, &job)),
         ("POST", ["jobs", id, action @ ("run" | "pause" | "resume" | "reset")]) => find_job(appliance, id).and_then(|job| {
+            // Refused or done: a run that was asked for wrongly does not begin.
+            let most = if *action == "run" { wait_of(&call)? } else { None };
             let done = act_on_job(appliance, &job, action, OPERATOR)?;
-            if *action == "run" { wait_for_run(appliance, &call, &job, done) } else { Ok(done) }
+            match most {
+                None => Ok(done),
+                Some(most) => {
+                    appliance.dispatch.wait_for_export(job.activity_id, most);
+                    Ok(Answer::json(200, &job_json(appliance, &job)?))
+                }
+            }
         }),
         ("GET", ["users"]) => list_users(appliance),
         ("POST", ["users", _, "remove"]) => remove_user(appliance, call.path.get(3).map_or("", String::as_str)),
@@ -208,13 +216,11 @@ pub(super) fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str, by
     Ok(Answer::json(200, &job_json(appliance, job)?))
 }
 
-/// `POST /api/v1/jobs/ID/run?wait=20s`: answers when the export is over, or that time is.
-fn wait_for_run(appliance: &Arc<Appliance>, call: &Call, job: &Job, begun: Answer) -> Answered {
-    let Some(text) = call.query("wait") else { return Ok(begun) };
+/// How long `?wait=` waits for the end of a run.
+fn wait_of(call: &Call) -> Result<Option<Duration>, Answer> {
+    let Some(text) = call.query("wait") else { return Ok(None) };
     let most = crate::config::parse_duration(text).filter(|most| *most <= RUN_WAIT_MAX);
-    let most = most.ok_or_else(|| Answer::refuse(400, "wait is no duration, as in wait=20s", "at most a minute is waited"))?;
-    appliance.dispatch.wait_for_export(job.activity_id, most);
-    Ok(Answer::json(200, &job_json(appliance, job)?))
+    most.map(Some).ok_or_else(|| Answer::refuse(400, "wait is no duration, as in wait=20s", "at most a minute is waited"))
 }
 
 /// Jobs whose latest export failed, and is not about to be tried again: no message tells of them.
