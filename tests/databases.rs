@@ -131,6 +131,43 @@ fn an_import_that_finds_the_database_locked_is_deferred_and_goes_on_when_it_is_f
 }
 
 #[test]
+fn where_order_matters_a_run_goes_on_behind_a_message_that_is_deferred_or_cancelled() {
+    let daily = CONFIGURATION.replacen(
+        "applications = [\"Tests\"]\n",
+        "applications = [\"Tests\"]\nin_order = true\nrecurrence = \"0 3 * * *\"\n",
+        1,
+    );
+    let mut app = Appliance::start(&daily);
+    let connection = shop(&app);
+    let states = |app: &Appliance, ids: &[String]| -> Vec<String> {
+        ids.iter().map(|id| app.message(id)["state"].as_str().unwrap().to_owned()).collect()
+    };
+    let send = |app: &Appliance| -> Vec<String> {
+        (1..4).map(|price| app.enqueue_to(IMPORT, "Articles", format!("SKU,PRICE\nA1,{price}\n").as_bytes(), None)).collect()
+    };
+    let ids = send(&app);
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    app.operator("POST", &format!("jobs/{IMPORT}/run")).expect(200);
+    app.settle();
+    assert_eq!(states(&app, &ids), ["queued", "queued", "queued"]);
+    connection.execute_batch("COMMIT").unwrap();
+    app.kill_and_restart();
+    app.advance(Duration::from_secs(5));
+    assert_eq!(states(&app, &ids), ["processed", "processed", "processed"]);
+
+    let ids = send(&app);
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    app.operator("POST", &format!("jobs/{IMPORT}/run")).expect(200);
+    app.settle();
+    connection.execute_batch("COMMIT").unwrap();
+    app.operator("POST", &format!("messages/{}/cancel", ids[0])).expect(200);
+    app.settle();
+    assert_eq!(states(&app, &ids), ["cancelled", "processed", "processed"]);
+    let price: String = connection.query_row("SELECT PRICE FROM article", [], |row| row.get(0)).unwrap();
+    assert_eq!(price, "3.00");
+}
+
+#[test]
 fn an_export_that_finds_the_database_locked_is_deferred_and_goes_on_when_it_is_free() {
     let mut app = Appliance::start(CONFIGURATION);
     let connection = shop(&app);

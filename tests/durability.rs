@@ -293,18 +293,37 @@ fn a_power_cut_at_any_point_of_the_journey_in_loads_once_and_loses_nothing() {
 }
 
 #[test]
-fn a_power_cut_between_package_and_row_leaves_no_package_and_the_next_run_makes_one() {
+fn a_power_cut_between_package_and_row_leaves_no_package_and_the_run_is_tried_again() {
     let mut app = Appliance::start_with_fault(&groups(""), "package_spooled:abort");
     app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
     app.settle();
     app.operator("POST", &format!("jobs/{EXPORT}/run")).expect(200);
     app.relaunch_after_fault();
-    app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(204);
-    assert_consistent(&app);
-    app.operator("POST", &format!("jobs/{EXPORT}/run")).expect(200);
     app.settle();
+    assert!(app.log().contains("export restarted job=\"Groups out\""));
     app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(200);
+    let list = app.operator("GET", &format!("messages?job={EXPORT}")).json();
+    assert_eq!(list["messages"].as_array().unwrap().len(), 1, "{list}");
     assert_consistent(&app);
+    // A run that is over is not repeated.
+    app.kill_and_restart();
+    app.settle();
+    let list = app.operator("GET", &format!("messages?job={EXPORT}")).json();
+    assert_eq!(list["messages"].as_array().unwrap().len(), 1, "{list}");
+}
+
+#[test]
+fn a_run_of_an_import_that_a_kill_interrupts_goes_on_after_the_restart() {
+    let mut app = Appliance::start_with_fault(&groups("recurrence = \"0 6 * * *\""), "message_reported:abort");
+    let ids: Vec<String> = (0..3).map(|number| app.enqueue(format!("ID,NAME,AMOUNT\n{number},a,1\n").as_bytes(), None)).collect();
+    app.operator("POST", &format!("jobs/{IMPORT}/run")).expect(200);
+    app.relaunch_after_fault();
+    let later = app.enqueue(b"ID,NAME,AMOUNT\n9,a,1\n", None);
+    app.settle();
+    for id in &ids {
+        assert_eq!(app.message(id)["state"], "processed");
+    }
+    assert_eq!(app.message(&later)["state"], "queued", "it came behind the run");
 }
 
 #[test]

@@ -1,22 +1,20 @@
 //! What a worker does next. Different entities run in parallel, one entity in order, a job never overlaps itself where it must not.
 //!
-//! Nothing here is durable: what is wanted after a restart is read from the store again (`Dispatch::want_all`).
+//! Nothing here is durable: what is wanted after a restart is read from the store again (`Appliance::adopt`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::model::id::{ActivityId, MessageId};
+use crate::model::id::ActivityId;
 
 /// Work for one worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Candidate {
-    /// Look at this job's queue; messages up to the bound may be taken, or only those that were tried before.
+    /// Look at this job's queue.
     Import {
         /// The job.
         activity: ActivityId,
-        /// The newest message of the run that is open; `None` when only deferred ones may be taken.
-        up_to: Option<MessageId>,
     },
     /// Take an export that a client asked for.
     Requested,
@@ -30,8 +28,6 @@ pub enum Candidate {
 #[derive(Default)]
 struct State {
     wanted: BTreeSet<ActivityId>,
-    /// Runs that are open: messages up to this one.
-    open: BTreeMap<ActivityId, MessageId>,
     exports: BTreeSet<ActivityId>,
     /// Clients asked for exports; which, the store knows.
     requested: bool,
@@ -72,14 +68,6 @@ impl Dispatch {
         }
     }
 
-    /// Opens a run: messages up to `up_to` may be processed.
-    pub fn open_run(&self, activity: ActivityId, up_to: MessageId) {
-        let mut state = self.state();
-        state.open.insert(activity, up_to);
-        state.wanted.insert(activity);
-        self.changed.notify_all();
-    }
-
     /// Asks for an export run; asked twice before it starts, it runs once.
     pub fn want_export(&self, activity: ActivityId) {
         self.state().exports.insert(activity);
@@ -117,8 +105,7 @@ impl Dispatch {
             }
             if let Some(activity) = state.wanted.pop_first() {
                 state.looking += 1;
-                let up_to = state.open.get(&activity).copied();
-                return Some(Candidate::Import { activity, up_to });
+                return Some(Candidate::Import { activity });
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -137,16 +124,12 @@ impl Dispatch {
         true
     }
 
-    /// The look at a job's queue is over. `more` asks for another; `drained` closes its run.
-    pub fn looked(&self, activity: ActivityId, more: bool, drained: Option<MessageId>) {
+    /// The look at a job's queue is over. `more` asks for another.
+    pub fn looked(&self, activity: ActivityId, more: bool) {
         let mut state = self.state();
         state.looking -= 1;
         if more {
             state.wanted.insert(activity);
-        }
-        // Unless another run was opened meanwhile.
-        if drained.is_some() && state.open.get(&activity).copied() == drained {
-            state.open.remove(&activity);
         }
         self.changed.notify_all();
     }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use crate::appliance::Appliance;
 use crate::model::id::ActivityId;
 use crate::model::job::{Job, Recurrence};
@@ -96,10 +98,12 @@ fn tick(appliance: &Arc<Appliance>, now: Timestamp, sampled: &mut HashMap<Activi
             }
             if schedule.missed(served, now) {
                 let fires = !record.paused;
-                appliance.store.write("mark the schedule", move |batch| jobs::mark_scheduled(batch.connection, activity, now, fires))?;
+                let mark = move |connection: &Connection| jobs::mark_scheduled(connection, activity, now, fires);
                 if fires {
                     log::info!("job fired job=\"{}\" schedule=\"{schedule}\"", job.name);
-                    start(appliance, job)?;
+                    start(appliance, job, mark)?;
+                } else {
+                    appliance.store.write("mark the schedule", move |batch| mark(batch.connection))?;
                 }
             }
             sooner(schedule.next(now));
@@ -112,9 +116,8 @@ fn tick(appliance: &Arc<Appliance>, now: Timestamp, sampled: &mut HashMap<Activi
     for (activity, at) in appliance.store.read("read deferred exports", jobs::deferred_exports)? {
         let Some(job) = live.config.job(activity).filter(|job| job.enabled && job.project.direction == Direction::Export) else { continue };
         if at <= now {
-            appliance.store.write("take up the export", move |batch| jobs::take_deferred(batch.connection, activity))?;
             log::info!("export taken up again job=\"{}\"", job.name);
-            start(appliance, job)?;
+            start(appliance, job, move |connection| jobs::take_deferred(connection, activity))?;
         } else {
             sooner(Some(at));
         }
@@ -151,16 +154,20 @@ fn tick(appliance: &Arc<Appliance>, now: Timestamp, sampled: &mut HashMap<Activi
     Ok(next)
 }
 
-/// Starts a run of a job: an export runs, an import takes what is queued now.
-pub fn start(appliance: &Arc<Appliance>, job: &Job) -> Result<(), StoreError> {
-    let activity = job.activity_id;
-    match job.project.direction {
+/// Starts a run of a job: an export runs, an import takes what is queued now. `note` is written together with that, so that no stop comes between.
+pub fn start(
+    appliance: &Arc<Appliance>,
+    job: &Job,
+    note: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
+) -> Result<(), StoreError> {
+    let (activity, direction) = (job.activity_id, job.project.direction);
+    appliance.store.write("begin the run", move |batch| {
+        note(batch.connection)?;
+        jobs::open_run(batch.connection, activity, direction)
+    })?;
+    match direction {
         Direction::Export => appliance.dispatch.want_export(activity),
-        Direction::Import => {
-            if let Some(newest) = appliance.store.read("read the queue", |connection| messages::newest_queued(connection, activity))? {
-                appliance.dispatch.open_run(activity, newest);
-            }
-        }
+        Direction::Import => appliance.dispatch.want(activity),
     }
     Ok(())
 }

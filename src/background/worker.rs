@@ -9,9 +9,9 @@ use crate::background::rescuer::Stranded;
 use crate::inbound::process;
 use crate::model::id::{ActivityId, ExecutionId, MessageId};
 use crate::model::job::{Job, Recurrence};
-use crate::model::message::Content;
+use crate::model::message::{Content, Message};
 use crate::outbound;
-use crate::store::{jobs, messages};
+use crate::store::{StoreError, jobs, messages};
 
 /// Messages looked at to find one whose entity is free.
 const HEAD: u32 = 20;
@@ -42,17 +42,17 @@ pub fn work(appliance: &Arc<Appliance>) {
                 }
                 appliance.dispatch.requested_done();
             }
-            Candidate::Import { activity, up_to } => import(appliance, activity, up_to),
+            Candidate::Import { activity } => import(appliance, activity),
         }
     }
 }
 
-fn import(appliance: &Arc<Appliance>, activity: ActivityId, up_to: Option<MessageId>) {
+fn import(appliance: &Arc<Appliance>, activity: ActivityId) {
     let job = appliance.live().config.job(activity).cloned();
-    let Some(job) = job.filter(|job| job.enabled) else { return appliance.dispatch.looked(activity, false, up_to) };
-    match take(appliance, &job, up_to) {
-        Ok(Taken::Message(message, entities)) => {
-            appliance.dispatch.looked(activity, true, None);
+    let Some(job) = job.filter(|job| job.enabled) else { return appliance.dispatch.looked(activity, false) };
+    match take(appliance, &job) {
+        Ok(Some((message, entities))) => {
+            appliance.dispatch.looked(activity, true);
             let stranded = Stranded {
                 message: message.id,
                 execution: message.execution_id.clone(),
@@ -72,30 +72,25 @@ fn import(appliance: &Arc<Appliance>, activity: ActivityId, up_to: Option<Messag
             }
             appliance.dispatch.release(activity, &entities);
         }
-        Ok(Taken::Busy) => appliance.dispatch.looked(activity, false, None),
-        Ok(Taken::Nothing) => appliance.dispatch.looked(activity, false, up_to),
+        Ok(None) => appliance.dispatch.looked(activity, false),
         Err(error) => {
             log::error!(
                 "queue not read job=\"{}\" reason=\"{error}\"; it is read again when a message comes or the schedule fires",
                 job.name
             );
-            appliance.dispatch.looked(activity, false, None);
+            appliance.dispatch.looked(activity, false);
         }
     }
 }
 
-enum Taken {
-    Message(Box<crate::model::message::Message>, Vec<String>),
-    Busy,
-    Nothing,
-}
-
-fn take(appliance: &Arc<Appliance>, job: &Job, up_to: Option<MessageId>) -> Result<Taken, crate::store::StoreError> {
+/// A message of a job that may be processed now, and the entities that are reserved for it. Where there is none and nothing of it waits, the run is over.
+fn take(appliance: &Arc<Appliance>, job: &Job) -> Result<Option<(Box<Message>, Vec<String>)>, StoreError> {
     let (activity, now) = (job.activity_id, appliance.clock.now());
     let record = appliance.store.read("read the job", |connection| jobs::find(connection, activity))?;
-    if record.is_some_and(|record| record.paused) {
-        return Ok(Taken::Nothing);
+    if record.as_ref().is_some_and(|record| record.paused) {
+        return Ok(None);
     }
+    let run_to = record.and_then(|record| record.run_to);
     let head =
         appliance.store.read("read the queue", |connection| Ok(messages::queue_head(connection, activity, job.in_order, now, HEAD)))??;
     let now_up_to = match job.in_order {
@@ -104,12 +99,14 @@ fn take(appliance: &Arc<Appliance>, job: &Job, up_to: Option<MessageId>) -> Resu
     };
     let open = |due: &messages::Due| {
         let within = |up_to: Option<MessageId>| up_to.is_some_and(|up_to| due.id <= up_to);
-        matches!(job.recurrence, Recurrence::OnArrival) || due.attempts > 0 || due.run_now || within(up_to) || within(now_up_to)
+        matches!(job.recurrence, Recurrence::OnArrival) || due.attempts > 0 || due.run_now || within(run_to) || within(now_up_to)
     };
-    let mut busy = false;
+    // One that waits for its entity, or, where order matters, for its next try.
+    let mut waits = false;
     for due in head {
         if !due.due || !open(&due) {
             if job.in_order {
+                waits |= !due.due;
                 break;
             }
             continue;
@@ -119,7 +116,7 @@ fn take(appliance: &Arc<Appliance>, job: &Job, up_to: Option<MessageId>) -> Resu
             Content::Package => job.project.entities.iter().map(|entity| entity.entity.name.clone()).collect(),
         };
         if !appliance.dispatch.reserve(activity, &entities, job.in_order) {
-            busy = true;
+            waits = true;
             if job.in_order {
                 break;
             }
@@ -128,7 +125,7 @@ fn take(appliance: &Arc<Appliance>, job: &Job, up_to: Option<MessageId>) -> Resu
         let execution = ExecutionId(uuid::Uuid::now_v7().to_string());
         let claimed = appliance.store.write("claim the message", move |batch| messages::claim(batch.connection, due.id, &execution, now));
         match claimed {
-            Ok(Some(message)) => return Ok(Taken::Message(Box::new(message), entities)),
+            Ok(Some(message)) => return Ok(Some((Box::new(message), entities))),
             Ok(None) => appliance.dispatch.release(activity, &entities),
             Err(error) => {
                 appliance.dispatch.release(activity, &entities);
@@ -136,5 +133,8 @@ fn take(appliance: &Arc<Appliance>, job: &Job, up_to: Option<MessageId>) -> Resu
             }
         }
     }
-    Ok(if busy { Taken::Busy } else { Taken::Nothing })
+    if let (Some(run_to), false) = (run_to, waits) {
+        appliance.store.write("close the run", move |batch| jobs::close_run(batch.connection, activity, run_to))?;
+    }
+    Ok(None)
 }

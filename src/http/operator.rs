@@ -195,8 +195,7 @@ pub(super) fn act_on_job(appliance: &Arc<Appliance>, job: &Job, action: &str, by
         }
         log::info!("job run job=\"{}\" by=\"{by}\"", job.name);
         let (activity, now) = (job.activity_id, appliance.clock.now());
-        stored(appliance.store.write("note the run", move |batch| jobs::begin_run(batch.connection, activity, now)))?;
-        stored(scheduler::start(appliance, job))?;
+        stored(scheduler::start(appliance, job, move |connection| jobs::begin_run(connection, activity, now)))?;
     } else if action == "reset" {
         if !job.is_incremental() {
             let detail = format!("the job {} exports everything each time", job.name);
@@ -420,6 +419,10 @@ pub(super) fn act_on_message(appliance: &Arc<Appliance>, message: &Message, acti
     };
     if !done {
         return Err(refuse());
+    }
+    if message.direction == Direction::Import {
+        // Where order matters, others waited for it.
+        appliance.dispatch.want(message.activity_id);
     }
     let message = find_message(appliance, &id.to_string())?;
     Ok(Answer::json(200, &message_json(appliance, &message)))

@@ -3,8 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use super::StoreError;
-use crate::model::id::ActivityId;
+use super::{StoreError, messages};
+use crate::model::id::{ActivityId, MessageId};
+use crate::model::project::Direction;
+use crate::model::retry;
 use crate::model::state::{MESSAGE_STATES, MessageState};
 use crate::model::time::Timestamp;
 
@@ -27,6 +29,8 @@ pub struct JobRecord {
     pub attempts: u32,
     /// When that is tried again.
     pub next_try_at: Option<Timestamp>,
+    /// The newest message that the run of an import takes which is under way.
+    pub run_to: Option<MessageId>,
     /// Messages ever stored.
     pub arrived: u64,
     /// Messages that ever reached a final state.
@@ -80,10 +84,54 @@ pub fn is_paused(connection: &Connection, activity: ActivityId) -> Result<bool, 
 /// An export failed for a reason that may pass, for the `attempts`th time: it is tried again at `next`. No attempts: it is over, one way or the other.
 pub fn defer_export(connection: &Connection, activity: ActivityId, attempts: u32, next: Option<Timestamp>) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE job SET attempts = ?2, next_try_at = ?3 WHERE activity_id = ?1")
+        .prepare_cached("UPDATE job SET attempts = ?2, next_try_at = ?3, run_to = NULL WHERE activity_id = ?1")
         .and_then(|mut statement| statement.execute(params![activity.to_string(), attempts, next.map(|next| next.0)]))
         .map(|_| ())
         .map_err(StoreError::sqlite("defer the export"))
+}
+
+/// What `run_to` says of an export that is under way.
+const EXPORT: &str = "export";
+
+/// A run is under way until it is closed, whatever stops the appliance: an import takes what is queued now.
+pub fn open_run(connection: &Connection, activity: ActivityId, direction: Direction) -> Result<(), StoreError> {
+    let run_to = match direction {
+        Direction::Export => Some(EXPORT.to_owned()),
+        Direction::Import => {
+            messages::newest_queued(connection, activity).map_err(StoreError::sqlite("read the queue"))?.map(|newest| newest.to_string())
+        }
+    };
+    connection
+        .prepare_cached("UPDATE job SET run_to = ?2 WHERE activity_id = ?1")
+        .and_then(|mut statement| statement.execute(params![activity.to_string(), run_to]))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("open the run"))
+}
+
+/// The run of an import that goes up to this message is over, unless another was opened meanwhile.
+pub fn close_run(connection: &Connection, activity: ActivityId, run_to: MessageId) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE job SET run_to = NULL WHERE activity_id = ?1 AND run_to = ?2")
+        .and_then(|mut statement| statement.execute([activity.to_string(), run_to.to_string()]))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("close the run"))
+}
+
+/// Exports that were under way when the appliance ended are tried again, like those that fail for a reason that may pass: one that ends the appliance
+/// each time is given up. Their names.
+pub fn recover_runs(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    const WHY: &str = "the appliance ended while it ran";
+    connection
+        .prepare(
+            "UPDATE job SET run_to = NULL, attempts = attempts + 1,
+               next_try_at = CASE WHEN attempts + 1 < ?2 THEN coalesce(last_run_at, 0) END,
+               failing_since = CASE WHEN attempts + 1 < ?2 THEN failing_since ELSE coalesce(failing_since, last_run_at, 0) END,
+               failed_at = CASE WHEN attempts + 1 < ?2 THEN failed_at ELSE coalesce(last_run_at, 0) END,
+               failure = CASE WHEN attempts + 1 < ?2 THEN failure ELSE ?3 END
+             WHERE run_to = ?1 RETURNING name",
+        )
+        .and_then(|mut statement| statement.query_map(params![EXPORT, retry::ATTEMPTS_MAX, WHY], |row| row.get(0))?.collect())
+        .map_err(StoreError::sqlite("recover the runs"))
 }
 
 /// A run begins.
@@ -98,7 +146,7 @@ pub fn begin_run(connection: &Connection, activity: ActivityId, now: Timestamp) 
 /// A run of an export failed: it is seen until one works.
 pub fn run_failed(connection: &Connection, activity: ActivityId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE job SET failing_since = coalesce(failing_since, ?2), failed_at = ?2, failure = ?3 WHERE activity_id = ?1")
+        .prepare_cached("UPDATE job SET failing_since = coalesce(failing_since, ?2), failed_at = ?2, failure = ?3, run_to = NULL WHERE activity_id = ?1")
         .and_then(|mut statement| statement.execute(params![activity.to_string(), now.0, reason]))
         .map(|_| ())
         .map_err(StoreError::sqlite("note the failure"))
@@ -108,7 +156,8 @@ pub fn run_failed(connection: &Connection, activity: ActivityId, reason: &str, n
 pub fn run_worked(connection: &Connection, activity: ActivityId) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE job SET attempts = 0, next_try_at = NULL, failing_since = NULL, failed_at = NULL, failure = NULL WHERE activity_id = ?1",
+            "UPDATE job SET attempts = 0, next_try_at = NULL, failing_since = NULL, failed_at = NULL, failure = NULL, run_to = NULL
+             WHERE activity_id = ?1",
         )
         .and_then(|mut statement| statement.execute([activity.to_string()]))
         .map(|_| ())
@@ -152,14 +201,14 @@ pub fn find(connection: &Connection, activity: ActivityId) -> Result<Option<JobR
     connection
         .prepare_cached(&format!(
             "SELECT paused, runs, scheduled_to, last_run_at, arrived, finished, rows_loaded, rows_refused, attempts, next_try_at,
-             failing_since, failed_at, failure, {}
+             failing_since, failed_at, failure, run_to, {}
              FROM job WHERE activity_id = ?1",
             states.join(", ")
         ))?
         .query_row([activity.to_string()], |row| {
             let mut counts = Vec::with_capacity(states.len());
             for (index, state) in MESSAGE_STATES.into_iter().enumerate() {
-                counts.push((state, row.get(13 + index)?));
+                counts.push((state, row.get(14 + index)?));
             }
             let failure = match (row.get::<_, Option<i64>>(10)?, row.get::<_, Option<i64>>(11)?, row.get(12)?) {
                 (Some(since), Some(at), Some(reason)) => Some(JobFailure { since: Timestamp(since), at: Timestamp(at), reason }),
@@ -174,6 +223,7 @@ pub fn find(connection: &Connection, activity: ActivityId) -> Result<Option<JobR
                 failure,
                 attempts: row.get(8)?,
                 next_try_at: row.get::<_, Option<i64>>(9)?.map(Timestamp),
+                run_to: row.get::<_, Option<String>>(13)?.and_then(|id| id.parse().ok()),
                 arrived: row.get(4)?,
                 finished: row.get(5)?,
                 rows_loaded: row.get(6)?,
@@ -240,4 +290,31 @@ pub fn load_samples(connection: &Connection, activity: ActivityId, limit: u32) -
         .collect::<Result<_, _>>()?;
     samples.reverse();
     Ok(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_that_ends_the_appliance_each_time_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = crate::store::open::open_queue(&dir.path().join("queue.db")).unwrap();
+        let activity: ActivityId = "6D31E09F-0249-459F-94F0-AAD9C2C47B64".parse().unwrap();
+        register(&connection, activity, "Out", Timestamp(5)).unwrap();
+        for attempt in 1..=retry::ATTEMPTS_MAX {
+            begin_run(&connection, activity, Timestamp(7)).unwrap();
+            take_deferred(&connection, activity).unwrap();
+            open_run(&connection, activity, Direction::Export).unwrap();
+            assert_eq!(recover_runs(&connection).unwrap(), ["Out"]);
+            let again = deferred_exports(&connection).unwrap();
+            assert_eq!(again.len(), usize::from(attempt < retry::ATTEMPTS_MAX), "attempt {attempt}");
+        }
+        let failure = find(&connection, activity).unwrap().unwrap().failure.unwrap();
+        assert_eq!((failure.since, failure.at, failure.reason.as_str()), (Timestamp(7), Timestamp(7), "the appliance ended while it ran"));
+        // One that is over is not recovered.
+        open_run(&connection, activity, Direction::Export).unwrap();
+        run_worked(&connection, activity).unwrap();
+        assert!(recover_runs(&connection).unwrap().is_empty());
+    }
 }

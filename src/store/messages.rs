@@ -208,7 +208,7 @@ pub struct Due {
     pub attempts: u32,
 }
 
-/// The oldest queued messages of a job, at most `limit`. Deferred ones that are not due are among them only when order matters, where they hold
+/// The oldest queued messages of a job, at most `limit`, and so many of those that are to run whatever the recurrence says. Deferred ones that are not due are among them only when order matters, where they hold
 /// up those behind them.
 pub fn queue_head(
     connection: &Connection,
@@ -219,9 +219,12 @@ pub fn queue_head(
 ) -> Result<Vec<Due>, StoreError> {
     connection
         .prepare_cached(
-            "SELECT id, entity, next_try_at IS NULL OR next_try_at <= ?2, attempts, content, run_now FROM message
+            "SELECT * FROM (SELECT id, entity, next_try_at IS NULL OR next_try_at <= ?2, attempts, content, run_now FROM message
              WHERE activity_id = ?1 AND state IN ('queued', 'enqueued') AND state = 'queued' AND (?4 OR next_try_at IS NULL OR next_try_at <= ?2)
-             ORDER BY id LIMIT ?3",
+             ORDER BY id LIMIT ?3) UNION SELECT * FROM (
+             SELECT id, entity, next_try_at IS NULL OR next_try_at <= ?2, attempts, content, run_now FROM message
+             WHERE activity_id = ?1 AND run_now = 1 AND state = 'queued' AND NOT ?4 AND (next_try_at IS NULL OR next_try_at <= ?2)
+             ORDER BY id LIMIT ?3) ORDER BY id",
         )
         .and_then(|mut statement| {
             let rows = statement

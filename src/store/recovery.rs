@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::messages::{NewMessage, parse_id};
-use super::{Cause, StoreError, messages};
+use super::{Cause, StoreError, jobs, messages};
 use crate::files::Spool;
 use crate::files::segment::{Horizon, Pending, Record};
 
@@ -33,7 +33,7 @@ pub fn reach(connection: &Connection, batch: &Pending) -> Result<(), StoreError>
 /// Finishes what a crash left:
 ///   1. batches of the segments that `queue.db` does not know: a power cut took their rows, which were not synced. They are made again;
 ///   2. messages in work go back to the queue; the load itself, if it was committed, is found by its message id and not repeated;
-///   3. executions without an end are closed.
+///   3. executions without an end are closed, and exports that were under way are tried again.
 pub fn recover(connection: &mut Connection, spool: &Spool) -> Result<(), StoreError> {
     let failed = StoreError::sqlite("recover the queue");
     let transaction = connection.transaction().map_err(&failed)?;
@@ -82,6 +82,9 @@ pub fn recover(connection: &mut Connection, spool: &Spool) -> Result<(), StoreEr
             params![],
         )
         .map_err(&failed)?;
+    for name in jobs::recover_runs(&transaction)? {
+        log::warn!("export restarted job=\"{name}\" reason=\"the appliance ended while it ran\"");
+    }
     transaction.commit().map_err(&failed)
 }
 
