@@ -122,6 +122,19 @@ fn the_same_bytes_with_the_same_external_identifier_are_one_message() {
     app.settle();
     assert_eq!(app.enqueue(DOCUMENT, Some("a.csv")), first);
     assert_ne!(app.enqueue(DOCUMENT, Some("b.csv")), first);
+    // A price that goes up and down again: what came last under this name is another document.
+    let other = app.enqueue(b"ID,NAME,AMOUNT\n10,Changed,1\n", Some("a.csv"));
+    let again = app.enqueue(DOCUMENT, Some("a.csv"));
+    assert!(other != first && again != first && again != other);
+    assert_eq!(app.enqueue(DOCUMENT, Some("a.csv")), again);
+    app.settle();
+    assert_eq!(app.sql("SELECT NAME FROM customer_groups WHERE ID = '10'"), ["Retail"]);
+    // What was refused as a whole, or taken back by a person, may be sent again.
+    let refused = app.enqueue(b"ID;NAME;AMOUNT\n10;Retail;1\n", Some("c.csv"));
+    assert_eq!(app.enqueue(b"ID;NAME;AMOUNT\n10;Retail;1\n", Some("c.csv")), refused, "it waits");
+    app.settle();
+    assert_eq!(app.message(&refused)["state"], "refused");
+    assert_ne!(app.enqueue(b"ID;NAME;AMOUNT\n10;Retail;1\n", Some("c.csv")), refused);
     app.advance(Duration::from_secs(8 * 86_400));
     assert_ne!(app.enqueue(DOCUMENT, Some("a.csv")), first, "after the retention it is a new one");
 }

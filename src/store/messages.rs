@@ -94,14 +94,17 @@ pub enum Enqueued {
     Repeat(MessageId),
 }
 
-/// Stores a message, unless the same bytes with the same external identifier came within the retention (DESIGN §6.2).
+/// Stores a message, unless it is the one again that came last with this external identifier, within the retention (DESIGN §6.2). One of which nothing was
+/// loaded and nothing will be is no such one: whoever sends it again wants it loaded.
 pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat_since: Timestamp) -> Result<Enqueued, StoreError> {
     if let (Some(external_id), None) = (&new.external_id, new.replay_of) {
         let found = batch
             .connection
             .prepare_cached(
-                "SELECT id FROM message WHERE activity_id = ?1 AND external_id = ?2 AND sha256 = ?3 AND entity = ?4 AND company IS ?5
-                 AND received_at >= ?6 AND replay_of IS NULL AND direction = 'import' ORDER BY id DESC LIMIT 1",
+                "SELECT id FROM (
+                   SELECT * FROM message WHERE activity_id = ?1 AND external_id = ?2 AND entity = ?4 AND company IS ?5
+                   AND received_at >= ?6 AND replay_of IS NULL AND direction = 'import' ORDER BY id DESC LIMIT 1)
+                 WHERE sha256 = ?3 AND NOT (state IN ('refused', 'failed', 'cancelled') AND rows_inserted + rows_updated + rows_unchanged = 0)",
             )
             .and_then(|mut statement| {
                 statement
