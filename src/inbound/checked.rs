@@ -6,7 +6,7 @@ use crate::model::check::Check;
 use crate::model::entity::Entity;
 use crate::model::finding::{Finding, Rule};
 use crate::model::mapping::Source;
-use crate::model::project::ProjectEntity;
+use crate::model::project::{ProjectEntity, WriteMode};
 
 /// A check of a project's entity.
 pub struct Checked<'a> {
@@ -15,22 +15,24 @@ pub struct Checked<'a> {
     fields: Vec<(usize, Option<usize>)>,
     /// Their columns in the document.
     columns: Vec<String>,
-    /// One of them is looked up, numbered, or taken from the row that this one belongs to.
+    /// One of them is looked up, numbered, taken from the row that this one belongs to, or may be left to the row that is there.
     pub late: bool,
 }
 
 impl<'a> Checked<'a> {
-    /// All checks of the entity. `columns` are the fields that a row has values for.
+    /// All checks of the entity. `columns` are the fields that a row has values for, and whether a blank keeps what is there.
     pub fn all(project_entity: &'a ProjectEntity, columns: &[(usize, bool)]) -> Vec<Checked<'a>> {
         let ready = |check: &'a Check| {
             let place = |field: usize| columns.iter().position(|(filled, _)| *filled == field);
             let fields = check.rule.fields();
             let lines = |field: usize| project_entity.mapping.iter().filter(move |mapping| mapping.field == field);
             let names = fields.iter().map(|field| lines(*field).next().map_or_else(String::new, |mapping| mapping.source.name())).collect();
-            let late = fields
-                .iter()
-                .flat_map(|field| lines(*field))
-                .any(|mapping| mapping.look_up.is_some() || matches!(mapping.source, Source::NumberSequence { .. } | Source::Parent(_)));
+            let kept = |field: &usize| place(*field).is_none_or(|place| columns[place].1);
+            let left = project_entity.write != WriteMode::Insert && fields.iter().any(kept);
+            let late = left
+                || fields.iter().flat_map(|field| lines(*field)).any(|mapping| {
+                    mapping.look_up.is_some() || matches!(mapping.source, Source::NumberSequence { .. } | Source::Parent(_))
+                });
             Checked { check, fields: fields.into_iter().map(|field| (field, place(field))).collect(), columns: names, late }
         };
         project_entity.entity.checks.iter().map(ready).collect()
@@ -39,6 +41,11 @@ impl<'a> Checked<'a> {
     /// Where a field's value is in a row.
     pub fn target(&self, field: usize) -> Option<usize> {
         self.fields.iter().find(|(compared, _)| *compared == field).and_then(|(_, target)| *target)
+    }
+
+    /// The fields that it compares, with their places in a row.
+    pub fn fields(&self) -> impl Iterator<Item = (usize, Option<usize>)> {
+        self.fields.iter().copied()
     }
 
     /// Where its values are in a row.
@@ -60,7 +67,7 @@ impl<'a> Checked<'a> {
             entity: entity.name.clone(),
             line,
             row,
-            column: self.columns.join(", "),
+            column: self.columns.iter().filter(|column| !column.is_empty()).map(String::as_str).collect::<Vec<_>>().join(", "),
             field: fields().map(|field| entity.fields[field].name.as_str()).collect::<Vec<_>>().join(", "),
             value: shown(&fields().map(|field| value(field).unwrap_or_default()).collect::<Vec<_>>().join(", ")),
             expected: rule.clone(),

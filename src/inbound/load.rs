@@ -1,7 +1,10 @@
 //! Loads rows of one entity: look-ups, references and what no two rows may share, then the row itself. What is wrong with it becomes findings.
 
+mod kept;
+
 use std::sync::Arc;
 
+use self::kept::Keeping;
 use super::block::{Block, RowEntry, Value};
 use super::checked::Checked;
 use super::import::ImportError;
@@ -33,6 +36,8 @@ pub struct Loading<'a> {
     unique: Vec<Unique<'a>>,
     /// What must hold between values of which one is known only here.
     checks: Vec<Checked<'a>>,
+    /// Where a rule has to look at the row that is there.
+    keeping: Option<Keeping<'a>>,
 }
 
 struct Numbering<'a> {
@@ -123,7 +128,7 @@ impl<'a> Loading<'a> {
         }
         let numbered = sequences.iter().any(|numbering| key.contains(&numbering.target));
         let given = numbered.then(|| list(unique.len())).transpose()?;
-        let checks = Checked::all(project_entity, &columns).into_iter().filter(|check| check.late).collect();
+        let (checks, keeping) = rules(project_entity, database, &columns)?;
         Ok(Loading {
             project_entity,
             entity,
@@ -138,6 +143,7 @@ impl<'a> Loading<'a> {
             look_ups,
             unique,
             checks,
+            keeping,
         })
     }
 
@@ -152,6 +158,7 @@ impl<'a> Loading<'a> {
             *keeps |= fields.contains(field);
         }
         self.upsert = self.database.rows(self.entity, &self.columns, self.project_entity.write, self.together)?;
+        (self.checks, self.keeping) = rules(self.project_entity, self.database, &self.columns)?;
         Ok(())
     }
 
@@ -251,16 +258,7 @@ impl<'a> Loading<'a> {
                 findings.push(self.finding(at, Rule::Unique, message, hint, &of));
             }
         }
-        let value = |target: Option<usize>| target.map(|target| cells[target]).filter(|cell| *cell != Cell::Null).map(|cell| cell.text());
-        // Numbers are taken later: nothing is compared with them.
-        let open = |target: usize| is_bad(target) || matches!(at.row.values[target], Value::Sequence(_));
-        for check in &self.checks {
-            let value = |field: usize| value(check.target(field));
-            if !check.targets().any(open) && !check.holds(self.entity, &value) {
-                findings.push(check.finding(self.entity, at.row.line, at.number, &value));
-            }
-        }
-        Ok(())
+        Ok(self.compare_with_kept(at, cells, &is_bad, findings)?)
     }
 
     /// Loads a row whose look-ups are done.
@@ -444,6 +442,18 @@ const SEPARATOR: &str = "\u{1f}";
 /// The cells, with what was found in the place of what it was looked up by.
 fn with<'c>(cells: &[Cell<'c>], found: &'c [Option<Stored>]) -> Vec<Cell<'c>> {
     cells.iter().zip(found).map(|(cell, found)| found.as_ref().map_or(*cell, Cell::from)).collect()
+}
+
+/// The checks that are made when a row is loaded, and what they need to look at rows that are there.
+#[expect(clippy::type_complexity, reason = "it is taken apart at once")]
+fn rules<'a>(
+    project_entity: &'a ProjectEntity,
+    database: &'a Writing<'a>,
+    columns: &[(usize, bool)],
+) -> Result<(Vec<Checked<'a>>, Option<Keeping<'a>>), StoreError> {
+    let checks: Vec<Checked<'a>> = Checked::all(project_entity, columns).into_iter().filter(|check| check.late).collect();
+    let keeping = Keeping::new(&project_entity.entity, database, columns, project_entity.write, &checks)?;
+    Ok((checks, keeping))
 }
 
 /// The fields a mapping fills, in the order of the plan's.

@@ -18,7 +18,7 @@ use crate::model::finding::{Finding, Rule};
 use crate::model::format::Format;
 use crate::model::mapping::{Mapping, Source, When};
 use crate::model::path::{Path, alike};
-use crate::model::project::{NestedEntity, ProjectEntity};
+use crate::model::project::{NestedEntity, ProjectEntity, WriteMode};
 
 /// Characters of a value that a finding shows.
 const VALUE_SHOWN_MAX: usize = 200;
@@ -278,7 +278,8 @@ impl<'a> Plan<'a> {
         for (field, definition) in entity.fields.iter().enumerate() {
             let target = columns.iter().position(|(mapped, _)| *mapped == field);
             let (key, keeps) = (entity.key.contains(&field), target.is_some_and(|target| columns[target].1));
-            if key || (definition.required && !keeps) {
+            // What a blank keeps is looked at when the row is loaded.
+            if key || (definition.required && (!keeps || project_entity.write == WriteMode::Insert)) {
                 needed.push(Needed { field, target });
             }
         }

@@ -5,6 +5,7 @@
 
 mod cell;
 pub mod found;
+mod kept;
 mod lookup;
 mod sequence;
 mod upsert;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 pub use self::cell::{Cell, as_kept};
+pub use self::kept::{Kept, KeptValue};
 pub use self::lookup::{Finder, Looked, Reference, Seen};
 pub use self::sequence::{Numbered, Sequence};
 pub use self::upsert::{Loaded, Upsert};

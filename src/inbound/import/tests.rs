@@ -76,7 +76,7 @@ fn scene(format: CsvFormat) -> Scene {
 impl Scene {
     fn import(&self, document: &[u8]) -> (Report, Memory) {
         self.loads.set(self.loads.get() + 1);
-        let database = self.entities.writer("entities", &self.all).unwrap();
+        let database = self.entities.writer(&self.all[0].database, &self.all).unwrap();
         let message = format!("message {}", self.loads.get());
         let import = Import {
             project_entity: &self.project_entity,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use super::kept::Kept;
 use super::lookup::{Finder, Reference, Seen};
 use super::sequence::Sequence;
 use super::upsert::Upsert;
@@ -193,6 +194,11 @@ impl<'a> Writing<'a> {
     /// other tables are inserted between these.
     pub fn rows(&self, entity: &Entity, columns: &[(usize, bool)], mode: WriteMode, together: bool) -> Result<Upsert<'_>, StoreError> {
         Upsert::prepare(&self.connection, entity, columns, mode, together)
+    }
+
+    /// Prepares a look at what rows have in these fields, by their key.
+    pub fn kept(&self, entity: &Entity, fields: &[usize]) -> Result<Kept<'_>, StoreError> {
+        Kept::prepare(&self.connection, entity, fields)
     }
 
     /// Prepares a look-up.

@@ -141,3 +141,93 @@ fn a_document_of_which_every_row_is_refused_removes_nothing() {
     assert_eq!((report.counts, report.removed), (counts(2, 1, 0, 0, 1), 1));
     assert_eq!(scene.rows(), ["30|new|1.00"]);
 }
+
+fn with_rule(scene: &mut Scene, rule: &str) {
+    let mut entity = (*scene.all[0]).clone();
+    let rule = crate::document::mapping::check::parse(&entity, rule).unwrap();
+    entity.checks = vec![crate::model::check::Check { rule, message: String::new() }];
+    scene.all = vec![Arc::new(entity)];
+    scene.project_entity.entity = scene.all[0].clone();
+}
+
+#[test]
+fn a_check_holds_for_the_row_as_it_will_be_also_where_the_document_leaves_fields_to_it() {
+    for write in [WriteMode::Upsert, WriteMode::Update] {
+        let mut scene = scene(CsvFormat::default());
+        with_rule(&mut scene, "NAME != 'big' or AMOUNT >= 10");
+        scene.import(b"Group,Name,Amount,Above\n10,small,5,\n20,small,20,\n30,small,5,\n");
+        (scene.project_entity.mapping_stated, scene.project_entity.write) = (false, write);
+        let (report, sink) = scene.import(b"Group,Name\n10,big\n20,big\n30,tiny\n");
+        assert_eq!((report.counts, told(&sink)), (counts(3, 0, 2, 0, 1), vec![(Rule::Check, 1, "NAME, AMOUNT", "big, 5.00")]));
+        assert_eq!((sink.findings[0].line, sink.findings[0].column.as_str()), (2, "Name, Amount"));
+        assert!(sink.findings[0].hint.contains("AMOUNT is kept from the row that is there"), "{:?}", sink.findings[0]);
+        assert_eq!(scene.rows(), ["10|small|5.00", "20|big|20.00", "30|tiny|5.00"]);
+        // A row before it in the document is there, too.
+        scene.project_entity.mapping_stated = true;
+        scene.project_entity.mapping[2].ignore_blank = true;
+        let (report, sink) = scene.import(b"Group,Name,Amount,Above\n30,big,11,\n30,bigger,,\n10,big,,\n30,small,2,\n30,big,,\n");
+        assert_eq!(report.counts.refused, 2);
+        assert_eq!(told(&sink), [(Rule::Check, 3, "NAME, AMOUNT", "big, 5.00"), (Rule::Check, 5, "NAME, AMOUNT", "big, 2.00")]);
+        assert_eq!(scene.rows(), ["10|small|5.00", "20|big|20.00", "30|small|2.00"]);
+    }
+}
+
+#[test]
+fn a_check_of_fields_that_a_document_says_nothing_of_is_none_of_its_faults() {
+    let mut scene = scene(CsvFormat::default());
+    scene.import(b"Group,Name,Amount,Above\n10,a,1,\n20,b,2,\n");
+    with_rule(&mut scene, "AMOUNT is not blank and AMOUNT >= 2");
+    scene.project_entity.mapping_stated = false;
+    let (report, sink) = scene.import(b"Group,Name\n10,x\n20,y\n30,new\n");
+    assert_eq!((report.counts, told(&sink)), (counts(3, 0, 2, 0, 1), vec![(Rule::Check, 3, "AMOUNT", "")]));
+    scene.project_entity.write = WriteMode::Update;
+    let (_, sink) = scene.import(b"Group,Name\n30,new\n");
+    assert_eq!(told(&sink), [(Rule::Missing, 1, "ID", "30")]);
+}
+
+#[test]
+fn a_blank_that_keeps_a_required_value_needs_one_to_keep() {
+    let mut scene = scene(CsvFormat::default());
+    let mut entity = (*scene.all[0]).clone();
+    scene.import(b"Group,Name,Amount,Above\n10,a,1,\n20,b,,\n");
+    entity.fields[2].required = true;
+    scene.all = vec![Arc::new(entity)];
+    scene.project_entity.entity = scene.all[0].clone();
+    scene.project_entity.mapping[2].ignore_blank = true;
+    let (report, sink) = scene.import(b"Group,Name,Amount,Above\n10,x,,\n20,y,,\n30,z,,\n,n,x,\n");
+    assert_eq!(report.counts, counts(4, 0, 1, 0, 3));
+    let expected = [
+        (Rule::Required, 2, "AMOUNT", ""),
+        (Rule::Required, 3, "AMOUNT", ""),
+        (Rule::Type, 4, "AMOUNT", "x"),
+        (Rule::Required, 4, "ID", ""),
+    ];
+    assert_eq!(told(&sink), expected);
+    scene.project_entity.write = WriteMode::Insert;
+    let (_, sink) = scene.import(b"Group,Name,Amount,Above\n30,z,,\n");
+    assert_eq!(told(&sink), [(Rule::Required, 1, "AMOUNT", "")]);
+}
+
+#[test]
+fn what_a_table_of_somebody_else_keeps_counts_as_a_value_of_its_field() {
+    let mut scene = scene(CsvFormat::default());
+    let path = scene._dir.path().join("shop.db");
+    let shop = rusqlite::Connection::open(&path).unwrap();
+    shop.execute_batch(
+        "CREATE TABLE groups (ID TEXT PRIMARY KEY, NAME TEXT, AMOUNT REAL, ABOVE TEXT);
+         INSERT INTO groups VALUES ('10', 'a', 9.5, ''), ('20', 'b', 10, ''), ('30', 'c', 'much', '')",
+    )
+    .unwrap();
+    let database = Database { name: "shop".into(), path, managed: false, lock_wait: std::time::Duration::ZERO };
+    scene.entities = Entities::new(&[Database::managed(scene._dir.path()), database]);
+    with_rule(&mut scene, "NAME != 'big' or AMOUNT >= 9.6");
+    let mut entity = (*scene.all[0]).clone();
+    (entity.database, entity.fields[3].references) = ("shop".into(), None);
+    scene.all = vec![Arc::new(entity)];
+    scene.project_entity.entity = scene.all[0].clone();
+    scene.project_entity.mapping_stated = false;
+    let (report, sink) = scene.import(b"Group,Name\n10,big\n20,big\n30,big\n");
+    assert_eq!(report.counts, counts(3, 0, 1, 0, 2));
+    assert_eq!(told(&sink), [(Rule::Check, 1, "NAME, AMOUNT", "big, 9.50"), (Rule::Check, 3, "NAME, AMOUNT", ", ")]);
+    assert!(sink.findings[1].message.contains("AMOUNT of the row that is there: found \"much\""), "{:?}", sink.findings[1]);
+}
