@@ -163,6 +163,38 @@ fn what_was_refused_as_a_whole_is_in_the_package_that_comes_back_as_it_was_sent(
     assert_eq!(message["reason"], "Customer groups was refused as a whole: see the findings");
 }
 
+#[test]
+fn entities_that_were_refused_only_as_wholes_or_not_run_come_back_as_they_were_sent() {
+    let mut app = Appliance::start(&configuration(""));
+    let flags = "<FailLevelOnError>true</FailLevelOnError>";
+    let manifest =
+        manifest(&[("Terms of payment", "t.csv", 1, flags), ("Customer groups", "g.csv", 1, "<SequenceInLevel>2</SequenceInLevel>")]);
+    let message = enqueue(&mut app, &package(manifest.as_bytes(), &[("t.csv", b"NAME;DAYS\nA;1\n"), ("g.csv", b"ID,NAME,TERMS\n1,x,A\n")]));
+    assert_eq!((&message["state"], &message["refused_rows_kept"]), (&json!("refused"), &json!(true)), "{message}");
+    let id = message["id"].as_str().unwrap();
+    let alone = app.operator("GET", &format!("messages/{id}/refused?entity=Customer%20groups")).expect(404).json();
+    assert_eq!(alone["detail"], "this entity was refused as a whole, or not run");
+    let dir = app.dir.path().to_owned();
+    let mended = mend(&crate::operator::entrepot(&dir, &["message", "refused", id]).stdout, &[("NAME;DAYS", "NAME,DAYS"), ("A;1", "A,1")]);
+    let again = enqueue(&mut app, &mended);
+    assert_eq!((&again["state"], &again["rows"]["inserted"]), (&json!("processed"), &json!(2)), "{:?}", findings(&app, &again));
+    assert_eq!(again["refused_rows_kept"], false);
+    // Nothing of it can be read: it is mended in the package that was sent.
+    let message = enqueue(&mut app, b"no package");
+    assert_eq!(message["refused_rows_kept"], false);
+    let answer = app.operator("GET", &format!("messages/{}/refused", message["id"].as_str().unwrap())).expect(404).json();
+    assert_eq!(answer["detail"], "the package was refused as a whole");
+}
+
+#[test]
+fn an_entity_that_stands_in_a_package_under_two_names_refuses_it() {
+    let mut app = Appliance::start(&configuration(""));
+    let manifest = manifest(&[("Terms of payment", "t.csv", 1, ""), ("PaymentTermEntity", "u.csv", 2, "")]);
+    let message = enqueue(&mut app, &package(manifest.as_bytes(), &[("t.csv", b"NAME,DAYS\nA,1\n"), ("u.csv", b"NAME,DAYS\nB,2\n")]));
+    assert_eq!(message["state"], "refused");
+    assert_eq!(findings(&app, &message), ["PaymentTermEntity: \"PaymentTermEntity\" is the same entity as \"Terms of payment\" in line 1"]);
+}
+
 /// A package with texts in its documents replaced.
 fn mend(package: &[u8], replaced: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(package)).unwrap();

@@ -244,7 +244,7 @@ pub(super) fn message_json(appliance: &Appliance, message: &Message) -> Value {
         "received_at": message.received_at, "started_at": message.started_at, "finished_at": message.finished_at, "attempts": message.attempts,
         "next_try_at": message.next_try_at, "lease_until": message.lease_until, "execution_id": message.execution_id, "rows": message.counts,
         "findings": message.findings, "reason": message.reason, "replay_of": message.replay_of, "replayed_by": message.replayed_by,
-        "payload_kept": message.place != PayloadPlace::Pruned, "refused_rows_kept": message.refused_file.is_some(),
+        "payload_kept": message.place != PayloadPlace::Pruned, "refused_rows_kept": refused_kept(appliance, message),
     })
 }
 
@@ -328,12 +328,30 @@ pub(super) fn document(appliance: &Appliance, message: &Message) -> Answered {
     Ok(download(&format!("{}.{extension}", message.id), Box::new(payload), message.size))
 }
 
+/// Whether there is something to mend: refused rows, or entities of a package that were refused as a whole or not run.
+fn refused_kept(appliance: &Appliance, message: &Message) -> bool {
+    let ended = matches!(message.state, MessageState::Refused | MessageState::ProcessedWithErrors);
+    if message.content != Content::Package || !ended || message.place == PayloadPlace::Pruned {
+        return message.refused_file.is_some();
+    }
+    message.refused_file.is_some() || runs(appliance, message).is_ok_and(|runs| runs.iter().any(package::refused::comes_back))
+}
+
 /// The refused rows of one entity; without a name, of the message: those of a package as a package.
 pub(super) fn refused(appliance: &Appliance, message: &Message, entity: Option<&str>) -> Answered {
     let runs = runs(appliance, message)?;
-    let some = runs.iter().any(|run| run.refused_file.is_some());
-    if let (Content::Package, None, true, Some(job)) = (message.content, entity, some, appliance.live().config.job(message.activity_id)) {
+    if let (Content::Package, None) = (message.content, entity) {
+        if !runs.iter().any(package::refused::comes_back) {
+            let whole = runs.is_empty() && message.state == MessageState::Refused;
+            let detail = if whole { "the package was refused as a whole" } else { "no row of this message was refused" };
+            return Err(Answer::refuse(404, detail, "look at its findings, and mend the package that was sent"));
+        }
+        let live = appliance.live();
         let gone = |error: std::io::Error| Answer::refuse(404, &error.to_string(), "refused rows are kept for queue.retention");
+        let job = live.config.job(message.activity_id).ok_or_else(|| {
+            let hint = "the refused rows of one entity are there: --entity NAME, or ?entity=NAME";
+            Answer::refuse(404, "its job is no longer in the configuration", hint)
+        })?;
         let spool = appliance.store.spool();
         let payload = spool.open_window(&message.place, message.size, message.checksum).map_err(gone)?;
         let (package, size) = package::refused::write(&job.project, payload, message.size, &runs, spool).map_err(gone)?;
@@ -341,7 +359,15 @@ pub(super) fn refused(appliance: &Appliance, message: &Message, entity: Option<&
     }
     let of_entity = |label: &str| runs.iter().find(|run| run.entity.eq_ignore_ascii_case(label)).and_then(|run| run.refused_file.clone());
     let name = entity.map_or_else(|| message.refused_file.clone(), of_entity);
-    let name = name.as_ref().ok_or_else(|| Answer::refuse(404, "no row of this message was refused", "look at its findings"))?;
+    let whole =
+        || runs.iter().any(|run| entity.is_some_and(|label| run.entity.eq_ignore_ascii_case(label)) && package::refused::comes_back(run));
+    let name = name.as_ref().ok_or_else(|| match whole() {
+        true => {
+            let hint = "without a name of an entity the refused rows are a package, and in that it is as it was sent";
+            Answer::refuse(404, "this entity was refused as a whole, or not run", hint)
+        }
+        false => Answer::refuse(404, "no row of this message was refused", "look at its findings"),
+    })?;
     let (file, size) = appliance
         .store
         .spool()

@@ -66,6 +66,11 @@ pub(super) fn run(work: &Work<'_>, kept: &mut Kept<'_>) -> Result<Outcome, Impor
         outcome.document_refused = true;
         return refuse(kept, outcome, vec![about("", 0, "", message, hint)]);
     }
+    if let Some((one, other)) = twice(&work.job.project, &parts) {
+        let message = format!("\"{}\" is the same entity as \"{}\" in line {}", other.name, one.name, one.line);
+        outcome.document_refused = true;
+        return refuse(kept, outcome, vec![about(&other.name, other.line, &other.name, message, "leave one of them out".into())]);
+    }
     if work.is_strict() && !(manifest.strict.is_empty() && manifest.notes.is_empty()) {
         outcome.document_refused = true;
         return refuse(kept, outcome, manifest.notes.into_iter().chain(manifest.strict).collect());
@@ -97,6 +102,14 @@ pub(super) fn run(work: &Work<'_>, kept: &mut Kept<'_>) -> Result<Outcome, Impor
     }
     kept.flush()?;
     Ok(outcome)
+}
+
+/// Two entities of the package that are one of the project under different names.
+fn twice<'a>(project: &Project, parts: &[Part<'a>]) -> Option<(&'a PackageEntity, &'a PackageEntity)> {
+    let known = |part: &Part<'_>| find(project, part.entity).map(|known| &known.entity.name);
+    let same =
+        |at: usize| parts[..at].iter().find(|before| known(before) == known(&parts[at])).map(|before| (before.entity, parts[at].entity));
+    (1..parts.len()).filter(|at| known(&parts[*at]).is_some()).find_map(same)
 }
 
 /// One entity.

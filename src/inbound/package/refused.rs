@@ -1,6 +1,6 @@
 //! The refused rows of a package, as a package that the same job takes: manifest and header as they came, and beside them the files of refused rows under
 //! the names that the manifest has for their entities. An entity that was refused as a whole, or not run, is in it as it was sent: nothing of it is
-//! loaded yet. The others have no file, and are passed over.
+//! loaded yet. The others have no file, and are passed over, and so is what is damaged in the package: it cannot be read.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -8,11 +8,16 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use super::find;
-use crate::document::package::archive::{Archive, Opened};
+use crate::document::package::archive::{Archive, DocumentFault, Opened};
 use crate::document::package::{HEADER, MANIFEST};
 use crate::files::{PayloadWindow, Scratch, Spool};
 use crate::model::execution::{EntityOutcome, EntityRun};
 use crate::model::project::Project;
+
+/// Whether an entity is in it.
+pub fn comes_back(run: &EntityRun) -> bool {
+    run.refused_file.is_some() || matches!(run.outcome, EntityOutcome::Refused | EntityOutcome::Skipped)
+}
 
 /// Writes it; returns its bytes, from their beginning, and how many they are.
 pub fn write(project: &Project, payload: PayloadWindow, size: u64, runs: &[EntityRun], spool: &Spool) -> io::Result<(Scratch, u64)> {
@@ -32,9 +37,7 @@ pub fn write(project: &Project, payload: PayloadWindow, size: u64, runs: &[Entit
         let name = archive.name(index).to_owned();
         match &run.refused_file {
             Some(file) => add(&mut zip, &name, &mut spool.open_refused(file)?.0)?,
-            None if matches!(run.outcome, EntityOutcome::Refused | EntityOutcome::Skipped) => {
-                add(&mut zip, &name, &mut archive.document(index)?)?;
-            }
+            None if comes_back(run) => add(&mut zip, &name, &mut archive.document(index)?)?,
             None => {}
         }
     }
@@ -46,5 +49,8 @@ pub fn write(project: &Project, payload: PayloadWindow, size: u64, runs: &[Entit
 
 fn add(zip: &mut ZipWriter<impl Write + Seek>, name: &str, document: &mut impl Read) -> io::Result<()> {
     zip.start_file(name, SimpleFileOptions::default().large_file(true))?;
-    io::copy(document, zip).map(|_| ())
+    match io::copy(document, zip) {
+        Err(error) if DocumentFault::of(&error).is_some() => Ok(zip.abort_file()?),
+        copied => copied.map(|_| ()),
+    }
 }
