@@ -365,6 +365,39 @@ fn the_log_of_changes_is_forgotten_once_all_consumers_have_them() {
 }
 
 #[test]
+fn a_job_that_finds_nothing_to_send_keeps_no_log_and_loses_nothing() {
+    let filter = "filter = [{ field = \"NAME\", starts_with = \"x\" }]\n";
+    let quiet = groups("").replace(
+        "direction = \"export\"\n[[project.entity]]\nentity = \"Customer groups\"\n",
+        &format!("direction = \"export\"\n[[project.entity]]\nentity = \"Customer groups\"\nrefresh = \"incremental\"\n{filter}"),
+    );
+    let mut app = Appliance::start(&quiet);
+    let logged = |app: &Appliance| app.sql("SELECT count(*) FROM entrepot_changes_customer_groups")[0].clone();
+    load(&mut app, "1,one,1\n");
+    export(&mut app);
+    for round in 2..5 {
+        load(&mut app, &format!("{round},two,1\n"));
+        export(&mut app);
+        assert!(take(&app).is_none());
+    }
+    assert_eq!(logged(&app), "1", "what the last run looked at goes with the next");
+    // What fits now has changed since, and is sent; as long as it is on offer no run passes it over.
+    load(&mut app, "2,x2,1\n");
+    export(&mut app);
+    let first = take(&app).unwrap();
+    assert_eq!(first.rows(), ["2,x2,1.00"]);
+    load(&mut app, "3,three,1\n");
+    export(&mut app);
+    app.operator("POST", &format!("messages/{}/cancel", first.id())).expect(200);
+    export(&mut app);
+    let again = take(&app).unwrap();
+    assert_eq!(again.rows(), ["2,x2,1.00"]);
+    ack(&app, &again);
+    export(&mut app);
+    assert_eq!((logged(&app), take(&app).is_none()), ("0".to_owned(), true), "and nothing is sent twice");
+}
+
+#[test]
 fn what_can_not_be_tracked_is_said() {
     let mut app = Appliance::start(&configuration());
     database(&app).execute_batch("CREATE VIEW customer_groups AS SELECT 'x' AS ID, 'y' AS NAME, '1' AS AMOUNT").unwrap();

@@ -126,6 +126,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         appliance.store.write("end the execution", move |batch| {
             executions::keep_findings(batch.connection, &ended, 0, &messages)?;
             executions::keep_entities(batch.connection, &ended, &runs)?;
+            increments.into_iter().flatten().try_for_each(|taken| taken.pass_over(batch.connection, activity, now))?;
             jobs::run_worked(batch.connection, activity)?;
             executions::end(batch.connection, &ended, activity, &ending, now)
         })?;
@@ -201,19 +202,30 @@ impl Taken {
         if self.range.is_full() {
             increments::reset(connection, consumer, Some(&self.entity))?;
         }
-        if self.range.epoch == 0 {
+        match self.range.epoch {
             // There is no table yet, and so nothing that could have changed since.
-            return Ok(());
+            0 => Ok(()),
+            _ => increments::offer(connection, consumer, message, &self.increment(), as_of),
         }
-        let offered = Increment {
+    }
+
+    /// Notes that there was nothing to offer. A consumer that begins anew has rows of which it is still to be told that they are gone.
+    fn pass_over(self, connection: &Connection, consumer: ActivityId, as_of: Timestamp) -> Result<(), StoreError> {
+        match (self.range.epoch, self.anew) {
+            (1.., None) => increments::pass_over(connection, consumer, &self.increment(), as_of),
+            _ => Ok(()),
+        }
+    }
+
+    fn increment(self) -> Increment {
+        Increment {
             entity: self.entity,
             after: self.range.after,
             epoch: self.range.epoch,
             mark: self.range.mark,
             selection: self.selection,
             anew: self.anew.map(str::to_owned),
-        };
-        increments::offer(connection, consumer, message, &offered, as_of)
+        }
     }
 }
 

@@ -64,7 +64,8 @@ pub fn end_epoch(
         None => return Ok(nothing),
         Some("table") => {}
         Some(other) => {
-            let what = format!("\"{}\" is a {other}: only a table's changes can be tracked, write refresh = \"full\"", entity.table);
+            let kind = if other == "virtual" { "virtual table" } else { other };
+            let what = format!("\"{}\" is a {kind}: only a table's changes can be tracked, write refresh = \"full\"", entity.table);
             return Err(StoreError { operation: "track the entity's changes", cause: Cause::Damaged(what) });
         }
     }

@@ -167,6 +167,33 @@ pub fn offer(
         .map_err(StoreError::sqlite("note the increment"))
 }
 
+/// A run found nothing for the consumer, and made no message: the watermark moves over what it looked at, where nothing is on offer whose ack it would
+/// pass. Otherwise a consumer that never gets a message would keep the log of changes for ever.
+pub fn pass_over(connection: &Connection, activity: ActivityId, increment: &Increment, as_of: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO watermark (activity_id, entity, epoch, as_of, mark, selection, anew)
+             SELECT ?1, ?2, ?4, ?5, ?6, ?7, NULL
+             WHERE NOT EXISTS (SELECT 1 FROM increment WHERE activity_id = ?1 AND entity = ?2 AND void = 0)
+               AND ?3 = coalesce((SELECT epoch FROM watermark WHERE activity_id = ?1 AND entity = ?2), 0)
+             ON CONFLICT DO UPDATE SET epoch = excluded.epoch, as_of = excluded.as_of, mark = excluded.mark, selection = excluded.selection,
+               anew = excluded.anew",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                activity.to_string(),
+                increment.entity,
+                increment.after,
+                increment.epoch,
+                as_of.0,
+                increment.mark,
+                increment.selection
+            ])
+        })
+        .map(|_| ())
+        .map_err(StoreError::sqlite("move the watermark over what was not sent"))
+}
+
 /// A message was acked: the watermark moves over its increments, and over those behind them that were acked earlier.
 pub fn acked(connection: &Connection, message: MessageId) -> Result<(), StoreError> {
     let failed = StoreError::sqlite("move the watermark");

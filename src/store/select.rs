@@ -40,7 +40,7 @@ pub fn deleted<B>(
     let entity = &*project_entity.entity;
     let key: Vec<String> = entity.key.iter().map(|index| compare::column(entity, *index)).collect();
     let (table, log, keys) = (quote(&entity.table), changes::log_of(entity), key.join(", "));
-    let same: Vec<String> = key.iter().map(|column| format!("kept.{column} = log.{column}")).collect();
+    let same: Vec<String> = key.iter().map(|column| format!("kept.{column} IS log.{column}")).collect();
     let mut values = Vec::new();
     let mut conditions = vec!["1".to_owned()];
     for condition in project_entity.filter.iter().filter(|condition| entity.key.contains(&condition.field)) {
@@ -117,9 +117,16 @@ fn statement(project_entity: &ProjectEntity, range: Option<Range>) -> (String, V
     let source = match range {
         None => table,
         Some(range) => {
-            let (log, keys) = (changes::log_of(entity), key.join(", "));
+            let log = changes::log_of(entity);
             let (after, epoch) = (range.after, range.epoch);
-            format!("(SELECT DISTINCT {keys} FROM {log} WHERE epoch > {after} AND epoch <= {epoch}) JOIN {table} USING ({keys})")
+            // IS: a table of somebody else may have rows without a key.
+            let named: Vec<String> = key.iter().enumerate().map(|(at, column)| format!("{column} AS entrepot_key{at}")).collect();
+            let same: Vec<String> = key.iter().enumerate().map(|(at, column)| format!("{table}.{column} IS entrepot_key{at}")).collect();
+            format!(
+                "(SELECT DISTINCT {} FROM {log} WHERE epoch > {after} AND epoch <= {epoch}) JOIN {table} ON {}",
+                named.join(", "),
+                same.join(" AND ")
+            )
         }
     };
     (format!("SELECT {} FROM {} WHERE {} ORDER BY {}", fields.join(", "), source, conditions.join(" AND "), key.join(", ")), values)
