@@ -25,8 +25,10 @@ mod playground;
 mod real_files;
 mod recording;
 mod schedule;
+mod sequences;
 #[cfg(unix)]
 mod service;
+mod spellings;
 mod staging;
 mod tidy;
 mod transform;

@@ -13,7 +13,7 @@ use crate::document::mapping::check;
 use crate::document::value;
 use crate::model::check::Check;
 use crate::model::entity::{Decimal, Entity, Field, FieldKind, MANAGED, Pattern};
-use crate::model::project::{Direction, Project};
+use crate::model::project::{Direction, Project, Refresh, WriteMode};
 use crate::store::entities::found;
 
 pub(super) fn read_databases(root: &Section<'_>, base: &Path, data_dir: &Path) -> Vec<Database> {
@@ -167,21 +167,30 @@ pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities:
         let parts = parts.flat_map(|part| std::iter::once(part).chain(part.nested.iter().map(|nested| &nested.project_entity)));
         for part in parts.filter(|part| Arc::ptr_eq(&part.entity, entity)) {
             let filled: Vec<usize> = part.mapping.iter().map(|mapping| mapping.field).collect();
-            if let Some(reason) = table.refuses(entity, &filled) {
-                section.warning("table", reason, hint);
+            if let Some(reason) = table.refuses(entity, &filled).filter(|_| !entity.key.is_empty()) {
+                section.warning("table", reason, "its messages fail until that is so; exports work");
+                break;
+            }
+            if let Some(reason) = table.requires(entity, &filled).filter(|_| part.write != WriteMode::Update) {
+                section.warning(
+                    "table",
+                    reason,
+                    "rows that are there are changed, new ones are refused; give the column a field or a default",
+                );
                 break;
             }
         }
-        for field in &entity.fields {
+        let tracked = projects.iter().flat_map(|project| &project.entities).filter(|part| part.refresh != Refresh::Full);
+        if table.view && tracked.into_iter().any(|part| Arc::ptr_eq(&part.entity, entity)) {
+            let message = format!("\"{}\" is a view: only a table's changes can be tracked", entity.table);
+            section.warning("table", message, "write refresh = \"full\", or name the table; incremental exports fail until that is so");
+        }
+        for field in entity.fields.iter().filter(|_| section.has("fields")) {
             if let FieldKind::Decimal { precision: 16.., .. } = field.kind
-                && table.keeps_doubles(&field.name)
+                && table.keeps_doubles(field)
             {
                 let message = format!("the column {} is declared as a number: SQLite keeps 15 digits of a decimal there", field.name);
-                section.warning(
-                    "fields",
-                    message,
-                    "write precision = 15 or less, so that longer ones are refused; a TEXT column keeps all",
-                );
+                section.warning("fields", message, "rows with longer ones are refused; a TEXT column keeps all");
             }
         }
     }
@@ -232,6 +241,13 @@ fn read_field(section: &Section<'_>) -> Option<Field> {
             });
             if values.is_empty() {
                 section.problem("values", "an enum has values", "values = { No = 0, Yes = 1 }");
+            }
+            for (at, (name, number)) in values.iter().enumerate() {
+                let before = values[..at].iter().find(|(other, known)| known == number || other.eq_ignore_ascii_case(name));
+                if let Some((other, known)) = before {
+                    let message = format!("{other} = {known} and {name} = {number} cannot be told apart");
+                    section.problem("values", message, "each name once, in any case, and each number once");
+                }
             }
             FieldKind::Enum { values }
         }

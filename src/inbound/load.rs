@@ -10,7 +10,7 @@ use super::checked::Checked;
 use super::import::ImportError;
 use super::plan::shown;
 use crate::document::value::{self, Stored};
-use crate::model::entity::{Entity, FieldKind};
+use crate::model::entity::Entity;
 use crate::model::finding::{Finding, Rule};
 use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
@@ -275,13 +275,16 @@ impl<'a> Loading<'a> {
             return Ok(Outcome { loaded: None, findings });
         }
         // Numbers are taken last, and given back by a row that the table refuses: no number is left out.
-        let numbers = self.number(at, cells)?;
+        let numbers = match self.number(at, cells)? {
+            Ok(numbers) => numbers,
+            Err(finding) => return Ok(Outcome { loaded: None, findings: vec![finding] }),
+        };
         let mut filled;
         let cells = if numbers.is_empty() {
             cells
         } else {
             filled = cells.to_vec();
-            numbers.iter().for_each(|(index, number)| filled[self.sequences[*index].target] = Cell::Text(number.text()));
+            numbers.iter().for_each(|(index, number)| filled[self.sequences[*index].target] = Cell::from(number.value()));
             &filled
         };
         if let Some(finding) = self.taken(at, cells, !numbers.is_empty())? {
@@ -290,6 +293,11 @@ impl<'a> Loading<'a> {
         let loaded = self.upsert.row(cells)?;
         let finding = match &loaded {
             Loaded::Inserted | Loaded::Updated | Loaded::Unchanged => {
+                for (index, number) in &numbers {
+                    if let Some(unique) = unique_of(&mut self.unique, self.sequences[*index].target) {
+                        unique.seen.note(&number.value().text(), at.number)?;
+                    }
+                }
                 if let Some(keep) = keep {
                     keep.clear();
                     keep.extend(cells.iter().map(Cell::stored));
@@ -308,20 +316,25 @@ impl<'a> Loading<'a> {
                 let message = format!("the table does not take the row: {reason}");
                 self.finding(at, Rule::Load, message, "correct the row, or the table's rule", &self.named_in(reason, cells))
             }
-        };
-        for (index, number) in &numbers {
-            if matches!(number, Numbered::New(_)) {
-                self.sequences[*index].sequence.give_back()?;
+            Loaded::Alike(one) => {
+                let message = format!("several rows of the table have this key, and spell it differently, one as {one}");
+                self.finding(at, Rule::Load, message, "correct the table, so that one row has the key", &self.of_key(cells))
             }
-        }
+        };
+        self.give_back(&numbers)?;
         Ok(Outcome { loaded: None, findings: vec![finding] })
     }
 
-    /// The numbers that the row takes, each with the index of its sequence.
-    fn number(&mut self, at: At<'_>, cells: &[Cell<'_>]) -> Result<Vec<(usize, Numbered)>, StoreError> {
+    fn give_back(&self, numbers: &[(usize, Numbered)]) -> Result<(), StoreError> {
+        let taken = numbers.iter().filter(|(_, number)| matches!(number, Numbered::New(_)));
+        taken.map(|(index, _)| self.sequences[*index].sequence.give_back()).collect()
+    }
+
+    /// The numbers that the row takes, each with the index of its sequence; a finding when one does not fit, and none is taken.
+    fn number(&mut self, at: At<'_>, cells: &[Cell<'_>]) -> Result<Result<Vec<(usize, Numbered)>, Finding>, StoreError> {
         let mut numbers: Vec<(usize, Numbered)> = Vec::new();
         if self.sequences.is_empty() {
-            return Ok(numbers);
+            return Ok(Ok(numbers));
         }
         // Those of the key first: the others ask by it.
         let mut order: Vec<usize> = (0..self.sequences.len()).collect();
@@ -336,26 +349,29 @@ impl<'a> Loading<'a> {
                 .iter()
                 .map(|place| {
                     let taken = numbers.iter().find(|(other, _)| self.sequences[*other].target == *place);
-                    taken.map_or(cells[*place], |(_, number)| Cell::Text(number.text()))
+                    taken.map_or(cells[*place], |(_, number)| Cell::from(number.value()))
                 })
                 .collect();
-            let number = self.sequences[index].sequence.number(&key)?;
-            numbers.push((index, number));
+            let mut unique = unique_of(&mut self.unique, target);
+            let had = |value: &Stored| match &mut unique {
+                Some(unique) => Ok(unique.seen.had(&value.text())?.is_some()),
+                None => Ok(false),
+            };
+            match self.sequences[index].sequence.number(&key, had)? {
+                Ok(number) => numbers.push((index, number)),
+                Err(wrong) => {
+                    self.give_back(&numbers)?;
+                    return Ok(Err(self.finding(at, wrong.rule, wrong.message, &wrong.hint, &[(target, Cell::Null)])));
+                }
+            }
         }
-        Ok(numbers)
+        Ok(Ok(numbers))
     }
 
     /// Keeps in mind the key of a row that was given a number; finds a row that comes with such a key itself, and would overwrite it.
     fn taken(&mut self, at: At<'_>, cells: &[Cell<'_>], numbered: bool) -> Result<Option<Finding>, StoreError> {
         let Some(given) = &mut self.given else { return Ok(None) };
-        // As the table compares them: 007 is 7 where it keeps numbers.
-        let kept = |target: &usize| {
-            let text = cells[*target].text();
-            let number =
-                matches!(self.entity.fields[self.columns[*target].0].kind, FieldKind::Integer).then(|| text.parse::<i64>().ok()).flatten();
-            number.map_or(text, |number| number.to_string())
-        };
-        let key = self.key.iter().map(kept).collect::<Vec<_>>().join(SEPARATOR);
+        let key = self.key.iter().map(|target| cells[*target].text()).collect::<Vec<_>>().join(SEPARATOR);
         if numbered {
             given.note(&key, at.number)?;
             return Ok(None);
@@ -438,6 +454,11 @@ impl<'a> Loading<'a> {
 
 /// Stands between the values of a key.
 const SEPARATOR: &str = "\u{1f}";
+
+/// What no two rows of the document have of this value alone.
+fn unique_of<'u, 'a>(unique: &'u mut [Unique<'a>], target: usize) -> Option<&'u mut Unique<'a>> {
+    unique.iter_mut().find(|unique| unique.targets == [target])
+}
 
 /// The cells, with what was found in the place of what it was looked up by.
 fn with<'c>(cells: &[Cell<'c>], found: &'c [Option<Stored>]) -> Vec<Cell<'c>> {

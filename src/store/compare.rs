@@ -22,7 +22,8 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
         both(context, decimal, |one, other| value::compare(*one, *other))
     })?;
     connection.create_scalar_function("entrepot_compare_moment", 3, flags, |context| both(context, moment, Ord::cmp))?;
-    connection.create_scalar_function("entrepot_compare_boolean", 3, flags, |context| both(context, boolean, Ord::cmp))
+    connection.create_scalar_function("entrepot_compare_boolean", 3, flags, |context| both(context, boolean, Ord::cmp))?;
+    connection.create_scalar_function("entrepot_compare_guid", 3, flags, |context| both(context, guid, Ord::cmp))
 }
 
 type Kept<T> = Result<Option<T>, String>;
@@ -76,6 +77,10 @@ fn boolean(cell: ValueRef<'_>) -> Kept<i64> {
     }))
 }
 
+fn guid(cell: ValueRef<'_>) -> Kept<String> {
+    Ok(kept(cell, FieldKind::Guid)?.map(|kept| kept.text()))
+}
+
 fn kept(cell: ValueRef<'_>, kind: FieldKind) -> Kept<Stored> {
     as_kept(cell, &Field { kind, ..Field::default() }).map_err(|wrong| wrong.message)
 }
@@ -112,11 +117,13 @@ pub(super) fn comparison(entity: &Entity, field: usize, column: &str, operator: 
         values.push(value.to_owned());
         format!("?{}", values.len())
     };
-    let function = match (&field.kind, entity.is_managed()) {
+    let managed = entity.is_managed();
+    let function = match (&field.kind, managed) {
         (FieldKind::Decimal { .. }, _) => "decimal",
         (FieldKind::DateTime, managed) if !managed || !exact => "moment",
         (FieldKind::Date, false) => "moment",
         (FieldKind::Boolean, false) => "boolean",
+        (FieldKind::Guid, false) => "guid",
         (FieldKind::Integer | FieldKind::Boolean, _) => return format!("{column} {operator} CAST({} AS INTEGER)", bind(value)),
         // By number, as they are declared; tables of somebody else may keep the number itself.
         (FieldKind::Enum { values: names }, _) => {
@@ -129,8 +136,16 @@ pub(super) fn comparison(entity: &Entity, field: usize, column: &str, operator: 
                 _ => name == value,
             };
             let fitting = names.iter().filter(|(name, number)| fits(name, *number));
-            let list: Vec<String> = fitting.flat_map(|(name, number)| [bind(name), number.to_string()]).collect();
+            let list: Vec<String> = fitting.flat_map(|(name, number)| [bind(name), format!("'{number}'")]).collect();
+            let column = if managed { column.to_owned() } else { format!("trim({column}) COLLATE NOCASE") };
             return format!("{column} {} ({})", if operator == "<>" { "NOT IN" } else { "IN" }, list.join(", "));
+        }
+        // A column without a type keeps a number, or bytes, as they came.
+        (FieldKind::String { .. }, false) if exact => {
+            let text = bind(value);
+            let number = value.parse::<i64>().ok().filter(|number| number.to_string() == value);
+            let number = number.map_or_else(String::new, |number| format!(", {number}"));
+            return format!("{column} {} ({text}, CAST({text} AS BLOB){number})", if operator == "<>" { "NOT IN" } else { "IN" });
         }
         _ => return format!("{column} {operator} {}", bind(value)),
     };

@@ -8,6 +8,7 @@ pub mod found;
 mod kept;
 mod lookup;
 mod sequence;
+mod spelled;
 mod upsert;
 mod writing;
 

@@ -35,6 +35,19 @@ pub struct Column {
     pub generated: bool,
 }
 
+/// What a column makes of the values that are put into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// A number is kept as its text.
+    Text,
+    /// A text that is a number is kept as the number.
+    Number,
+    /// The same, and the number is a double.
+    Real,
+    /// All is kept as it comes.
+    Nothing,
+}
+
 /// What is found under a table's name; `Err` says why it cannot be used, as a clause.
 pub fn look(path: &Path, table: &str) -> Result<Table, String> {
     if !path.is_file() {
@@ -82,6 +95,11 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
         return Ok(None);
     }
     key.sort_by_key(|(place, _): &(u32, String)| *place);
+    if let [(_, alone)] = key.as_slice() {
+        // An INTEGER PRIMARY KEY has always a value of its own.
+        let rowid = found.columns.iter_mut().find(|column| column.name == *alone && column.declared.eq_ignore_ascii_case("INTEGER"));
+        rowid.into_iter().for_each(|column| column.required = false);
+    }
     if !key.is_empty() {
         found.keys.push(key.into_iter().map(|(_, name)| name).collect());
     }
@@ -144,12 +162,42 @@ impl Table {
         })
     }
 
-    /// Whether the column makes a double of a decimal: what its declared type says of how SQLite stores numbers.
-    pub fn keeps_doubles(&self, name: &str) -> bool {
-        self.column(name).is_some_and(|column| {
-            let declared = column.declared.to_ascii_uppercase();
-            let text = ["CHAR", "CLOB", "TEXT", "BLOB"].iter().any(|part| declared.contains(part));
-            declared.contains("INT") || !(text || declared.is_empty())
+    /// What the declared type of a column makes of values, in SQLite's words.
+    pub fn affinity(&self, name: &str) -> Affinity {
+        let Some(column) = self.column(name) else { return Affinity::Nothing };
+        let declared = column.declared.to_ascii_uppercase();
+        let has = |part: &&str| declared.contains(part);
+        match () {
+            () if declared.contains("INT") => Affinity::Number,
+            () if ["CHAR", "CLOB", "TEXT"].iter().any(has) => Affinity::Text,
+            // ANY is a type of strict tables.
+            () if declared.contains("BLOB") || declared.is_empty() || declared == "ANY" => Affinity::Nothing,
+            () if ["REAL", "FLOA", "DOUB"].iter().any(has) => Affinity::Real,
+            () => Affinity::Number,
+        }
+    }
+
+    /// Whether the column is declared as a number.
+    pub fn is_number(&self, name: &str) -> bool {
+        matches!(self.affinity(name), Affinity::Number | Affinity::Real)
+    }
+
+    /// Whether the field's column makes a double of a decimal. A whole number of 64 bits stays one, but where the column is REAL.
+    pub fn keeps_doubles(&self, field: &Field) -> bool {
+        match (self.affinity(&field.name), &field.kind) {
+            (Affinity::Real, FieldKind::Decimal { .. }) => true,
+            (Affinity::Number, FieldKind::Decimal { precision, scale }) => *scale > 0 || *precision > 18,
+            _ => false,
+        }
+    }
+
+    /// Columns that must have a value and have none of their own, and are none of these fields: no row can be new.
+    pub fn requires(&self, entity: &Entity, fields: &[usize]) -> Option<String> {
+        let filled = |column: &Column| fields.iter().any(|index| entity.fields[*index].name.eq_ignore_ascii_case(&column.name));
+        let lacking: Vec<&str> =
+            self.columns.iter().filter(|column| column.required && !filled(column)).map(|column| column.name.as_str()).collect();
+        (!lacking.is_empty()).then(|| {
+            format!("\"{}\" takes no new row without {}, which nothing fills and which has no default", entity.table, lacking.join(", "))
         })
     }
 
@@ -182,8 +230,8 @@ fn kind_of(declared: &str) -> FieldKind {
     } else if ["GUID", "UUID", "UNIQUEIDENTIFIER"].contains(&name) {
         FieldKind::Guid
     } else if ["DEC", "NUM", "REAL", "FLOA", "DOUB", "MONEY"].iter().any(|begin| name.starts_with(begin)) {
-        // What a double keeps exactly, where nothing else is said.
-        let precision = first.filter(|precision| (1..=38).contains(precision)).unwrap_or(15);
+        // A double may be large; how many digits of it count is looked at where one is read or written.
+        let precision = first.filter(|precision| (1..=38).contains(precision)).unwrap_or(38);
         let scale = second.or(first.map(|_| 0)).unwrap_or(6).min(precision).min(28);
         FieldKind::Decimal { precision: precision as u8, scale: scale as u8 }
     } else {
@@ -205,15 +253,15 @@ mod tests {
             ("BOOLEAN", FieldKind::Boolean),
             ("DECIMAL(10, 3)", decimal(10, 3)),
             ("numeric(8)", decimal(8, 0)),
-            ("REAL", decimal(15, 6)),
-            ("double precision", decimal(15, 6)),
+            ("REAL", decimal(38, 6)),
+            ("double precision", decimal(38, 6)),
             ("VARCHAR(20)", string(Some(20))),
             ("TEXT", string(None)),
             ("DATETIME", string(None)),
             ("", string(None)),
             ("uuid", FieldKind::Guid),
             ("VARCHAR(99999999999)", string(None)),
-            ("DECIMAL(99,77)", decimal(15, 15)),
+            ("DECIMAL(99,77)", decimal(38, 28)),
         ] {
             assert_eq!(kind_of(declared), kind, "{declared}");
         }

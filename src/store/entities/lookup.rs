@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::cell::{Cell, as_kept};
+use super::spelled::{Otherwise, Spellings};
 use super::{found_for, quote};
 use crate::document::value::{Stored, Wrong};
 use crate::model::entity::{Entity, Field};
@@ -31,17 +32,25 @@ pub enum Looked {
 /// A prepared look-up of a value by another, which remembers what it saw.
 pub struct Finder<'a> {
     statement: rusqlite::Statement<'a>,
+    otherwise: Otherwise<'a>,
     take: Field,
     found: HashMap<String, Looked>,
 }
 
 impl<'a> Finder<'a> {
-    pub(super) fn prepare(connection: &'a Connection, entity: &Entity, find: usize, take: usize) -> Result<Finder<'a>, StoreError> {
+    pub(super) fn prepare(
+        connection: &'a Connection,
+        spellings: &'a Spellings,
+        entity: &'a Entity,
+        find: usize,
+        take: usize,
+    ) -> Result<Finder<'a>, StoreError> {
         found_for(connection, entity, "prepare a look-up")?;
-        let (take, find) = (&entity.fields[take], quote(&entity.fields[find].name));
-        let sql = format!("SELECT DISTINCT {} FROM {} WHERE {find} = ?1 LIMIT 2", quote(&take.name), quote(&entity.table));
+        let (take, by) = (&entity.fields[take], quote(&entity.fields[find].name));
+        let sql = format!("SELECT DISTINCT {} FROM {} WHERE {by} = ?1", quote(&take.name), quote(&entity.table));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a look-up"))?;
-        Ok(Finder { statement, take: take.clone(), found: HashMap::new() })
+        let otherwise = Otherwise::new(connection, spellings, entity, vec![find]);
+        Ok(Finder { statement, otherwise, take: take.clone(), found: HashMap::new() })
     }
 
     /// Rows were taken back: what was seen may be gone.
@@ -55,19 +64,28 @@ impl<'a> Finder<'a> {
         if let Some(found) = self.found.get(&text) {
             return Ok(found.clone());
         }
-        let failed = StoreError::sqlite("look a value up");
-        let mut rows = self.statement.query([key]).map_err(&failed)?;
-        let mut found = Looked::Nothing;
-        while let Some(row) = rows.next().map_err(&failed)? {
-            found = match (found, as_kept(row.get_ref(0).map_err(&failed)?, &self.take)) {
-                (Looked::Nothing, Ok(Some(value))) => Looked::Value(value),
-                (Looked::Nothing, Ok(None)) => Looked::Blank,
-                (Looked::Nothing, Err(wrong)) => Looked::Wrong(wrong),
-                _ => Looked::Several,
-            };
+        let mut found = self.ask(key, Looked::Nothing)?;
+        for theirs in self.otherwise.of(&[key])? {
+            found = self.ask(&theirs[0], found)?;
         }
         if self.found.len() < REMEMBERED_MAX {
             self.found.insert(text, found.clone());
+        }
+        Ok(found)
+    }
+
+    /// What is found by a value in this spelling, beside what was found by others.
+    fn ask(&mut self, key: impl ToSql, mut found: Looked) -> Result<Looked, StoreError> {
+        let failed = StoreError::sqlite("look a value up");
+        let mut rows = self.statement.query([key]).map_err(&failed)?;
+        while let (true, Some(row)) = (found != Looked::Several, rows.next().map_err(&failed)?) {
+            let next = match as_kept(row.get_ref(0).map_err(&failed)?, &self.take) {
+                Ok(Some(value)) => Looked::Value(value),
+                Ok(None) => Looked::Blank,
+                Err(wrong) => Looked::Wrong(wrong),
+            };
+            // 9.5 and '9.50' are one value.
+            found = if found == Looked::Nothing || found == next { next } else { Looked::Several };
         }
         Ok(found)
     }
@@ -76,15 +94,17 @@ impl<'a> Finder<'a> {
 /// A prepared check that a referenced row exists, which remembers what it saw.
 pub struct Reference<'a> {
     statement: rusqlite::Statement<'a>,
+    otherwise: Otherwise<'a>,
     found: HashMap<String, bool>,
 }
 
 impl<'a> Reference<'a> {
-    pub(super) fn prepare(connection: &'a Connection, entity: &Entity) -> Result<Reference<'a>, StoreError> {
+    pub(super) fn prepare(connection: &'a Connection, spellings: &'a Spellings, entity: &'a Entity) -> Result<Reference<'a>, StoreError> {
         found_for(connection, entity, "prepare a reference")?;
         let sql = format!("SELECT 1 FROM {} WHERE {} = ?1", quote(&entity.table), quote(&entity.fields[entity.key[0]].name));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a reference"))?;
-        Ok(Reference { statement, found: HashMap::new() })
+        let otherwise = Otherwise::new(connection, spellings, entity, vec![entity.key[0]]);
+        Ok(Reference { statement, otherwise, found: HashMap::new() })
     }
 
     /// Whether the row exists.
@@ -97,7 +117,8 @@ impl<'a> Reference<'a> {
         if let Some(found) = self.found.get(&text) {
             return Ok(*found);
         }
-        let found = self.statement.exists([key]).map_err(StoreError::sqlite("look up a reference"))?;
+        let found =
+            self.statement.exists([key]).map_err(StoreError::sqlite("look up a reference"))? || !self.otherwise.of(&[key])?.is_empty();
         if self.found.len() < REMEMBERED_MAX {
             self.found.insert(text, found);
         }
@@ -162,7 +183,8 @@ mod tests {
         let field = |name: &str, kind| Field { name: name.into(), kind, ..Field::default() };
         let fields = vec![field("K", FieldKind::default()), field("P", FieldKind::Decimal { precision: 9, scale: 2 })];
         let entity = Entity { table: "t".into(), fields, ..Entity::default() };
-        let mut finder = Finder::prepare(&connection, &entity, 0, 1).unwrap();
+        let spellings = Spellings::default();
+        let mut finder = Finder::prepare(&connection, &spellings, &entity, 0, 1).unwrap();
         let mut find = |key: &str| finder.find(Cell::Text(key)).unwrap();
         for (key, expected) in [("a", "9.50"), ("b", "9.00"), ("c", "8.10")] {
             assert_eq!(find(key), Looked::Value(Stored::Text(expected.into())), "{key}");

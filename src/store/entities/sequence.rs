@@ -1,82 +1,144 @@
-//! Number sequences: each counts for one entity and pattern, in the load's own transaction, so that a load that is taken back leaves no gap.
+//! Number sequences: each counts for one table and pattern, in the load's own transaction, so that a load that is taken back leaves no gap.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::cell::Cell;
+use super::cell::{Cell, as_kept};
+use super::spelled::{Otherwise, Spellings};
 use super::{found_for, quote};
 use crate::document::mapping::number_sequence::fill;
-use crate::model::entity::Entity;
+use crate::document::value::{self, Reading, Stored, Wrong};
+use crate::model::entity::{Entity, Field};
 use crate::store::StoreError;
 
 /// The sequence that fills a field of an entity.
 pub struct Sequence<'a> {
     connection: &'a Connection,
     pattern: &'a str,
+    field: &'a Field,
     counter: String,
+    /// As it was counted before.
+    earlier: String,
     /// The field's place in the key, when it is of the key.
     in_key: Option<usize>,
     /// What the field has in the row of a key.
     there: rusqlite::Statement<'a>,
+    otherwise: Otherwise<'a>,
+    /// Whether a row has a number, where the table takes each once.
+    has: Option<rusqlite::Statement<'a>>,
 }
 
 /// What a sequence gives to a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Numbered {
     /// A number that is taken now. It is to be given back when the row is refused.
-    New(String),
+    New(Stored),
     /// What the row has already stays.
-    Kept(String),
+    Kept(Stored),
 }
 
 impl Numbered {
     /// The value.
-    pub fn text(&self) -> &str {
+    pub fn value(&self) -> &Stored {
         match self {
-            Numbered::New(text) | Numbered::Kept(text) => text,
+            Numbered::New(value) | Numbered::Kept(value) => value,
         }
     }
 }
 
 impl<'a> Sequence<'a> {
-    pub(super) fn prepare(connection: &'a Connection, entity: &Entity, field: usize, pattern: &'a str) -> Result<Sequence<'a>, StoreError> {
-        found_for(connection, entity, "prepare a number sequence")?;
-        let name = |index: usize| quote(&entity.fields[index].name);
+    pub(super) fn prepare(
+        connection: &'a Connection,
+        spellings: &'a Spellings,
+        entity: &'a Entity,
+        field: usize,
+        pattern: &'a str,
+    ) -> Result<Sequence<'a>, StoreError> {
+        const PREPARE: &str = "prepare a number sequence";
+        let found = found_for(connection, entity, PREPARE)?;
+        let (name, table) = (|index: usize| quote(&entity.fields[index].name), quote(&entity.table));
         let same: Vec<String> = entity.key.iter().enumerate().map(|(at, index)| format!("{} = ?{}", name(*index), at + 1)).collect();
-        let sql = format!("SELECT CAST({} AS TEXT) FROM {} WHERE {}", name(field), quote(&entity.table), same.join(" AND "));
-        let there = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a number sequence"))?;
+        let prepare = |sql: String| connection.prepare(&sql).map_err(StoreError::sqlite(PREPARE));
+        let there = prepare(format!("SELECT {} FROM {table} WHERE {}", name(field), same.join(" AND ")))?;
         let in_key = entity.key.iter().position(|index| *index == field);
-        Ok(Sequence { connection, pattern, counter: format!("{}: {pattern}", entity.name), in_key, there })
+        let alone = |key: &Vec<String>| matches!(key.as_slice(), [one] if one.eq_ignore_ascii_case(&entity.fields[field].name));
+        let once = in_key.is_none() && found.keys.iter().any(alone);
+        let has = once.then(|| prepare(format!("SELECT 1 FROM {table} WHERE {} = ?1", name(field)))).transpose()?;
+        Ok(Sequence {
+            connection,
+            pattern,
+            field: &entity.fields[field],
+            counter: format!("table {}: {pattern}", entity.table),
+            earlier: format!("{}: {pattern}", entity.name),
+            in_key,
+            there,
+            otherwise: Otherwise::new(connection, spellings, entity, entity.key.clone()),
+            has,
+        })
     }
 
-    /// The number of the row with this key. A row that has one keeps it; numbers that rows of the table have already are passed over.
-    pub fn number(&mut self, key: &[Cell<'_>]) -> Result<Numbered, StoreError> {
-        let failed = StoreError::sqlite("look for a number");
-        let Some(at) = self.in_key else {
-            let kept: Option<Option<String>> =
-                self.there.query_row(rusqlite::params_from_iter(key), |row| row.get(0)).optional().map_err(&failed)?;
-            return match kept.flatten().filter(|kept| !kept.is_empty()) {
-                Some(kept) => Ok(Numbered::Kept(kept)),
-                None => self.next().map(Numbered::New),
-            };
-        };
+    /// The number of the row with this key. A row that has one keeps it. Passed over are numbers that rows of the table have where it takes each once, and
+    /// those that `had` knows. `Err` inside: what is wrong with the number, which is not taken.
+    pub fn number(
+        &mut self,
+        key: &[Cell<'_>],
+        mut had: impl FnMut(&Stored) -> Result<bool, StoreError>,
+    ) -> Result<Result<Numbered, Wrong>, StoreError> {
+        if self.in_key.is_none()
+            && let Some(kept) = self.kept(key)?
+        {
+            return Ok(kept.map(Numbered::Kept));
+        }
         loop {
             let text = self.next()?;
-            let cells = key.iter().enumerate().map(|(place, cell)| if place == at { Cell::Text(&text) } else { *cell });
-            if !self.there.exists(rusqlite::params_from_iter(cells)).map_err(&failed)? {
-                return Ok(Numbered::New(text));
+            let value = match value::parse(self.field, &text, &Reading::default().of_plain()) {
+                Ok(value) => value,
+                Err(wrong) => {
+                    self.give_back()?;
+                    return Ok(Err(Wrong { message: format!("the next number, {text}: {}", wrong.message), ..wrong }));
+                }
+            };
+            let is_there = match self.in_key {
+                Some(at) => {
+                    let cells: Vec<Cell<'_>> =
+                        key.iter().enumerate().map(|(place, cell)| if place == at { Cell::from(&value) } else { *cell }).collect();
+                    let failed = StoreError::sqlite("look for a number");
+                    self.there.exists(rusqlite::params_from_iter(&cells)).map_err(failed)? || !self.otherwise.of(&cells)?.is_empty()
+                }
+                None => match &mut self.has {
+                    Some(has) => has.exists([Cell::from(&value)]).map_err(StoreError::sqlite("look for a number"))?,
+                    None => false,
+                },
+            };
+            if !is_there && !had(&value)? {
+                return Ok(Ok(Numbered::New(value)));
             }
         }
     }
 
+    /// What the field has in the row with this key; nothing where there is no such row, or no value.
+    fn kept(&mut self, key: &[Cell<'_>]) -> Result<Option<Result<Stored, Wrong>>, StoreError> {
+        let failed = StoreError::sqlite("look for a number");
+        let field = self.field;
+        let read = |row: &rusqlite::Row<'_>| Ok(as_kept(row.get_ref(0)?, field));
+        let mut found = self.there.query_row(rusqlite::params_from_iter(key), read).optional().map_err(&failed)?;
+        if found.is_none()
+            && let Some(theirs) = self.otherwise.of(key)?.first()
+        {
+            found = self.there.query_row(rusqlite::params_from_iter(theirs), read).optional().map_err(&failed)?;
+        }
+        Ok(found.and_then(Result::transpose).filter(|kept| !kept.as_ref().is_ok_and(|kept| kept.text().is_empty())))
+    }
+
     fn next(&self) -> Result<String, StoreError> {
-        // Sequences were once counted for a pattern alone: what such a counter gave is not given again.
+        // Sequences were once counted for an entity's name, and before that for a pattern alone: what such a counter gave is not given again.
         let number: u64 = self
             .connection
             .prepare_cached(
-                "INSERT INTO entrepot_sequence VALUES (?1, coalesce((SELECT next FROM entrepot_sequence WHERE pattern = ?2), 1) + 1)
+                "INSERT INTO entrepot_sequence VALUES (?1, 1 + coalesce((SELECT next FROM entrepot_sequence WHERE pattern = ?2),
+                   (SELECT next FROM entrepot_sequence WHERE pattern = ?3), 1))
                  ON CONFLICT (pattern) DO UPDATE SET next = next + 1 RETURNING next - 1",
             )
-            .and_then(|mut statement| statement.query_row([&self.counter, self.pattern], |row| row.get(0)))
+            .and_then(|mut statement| statement.query_row(params![self.counter, self.earlier, self.pattern], |row| row.get(0)))
             .map_err(StoreError::sqlite("take a number"))?;
         Ok(fill(self.pattern, number))
     }

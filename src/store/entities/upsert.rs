@@ -1,10 +1,12 @@
 //! A row loaded: inserted, updated, found unchanged, or refused.
 
-use rusqlite::Connection;
+use rusqlite::types::Value;
+use rusqlite::{Connection, ToSql};
 
 use super::cell::Cell;
+use super::spelled::{Otherwise, Spellings};
 use super::{NO_ROW, found_for, quote};
-use crate::model::entity::Entity;
+use crate::model::entity::{Entity, FieldKind};
 use crate::model::project::WriteMode;
 use crate::store::{Cause, StoreError};
 
@@ -23,6 +25,8 @@ pub enum Loaded {
     Missing,
     /// The table does not take it, for this reason.
     Refused(String),
+    /// Several rows have its key, spelled so: which one is meant cannot be told.
+    Alike(String),
 }
 
 /// A prepared upsert.
@@ -35,6 +39,16 @@ pub struct Upsert<'a> {
     exists: Option<rusqlite::Statement<'a>>,
     /// Whether the row is there as it should be, where triggers may leave it out.
     stands: Option<rusqlite::Statement<'a>>,
+    /// Where the values of the key are in a row, how else the table spells them, and the question for a row with them as they are.
+    key: Vec<usize>,
+    otherwise: Otherwise<'a>,
+    same_key: String,
+    /// Why a row cannot be new.
+    no_new: Option<String>,
+    /// Decimals that the table keeps as doubles, each with its column's name.
+    doubles: Vec<(usize, String)>,
+    /// Enums that the table keeps as numbers.
+    enums: Vec<(usize, &'a [(String, i64)])>,
     mode: WriteMode,
     last: i64,
 }
@@ -42,13 +56,31 @@ pub struct Upsert<'a> {
 /// After so many new rows the next one is taken for new.
 const NEW_IN_A_ROW: u32 = 64;
 
+/// Digits of a decimal that a double keeps, whatever they are.
+const DOUBLE_DIGITS: usize = 15;
+
+/// How many digits of a decimal count: zeros at its ends do not.
+fn digits(text: &str) -> usize {
+    let mut places = text.bytes().filter(u8::is_ascii_digit).enumerate().filter(|(_, digit)| *digit != b'0').map(|(at, _)| at);
+    places.next().map_or(0, |first| places.last().unwrap_or(first) - first + 1)
+}
+
+fn value(cell: &Cell<'_>) -> Value {
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Integer(integer) => Value::Integer(*integer),
+        Cell::Text(text) => Value::Text((*text).to_owned()),
+    }
+}
+
 impl<'a> Upsert<'a> {
     /// As [`super::writing::Writing::rows`] says.
     pub(super) fn prepare(
         connection: &'a Connection,
-        entity: &Entity,
+        spellings: &'a Spellings,
+        entity: &'a Entity,
         columns: &[(usize, bool)],
-        mode: WriteMode,
+        mut mode: WriteMode,
         together: bool,
     ) -> Result<Upsert<'a>, StoreError> {
         let failed = StoreError::sqlite("prepare the upsert");
@@ -57,6 +89,20 @@ impl<'a> Upsert<'a> {
         if let Some(reason) = found.refuses(entity, &fields) {
             return Err(StoreError { operation: "prepare the upsert", cause: Cause::Damaged(reason) });
         }
+        // Where no row can be new those that are there can be changed all the same; SQLite would refuse both.
+        let no_new = (mode == WriteMode::Upsert && !entity.is_managed()).then(|| found.requires(entity, &fields)).flatten();
+        if no_new.is_some() {
+            mode = WriteMode::Update;
+        }
+        let field = |index: usize| &entity.fields[index];
+        let doubles = columns.iter().enumerate().filter(|(_, (index, _))| !entity.is_managed() && found.keeps_doubles(field(*index)));
+        let doubles = doubles.map(|(target, (index, _))| (target, format!("{}.{}", entity.table, field(*index).name))).collect();
+        let enums =
+            columns.iter().enumerate().filter(|_| !entity.is_managed()).filter_map(|(target, (index, _))| match &field(*index).kind {
+                FieldKind::Enum { values } if found.is_number(&field(*index).name) => Some((target, values.as_slice())),
+                _ => None,
+            });
+        let enums = enums.collect();
         let name = |index: usize| quote(&entity.fields[index].name);
         let table = quote(&entity.table);
         let names: Vec<String> = columns.iter().map(|(index, _)| name(*index)).collect();
@@ -119,11 +165,77 @@ impl<'a> Upsert<'a> {
             .transpose()
             .map_err(&failed)?;
         let statement = connection.prepare(&sql).map_err(&failed)?;
-        Ok(Upsert { connection, statement, insert, new_in_a_row: 0, exists, stands, mode, last: NO_ROW })
+        let otherwise = Otherwise::new(connection, spellings, entity, entity.key.clone());
+        let key = entity.key.iter().map(|index| number(*index).saturating_sub(1)).collect();
+        let same: Vec<String> = entity.key.iter().enumerate().map(|(at, index)| format!("{} = ?{}", name(*index), at + 1)).collect();
+        let same_key = format!("SELECT 1 FROM {table} WHERE {}", same.join(" AND "));
+        Ok(Upsert {
+            connection,
+            statement,
+            insert,
+            new_in_a_row: 0,
+            exists,
+            stands,
+            key,
+            otherwise,
+            same_key,
+            no_new,
+            doubles,
+            enums,
+            mode,
+            last: NO_ROW,
+        })
     }
 
     /// Loads a row. An error ends the load; a row that the table refuses does not.
     pub fn row(&mut self, cells: &[Cell<'_>]) -> Result<Loaded, StoreError> {
+        for (target, column) in &self.doubles {
+            if let Cell::Text(text) = cells[*target]
+                && digits(text) > DOUBLE_DIGITS
+            {
+                return Ok(Loaded::Refused(format!(
+                    "{column} keeps {DOUBLE_DIGITS} digits of a number, and this one has {}",
+                    digits(text)
+                )));
+            }
+        }
+        let theirs = if self.otherwise.is_any()? { self.theirs(cells)? } else { Ok(None) };
+        match theirs {
+            Ok(None) if self.enums.is_empty() => self.one(cells),
+            Ok(theirs) => {
+                let mut values: Vec<Value> = cells.iter().map(value).collect();
+                for (target, names) in &self.enums {
+                    let number = names.iter().find(|(name, _)| cells[*target] == Cell::Text(name)).map(|(_, number)| *number);
+                    number.into_iter().for_each(|number| values[*target] = Value::Integer(number));
+                }
+                self.key.iter().zip(theirs.unwrap_or_default()).for_each(|(target, value)| values[*target] = value);
+                self.one(&values)
+            }
+            Err(alike) => Ok(alike),
+        }
+    }
+
+    /// The row's key as the table spells it, when it spells it otherwise than we.
+    fn theirs(&mut self, cells: &[Cell<'_>]) -> Result<Result<Option<Vec<Value>>, Loaded>, StoreError> {
+        let key: Vec<Cell<'_>> = self.key.iter().map(|target| cells[*target]).collect();
+        let mut others = self.otherwise.of(&key)?;
+        let Some(theirs) = others.pop() else { return Ok(Ok(None)) };
+        let failed = StoreError::sqlite("look for a key");
+        let ours =
+            self.connection.prepare_cached(&self.same_key).map_err(&failed)?.exists(rusqlite::params_from_iter(key)).map_err(failed)?;
+        if !ours && others.is_empty() {
+            return Ok(Ok(Some(theirs)));
+        }
+        let shown = |value: &Value| match value {
+            Value::Integer(integer) => integer.to_string(),
+            Value::Real(real) => real.to_string(),
+            Value::Text(text) => format!("'{text}'"),
+            Value::Blob(_) | Value::Null => "bytes".to_owned(),
+        };
+        Ok(Err(Loaded::Alike(theirs.iter().map(shown).collect::<Vec<_>>().join(", "))))
+    }
+
+    fn one<P: ToSql>(&mut self, cells: &[P]) -> Result<Loaded, StoreError> {
         if self.stands.is_none() {
             return self.load(cells);
         }
@@ -142,7 +254,7 @@ impl<'a> Upsert<'a> {
         done.map(|_| ()).map_err(StoreError::sqlite("load a row"))
     }
 
-    fn load(&mut self, cells: &[Cell<'_>]) -> Result<Loaded, StoreError> {
+    fn load<P: ToSql>(&mut self, cells: &[P]) -> Result<Loaded, StoreError> {
         let failed = StoreError::sqlite("load a row");
         if self.new_in_a_row >= NEW_IN_A_ROW
             && let Some(insert) = &mut self.insert
@@ -186,7 +298,9 @@ impl<'a> Upsert<'a> {
         }
         match changed {
             Ok(0) if self.mode == WriteMode::Insert => Ok(Loaded::Exists),
-            Ok(0) if existed == Some(false) && self.mode == WriteMode::Update => Ok(Loaded::Missing),
+            Ok(0) if existed == Some(false) && self.mode == WriteMode::Update => {
+                Ok(self.no_new.clone().map_or(Loaded::Missing, Loaded::Refused))
+            }
             Ok(0) => {
                 self.new_in_a_row = 0;
                 Ok(Loaded::Unchanged)

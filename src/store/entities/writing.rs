@@ -9,6 +9,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use super::kept::Kept;
 use super::lookup::{Finder, Reference, Seen};
 use super::sequence::Sequence;
+use super::spelled::Spellings;
 use super::upsert::Upsert;
 use super::{NO_ROW, TABLES, WAL_BYTES_MAX, prepare_table, quote};
 use crate::model::entity::Entity;
@@ -17,18 +18,22 @@ use crate::model::project::WriteMode;
 use crate::model::time::Timestamp;
 use crate::store::{Cause, StoreError};
 
+/// So many rows that refer to nothing are named.
+const DANGLING_MAX: usize = 5;
+
 /// A database opened for one load.
 pub struct Writing<'a> {
     connection: Connection,
     /// Where the log is, to be checkpointed after the load; `None` for a trial, of which everything is taken back.
     wal: Option<PathBuf>,
     kept: std::cell::Cell<bool>,
+    spellings: Spellings,
     _guard: Option<MutexGuard<'a, ()>>,
 }
 
 impl<'a> Writing<'a> {
     pub(super) fn new(connection: Connection, wal: Option<PathBuf>, guard: Option<MutexGuard<'a, ()>>) -> Writing<'a> {
-        Writing { connection, wal, kept: Default::default(), _guard: guard }
+        Writing { connection, wal, kept: Default::default(), spellings: Spellings::default(), _guard: guard }
     }
 
     /// An empty database in memory, for a trial.
@@ -81,6 +86,7 @@ impl<'a> Writing<'a> {
 
     /// Begins the one transaction of a load.
     pub fn begin(&self) -> Result<(), StoreError> {
+        self.spellings.forget();
         self.connection
             .execute_batch(&format!(
                 "CREATE TEMP TABLE IF NOT EXISTS entrepot_row (id INTEGER PRIMARY KEY);
@@ -156,21 +162,47 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// Why the commit is refused by foreign keys that are judged only then: which tables' rows refer to nothing.
+    /// Why the commit is refused by foreign keys that are judged only then: which rows refer to nothing, by their keys. They are there until the load is
+    /// taken back.
     fn dangling(&self, error: rusqlite::Error) -> StoreError {
-        let question = "SELECT \"table\", parent, count(*), group_concat(rowid) FROM pragma_foreign_key_check GROUP BY 1, 2";
-        let told = self.connection.prepare(question).and_then(|mut statement| {
-            let one = |row: &rusqlite::Row<'_>| {
-                let (table, parent, count): (String, String, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                let rows = row.get::<_, Option<String>>(3)?.unwrap_or_default();
-                let some: Vec<&str> = rows.split(',').take(5).collect();
-                Ok(format!("{count} rows of {table} refer to rows of {parent} that are not there, rowid {}", some.join(", ")))
+        let reasons = self.dangling_rows().unwrap_or_default();
+        let more = reasons.len().saturating_sub(DANGLING_MAX);
+        let mut reason = reasons.into_iter().take(DANGLING_MAX).collect::<Vec<_>>().join("; ");
+        if reason.is_empty() {
+            reason = error.to_string();
+        }
+        if more > 0 {
+            reason.push_str(&format!("; and {more} more"));
+        }
+        let what = format!("a foreign key is judged when all is loaded, and rows refer to nothing: {reason}");
+        StoreError { operation: "commit the load", cause: Cause::Damaged(what) }
+    }
+
+    fn dangling_rows(&self) -> rusqlite::Result<Vec<String>> {
+        let mut found = self.connection.prepare(
+            "SELECT judged.\"table\", judged.rowid, judged.parent, group_concat(list.\"from\", char(31)),
+               (SELECT group_concat(name, char(31)) FROM pragma_table_info(judged.\"table\") WHERE pk > 0)
+             FROM pragma_foreign_key_check AS judged JOIN pragma_foreign_key_list(judged.\"table\") AS list ON list.id = judged.fkid
+             GROUP BY 1, 2, judged.fkid",
+        )?;
+        let mut rows = found.query([])?;
+        let mut reasons = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (table, rowid, parent): (String, Option<i64>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let Some(rowid) = rowid.filter(|_| reasons.len() < DANGLING_MAX) else {
+                reasons.push(format!("a row of {table} to {parent}"));
+                continue;
             };
-            statement.query_map([], one)?.collect::<Result<Vec<_>, _>>()
-        });
-        let reasons = told.unwrap_or_default();
-        let reason = if reasons.is_empty() { error.to_string() } else { reasons.join("; ") };
-        StoreError { operation: "commit the load", cause: Cause::Damaged(reason) }
+            let shown = |columns: Option<String>| {
+                let columns = columns.unwrap_or_else(|| "rowid".into());
+                let values: Vec<String> =
+                    columns.split('\u{1f}').map(|name| format!("'{} ' || quote({})", name.replace('\'', "''"), quote(name))).collect();
+                let sql = format!("SELECT {} FROM {} WHERE rowid = ?1", values.join(" || ', ' || "), quote(&table));
+                self.connection.query_row(&sql, [rowid], |row| row.get::<_, String>(0))
+            };
+            reasons.push(format!("the row of {table} with {} to {parent} with {}", shown(row.get(4)?)?, shown(row.get(3)?)?));
+        }
+        Ok(reasons)
     }
 
     /// Takes everything of the load back.
@@ -186,14 +218,20 @@ impl<'a> Writing<'a> {
     }
 
     /// Prepares the sequence that fills a field.
-    pub fn sequence<'s>(&'s self, entity: &Entity, field: usize, pattern: &'s str) -> Result<Sequence<'s>, StoreError> {
-        Sequence::prepare(&self.connection, entity, field, pattern)
+    pub fn sequence<'s>(&'s self, entity: &'s Entity, field: usize, pattern: &'s str) -> Result<Sequence<'s>, StoreError> {
+        Sequence::prepare(&self.connection, &self.spellings, entity, field, pattern)
     }
 
     /// Prepares the load of an entity's rows. `columns` are positions of mapped fields; for each, whether a blank keeps what is there. `together`: rows of
     /// other tables are inserted between these.
-    pub fn rows(&self, entity: &Entity, columns: &[(usize, bool)], mode: WriteMode, together: bool) -> Result<Upsert<'_>, StoreError> {
-        Upsert::prepare(&self.connection, entity, columns, mode, together)
+    pub fn rows<'s>(
+        &'s self,
+        entity: &'s Entity,
+        columns: &[(usize, bool)],
+        mode: WriteMode,
+        together: bool,
+    ) -> Result<Upsert<'s>, StoreError> {
+        Upsert::prepare(&self.connection, &self.spellings, entity, columns, mode, together)
     }
 
     /// Prepares a look at what rows have in these fields, by their key.
@@ -202,8 +240,8 @@ impl<'a> Writing<'a> {
     }
 
     /// Prepares a look-up.
-    pub fn finder(&self, entity: &Entity, find: usize, take: usize) -> Result<Finder<'_>, StoreError> {
-        Finder::prepare(&self.connection, entity, find, take)
+    pub fn finder<'s>(&'s self, entity: &'s Entity, find: usize, take: usize) -> Result<Finder<'s>, StoreError> {
+        Finder::prepare(&self.connection, &self.spellings, entity, find, take)
     }
 
     /// Prepares the note of values that a document has; `number` tells one list from another.
@@ -218,7 +256,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Prepares the check that a referenced row exists.
-    pub fn reference(&self, entity: &Entity) -> Result<Reference<'_>, StoreError> {
-        Reference::prepare(&self.connection, entity)
+    pub fn reference<'s>(&'s self, entity: &'s Entity) -> Result<Reference<'s>, StoreError> {
+        Reference::prepare(&self.connection, &self.spellings, entity)
     }
 }

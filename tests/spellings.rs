@@ -1,0 +1,159 @@
+//! Keys of somebody else's tables in another class or spelling than ours: they are the keys that they stand for, and no row is doubled.
+
+use rusqlite::Connection;
+
+use crate::appliance::{Appliance, IMPORT};
+use crate::databases::{exported, start_with};
+
+/// An entity with these fields, whose first is the key, in and out.
+fn configuration(fields: &str, more: &str) -> String {
+    format!(
+        r#"
+[[database]]
+name = "shop"
+sqlite = "shop.db"
+[[entity]]
+name = "Articles"
+database = "shop"
+table = "article"
+key = ["K"]
+fields = [{fields}]
+[[project]]
+name = "in"
+direction = "import"
+[[project.entity]]
+entity = "Articles"
+{more}
+[[project]]
+name = "out"
+direction = "export"
+[[project.entity]]
+entity = "Articles"
+[[job]]
+name = "in"
+activity_id = "6D31E09F-0249-459F-94F0-AAD9C2C47B64"
+project = "in"
+applications = ["Tests"]
+[[job]]
+name = "out"
+activity_id = "C03BB937-09ED-46DE-86EE-4520D7D7E373"
+project = "out"
+applications = ["Tests"]
+recurrence = "0 6 * * *"
+"#
+    )
+}
+
+/// Loads a document; how many rows were inserted, updated, unchanged and refused.
+fn load(app: &mut Appliance, document: &str) -> [u64; 4] {
+    let id = app.enqueue_to(IMPORT, "Articles", document.as_bytes(), None);
+    app.settle();
+    let message = app.message(&id);
+    assert!(!message["rows"].is_null() && message["state"] != "failed", "{message}");
+    ["inserted", "updated", "unchanged", "refused"].map(|name| message["rows"][name].as_u64().unwrap())
+}
+
+fn all(connection: &Connection) -> String {
+    let sql = "SELECT group_concat(quote(K) || ' ' || V) FROM (SELECT K, V FROM article ORDER BY V)";
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+const ANY_LETTER: &str = ", { name = \"V\", type = \"string\" }";
+
+#[test]
+fn a_row_whose_key_is_spelled_otherwise_is_changed_and_not_doubled() {
+    // The type of the field, the column, a key as the table has it, as documents have it, and as the table has another, new one.
+    for (kind, column, stored, sent, new, kept) in [
+        ("type = \"integer\"", "TEXT", "'007'", "7", "8", "'8'"),
+        ("type = \"integer\"", "", "'7'", "7", "8", "8"),
+        ("type = \"string\"", "", "7", "7", "8", "'8'"),
+        ("type = \"string\"", "TEXT", "x'3741'", "7A", "8", "'8'"),
+        ("type = \"decimal\", scale = 2", "TEXT", "'1.5'", "1.50", "8", "'8.00'"),
+        ("type = \"decimal\", scale = 2", "", "1.5", "1.5", "8", "'8.00'"),
+        ("type = \"enum\", values = { Open = 2, Done = 3 }", "INT", "2", "Open", "Done", "3"),
+        ("type = \"enum\", values = { Open = 2, Done = 3 }", "TEXT", "'OPEN'", "2", "Done", "'Done'"),
+        ("type = \"boolean\"", "BOOLEAN", "'Yes'", "true", "No", "0"),
+        ("type = \"date\"", "TEXT", "'2026-01-31 00:00:00'", "2026-01-31", "2026-02-01", "'2026-02-01'"),
+        ("type = \"datetime\"", "TEXT", "'2026-01-31 10:00:00'", "2026-01-31T10:00:00Z", "2026-02-01", "'2026-02-01T00:00:00Z'"),
+        (
+            "type = \"guid\"",
+            "TEXT",
+            "'6D31E09F-0249-459F-94F0-AAD9C2C47B64'",
+            "6d31e09f-0249-459f-94f0-aad9c2c47b64",
+            "{C03BB937-09ED-46DE-86EE-4520D7D7E373}",
+            "'c03bb937-09ed-46de-86ee-4520d7d7e373'",
+        ),
+    ] {
+        let fields = format!("{{ name = \"K\", {kind} }}{ANY_LETTER}");
+        let table = format!("CREATE TABLE article (K {column} PRIMARY KEY, V TEXT); INSERT INTO article VALUES ({stored}, 'a')");
+        let (mut app, connection) = start_with(&configuration(&fields, ""), &table);
+        assert_eq!(load(&mut app, &format!("K,V\n{sent},a\n{new},c\n{sent},b\n")), [1, 1, 1, 0], "{kind} {column} {stored}");
+        assert_eq!(all(&connection), format!("{stored} b,{kept} c").replace("x'3741'", "X'3741'"), "{kind} {column}");
+        // What is exported comes back as what it was.
+        let document = exported(&mut app).unwrap();
+        assert_eq!(load(&mut app, &document), [0, 0, 2, 0], "{kind} {column}: {document}");
+    }
+}
+
+#[test]
+fn keys_in_other_spellings_are_held_to_the_way_of_writing() {
+    let fields = format!("{{ name = \"K\", type = \"integer\" }}{ANY_LETTER}");
+    let table = "CREATE TABLE article (K TEXT PRIMARY KEY, V TEXT); INSERT INTO article VALUES ('007', 'a')";
+    for (more, counts, stored) in [
+        ("write = \"insert\"", [1, 0, 0, 1], "'007' a,'8' b"),
+        ("write = \"update\"", [0, 1, 0, 1], "'007' b"),
+        // Once the table is emptied nothing is spelled otherwise.
+        ("truncate = true", [2, 0, 0, 0], "'7' b,'8' b"),
+    ] {
+        let (mut app, connection) = start_with(&configuration(&fields, more), table);
+        assert_eq!(load(&mut app, "K,V\n7,b\n8,b\n"), counts, "{more}");
+        assert_eq!(all(&connection), stored, "{more}");
+    }
+}
+
+#[test]
+fn a_key_that_several_rows_have_in_different_spellings_is_a_finding() {
+    let fields = format!("{{ name = \"K\", type = \"integer\" }}{ANY_LETTER}");
+    let table = "CREATE TABLE article (K TEXT PRIMARY KEY, V TEXT); INSERT INTO article VALUES ('007', 'a'), ('7', 'b'), ('9', 'c')";
+    let (mut app, connection) = start_with(&configuration(&fields, ""), table);
+    let id = app.enqueue_to(IMPORT, "Articles", b"K,V\n9,d\n7,e\n", None);
+    app.settle();
+    let finding = &app.findings(&id)[0];
+    assert_eq!(
+        (finding["row"].as_u64(), finding["column"].as_str(), finding["value"].as_str()),
+        (Some(2), Some("K"), Some("7")),
+        "{finding}"
+    );
+    let message = finding["message"].as_str().unwrap();
+    assert!(message.contains("several rows of the table have this key, and spell it differently, one as '007'"), "{finding}");
+    assert_eq!(all(&connection), "'007' a,'7' b,'9' d");
+}
+
+#[test]
+fn look_ups_references_and_filters_find_values_in_other_spellings() {
+    let fields = r#"{ name = "K", type = "string" }, { name = "V", type = "string", references = "Kinds" }, { name = "STATE", type = "enum", values = { Open = 2, Done = 3 } }, { name = "NOTE", type = "string" }"#;
+    let more = r#"mapping = [
+  { source = "K", field = "K" },
+  { source = "V", field = "V" },
+  { source = "STATE", field = "STATE" },
+  { source = "V", field = "NOTE", look_up = { entity = "Kinds", find = "CODE", take = "NAME" } },
+]
+[[entity]]
+name = "Kinds"
+database = "shop"
+table = "kind"
+key = ["CODE"]
+fields = [{ name = "CODE", type = "string" }, { name = "NAME", type = "string" }]
+"#;
+    let configuration = configuration(fields, more).replace(
+        "direction = \"export\"\n[[project.entity]]\nentity = \"Articles\"\n",
+        "direction = \"export\"\n[[project.entity]]\nentity = \"Articles\"\nfields = [\"K\", \"NOTE\"]\nfilter = [{ field = \"K\", equals = \"7\" }, { field = \"STATE\", equals = \"Open\" }]\n",
+    );
+    let tables = "CREATE TABLE kind (CODE PRIMARY KEY, NAME TEXT); INSERT INTO kind VALUES (7, 'seven');
+        CREATE TABLE article (K, V, STATE, NOTE TEXT, UNIQUE (K)); INSERT INTO article VALUES (7, '7', '2', 'old'), (8, '7', 3, 'other')";
+    let (mut app, connection) = start_with(&configuration, tables);
+    assert_eq!(load(&mut app, "K,V,STATE\nA,7,Open\nB,6,Open\n"), [1, 0, 0, 1]);
+    let note: String = connection.query_row("SELECT NOTE FROM article WHERE K = 'A'", [], |row| row.get(0)).unwrap();
+    assert_eq!(note, "seven");
+    assert_eq!(exported(&mut app).unwrap(), "K,NOTE\r\n7,old\r\n");
+}
