@@ -146,6 +146,12 @@ fn check_refuses_what_no_value_could_satisfy() {
             format!("format = {{ type = \"csv\", {COMMA} }}\n{}", line("concatenate = [\"V\", \"ID\"], with = \".\"")),
             "separates thousands",
         ),
+        ("{ name = \"V\", type = \"integer\" }", line("number_sequence = \"CG-#####\""), "\"CG-00001\", the first number, for \"V\""),
+        ("{ name = \"V\", type = \"string\", length = 4 }", line("number_sequence = \"#####\""), "5 characters, at most 4 fit"),
+        ("{ name = \"V\", type = \"integer\", minimum = 5 }", line("number_sequence = \"#\""), "less than the minimum 5"),
+        ("{ name = \"V\", type = \"boolean\" }", line("number_sequence = \"#\""), "numbers are for a string"),
+        ("{ name = \"V\", type = \"enum\", values = { A = 1, B = 1 } }", line("source = \"V\""), "A = 1 and B = 1 cannot be told apart"),
+        ("{ name = \"V\", type = \"enum\", values = { A = 1, a = 2 } }", line("source = \"V\""), "A = 1 and a = 2 cannot be told apart"),
         (DECIMAL, "format = { escape = \"\\\\\", qualifier = \"\" }".into(), "without a qualifier"),
         (DECIMAL, "format = { delimiter = '\"' }".into(), "the qualifier"),
     ] {
@@ -157,6 +163,14 @@ fn check_refuses_what_no_value_could_satisfy() {
     assert!(!said.contains("date_formats"), "{said}");
     let said = checked("export", DECIMAL, "format = { skip_first = 2 }");
     assert!(said.contains("an export writes nothing that is passed over"), "{said}");
+    for (fields, filter, part) in [
+        ("{ name = \"V\", type = \"integer\" }", "starts_with = \"1\"", "a number has no beginning"),
+        ("{ name = \"V\", type = \"integer\" }", "equals = \"x\"", "hint: write a whole number"),
+        ("{ name = \"V\", type = \"enum\", values = { A = 1 } }", "in = [\"B\"]", "\"B\" for \"V\": not one of A\n  hint: write one of A"),
+    ] {
+        let said = checked("export", fields, &format!("filter = [{{ field = \"V\", {filter} }}]"));
+        assert!(said.contains(part) && !said.contains("exactly one of"), "{said}");
+    }
     let column = |pad: &str| format!("format = {{ type = \"fixed\", columns = [{{ name = \"V\", length = 6, pad = \"{pad}\" }}] }}");
     for (fields, pad, warned) in
         [("{ name = \"V\", type = \"string\" }", "0", true), ("{ name = \"V\", type = \"string\" }", " ", false), (DECIMAL, "0", false)]

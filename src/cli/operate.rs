@@ -460,7 +460,17 @@ pub fn reachable(mut listen: SocketAddr) -> SocketAddr {
 
 /// Exit 0 when the appliance of this configuration is ready.
 pub fn healthcheck(config: &ConfigFile) -> Result<(), Failure> {
-    let url = format!("http://{}/readyz", reachable(config.load_server()?.listen));
+    let url = match config.load() {
+        Ok(checked) => format!("http://{}", reachable(checked.config.server.listen)),
+        // The address may be what is wrong with it: the appliance that runs has written where it is.
+        Err(_) => {
+            let server = config.load_server()?;
+            let running = std::fs::read_to_string(server.data_dir.join(RUNNING)).ok();
+            let url = running.and_then(|text| Some(serde_json::from_str::<Value>(&text).ok()?["url"].as_str()?.to_owned()));
+            url.unwrap_or_else(|| format!("http://{}", reachable(server.listen)))
+        }
+    };
+    let url = format!("{url}/readyz");
     let answer = agent().get(&url).call().map_err(|error| Failure::no(format!("{url}: {error}")))?;
     if answer.status().as_u16() == 200 { Ok(()) } else { Err(Failure::no(format!("{url}: {}", answer.status()))) }
 }

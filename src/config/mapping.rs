@@ -161,6 +161,20 @@ fn judge_values(line: &Section<'_>, mapping: &Mapping, field: &Field, format: &F
     if let Source::Value(text) = &mapping.source {
         judge("value", text, &mapping.conversions);
     }
+    if let Source::NumberSequence { pattern } = &mapping.source {
+        let first = mapping::number_sequence::fill(pattern, 1);
+        match (&field.kind, value::parse(field, &first, &reading)) {
+            (FieldKind::String { .. } | FieldKind::Integer | FieldKind::Decimal { .. }, Ok(_)) => {}
+            (FieldKind::String { .. } | FieldKind::Integer | FieldKind::Decimal { .. }, Err(wrong)) => {
+                let message = format!("\"{first}\", the first number, for \"{}\": {}", field.name, wrong.message);
+                line.problem("number_sequence", message, "a pattern whose numbers the field takes");
+            }
+            (kind, _) => {
+                let message = format!("\"{}\" is {}", field.name, kind.name());
+                line.problem("number_sequence", message, "numbers are for a string, an integer or a decimal");
+            }
+        }
+    }
     for (at, conversion) in mapping.conversions.iter().enumerate() {
         if let Conversion::Values(pairs) = conversion {
             for (_, to) in pairs.iter().filter(|(from, to)| !(from == "*" && to == "*")) {

@@ -60,7 +60,8 @@ pub fn load(path: &Path) -> Result<Checked, Problems> {
 
 /// The `[server]` of a file that may be wrong elsewhere, even be no TOML: for who asks the appliance that goes on with an earlier state of it.
 pub fn load_server(path: &Path) -> Option<Server> {
-    let text = std::fs::read_to_string(path).ok().filter(|text| text.len() as u64 <= FILE_MAX)?;
+    let bytes = std::fs::read(path).ok().filter(|bytes| bytes.len() as u64 <= FILE_MAX)?;
+    let text = String::from_utf8_lossy(&bytes);
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     Some(parse_server(&text, path.parent().unwrap_or(Path::new("."))))
 }

@@ -306,11 +306,12 @@ fn read_nested(section: &Section<'_>, target: &Target<'_>) -> Vec<NestedEntity> 
 /// One condition of a filter.
 pub(super) fn read_condition(section: &Section<'_>, index: usize, field: &Field) -> Option<Condition> {
     // A filter's value takes the spelling that the table keeps; bounds of the field do not apply to it.
-    let unbounded = Field { minimum: None, maximum: None, ..field.clone() };
+    let unbounded = Field { name: field.name.clone(), kind: field.kind.clone(), ..Field::default() };
     let stored = |name: &'static str, text: &str| match value::parse(&unbounded, text, &Reading::default()) {
         Ok(stored) => Some(stored.text()),
         Err(wrong) => {
-            section.problem(name, format!("\"{text}\": {}", wrong.message), wrong.hint);
+            let message = format!("\"{text}\" for \"{}\": {}", field.name, wrong.message);
+            section.problem(name, message, format!("write {}", value::expected(&unbounded)));
             None
         }
     };
@@ -338,9 +339,14 @@ pub(super) fn read_condition(section: &Section<'_>, index: usize, field: &Field)
         section.has("blank").then(|| Test::Blank(section.boolean("blank", true))),
         section.texts("in").map(|texts| Test::OneOf(texts.iter().filter_map(|text| stored("in", text)).collect())),
     ];
-    let mut found = tests.into_iter().flatten();
-    match (found.next(), found.next()) {
-        (Some(test), None) => Some(Condition { field: index, test }),
+    let given = ["equals", "not", "at_least", "at_most", "starts_with", "blank", "in"].iter().filter(|name| section.has(name)).count();
+    if section.has("starts_with") && matches!(field.kind, FieldKind::Integer | FieldKind::Decimal { .. } | FieldKind::Boolean) {
+        let message = format!("\"{}\" is {}, and a number has no beginning", field.name, field.kind.name());
+        section.problem("starts_with", message, "compare it with at_least and at_most");
+    }
+    match (given, tests.into_iter().flatten().next()) {
+        // What is wrong with its value is told.
+        (1, test) => test.map(|test| Condition { field: index, test }),
         _ => {
             section.problem(
                 "field",

@@ -84,7 +84,7 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
             "{ type = \"xml-element\", record = \"/D/c:R\" }",
             "the prefix \"c\" is not declared",
         ),
-        ("equals = \"No\"", "equals = \"Maybe\"", "\"Maybe\": not one of No, Yes"),
+        ("equals = \"No\"", "equals = \"Maybe\"", "\"Maybe\" for \"BLOCKED\": not one of No, Yes"),
         ("equals = \"No\"", "", "exactly one of equals"),
         ("type = \"csv\", delimiter", "type = \"exel\", delimiter", "there is no format \"exel\"\n  hint: did you mean \"excel\"?"),
         ("type = \"csv\", delimiter", "type = \"excel\", delimiter", "format.delimiter: unknown key"),
