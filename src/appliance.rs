@@ -82,6 +82,8 @@ pub struct Appliance {
     live: RwLock<Arc<Live>>,
     /// The files of the configuration that was last looked at, in force or refused.
     watched: Mutex<Vec<Watched>>,
+    /// A table can be read by now, and what the configuration says of it is refused: told once, until a file changes.
+    appeared: AtomicBool,
     stop: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Held until the stop.
@@ -186,6 +188,7 @@ impl Appliance {
             first_id_at,
             live: RwLock::new(live.clone()),
             watched,
+            appeared: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             threads: Mutex::default(),
             lock: Mutex::new(Some(lock)),
@@ -234,14 +237,17 @@ impl Appliance {
         MessageId(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(&*context, seconds, nanos)))
     }
 
-    /// Applies the configuration when its file or one of its stylesheets changed; a bad one is refused as a whole and told once.
+    /// Applies the configuration when its file or one of its stylesheets changed, or a table can be read by now that it leaves fields to; a bad one is
+    /// refused as a whole and told once.
     pub fn reload_if_changed(&self) {
         let live = self.live();
         let Some(file) = live.config.file.as_deref() else { return };
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let appeared = !self.appeared.load(Ordering::SeqCst) && live.config.entities.iter().any(|entity| live.entities.can_be_read(entity));
         // While it is being replaced there may be none.
-        if file.exists() && watched.iter().any(Watched::is_changed) {
-            let _ = self.apply(&live, file, &mut watched);
+        if file.exists() && (appeared || watched.iter().any(Watched::is_changed)) {
+            let done = self.apply(&live, file, &mut watched);
+            self.appeared.store(appeared && done.is_err(), Ordering::SeqCst);
         }
     }
 
@@ -280,6 +286,10 @@ impl Appliance {
             *watched = problems.watched.clone();
             problems.to_string()
         })?;
+        for entity in checked.config.entities.iter().filter(|entity| entity.unread.is_some()) {
+            let reason = entity.unread.as_deref().unwrap_or_default();
+            log::warn!("entity not read entity=\"{}\" reason=\"{reason}\"; what needs it waits", entity.name);
+        }
         let config = checked.config.with(live.config.overrides.clone());
         *watched = config.watched.clone();
         if config.server != live.config.server {

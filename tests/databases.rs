@@ -322,6 +322,42 @@ fn what_the_file_or_the_table_lacks_fails_an_export_in_place_of_making_it_empty(
 }
 
 #[test]
+fn an_entity_whose_table_is_not_there_yet_waits_for_it_and_keeps_nothing_else_from_starting() {
+    let mapped = FOUND.replace(
+        "direction = \"import\"\n[[project.entity]]\nentity = \"Articles\"\n",
+        "direction = \"import\"\n[[project.entity]]\nentity = \"Articles\"\nmapping = [{ source = \"Code\", field = \"SKU\" }, { source = \"Price\", field = \"PRICE\" }]\n[[project.test]]\nname = \"t\"\ninput = \"Code,Price\\nA,1\\n\"\nrows = [{ SKU = \"A\" }]\n",
+    );
+    let mapped = mapped.replace("table = \"article\"", "table = \"article\"\nkey = [\"SKU\"]\nchecks = [{ rule = \"PRICE > 0\" }]");
+    let mut app = Appliance::start(&mapped);
+    let said = check(&app, &[]);
+    assert!(said.contains("warning: entity \"Articles\".table: they cannot be read from the table: there is no file"), "{said}");
+    assert!(!said.contains("error") && said.matches("warning").count() == 1, "{said}");
+    let id = app.enqueue_to(IMPORT, "Articles", b"Code,Price\nA1,2.5\nA2,-1\n", None);
+    app.settle();
+    let message = app.message(&id);
+    assert_eq!((message["state"].as_str(), message["attempts"].as_u64()), (Some("queued"), Some(1)), "{message}");
+    assert!(message["reason"].as_str().unwrap().contains("the fields of \"Articles\" cannot be read from its table yet"), "{message}");
+    assert_eq!(exported(&mut app), None);
+    // The file comes before its table does.
+    let connection = Connection::open(app.dir.path().join("shop.db")).unwrap();
+    connection.execute_batch("CREATE TABLE other (x)").unwrap();
+    app.advance(Duration::from_secs(60));
+    assert_eq!(app.message(&id)["state"], "queued");
+    connection.execute_batch("CREATE TABLE article (SKU TEXT PRIMARY KEY, PRICE DECIMAL(8,2)); BEGIN EXCLUSIVE").unwrap();
+    app.advance(Duration::from_secs(60));
+    assert_eq!(app.message(&id)["state"], "queued", "as long as it is locked");
+    connection.execute_batch("COMMIT").unwrap();
+    // The configuration is read again in a round of the scheduler, and the message taken up when its next try comes.
+    app.advance(Duration::from_secs(1));
+    app.advance(Duration::from_secs(3600));
+    let message = app.message(&id);
+    assert_eq!((message["state"].as_str(), message["rows"]["refused"].as_u64()), (Some("processed_with_errors"), Some(1)), "{}", app.log());
+    // The first export may have come before the message.
+    assert!(exported(&mut app).is_some());
+    assert_eq!(exported(&mut app).unwrap(), "SKU,PRICE\r\nA1,2.50\r\n");
+}
+
+#[test]
 fn check_says_at_its_line_what_a_table_lacks() {
     let (app, _) = start_with(
         CONFIGURATION,

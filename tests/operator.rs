@@ -185,3 +185,18 @@ fn the_queue_is_operated_while_the_configuration_file_is_broken() {
         assert_eq!(entrepot(&dir, &["check"]).status.code(), Some(1));
     }
 }
+
+#[test]
+fn a_running_appliance_is_healthy_whatever_is_wrong_with_its_file() {
+    let app = Appliance::start(&groups(""));
+    let (dir, file) = (app.dir.path().to_owned(), app.dir.path().join("entrepot.toml"));
+    let sound = std::fs::read(&file).unwrap();
+    let listen = String::from_utf8(sound.clone()).unwrap().replace("listen = \"127.0.0.1:0\"", "listen = \"nowhere\"");
+    assert!(listen.contains("nowhere"), "{listen}");
+    for broken in [listen.into_bytes(), [&sound[..], b"# caf\xe9\n"].concat()] {
+        std::fs::write(&file, broken).unwrap();
+        let told = done(&dir, &["healthcheck"]);
+        assert!(told.contains("stays in force"), "{told}");
+        done(&dir, &["job", "list"]);
+    }
+}

@@ -16,6 +16,9 @@ use crate::model::entity::{Decimal, Entity, Field, FieldKind, MANAGED, Pattern};
 use crate::model::project::{Direction, Project, Refresh, WriteMode};
 use crate::store::entities::found;
 
+/// How long a lock is waited for when a table is looked at.
+const LOOK_WAIT: Duration = Duration::from_secs(2);
+
 pub(super) fn read_databases(root: &Section<'_>, base: &Path, data_dir: &Path) -> Vec<Database> {
     let mut databases = vec![Database::managed(data_dir)];
     for section in root.sections("database") {
@@ -58,23 +61,25 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
             }
             field_section.finish();
         }
-        let mut key = Vec::new();
+        let (mut key, mut unread) = (Vec::new(), None);
         let external = databases.iter().find(|known| known.name == database && !known.managed);
         if let (Some(external), Some(table), false) = (external, &table, section.has("fields")) {
-            match found::look(&external.path, table) {
+            match found::look(&external.path, table, LOOK_WAIT) {
                 Ok(found) => {
                     fields = found.fields();
                     let first = found.keys.first().filter(|_| !section.has("key")).into_iter().flatten();
                     key = first.filter_map(|part| fields.iter().position(|field| field.name.eq_ignore_ascii_case(part))).collect();
                 }
                 Err(reason) => {
-                    section.problem("fields", format!("they cannot be read from the table: {reason}"), "write them, or give the table")
+                    let message = format!("they cannot be read from the table: {reason}");
+                    section.warning("table", message, "what needs the entity waits until they can be; the appliance looks again by itself");
+                    unread = Some(reason);
                 }
             }
         } else if fields.is_empty() {
             section.problem("fields", "an entity has at least one field", "fields = [{ name = \"ID\", type = \"string\", length = 20 }]");
         }
-        for part in section.texts("key").unwrap_or_default() {
+        for part in section.texts("key").filter(|_| unread.is_none()).unwrap_or_default() {
             match fields.iter().position(|field| field.name.eq_ignore_ascii_case(&part)) {
                 Some(index) if !key.contains(&index) => key.push(index),
                 Some(_) => section.problem("key", format!("\"{part}\" stands twice"), ""),
@@ -85,7 +90,7 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
                 ),
             }
         }
-        if key.is_empty() {
+        if key.is_empty() && unread.is_none() {
             section.problem("key", "an entity has a key", "key = [\"ID\"], the fields that tell one row from another");
         }
         if let (Some(name), Some(table)) = (name, table) {
@@ -97,8 +102,11 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
             if entities.iter().any(|other| other.database == database && other.table.eq_ignore_ascii_case(&table)) {
                 section.problem("table", format!("another entity has the table \"{table}\" too"), "");
             }
-            let mut entity = Entity { name, aliases, database, table, key, fields, checks: Vec::new() };
-            entity.checks = read_checks(&section.sections("checks"), &entity);
+            let mut entity = Entity { name, aliases, database, table, key, fields, checks: Vec::new(), unread };
+            let checks = section.sections("checks");
+            if entity.unread.is_none() {
+                entity.checks = read_checks(&checks, &entity);
+            }
             entities.push(entity);
         }
     }
@@ -114,6 +122,7 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
                     format!("\"{}\" refers to \"{target}\", which is no entity", field.name),
                     suggest(target, entities.iter().map(|entity| entity.name.as_str())),
                 ),
+                Some(other) if other.unread.is_some() => {}
                 Some(other) if other.key.len() != 1 => section.problem(
                     "fields",
                     format!("\"{}\" refers to \"{target}\", whose key has {} fields", field.name, other.key.len()),
@@ -151,8 +160,11 @@ pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities:
         let named = section.item("name").and_then(Item::as_str);
         let Some(entity) = entities.iter().find(|entity| Some(entity.name.as_str()) == named) else { continue };
         let Some(database) = databases.iter().find(|database| database.name == entity.database && !database.managed) else { continue };
+        if entity.unread.is_some() {
+            continue;
+        }
         let hint = "its messages and exports fail until that is so";
-        let table = match found::look(&database.path, &entity.table) {
+        let table = match found::look(&database.path, &entity.table, LOOK_WAIT) {
             Ok(table) => table,
             Err(reason) => {
                 section.warning("table", reason, hint);

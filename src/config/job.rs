@@ -121,6 +121,7 @@ fn read_filter(section: &Section<'_>, project: Option<Arc<Project>>) -> Option<A
             None => Some(&mut project.entities).filter(|entities| entities.len() == 1).and_then(|entities| entities.first_mut()),
         });
         match (found, name) {
+            (Some(one), Some(_)) if one.entity.unread.is_some() => condition.pass_over(),
             (Some(one), Some(name)) => match one.entity.field(&name) {
                 Some(field) => {
                     let read = read_condition(&condition, field, &one.entity.fields[field]);

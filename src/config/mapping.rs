@@ -108,6 +108,10 @@ fn read_line(line: &Section<'_>, target: &Target<'_>, before: &[Mapping]) -> Opt
     if mapping.look_up.is_some() && mapping.conversions.is_empty() && mapping.source.columns().is_empty() {
         line.problem("look_up", "there is nothing to look up", "give the line a source");
     }
+    let unread = |look_up: &LookUp| entities.iter().any(|other| other.is_called(&look_up.entity) && other.unread.is_some());
+    if mapping.look_up.as_ref().is_some_and(unread) {
+        return Some(Mapping { field, ..mapping });
+    }
     let found_by = mapping.look_up.as_ref().and_then(|look_up| {
         let other = entities.iter().find(|other| other.is_called(&look_up.entity))?;
         other.field(&look_up.find).map(|field| &other.fields[field])
@@ -363,6 +367,9 @@ fn read_look_up(section: &Section<'_>, entity: &Entity, entities: &[Arc<Entity>]
     };
     if other.database != entity.database {
         section.problem("entity", format!("\"{name}\" is in another database"), "put both entities into one database");
+    }
+    if other.unread.is_some() {
+        return Some(LookUp { entity: other.name.clone(), find, take });
     }
     let field = |key: &'static str, name: &str| {
         let found = other.field(name);

@@ -57,7 +57,11 @@ pub(super) fn read_projects(
                 section.problem("name", format!("there is another project \"{name}\""), "");
             }
             let project = Project { name, direction, entities: project_entities };
-            tests.extend(read_tests(&section, &project, base));
+            match project.unread() {
+                None => tests.extend(read_tests(&section, &project, base)),
+                // What they say of its fields is judged once they are known.
+                Some(_) => drop(section.item("test")),
+            }
             projects.push(Arc::new(project));
         } else {
             section.item("test");
@@ -114,6 +118,13 @@ fn read_project_entity(
     }
     if let (Some(Direction::Export), Format::Fixed(fixed)) = (direction, &format) {
         judge_padding(section, fixed, entity);
+    }
+    if entity.unread.is_some() {
+        // What is said of its fields is judged once they are known.
+        for name in ["mapping", "filter", "fields", "write", "duplicates", "truncate", "nested"] {
+            section.item(name);
+        }
+        return Some(ProjectEntity { transform, refresh, unit, level, sequence, ..ProjectEntity::new(entity.clone(), format) });
     }
     let mapping = if direction == Some(Direction::Export) {
         if section.item("mapping").is_some() {
@@ -290,7 +301,13 @@ fn read_nested(section: &Section<'_>, target: &Target<'_>) -> Vec<NestedEntity> 
                 if entity.name == target.entity.name {
                     inner.problem("entity", "this is the entity of the outer record", "nested records are rows of another entity");
                 }
-                let mapping = read_mapping(&inner, &Target { entity, ..*target });
+                let mapping = match &entity.unread {
+                    None => read_mapping(&inner, &Target { entity, ..*target }),
+                    Some(_) => {
+                        inner.item("mapping");
+                        Vec::new()
+                    }
+                };
                 if let Some(record) = record {
                     let project_entity = ProjectEntity { mapping, ..ProjectEntity::new(entity.clone(), target.format.clone()) };
                     all.push(NestedEntity { record, project_entity });

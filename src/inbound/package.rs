@@ -18,6 +18,7 @@ use crate::model::finding::{Finding, Rule};
 use crate::model::format::{CsvFormat, ExcelFormat, Format, JsonFormat, XmlFormat, XmlStyle};
 use crate::model::mapping::{Conversion, Mapping, Source};
 use crate::model::project::{Project, ProjectEntity};
+use crate::store::entities::is_read;
 
 /// Names that a note lists.
 const NAMED_MAX: usize = 20;
@@ -127,6 +128,7 @@ fn one(
         let hint = format!("it has {}", list(work.job.project.entities.iter().map(|known| known.entity.name.as_str())));
         return fault(work, kept, outcome, &entity.name, about(&entity.name, entity.line, &entity.name, message, hint));
     };
+    is_read(&project_entity.entity)?;
     let name = project_entity.entity.name.clone();
     let (adapted, notes) = match adapt(project_entity, entity) {
         Ok(adapted) => adapted,

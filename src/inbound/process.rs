@@ -29,6 +29,7 @@ use crate::model::message::{Content, Message};
 use crate::model::project::ProjectEntity;
 use crate::model::retry::{self, Verdict};
 use crate::model::state::MessageState;
+use crate::store::entities::is_read;
 use crate::store::executions::{self, Ending};
 use crate::store::{StoreError, messages};
 use crate::transform::{self, Call, Transcript};
@@ -185,6 +186,9 @@ impl Work<'_> {
     ) -> Result<(), ImportError> {
         let started_at = self.appliance.clock.now();
         let entity = &*project_entity.entity;
+        // The job may be of an earlier configuration, which did not know its table.
+        let nested = project_entity.nested.iter().map(|nested| &nested.project_entity.entity);
+        std::iter::once(&project_entity.entity).chain(nested).try_for_each(|entity| is_read(entity))?;
         // The tables of referenced entities are made too, so that a reference can be looked up before their first import.
         let here: Vec<_> = self.live.config.entities.iter().filter(|other| other.database == entity.database).cloned().collect();
         let referenced = |other: &Entity| project_entity.needs().any(|label| other.is_called(label));

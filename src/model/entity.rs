@@ -18,12 +18,14 @@ pub struct Entity {
     pub database: String,
     /// The table, a plain SQLite table whose columns are the fields.
     pub table: String,
-    /// Positions in `fields` that identify a row. Never empty.
+    /// Positions in `fields` that identify a row. Never empty, unless it is unread.
     pub key: Vec<usize>,
     /// The fields, in the order of the table's columns.
     pub fields: Vec<Field>,
     /// What must hold between the fields of a row.
     pub checks: Vec<Check>,
+    /// Why its table could not be read, which it leaves its fields to: nothing of it is known, and what needs it waits.
+    pub unread: Option<String>,
 }
 
 impl Entity {

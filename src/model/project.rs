@@ -67,6 +67,12 @@ pub struct Project {
 }
 
 impl Project {
+    /// An entity that it needs, and whose table could not be read.
+    pub fn unread(&self) -> Option<&Arc<Entity>> {
+        let nested = self.entities.iter().flat_map(|entity| &entity.nested).map(|nested| &nested.project_entity);
+        self.entities.iter().chain(nested).map(|entity| &entity.entity).find(|entity| entity.unread.is_some())
+    }
+
     /// The project's entity that a client calls `label`.
     pub fn entity(&self, label: &str) -> Option<&ProjectEntity> {
         self.entities.iter().find(|entity| entity.entity.is_called(label))

@@ -71,8 +71,15 @@ impl Entities {
         Ok(self.database(name)?.0.path.clone())
     }
 
+    /// Whether the table of an entity that is unread can be read by now. A lock is not waited for.
+    pub fn can_be_read(&self, entity: &Entity) -> bool {
+        let known = self.database(&entity.database);
+        entity.unread.is_some() && known.is_ok_and(|(database, _)| found::look(&database.path, &entity.table, Duration::ZERO).is_ok())
+    }
+
     /// Opens a database for one load, with the tables of these entities made or extended when it is managed. Waits for its lock.
     pub fn writer(&self, name: &str, entities: &[Arc<Entity>]) -> Result<Writing<'_>, StoreError> {
+        entities.iter().try_for_each(|entity| is_read(entity))?;
         let (database, lock) = self.database(name)?;
         let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = StoreError::sqlite("open the entity database");
@@ -95,6 +102,7 @@ impl Entities {
     /// Opens a database for a load that is taken back whatever happens: nothing is stored, not even tables that are missing. A database that does not
     /// exist yet is an empty one.
     pub fn trial(&self, name: &str, entities: &[Arc<Entity>]) -> Result<Writing<'_>, StoreError> {
+        entities.iter().try_for_each(|entity| is_read(entity))?;
         let (database, lock) = self.database(name)?;
         if !database.path.exists() {
             return Writing::scratch(entities);
@@ -141,6 +149,7 @@ impl Entities {
     /// Opens the database of an entity to track changes in it, when no load is under way; `None` when there is none yet. An external one must have the
     /// entity's table.
     pub(super) fn tracker(&self, entity: &Entity) -> Result<Option<(Connection, MutexGuard<'_, ()>)>, StoreError> {
+        is_read(entity)?;
         let (database, lock) = self.database(&entity.database)?;
         let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         if database.managed && !database.path.exists() {
@@ -156,6 +165,7 @@ impl Entities {
     /// Opens a database for reading these entities of it; `None` when there is none yet. An external one must have their tables; a managed one gets the
     /// columns that they have by now and it lacks.
     pub fn reader(&self, name: &str, entities: &[&Entity]) -> Result<Option<Connection>, StoreError> {
+        entities.iter().try_for_each(|entity| is_read(entity))?;
         let (database, lock) = self.database(name)?;
         if database.managed && !database.path.exists() {
             return Ok(None);
@@ -196,6 +206,17 @@ fn open(path: &Path, create: bool, lock_wait: Duration) -> rusqlite::Result<Conn
     let connection = Connection::open_with_flags(super::open::for_sqlite(path), flags)?;
     connection.busy_timeout(lock_wait)?;
     Ok(connection)
+}
+
+/// An entity whose fields are not known yet can be used later, without anyone doing anything about it but who has the file.
+pub fn is_read(entity: &Entity) -> Result<(), StoreError> {
+    match &entity.unread {
+        None => Ok(()),
+        Some(reason) => {
+            let waits = format!("the fields of \"{}\" cannot be read from its table yet: {reason}", entity.name);
+            Err(StoreError::file("use the entity")(std::io::Error::other(waits)))
+        }
+    }
 }
 
 /// What a table must have before a statement names its columns: SQLite takes a name in quotes that is none of them for a text.

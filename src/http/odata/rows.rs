@@ -25,7 +25,7 @@ pub fn readable(question: &Question<'_>) -> Vec<ProjectEntity> {
     let mut found: Vec<ProjectEntity> = Vec::new();
     let jobs = live.config.jobs.iter().filter(|job| job.enabled && job.project.direction == Direction::Export);
     for job in jobs.filter(|job| job.applications.contains(&question.caller.id)) {
-        for entity in &job.project.entities {
+        for entity in job.project.entities.iter().filter(|entity| entity.entity.unread.is_none()) {
             if !found.iter().any(|other| Arc::ptr_eq(&other.entity, &entity.entity)) {
                 found.push(entity.clone());
             }

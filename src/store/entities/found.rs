@@ -49,12 +49,12 @@ pub enum Affinity {
 }
 
 /// What is found under a table's name; `Err` says why it cannot be used, as a clause.
-pub fn look(path: &Path, table: &str) -> Result<Table, String> {
+pub fn look(path: &Path, table: &str, lock_wait: Duration) -> Result<Table, String> {
     if !path.is_file() {
         return Err(format!("there is no file {}", path.display()));
     }
     let unreadable = |error: rusqlite::Error| format!("{} cannot be read: {error}", path.display());
-    let connection = super::open(path, false, Duration::from_secs(2)).map_err(unreadable)?;
+    let connection = super::open(path, false, lock_wait).map_err(unreadable)?;
     match of(&connection, table).map_err(unreadable)? {
         Some(found) => Ok(found),
         None => {
@@ -194,8 +194,12 @@ impl Table {
     /// Columns that must have a value and have none of their own, and are none of these fields: no row can be new.
     pub fn requires(&self, entity: &Entity, fields: &[usize]) -> Option<String> {
         let filled = |column: &Column| fields.iter().any(|index| entity.fields[*index].name.eq_ignore_ascii_case(&column.name));
-        let lacking: Vec<&str> =
-            self.columns.iter().filter(|column| column.required && !filled(column)).map(|column| column.name.as_str()).collect();
+        let lacking: Vec<&str> = self
+            .columns
+            .iter()
+            .filter(|column| column.required && !column.generated && !filled(column))
+            .map(|column| column.name.as_str())
+            .collect();
         (!lacking.is_empty()).then(|| {
             format!("\"{}\" takes no new row without {}, which nothing fills and which has no default", entity.table, lacking.join(", "))
         })
@@ -290,7 +294,7 @@ mod tests {
                 table: "t".into(),
                 key: key.to_vec(),
                 fields,
-                checks: Vec::new(),
+                ..Entity::default()
             }
         };
         let good = entity(&["A", "D", "b"], &[0, 1]);

@@ -42,7 +42,7 @@ impl<'a> Writing<'a> {
         let connection = Connection::open_in_memory().map_err(&failed)?;
         connection.execute_batch("BEGIN").map_err(&failed)?;
         connection.execute_batch(TABLES).map_err(&failed)?;
-        entities.iter().try_for_each(|entity| prepare_table(&connection, entity))?;
+        entities.iter().filter(|entity| entity.unread.is_none()).try_for_each(|entity| prepare_table(&connection, entity))?;
         Ok(Writing::new(connection, None, None))
     }
 
