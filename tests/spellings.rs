@@ -96,6 +96,28 @@ fn a_row_whose_key_is_spelled_otherwise_is_changed_and_not_doubled() {
 }
 
 #[test]
+fn keys_of_several_fields_are_found_in_tables_of_every_kind() {
+    let fields = format!(
+        "{{ name = \"K\", type = \"integer\" }}, {{ name = \"STATE\", type = \"enum\", values = {{ Open = 2, Done = 3 }} }}{ANY_LETTER}"
+    );
+    let configuration = configuration(&fields, "").replace("key = [\"K\"]", "key = [\"STATE\", \"K\"]");
+    let trigger = "CREATE TRIGGER t AFTER UPDATE ON article BEGIN UPDATE counted SET n = n + 1; END";
+    for (end, trigger) in [("", ""), ("WITHOUT ROWID", ""), ("", trigger), ("STRICT", "")] {
+        let tables = format!(
+            "CREATE TABLE counted (n INT); INSERT INTO counted VALUES (0);
+             CREATE TABLE article (K TEXT NOT NULL, STATE INT NOT NULL, V TEXT, PRIMARY KEY (K, STATE)) {end}; {trigger};
+             INSERT INTO article VALUES ('007', 2, 'a'), ('7', 3, 'b'), ('x', 2, 'c'), ('08', 3, 'd')"
+        );
+        let (mut app, connection) = start_with(&configuration, &tables);
+        assert_eq!(load(&mut app, "K,STATE,V\n7,Open,A\n7,Done,b\n8,Done,D\n8,Open,E\n8,2,F\n"), [1, 3, 1, 0], "{end} {trigger}");
+        let all: String = connection
+            .query_row("SELECT group_concat(K || STATE || V) FROM (SELECT * FROM article ORDER BY K, STATE)", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(all, "0072A,083D,73b,82F,x2c", "{end} {trigger}");
+    }
+}
+
+#[test]
 fn keys_in_other_spellings_are_held_to_the_way_of_writing() {
     let fields = format!("{{ name = \"K\", type = \"integer\" }}{ANY_LETTER}");
     let table = "CREATE TABLE article (K TEXT PRIMARY KEY, V TEXT); INSERT INTO article VALUES ('007', 'a')";

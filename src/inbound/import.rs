@@ -456,16 +456,8 @@ fn load(
             Piece::Trailer(passed_over) => loader.trailer = passed_over,
             Piece::Failed(error) => return Err(ImportError::ReadPayload(error)),
             Piece::DocumentRefused(findings) => {
-                // What came before the fault is taken back: half a document is no document.
-                import.database.begin_again()?;
-                loader.report.removed = 0;
-                loader.report.counts = RowCounts::default();
-                loader.report.document_refused = true;
                 stages.as_ref().map_or(Ok(()), |stages| stages.send(Done::TakenBack)).map_err(gone)?;
-                for finding in findings {
-                    loader.report.findings += 1;
-                    sink.finding(finding)?;
-                }
+                loader.refuse_document(findings, sink)?;
             }
             Piece::Absent(fields) => loader.parts[0].keep(&fields)?,
             Piece::Note(finding) => {
@@ -488,6 +480,14 @@ fn load(
         }
     }
     loader.end(sink)?;
+    let (mut dangling, counts) = (Vec::new(), loader.report.counts);
+    for part in loader.parts.iter().filter(|_| counts.inserted + counts.updated > 0) {
+        dangling.extend(part.dangling()?);
+    }
+    if !dangling.is_empty() {
+        stages.as_ref().map_or(Ok(()), |stages| stages.send(Done::TakenBack)).map_err(gone)?;
+        loader.refuse_document(dangling, sink)?;
+    }
     Ok(loader.report)
 }
 
@@ -518,6 +518,19 @@ impl<'a> Loader<'a> {
         let refused = Refused::new(&own.format, Origin::new(own.format.encoding()), Vec::new(), 0);
         let report = Report::default();
         Ok(Loader { import, parts, refused, trailer: Vec::new(), refused_bytes: Vec::new(), reasons: None, report })
+    }
+
+    /// Takes back what came before: half a document is no document.
+    fn refuse_document(&mut self, findings: Vec<Finding>, sink: &mut dyn Sink) -> Result<(), ImportError> {
+        self.import.database.begin_again()?;
+        self.report.removed = 0;
+        self.report.counts = RowCounts::default();
+        self.report.document_refused = true;
+        for finding in findings {
+            self.report.findings += 1;
+            sink.finding(finding)?;
+        }
+        Ok(())
     }
 
     fn block(&mut self, block: &Block, sink: &mut dyn Sink) -> Result<(), ImportError> {

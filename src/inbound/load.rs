@@ -15,7 +15,7 @@ use crate::model::finding::{Finding, Rule};
 use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
 use crate::store::StoreError;
-use crate::store::entities::{Cell, Finder, Loaded, Looked, Numbered, Reference, Seen, Sequence, Upsert, Writing};
+use crate::store::entities::{Cell, Dangling, Deferred, Finder, Loaded, Looked, Numbered, Reference, Seen, Sequence, Upsert, Writing};
 
 /// What is prepared to load rows of one entity.
 pub struct Loading<'a> {
@@ -34,6 +34,7 @@ pub struct Loading<'a> {
     references: Vec<Referenced<'a>>,
     look_ups: Vec<LookedUp<'a>>,
     unique: Vec<Unique<'a>>,
+    deferred: Option<Deferred<'a>>,
     /// What must hold between values of which one is known only here.
     checks: Vec<Checked<'a>>,
     /// Where a rule has to look at the row that is there.
@@ -142,6 +143,7 @@ impl<'a> Loading<'a> {
             references,
             look_ups,
             unique,
+            deferred: database.deferred(entity, part)?,
             checks,
             keeping,
         })
@@ -298,6 +300,10 @@ impl<'a> Loading<'a> {
                         unique.seen.note(&number.value().text(), at.number)?;
                     }
                 }
+                let key = self.deferred.is_some().then(|| self.key_text(cells));
+                if let (Some(deferred), Some(key)) = (&mut self.deferred, key) {
+                    deferred.note(&key, at.number, at.row.line)?;
+                }
                 if let Some(keep) = keep {
                     keep.clear();
                     keep.extend(cells.iter().map(Cell::stored));
@@ -370,8 +376,11 @@ impl<'a> Loading<'a> {
 
     /// Keeps in mind the key of a row that was given a number; finds a row that comes with such a key itself, and would overwrite it.
     fn taken(&mut self, at: At<'_>, cells: &[Cell<'_>], numbered: bool) -> Result<Option<Finding>, StoreError> {
+        if self.given.is_none() {
+            return Ok(None);
+        }
+        let key = self.key_text(cells);
         let Some(given) = &mut self.given else { return Ok(None) };
-        let key = self.key.iter().map(|target| cells[*target].text()).collect::<Vec<_>>().join(SEPARATOR);
         if numbered {
             given.note(&key, at.number)?;
             return Ok(None);
@@ -386,6 +395,30 @@ impl<'a> Loading<'a> {
                 &self.of_key(cells),
             )
         }))
+    }
+
+    fn key_text(&self, cells: &[Cell<'_>]) -> String {
+        self.key.iter().map(|target| cells[*target].text()).collect::<Vec<_>>().join(SEPARATOR)
+    }
+
+    /// Rows that refer to nothing once all is loaded, where the table judges that only then.
+    pub fn dangling(&self) -> Result<Vec<Finding>, StoreError> {
+        let Some(deferred) = &self.deferred else { return Ok(Vec::new()) };
+        let finding = |dangling: Dangling| {
+            let (columns, values): (Vec<String>, Vec<String>) = dangling.values.into_iter().unzip();
+            let sources = columns.iter().filter_map(|name| self.entity.field(name)).map(|field| source_of(self.project_entity, field));
+            let message = format!("\"{}\" has no row with this value when all is loaded: a foreign key of the table", dangling.parent);
+            let hint = "load that row first, or correct the value; until then nothing of the document is loaded".to_owned();
+            Finding {
+                line: dangling.line,
+                row: dangling.row,
+                column: sources.collect::<Vec<_>>().join(", "),
+                field: columns.join(", "),
+                value: shown(&values.join(", ")),
+                ..Finding::of_document(Rule::Reference, &self.entity.name, message, hint)
+            }
+        };
+        Ok(deferred.dangling(SEPARATOR)?.into_iter().map(finding).collect())
     }
 
     /// A row of this entity is new: what was missing may exist now.

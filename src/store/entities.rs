@@ -4,6 +4,7 @@
 //! and finished, never repeated (DESIGN §5). One load at a time writes to a database; others wait for its lock, not for SQLite's.
 
 mod cell;
+mod deferred;
 pub mod found;
 mod kept;
 mod lookup;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 pub use self::cell::{Cell, as_kept};
+pub use self::deferred::{Dangling, Deferred};
 pub use self::kept::{Kept, KeptValue};
 pub use self::lookup::{Finder, Looked, Reference, Seen};
 pub use self::sequence::{Numbered, Sequence};

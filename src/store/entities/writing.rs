@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use super::deferred::Deferred;
 use super::kept::Kept;
 use super::lookup::{Finder, Reference, Seen};
 use super::sequence::Sequence;
@@ -237,6 +238,11 @@ impl<'a> Writing<'a> {
     /// Prepares a look at what rows have in these fields, by their key.
     pub fn kept(&self, entity: &Entity, fields: &[usize]) -> Result<Kept<'_>, StoreError> {
         Kept::prepare(&self.connection, entity, fields)
+    }
+
+    /// Prepares the note of rows whose foreign keys are judged at the commit; nothing where the table has none of these.
+    pub fn deferred<'s>(&'s self, entity: &'s Entity, part: usize) -> Result<Option<Deferred<'s>>, StoreError> {
+        Deferred::prepare(&self.connection, entity, part)
     }
 
     /// Prepares a look-up.
