@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use chrono::format::{Item, Parsed, StrftimeItems};
+use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems};
 use chrono::{Datelike, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 
 use super::{EXCEL_DAYS, Reading, Wrong, wrong};
 use crate::model::finding::Rule;
+
+/// Seconds that a clock may be ahead of UTC or behind it: 18 hours.
+const OFFSET_MAX: i32 = 18 * 3600;
 
 /// `count` digits at the head of the bytes.
 fn digits(bytes: &[u8], count: usize) -> Option<(u32, &[u8])> {
@@ -54,7 +57,7 @@ fn iso_datetime(bytes: &[u8]) -> Option<(NaiveDateTime, Option<i32>)> {
             let (hours, rest) = digits(rest, 2)?;
             let minutes =
                 if rest.is_empty() { 0 } else { digits(byte(rest, b":").unwrap_or(rest), 2).filter(|(_, rest)| rest.is_empty())?.0 };
-            let seconds = i32::try_from(hours * 3600 + minutes * 60).ok().filter(|seconds| *seconds <= 18 * 3600)?;
+            let seconds = i32::try_from(hours * 3600 + minutes * 60).ok().filter(|seconds| minutes < 60 && *seconds <= OFFSET_MAX)?;
             Some(if *sign == b'-' { -seconds } else { seconds })
         }
         _ => return None,
@@ -71,7 +74,8 @@ fn excel_days(text: &str) -> Option<NaiveDateTime> {
 }
 
 /// A date and time that is written by a pattern of `date_formats`, and the offset in seconds when it says one. `None` when the text is written
-/// otherwise, has a year of fewer than four digits where the pattern says `%Y`, or a time that is not whole.
+/// otherwise, has a year of fewer than four digits where the pattern says `%Y`, lacks a digit where numbers follow each other with nothing between
+/// them, or has a time that is not whole, or a sixtieth second.
 pub fn by_pattern(text: &str, pattern: &str) -> Option<(NaiveDateTime, Option<i32>)> {
     if pattern == EXCEL_DAYS {
         return excel_days(text).map(|at| (at, None));
@@ -79,17 +83,66 @@ pub fn by_pattern(text: &str, pattern: &str) -> Option<(NaiveDateTime, Option<i3
     let mut parsed = Parsed::new();
     chrono::format::parse(&mut parsed, text, StrftimeItems::new(pattern)).ok()?;
     let short = |year: i32| (0..1000).contains(&year) && !text.contains(&format!("{year:04}"));
-    if [parsed.year(), parsed.isoyear()].into_iter().flatten().any(short) {
+    if [parsed.year(), parsed.isoyear()].into_iter().flatten().any(short) || lacks_digits(text, pattern) {
         return None;
     }
     // Seconds since 1970 are an instant, whatever the time zone.
     let offset = parsed.offset().or(parsed.timestamp().map(|_| 0));
+    if offset.is_some_and(|seconds| seconds.abs() > OFFSET_MAX) || parsed.second() == Some(60) {
+        return None;
+    }
     let timed = [parsed.hour_div_12(), parsed.hour_mod_12(), parsed.minute(), parsed.second(), parsed.nanosecond()];
     match parsed.to_naive_datetime_with_offset(offset.unwrap_or(0)) {
         Ok(at) => Some((at, offset)),
         Err(_) if timed.iter().any(Option::is_some) => None,
         Err(_) => parsed.to_naive_date().ok().map(|date| (date.and_time(NaiveTime::MIN), offset)),
     }
+}
+
+/// Whether numbers that follow each other with nothing between them have fewer digits than they should: `2024111` could be cut anywhere.
+fn lacks_digits(text: &str, pattern: &str) -> bool {
+    if !pattern.as_bytes().windows(3).any(|three| three[0] == b'%' && three[1] != b'%' && three[2] == b'%') {
+        return false;
+    }
+    let (mut rest, mut before) = (text, false);
+    let mut items = StrftimeItems::new(pattern).peekable();
+    while let Some(item) = items.next() {
+        let number = matches!(item, Item::Numeric(..));
+        match item {
+            Item::Numeric(number, _) => {
+                let width = match number {
+                    Numeric::Year | Numeric::IsoYear => 4,
+                    Numeric::Ordinal => 3,
+                    Numeric::NumDaysFromSun | Numeric::WeekdayFromMon | Numeric::Quarter => 1,
+                    Numeric::Timestamp | Numeric::Nanosecond => return false,
+                    _ => 2,
+                };
+                let after = rest.trim_start();
+                let digits = after.bytes().take(width).take_while(u8::is_ascii_digit).count();
+                let beside = before || matches!(items.peek(), Some(Item::Numeric(..)));
+                if beside && rest.len() - after.len() + digits < width {
+                    return true;
+                }
+                rest = &after[digits..];
+            }
+            Item::Literal(literal) => match rest.strip_prefix(literal) {
+                Some(after) => rest = after,
+                None => return false,
+            },
+            Item::Space(_) => rest = rest.trim_start(),
+            Item::Fixed(
+                Fixed::ShortMonthName
+                | Fixed::LongMonthName
+                | Fixed::ShortWeekdayName
+                | Fixed::LongWeekdayName
+                | Fixed::LowerAmPm
+                | Fixed::UpperAmPm,
+            ) => rest = rest.trim_start_matches(char::is_alphabetic),
+            _ => return false,
+        }
+        before = number;
+    }
+    false
 }
 
 /// Whether a pattern reads dates. What is wrong with it, and what to write, when not.
@@ -234,14 +287,28 @@ pub(super) fn date(text: &str, reading: &Reading, out: &mut String) -> Result<()
         out.push_str(text);
         return Ok(());
     }
-    let shape = || wrong(Rule::Type, "expected a day that exists", hint(text, reading, "YYYY-MM-DD"));
+    let alone = || day_alone(text, reading);
+    let shape = || wrong(Rule::Type, "expected a day that exists", alone().unwrap_or_else(|| hint(text, reading, "YYYY-MM-DD")));
     let (at, _) = said(text, reading).ok_or_else(shape)?;
     if at.time() != chrono::NaiveTime::MIN {
-        return Err(wrong(Rule::Type, "expected a day, found a time of day too", "use a datetime field"));
+        let hint = alone().unwrap_or_else(|| "use a datetime field".to_owned());
+        return Err(wrong(Rule::Type, "expected a day, found a time of day too", hint));
     }
     four_digits(at.year())?;
     let _ = write!(out, "{}", at.format("%Y-%m-%d"));
     Ok(())
+}
+
+/// What to do about a time of day where a day is expected.
+fn day_alone(text: &str, reading: &Reading) -> Option<String> {
+    let (day, time) = text.split_at(text.find([' ', 'T'])?);
+    let of_numbers = day.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'/' | b'-'));
+    let between = time.chars().next().filter(|_| of_numbers && time.contains(':'))?;
+    let split = format!("use a datetime field, or take the day alone with split = {{ at = \"{between}\", part = 1 }} in the mapping");
+    Some(match said(day, reading) {
+        Some(_) => split,
+        None => format!("{split}; {}", hint(day, reading, "YYYY-MM-DD")),
+    })
 }
 
 /// Others would be written with a sign, and stand before all that have none in the order of text that tables keep dates in.
@@ -339,6 +406,55 @@ mod tests {
         }
         let hint = refused(FieldKind::Date, "1.2.24", &by(&["%d.%m.%Y"]));
         assert!(hint.contains("written as %d.%m.%Y") && hint.contains("\"%d.%m.%y\""), "{hint}");
+    }
+
+    #[test]
+    fn numbers_that_nothing_parts_have_all_their_digits() {
+        for (text, pattern, expected) in [
+            ("20241101", "%Y%m%d", true),
+            ("2024111", "%Y%m%d", false),
+            ("241101", "%y%m%d", true),
+            ("24111", "%y%m%d", false),
+            ("20241101T0905", "%Y%m%dT%H%M", true),
+            ("20241101T905", "%Y%m%dT%H%M", false),
+            ("20241101 9:05", "%Y%m%d %H:%M", true),
+            ("1Nov2024", "%d%b%Y", true),
+            ("1.2.2024 9:05", "%d.%m.%Y %H:%M", true),
+            ("11202", "%m%d%y", false),
+        ] {
+            assert_eq!(by_pattern(text, pattern).is_some(), expected, "{text} {pattern}");
+        }
+    }
+
+    #[test]
+    fn no_clock_is_a_day_ahead_or_has_a_sixtieth_second() {
+        for (text, pattern) in [
+            ("2024-01-01 10:00 +2500", "%Y-%m-%d %H:%M %z"),
+            ("2024-01-01 10:00 -1801", "%Y-%m-%d %H:%M %z"),
+            ("2016-12-31 23:59:60", "%Y-%m-%d %H:%M:%S"),
+            ("2024-01-01T10:00:00+01:75", "%d.%m.%Y"),
+            ("2016-12-31T23:59:60Z", "%d.%m.%Y"),
+        ] {
+            assert_eq!(read(FieldKind::DateTime, text, &by(&[pattern])), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_hint_says_about_a_time_where_a_day_is_expected_reads_the_day() {
+        for (text, reading) in [
+            ("2011-01-31 10:00:00", by(&[])),
+            ("31.01.2011 10:00", by(&[])),
+            ("2011-01-31T10:00:00.5", Reading::default().of_plain()),
+            ("31.01.2011 10:00", by(&["%d.%m.%Y %H:%M"])),
+        ] {
+            let hint = refused(FieldKind::Date, text, &reading);
+            let (_, rest) = hint.split_once("split = { at = \"").unwrap_or_else(|| panic!("{hint}"));
+            let (at, rest) = rest.split_once("\", part = 1 }").unwrap_or_else(|| panic!("{hint}"));
+            let day = text.split(at).next().unwrap();
+            let patterns: Vec<&str> = rest.split('"').skip(1).step_by(2).collect();
+            let mended = Reading { date_formats: [reading.date_formats.clone(), by(&patterns).date_formats].concat(), ..reading };
+            assert_eq!(read(FieldKind::Date, day, &mended).as_deref(), Some("2011-01-31"), "{hint}");
+        }
     }
 
     #[test]
