@@ -6,7 +6,7 @@ use super::csv;
 use super::encoding::NO_CHARACTER;
 use super::record::Record;
 use crate::model::finding::Rule;
-use crate::model::format::{CsvFormat, Format};
+use crate::model::format::{CsvFormat, Format, XmlStyle};
 
 /// What can be wrong with a record before its values are looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Fault {
     Unterminated,
     /// Text follows the closing qualifier of this field, from 1.
     Qualifier(usize),
+    /// Blanks stand before the qualifier of this field, from 1.
+    Blanks(usize),
     /// The stated record end stands nowhere in the document.
     RecordEnd,
     /// Bytes that are no text in the encoding.
@@ -29,6 +31,8 @@ pub enum Fault {
     Length(String),
     /// Not what its format asks for: what is wrong.
     Syntax(String),
+    /// It has its values in elements or attributes, and the format says the other.
+    Style(XmlStyle),
 }
 
 impl Fault {
@@ -45,6 +49,11 @@ impl Fault {
                 Rule::Format,
                 format!("text stands behind the closing qualifier of field {field}").into(),
                 "double the qualifiers inside of a qualified value, or set qualifier = \"\" in the format when quotes are data",
+            ),
+            Fault::Blanks(field) => (
+                Rule::Format,
+                format!("blanks stand before the qualifier of field {field}").into(),
+                "leave them out, or set qualifier = \"\" in the format when quotes are data",
             ),
             Fault::RecordEnd => (
                 Rule::Format,
@@ -67,6 +76,16 @@ impl Fault {
                 "send the line whole (only blanks may lack at its end), or correct the columns or record_length of the format",
             ),
             Fault::Syntax(message) => (Rule::Format, message.clone().into(), "correct the record"),
+            Fault::Style(XmlStyle::Element) => (
+                Rule::Format,
+                "its values stand in elements, and the format says xml-attribute".into(),
+                "write them as attributes; where all records are so, write type = \"xml-element\" in the format",
+            ),
+            Fault::Style(XmlStyle::Attribute) => (
+                Rule::Format,
+                "its values stand in attributes, and the format says xml-element".into(),
+                "write them as elements; where all records are so, write type = \"xml-attribute\" in the format",
+            ),
         };
         (rule, message, hint.into())
     }

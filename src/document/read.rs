@@ -146,7 +146,13 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             let first = next_of_csv(&mut reader, &mut ours, &mut record)?.then_some(record);
             let mended = ours.as_ref().is_some_and(|ours| ours.were_there() || ours.are_ahead(reader.ahead()));
             let origin = Origin { preamble, mended, ..reader.origin() };
-            begin(take, origin, &layout, first, |record| Ok(next_of_csv(&mut reader, &mut ours, record)?))
+            begin(take, origin, &layout, first, |record| Ok(next_of_csv(&mut reader, &mut ours, record)?))?;
+            if let Some((line, count)) = ours.as_ref().and_then(Ours::alone) {
+                let more = if count > 1 { format!(", and {} more,", count - 1) } else { String::new() };
+                let message = format!("line {line}{more} has nothing but what we write before a refused row, and is passed over");
+                take.note(message, "where it is a row of the sender's own, give the document a header, or a column before it".into());
+            }
+            Ok(())
         }
         Format::Fixed(fixed) => {
             let mut reader = fixed::read::Reader::new(source, fixed);
@@ -160,7 +166,7 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             let first = reader.next_into(&mut record)?.then_some(record);
             let mut origin = Origin { preamble, ..reader.origin() };
             origin.mended |= words_in(reader.ahead()).is_some();
-            begin(take, origin, &layout, first, |record| Ok(reader.next_into(record)?))
+            begin(take, origin, &layout, first, |record| reader.next_into(record))
         }
         Format::Xml(format) => {
             let asked = Asked { record: record_of(format), values, nested, namespaces: format.namespaces.clone() };
@@ -276,10 +282,15 @@ pub fn path_of(format: &Format, source: &str) -> Result<Path, String> {
     if source.contains(['/', '@', '[', '*', ':']) || matches!(source, "." | "..") {
         return Path::parse(source);
     }
-    Ok(match format {
-        Format::Xml(XmlFormat { style: XmlStyle::Attribute, .. }) => Path::attribute(source),
-        _ => Path::element(source),
-    })
+    Ok(path_of_name(format, source))
+}
+
+/// The path of a value that is called so.
+pub fn path_of_name(format: &Format, name: &str) -> Path {
+    match format {
+        Format::Xml(XmlFormat { style: XmlStyle::Attribute, .. }) => Path::attribute(name),
+        _ => Path::element(name),
+    }
 }
 
 /// Holds the last records back, which are to be passed over.

@@ -51,8 +51,7 @@ pub struct Refused {
 
 enum Inner {
     Csv(Box<Delimited>),
-    /// And whether the format itself says what ends records.
-    Fixed(FixedFormat, bool),
+    Fixed(FixedFormat),
     Xml(xml::write::Refused),
     Json(json::write::Refused),
     Excel(ExcelFormat, Option<Box<excel::write::Writer>>),
@@ -84,8 +83,7 @@ impl Refused {
         let inner = match format {
             Format::Csv(csv) => Inner::Csv(Box::new(Delimited::new(csv, &origin))),
             Format::Fixed(fixed) => {
-                let ends = fixed.record_end.is_some();
-                Inner::Fixed(FixedFormat { record_end: record_end(fixed.record_end.as_deref(), &origin), ..fixed.clone() }, ends)
+                Inner::Fixed(FixedFormat { record_end: record_end(fixed.record_end.as_deref(), &origin), ..fixed.clone() })
             }
             Format::Xml(_) => Inner::Xml(xml::write::Refused::new(&origin)),
             Format::Json(json) => Inner::Json(json::write::Refused::new(&origin, json.lines)),
@@ -116,7 +114,7 @@ impl Refused {
         }
         let reason = reasons(findings);
         let first = !std::mem::replace(&mut self.begun, true);
-        if first && matches!(self.inner, Inner::Csv(_) | Inner::Fixed(..)) {
+        if first && matches!(self.inner, Inner::Csv(_) | Inner::Fixed(_)) {
             match self.origin.marked {
                 true => encode_raw("\u{feff}".as_bytes(), self.origin.encoding, into),
                 false => mark(self.origin.encoding, into),
@@ -132,12 +130,12 @@ impl Refused {
                 }
                 writer.record(&entry, self.fields.unwrap_or(self.columns), &reason, into);
             }
-            Inner::Fixed(format, stated) => {
+            Inner::Fixed(format) => {
                 if first {
                     self.origin.preamble.iter().for_each(|raw| fixed_passed_over(format, raw, &self.origin, into));
                 }
                 let misfit = findings.iter().any(|finding| finding.rule == Rule::Columns);
-                fixed_record(format, *stated, &entry, misfit, &reason, &self.origin, into);
+                fixed_record(format, &entry, misfit, &reason, &self.origin, into);
             }
             Inner::Xml(writer) => {
                 let none = Arc::default();
@@ -172,7 +170,7 @@ impl Refused {
         }
         match &mut self.inner {
             Inner::Csv(writer) => trailer.iter().for_each(|raw| writer.passed_over(raw, into)),
-            Inner::Fixed(format, _) => trailer.iter().for_each(|raw| fixed_passed_over(format, raw, &self.origin, into)),
+            Inner::Fixed(format) => trailer.iter().for_each(|raw| fixed_passed_over(format, raw, &self.origin, into)),
             Inner::Xml(writer) => writer.end(into),
             Inner::Json(writer) => writer.end(into),
             Inner::Excel(_, Some(writer)) => {
@@ -297,7 +295,7 @@ impl Delimited {
 }
 
 /// `misfit`: the record is refused for its length, to which it is held again when it comes back.
-fn fixed_record(format: &FixedFormat, stated: bool, entry: &Entry<'_>, misfit: bool, reason: &str, origin: &Origin, into: &mut Vec<u8>) {
+fn fixed_record(format: &FixedFormat, entry: &Entry<'_>, misfit: bool, reason: &str, origin: &Origin, into: &mut Vec<u8>) {
     let end = format.record_end.as_deref().unwrap_or_default();
     let reason = plain(reason, &[end]);
     let line = entry.line;
@@ -314,15 +312,12 @@ fn fixed_record(format: &FixedFormat, stated: bool, entry: &Entry<'_>, misfit: b
             encode_raw(entry.raw, origin.encoding, into);
             encode_raw(format!("{}{BEHIND}{line}{length}: {reason}{end}", " ".repeat(blanks)).as_bytes(), origin.encoding, into);
         }
-        Some(length) => {
+        Some(_) => {
             // Our words need a line of their own.
             let own = if end.contains('\n') { end } else { "\n" };
             encode_raw(format!("{BEFORE}{line}: {reason}{own}").as_bytes(), origin.encoding, into);
             encode_raw(entry.raw, origin.encoding, into);
-            // The last record of a document may be cut short; nothing is to stand in what it lacks. Where records are lines, each may be.
-            if !stated || entry.raw.iter().filter(|byte| **byte & 0xC0 != 0x80).count() >= length {
-                encode_raw(if end.is_empty() { own } else { end }.as_bytes(), origin.encoding, into);
-            }
+            encode_raw(if end.is_empty() { own } else { end }.as_bytes(), origin.encoding, into);
         }
     }
 }

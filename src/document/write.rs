@@ -39,6 +39,18 @@ pub enum Unwritable {
         /// The value.
         value: String,
     },
+    /// A value that begins with a byte order mark where records begin: there it is no data.
+    Mark {
+        /// The value.
+        value: String,
+    },
+    /// A record whose type the format does not read.
+    Type {
+        /// What stands where the type is.
+        found: String,
+        /// What should.
+        equals: String,
+    },
     /// A value that means "no value" in this format.
     Null {
         /// The value.
@@ -61,6 +73,16 @@ impl fmt::Display for Unwritable {
             Unwritable::Unqualified { value } => {
                 let value = value.escape_debug();
                 write!(f, "\"{value}\" would be read as something else without a qualifier; set qualifier in the format")
+            }
+            Unwritable::Mark { value } => {
+                write!(
+                    f,
+                    "\"{}\" begins with a byte order mark, which would be read as none of it; set qualifier in the format",
+                    value.escape_debug()
+                )
+            }
+            Unwritable::Type { found, equals } => {
+                write!(f, "the record would be of type \"{}\", and record_type in the format reads {equals}", found.escape_debug())
             }
             Unwritable::Null { value } => {
                 write!(f, "\"{}\" would be read as no value; take it out of nulls in the format", value.escape_debug())

@@ -5,7 +5,7 @@
 //!
 //! Decisions: a qualifier is one only at the start of a field, anywhere else it is data. Text other than blanks between a closing qualifier and
 //! the next delimiter (`"a"b`) is a fault: what its sender meant cannot be known. A field whose qualifier is never closed ends with the document,
-//! and the record says so. A wholly empty line is no record. A byte order mark is no data, at the beginning of any record: documents are put
+//! and the record says so. Blanks before a qualifier that ends its field are a fault, because the qualifier is none there. A wholly empty line is no record. A byte order mark is no data, at the beginning of any record: documents are put
 //! together; at that of the document, one of UTF-16 or UTF-8 wins over the stated encoding. A stated record end that ends with a line feed takes
 //! CRLF too; behind one without line ends, line ends are no data.
 
@@ -44,7 +44,7 @@ pub struct Reader<R> {
 }
 
 /// A stated record end.
-struct End {
+pub struct End {
     /// All of it, or what comes before its line feed.
     text: Vec<u8>,
     /// A line feed follows, or CRLF.
@@ -54,13 +54,27 @@ struct End {
 }
 
 impl End {
-    fn new(text: &str) -> End {
+    /// As the configuration writes it.
+    pub fn new(text: &str) -> End {
         let before = text.strip_suffix('\n').filter(|before| !before.ends_with('\r'));
         End { text: before.unwrap_or(text).into(), feed: before.is_some(), between: !text.contains(['\r', '\n']) }
     }
 
+    /// Where the first one begins, and its bytes.
+    pub fn find(&self, bytes: &[u8]) -> Option<(usize, usize)> {
+        let first = *self.text.first().unwrap_or(&b'\n');
+        // A carriage return before a line feed that is all of it belongs to it.
+        let begin = |at: usize| if self.text.is_empty() && at > 0 && bytes[at - 1] == b'\r' { at - 1 } else { at };
+        memchr::memchr_iter(first, bytes).map(begin).find_map(|at| Some((at, self.length(&bytes[at..])?)))
+    }
+
+    /// The most bytes that one has.
+    pub fn longest(&self) -> usize {
+        self.text.len() + 2 * usize::from(self.feed)
+    }
+
     /// Bytes of the record end that stands here, if one does.
-    fn length(&self, bytes: &[u8]) -> Option<usize> {
+    pub fn length(&self, bytes: &[u8]) -> Option<usize> {
         let rest = bytes.strip_prefix(self.text.as_slice())?;
         match rest {
             _ if !self.feed => Some(self.text.len()),
@@ -121,43 +135,50 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Passes over a line as it stands, qualifiers and all, or to the stated record end; what it was, as far as it is kept.
+    /// Passes over a line as it stands, qualifiers and all, whatever ends records; what it was, as far as it is kept.
     pub fn skip_line(&mut self) -> io::Result<Vec<u8>> {
-        let longest = self.longest();
-        let mut line = Vec::new();
+        self.pass_over(true)
+    }
+
+    /// Passes over the rest of a record, or, of `lines`, of a line where one ends before; what it was, as far as it is kept.
+    fn pass_over(&mut self, lines: bool) -> io::Result<Vec<u8>> {
+        let lines = lines || self.record_end.is_none();
+        // A line end may follow a record end that has none.
+        let longest = self.longest() + 2;
+        let mut passed_over = Vec::new();
         loop {
             let rest = &self.buffer[self.start..];
+            let ends = |at: &usize| rest.len() - at >= longest || self.end_of_input;
             // Where the line ends, and what ends it.
-            let end = match &self.record_end {
-                Some(end) => (0..rest.len()).find_map(|at| Some((at, end.length(&rest[at..])?))),
-                None => memchr::memchr2(b'\n', b'\r', rest).and_then(|at| match (rest[at], rest.get(at + 1)) {
-                    (b'\r', Some(b'\n')) => Some((at, 2)),
-                    (b'\r', None) if !self.end_of_input => None,
-                    _ => Some((at, 1)),
-                }),
-            };
+            let end = (0..rest.len()).take_while(ends).find_map(|at| match &self.record_end {
+                Some(end) if let Some(length) = end.length(&rest[at..]) => {
+                    Some((at, length + if lines && end.between { line_end(&rest[at + length..]) } else { 0 }))
+                }
+                _ => Some((at, line_end(&rest[at..]))).filter(|(_, length)| lines && *length > 0),
+            });
             // What may be the beginning of a record end stays.
             let (text, length) = end.unwrap_or((if self.end_of_input { rest.len() } else { rest.len().saturating_sub(longest) }, 0));
-            line.extend_from_slice(&rest[..text.min(PASSED_OVER_MAX + 1 - line.len())]);
-            self.line += lines(&rest[..text + length]);
+            passed_over.extend_from_slice(&rest[..text.min(PASSED_OVER_MAX + 1 - passed_over.len())]);
+            self.line += self::lines(&rest[..text + length]);
             self.start += text + length;
             if end.is_some() || !self.fill()? && self.start == self.buffer.len() {
-                return Ok(if line.len() > PASSED_OVER_MAX { b"-".to_vec() } else { line });
+                return Ok(if passed_over.len() > PASSED_OVER_MAX { b"-".to_vec() } else { passed_over });
             }
         }
     }
 
     /// The delimiter that a first line `sep=;` states, as spreadsheets write it. That line is no record.
     pub fn stated_delimiter(&mut self) -> io::Result<Option<char>> {
-        while self.buffer.len() - self.start < 8 && self.fill()? {}
-        let rest = &self.buffer[self.start..];
-        let line = &rest[..memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len())];
-        let stated = match line {
-            [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', one] if one.is_ascii() && !one.is_ascii_alphanumeric() => char::from(*one),
-            _ => return Ok(None),
-        };
-        self.skip_line()?;
-        Ok(Some(stated))
+        const STATED: usize = "sep=;".len();
+        while self.buffer.len() - self.start < STATED + self.longest() && self.fill()? {}
+        let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', stated, rest @ ..] = &self.buffer[self.start..] else { return Ok(None) };
+        let (stated, end) = (*stated, self.record_end.as_ref().and_then(|end| end.length(rest)).unwrap_or_else(|| line_end(rest)));
+        if !stated.is_ascii() || stated.is_ascii_alphanumeric() || (end == 0 && !rest.is_empty()) {
+            return Ok(None);
+        }
+        self.line += lines(&rest[..end]);
+        self.start += STATED + end;
+        Ok(Some(char::from(stated)))
     }
 
     /// Passes over what may stand before a record and is no part of it; `false` at the end of the document.
@@ -188,7 +209,7 @@ impl<R: Read> Reader<R> {
             match self.scan(&mut values, &mut ends, known) {
                 Scan::Whole { length, consumed, fault } => break (length, consumed, fault),
                 Scan::More if self.buffer.len() - self.start > RECORD_SIZE_MAX => {
-                    self.skip_line()?;
+                    self.pass_over(false)?;
                     values.clear();
                     ends.clear();
                     break (0, 0, Some(Fault::Size));
@@ -208,7 +229,9 @@ impl<R: Read> Reader<R> {
             self.end_seen = ["\r\n", "\n", "\r"].into_iter().find(|end| end.as_bytes() == &whole[length..]);
         }
         self.start += consumed;
-        let empty_line = length == 0 && fault.is_none();
+        // Nor is the mark with which DOS ends a file.
+        let last = self.end_of_input && self.start == self.buffer.len() && record.raw == [0x1A];
+        let empty_line = (length == 0 && fault.is_none()) || last;
         let endless = self.record_end.is_some() && !self.ended && consumed == length && has_lines(&values, &ends);
         self.ended |= consumed > length;
         record.take_bytes(&mut values, &ends);
@@ -219,7 +242,7 @@ impl<R: Read> Reader<R> {
 
     /// The length of the longest delimiter or record end.
     fn longest(&self) -> usize {
-        self.delimiter.len().max(self.record_end.as_ref().map_or(2, |end| end.text.len() + 2 * usize::from(end.feed)))
+        self.delimiter.len().max(self.record_end.as_ref().map_or(2, End::longest))
     }
 
     /// Looks for a whole record in the buffer. `known` bytes were looked at before without success: only a hint that more is needed.
@@ -279,6 +302,12 @@ impl<R: Read> Reader<R> {
             }
             let Some((offset, stop)) = self.find_stop(&bytes[at..]) else { return Scan::More };
             let text = &bytes[at..at + offset];
+            if let (Some(qualifier), false, None, Some(b' ' | b'\t')) = (self.qualifier, qualified, &fault, text.first())
+                && let [first, .., last] = text.trim_ascii()
+                && [*first, *last] == [qualifier; 2]
+            {
+                fault = Some(Fault::Blanks(ends.len() + 1));
+            }
             if qualified && fault.is_none() && text.iter().any(|byte| !matches!(byte, b' ' | b'\t')) {
                 fault = Some(Fault::Qualifier(ends.len() + 1));
             }
@@ -382,6 +411,15 @@ impl Reader<io::Empty> {
                 Stop::End(_) => return Some((count, end)),
             }
         }
+    }
+}
+
+/// Bytes of the line end that stands here; none is 0.
+fn line_end(bytes: &[u8]) -> usize {
+    match bytes {
+        [b'\r', b'\n', ..] => 2,
+        [b'\r' | b'\n', ..] => 1,
+        _ => 0,
     }
 }
 
@@ -515,6 +553,21 @@ mod tests {
     }
 
     #[test]
+    fn a_qualifier_behind_blanks_is_a_fault_where_it_ends_its_field() {
+        let csv = CsvFormat::default();
+        let bytes = b"1, \"x\"\n1, \"x, y\"\n1, \"x\" y\n1, \"\n1,x \"y\"\n 1,\t\"\"\n";
+        assert_eq!(faults(bytes, &csv), [Some(Fault::Blanks(2)), None, None, None, None, Some(Fault::Blanks(2))]);
+        assert_eq!(faults(b"1, \"x\"\n", &CsvFormat { qualifier: None, ..csv }), [None]);
+    }
+
+    #[test]
+    fn the_mark_with_which_dos_ends_a_file_is_no_record() {
+        let csv = CsvFormat::default();
+        assert_eq!(texts(b"a\n1\n\x1A", &csv), [["a"], ["1"]]);
+        assert_eq!(texts(b"a\n\x1A\n1\n", &csv), [["a"], ["\x1A"], ["1"]]);
+    }
+
+    #[test]
     fn a_byte_order_mark_is_no_data_before_any_record() {
         let csv = CsvFormat::default();
         assert_eq!(
@@ -549,6 +602,7 @@ mod tests {
             reader.next_into(&mut record).unwrap().then(|| (record.line, record.texts().map(str::to_owned).collect::<Vec<_>>(), stated))
         };
         let ends = CsvFormat { record_end: Some("&|".into()), ..Default::default() };
+        let fed = CsvFormat { record_end: Some("#\n".into()), ..CsvFormat::default() };
         let long = [&vec![b'x'; 2 * BLOCK][..], b"\n1,2\n"].concat();
         for piece in [1, 3, usize::MAX] {
             let row = |line, one: &str, two: &str| Some((line, vec![one.to_owned(), two.to_owned()], None));
@@ -556,6 +610,11 @@ mod tests {
             assert_eq!(rest(b"Report \"x\r\n\r\n1,2\r\n", &csv, 2, piece), row(3, "1", "2"));
             assert_eq!(rest(b"a\rb\r1,2", &csv, 2, piece), row(3, "1", "2"));
             assert_eq!(rest(b"x&y&|1,2&|", &ends, 1, piece), row(1, "1", "2"));
+            assert_eq!(rest(b"x\ny&|\r\nz\n\n1,2&|", &ends, 4, piece), row(5, "1", "2"), "lines are passed over, whatever ends records");
+            assert_eq!(rest(b"Title\nMade#\n1,2#\n", &fed, 2, piece), row(3, "1", "2"));
+            assert_eq!(rest(b"sep=;&|a,b&|", &ends, 0, piece), Some((1, vec!["a".into(), "b".into()], Some(';'))));
+            assert_eq!(rest(b"sep=;\na,b&|", &ends, 0, piece), Some((2, vec!["a".into(), "b".into()], Some(';'))));
+            assert_eq!(rest(b"sep=;\na,b#\n", &fed, 0, piece), Some((2, vec!["a".into(), "b".into()], Some(';'))));
             assert_eq!(rest(b"one", &csv, 3, piece), None);
             assert_eq!(rest(b"\xEF\xBB\xBFsep=;\r\na,b\n", &csv, 0, piece), Some((2, vec!["a".into(), "b".into()], Some(';'))));
             assert_eq!(rest(b"sep=x,b\n", &csv, 0, piece), row(1, "sep=x", "b"));

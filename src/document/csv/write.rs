@@ -43,8 +43,13 @@ impl Writer {
             if !first {
                 self.line.push_str(&self.format.delimiter);
             }
-            first = false;
+            let begins = std::mem::take(&mut first);
             match value {
+                // Before a record it is no data.
+                Some(value) if begins && value.starts_with('\u{feff}') => {
+                    let qualifier = self.format.qualifier.ok_or_else(|| Unwritable::Mark { value: value.to_owned() })?;
+                    push_qualified(&self.format, qualifier, &mut self.line, value);
+                }
                 None => self.line.push_str(self.format.nulls.first().map_or("", String::as_str)),
                 Some(value) if self.is_plain(value) => self.line.push_str(value),
                 Some(value) => push_value(&self.format, &mut self.line, value)?,
@@ -98,10 +103,14 @@ fn push_value(format: &CsvFormat, line: &mut String, value: &str) -> Result<(), 
         || value.ends_with(' ')
         // The first character of a longer delimiter at the end would join with the delimiter that follows.
         || (format.delimiter.len() > 1 && value.ends_with(|last| format.delimiter.starts_with(last)));
-    if !needed {
-        line.push_str(value);
-        return Ok(());
+    match needed {
+        true => push_qualified(format, qualifier, line, value),
+        false => line.push_str(value),
     }
+    Ok(())
+}
+
+fn push_qualified(format: &CsvFormat, qualifier: char, line: &mut String, value: &str) {
     line.push(qualifier);
     for character in value.chars() {
         if character == qualifier || Some(character) == format.escape {
@@ -110,7 +119,6 @@ fn push_value(format: &CsvFormat, line: &mut String, value: &str) -> Result<(), 
         line.push(character);
     }
     line.push(qualifier);
-    Ok(())
 }
 
 #[cfg(test)]
@@ -172,6 +180,18 @@ mod tests {
             }
         }
         assert!(Writer::new(&CsvFormat { nulls: vec![], ..bare }).record([None], &mut Vec::new()).is_err(), "an empty line is no record");
+    }
+
+    #[test]
+    fn a_byte_order_mark_at_the_beginning_of_a_record_is_qualified() {
+        let (mut bytes, format) = (Vec::new(), CsvFormat::default());
+        let row = [Some("\u{feff}9"), Some("\u{feff}k")];
+        Writer::new(&format).record(row, &mut bytes).unwrap();
+        let (mut reader, mut record) = (Reader::new(bytes.as_slice(), &format), Record::default());
+        assert!(reader.next_into(&mut record).unwrap());
+        assert_eq!(record.texts().map(Some).collect::<Vec<_>>(), row);
+        let error = Writer::new(&CsvFormat { qualifier: None, ..format }).record(row, &mut bytes).unwrap_err();
+        assert!(matches!(error, Unwritable::Mark { .. }), "{error}");
     }
 
     #[test]

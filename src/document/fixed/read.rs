@@ -1,12 +1,15 @@
 //! Reads records whose fields stand at fixed places, counted in characters.
 //!
-//! Records are lines, or follow each other without an end when the format says how long they are; they are exactly so long. A line may lack blanks at its end, because editors
-//! cut them, but nothing else: one that ends inside of a number, or where a column is filled up with zeros, was cut off. Text behind the last column
-//! is a fault where the first record has none: the line is shifted. A line of nothing but blanks is no record.
+//! Records are lines, or follow each other without an end when the format says how long they are; they are exactly so long. With a stated end, or where
+//! the first is a line, such records end where that end stands. Where nothing ends them, line ends are data, and one where a record begins leaves
+//! open what all that follow are: it refuses the document. A line may lack blanks at its end, because editors cut them, but nothing else: one that ends
+//! inside of a number, or where a column is filled up with zeros, was cut off. Text behind the last column is a fault where the first record has none:
+//! the line is shifted. A line of nothing but blanks is no record.
 
 use std::io::{self, Read};
 
-use crate::document::csv::read::{RECORD_SIZE_MAX, Reader as Lines};
+use crate::document::broken::Broken;
+use crate::document::csv::read::{End, RECORD_SIZE_MAX, Reader as Lines};
 use crate::document::encoding::Decoding;
 use crate::document::read::{Origin, passed_over};
 use crate::document::record::{Fault, Record};
@@ -75,23 +78,23 @@ impl<R: Read> Reader<R> {
     }
 
     /// Passes over a line as it stands, or a record where their length is stated; its exact text.
-    pub fn skip(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub fn skip(&mut self) -> Result<Option<Vec<u8>>, Broken> {
         match &mut self.source {
-            Source::Lines(lines) => lines.skip_line().map(Some),
+            Source::Lines(lines) => Ok(Some(lines.skip_line()?)),
             Source::Counted(counted) => Ok(counted.next_into(&mut self.whole)?.then(|| passed_over(&self.whole))),
         }
     }
 
     /// The next record, of any type; `false` at the end.
-    fn next_whole(&mut self) -> io::Result<bool> {
+    fn next_whole(&mut self) -> Result<bool, Broken> {
         match &mut self.source {
-            Source::Lines(lines) => lines.next_into(&mut self.whole),
+            Source::Lines(lines) => Ok(lines.next_into(&mut self.whole)?),
             Source::Counted(counted) => counted.next_into(&mut self.whole),
         }
     }
 
     /// The next record of this entity into `record`; `false` at the end.
-    pub fn next_into(&mut self, record: &mut Record) -> io::Result<bool> {
+    pub fn next_into(&mut self, record: &mut Record) -> Result<bool, Broken> {
         while self.next_whole()? {
             // What we added when the record was refused is none of it.
             let mut misfit = None;
@@ -200,7 +203,7 @@ fn unpadded<'a>(text: &'a str, column: &FixedColumn) -> &'a str {
 struct Counted<R> {
     source: Decoding<R>,
     length: usize,
-    record_end: Option<Vec<u8>>,
+    record_end: Option<End>,
     buffer: Vec<u8>,
     start: usize,
     end_of_input: bool,
@@ -216,7 +219,7 @@ impl<R: Read> Counted<R> {
         Counted {
             source: Decoding::new(source, format.encoding),
             length,
-            record_end: format.record_end.as_ref().map(|end| end.as_bytes().to_vec()),
+            record_end: format.record_end.as_deref().map(End::new),
             buffer: Vec::new(),
             start: 0,
             end_of_input: false,
@@ -226,8 +229,8 @@ impl<R: Read> Counted<R> {
         }
     }
 
-    fn next_into(&mut self, record: &mut Record) -> io::Result<bool> {
-        // What stands between records: the stated end, or any line ends; in a file of refused rows, a line that says why.
+    fn next_into(&mut self, record: &mut Record) -> Result<bool, Broken> {
+        // What stands between records: the stated end, or line ends; in a file of refused rows, a line that says why.
         let mut told = None;
         loop {
             if self.buffer.len() - self.start < 64 && self.fill()? {
@@ -245,10 +248,23 @@ impl<R: Read> Counted<R> {
                 continue;
             }
             let skipped = match &self.record_end {
-                Some(end) if rest.starts_with(end) => end.len(),
-                None if rest.starts_with(b"\n") || rest.starts_with(b"\r") => 1,
-                _ => break,
+                Some(end) => end.length(rest).unwrap_or(0),
+                None => usize::from(rest.starts_with(b"\n") || rest.starts_with(b"\r")),
             };
+            // The mark with which DOS ends a file.
+            let skipped = if skipped == 0 && self.end_of_input && rest == [0x1A] { 1 } else { skipped };
+            if skipped == 0 {
+                break;
+            }
+            // The last line end is that of the document.
+            let last = self.end_of_input && rest.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0x1A));
+            if self.lined == Some(false) && self.record_end.is_none() && !last {
+                return Err(Broken::at(
+                    self.line,
+                    "a line end stands where a record begins, and those before it have none between them",
+                    "whether it is data or moves what follows cannot be known: send records without line ends between them, or each on a line of its own",
+                ));
+            }
             self.line += memchr::memchr_iter(b'\n', &rest[..skipped]).count() as u64;
             self.start += skipped;
         }
@@ -264,7 +280,7 @@ impl<R: Read> Counted<R> {
                 None => {}
             }
         };
-        let end = if self.record_end.is_none() { self.end_of_line(end)? } else { end };
+        let end = self.end_of_line(end)?;
         let bytes = &self.buffer[self.start..self.start + end];
         record.raw.extend_from_slice(bytes);
         self.line += memchr::memchr_iter(b'\n', bytes).count() as u64;
@@ -288,18 +304,26 @@ impl<R: Read> Counted<R> {
         Ok(true)
     }
 
-    /// Where the record ends that has so many bytes, if it is a line.
+    /// Where the record ends that has so many bytes, if it is a line, or has a stated end.
     fn end_of_line(&mut self, end: usize) -> io::Result<usize> {
         if self.lined == Some(false) {
             return Ok(end);
         }
+        let stated = self.record_end.as_ref().map(End::longest);
         // At first as much again is looked at as a record may have.
-        let most = if self.lined.is_none() { end + 4 * self.length } else { RECORD_SIZE_MAX };
+        let most = if self.lined.is_none() && stated.is_none() { end + 4 * self.length } else { RECORD_SIZE_MAX };
         loop {
             let rest = &self.buffer[self.start..];
-            let found = memchr::memchr2(b'\n', b'\r', rest).filter(|at| *at < most);
+            let found = match &self.record_end {
+                Some(stated) => stated.find(rest).map(|(at, _)| at),
+                None => memchr::memchr2(b'\n', b'\r', rest),
+            };
+            let found = found.filter(|at| *at < most);
             if found.is_none() && rest.len() < most && self.fill()? {
                 continue;
+            }
+            if stated.is_some() {
+                return Ok(found.unwrap_or(self.buffer.len() - self.start));
             }
             let whole = self.end_of_input && self.lined.is_some();
             self.lined.get_or_insert(found.is_some_and(|at| at <= end + self.length));
@@ -358,13 +382,19 @@ mod tests {
         }
     }
 
-    fn all(bytes: &[u8], format: &FixedFormat) -> Vec<(u64, Vec<String>, Option<Fault>)> {
+    type Found = (u64, Vec<String>, Option<Fault>);
+
+    fn read(bytes: &[u8], format: &FixedFormat) -> Result<Vec<Found>, Broken> {
         let mut reader = Reader::new(bytes, format);
         let (mut record, mut found) = (Record::default(), Vec::new());
-        while reader.next_into(&mut record).unwrap() {
+        while reader.next_into(&mut record)? {
             found.push((record.line, record.texts().map(str::to_owned).collect(), record.fault.clone()));
         }
-        found
+        Ok(found)
+    }
+
+    fn all(bytes: &[u8], format: &FixedFormat) -> Vec<Found> {
+        read(bytes, format).unwrap()
     }
 
     fn row(line: u64, values: [&str; 3]) -> (u64, Vec<String>, Option<Fault>) {
@@ -435,6 +465,30 @@ mod tests {
     }
 
     #[test]
+    fn a_line_end_where_nothing_ends_records_is_data_or_refuses_the_document() {
+        let format = FixedFormat { record_length: Some(12), ..format() };
+        let ink = "6Ink   00001";
+        let inside = format!("{}6In\nk  00001{ink}\r\n", ink.repeat(3));
+        assert_eq!(all(inside.as_bytes(), &format)[3].1, ["6", "In\nk", "1"]);
+        assert_eq!(faults(inside.as_bytes(), &format), vec![None; 5]);
+        assert_eq!(all(format!("{}\r\n\x1A", ink.repeat(4)).as_bytes(), &format).len(), 4);
+        assert_eq!(all(format!("{ink}\n{ink}\n\x1A").as_bytes(), &format).len(), 2);
+        let before = format!("{}\n6Ink  00001{ink}", ink.repeat(3));
+        let Err(Broken::Document { line: 1, message, .. }) = read(before.as_bytes(), &format) else { panic!("it is read") };
+        assert!(message.contains("a line end stands where a record begins"), "{message}");
+    }
+
+    #[test]
+    fn a_stated_end_ends_a_record_whatever_its_length_should_be() {
+        let format = FixedFormat { record_length: Some(12), record_end: Some("\n".into()), ..format() };
+        let short = Some("the record has 10 characters, records have 12".to_owned());
+        assert_eq!(faults(b"6Ink   00001\n6Ink   000\n6Ink   00001\r\n6Ink   00001", &format), [None, short, None, None]);
+        let bars = FixedFormat { record_end: Some("||".into()), ..format };
+        assert_eq!(all(b"6Ink   00001||6Pen   00002||", &bars), [row(1, ["6", "Ink", "1"]), row(1, ["6", "Pen", "2"])]);
+        assert_eq!(faults(b"6Ink   000016Pen   00002||", &bars), [Some("the record has 24 characters, records have 12".to_owned())]);
+    }
+
+    #[test]
     fn bytes_that_are_no_text_are_a_fault_of_their_record_alone() {
         let faults: Vec<_> = all(b"6Ink   00001\n6\xE9\n6Pen   00002\n", &format()).into_iter().map(|(.., fault)| fault).collect();
         assert_eq!(faults, [None, Some(Fault::Encoding), None]);
@@ -443,7 +497,7 @@ mod tests {
     proptest! {
         #[test]
         fn hostile_bytes_never_panic(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'6'), Just(b'\n'), Just(b'\r')], 0..200), length in proptest::option::of(1usize..20)) {
-            all(&bytes, &FixedFormat { record_length: length, ..format() });
+            let _ = read(&bytes, &FixedFormat { record_length: length, ..format() });
         }
     }
 }

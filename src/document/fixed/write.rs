@@ -9,6 +9,8 @@ pub struct Writer {
     format: FixedFormat,
     /// For each column of the format, which of the values it takes.
     places: Vec<Option<usize>>,
+    /// For each character of the record type whether it is a value's.
+    taken: Vec<bool>,
     width: usize,
 }
 
@@ -16,9 +18,15 @@ impl Writer {
     /// A writer of values of these columns.
     pub fn new(format: &FixedFormat, columns: &[&str]) -> Writer {
         let place = |name: &str| columns.iter().position(|column| crate::model::path::alike(column, name));
-        let places = format.columns.iter().map(|column| place(&column.name)).collect();
-        let ends = format.columns.iter().map(|column| column.start - 1 + column.length).max();
-        Writer { width: format.record_length.or(ends).unwrap_or(0), places, format: format.clone() }
+        let places: Vec<Option<usize>> = format.columns.iter().map(|column| place(&column.name)).collect();
+        let is_of = |at: usize| {
+            let mut columns = format.columns.iter().zip(&places).filter(|(_, place)| place.is_some());
+            columns.any(|(column, _)| (column.start..column.start + column.length).contains(&at))
+        };
+        let taken = format.record_type.iter().flat_map(|kind| (kind.start..kind.start + kind.length).map(is_of)).collect();
+        let kind = format.record_type.iter().map(|kind| kind.start - 1 + kind.length);
+        let ends = format.columns.iter().map(|column| column.start - 1 + column.length).chain(kind).max();
+        Writer { width: format.record_length.or(ends).unwrap_or(0), places, taken, format: format.clone() }
     }
 
     /// What a document begins with.
@@ -46,16 +54,23 @@ impl Writer {
             let from = if column.right { column.length - value.len() } else { 0 };
             target[from..from + value.len()].copy_from_slice(&value);
         }
-        if let Some(kind) = &self.format.record_type
-            && let Some(equals) = kind.equals.first()
-        {
-            for (at, c) in (kind.start - 1..kind.start - 1 + kind.length).zip(equals.chars()) {
-                if let Some(place) = line.get_mut(at) {
-                    *place = c;
-                }
-            }
+        if let Some(kind) = &self.format.record_type {
+            let from = (kind.start - 1).min(line.len());
+            let target = &mut line[from..self.width.min(from + kind.length)];
+            // A value is never written over: it has to be a type itself.
+            let agrees = |equal: &&String| {
+                let mut places = equal.chars().zip(&*target).zip(&self.taken);
+                places.all(|((c, found), taken)| !taken || c == *found)
+            };
+            let Some(equal) = kind.equals.iter().find(agrees) else {
+                return Err(Unwritable::Type { found: target.iter().collect(), equals: kind.equals.join(", ") });
+            };
+            target.iter_mut().zip(equal.chars()).for_each(|(place, c)| *place = c);
         }
         let mut text: String = line.into_iter().collect();
+        if text.starts_with('\u{feff}') {
+            return Err(Unwritable::Mark { value: text });
+        }
         match (&self.format.record_end, self.format.record_length) {
             (Some(end), _) => text.push_str(end),
             (None, Some(_)) => {}
@@ -63,5 +78,39 @@ impl Writer {
         }
         encode(&text, self.format.encoding, into)
             .map_err(|character| Unwritable::Character { character, encoding: self.format.encoding.name() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::format::{FixedColumn, RecordType};
+
+    #[test]
+    fn a_value_is_never_written_over_by_the_type_of_the_record() {
+        let column = |name: &str, start, length| FixedColumn { name: name.into(), start, length, pad: ' ', right: false };
+        let kind = RecordType { start: 1, length: 2, equals: vec!["A1".into(), "B2".into()] };
+        let format =
+            FixedFormat { columns: vec![column("KIND", 1, 1), column("ID", 3, 3)], record_type: Some(kind), ..FixedFormat::default() };
+        let line = |columns: &[&str], values: &[Option<&str>]| {
+            let mut bytes = Vec::new();
+            let written = Writer::new(&format, columns).record(values.iter().copied(), &mut bytes);
+            written.map(|()| String::from_utf8(bytes).unwrap()).map_err(|error| error.to_string())
+        };
+        assert_eq!(line(&["ID"], &[Some("x")]).unwrap(), "A1x  \r\n");
+        assert_eq!(line(&["KIND", "ID"], &[Some("B"), Some("x")]).unwrap(), "B2x  \r\n");
+        for kind in [Some("C"), None] {
+            let error = line(&["KIND", "ID"], &[kind, Some("x")]).unwrap_err();
+            assert!(error.contains("record_type in the format reads A1, B2"), "{error}");
+        }
+        assert!(line(&["KIND"], &[Some("\u{feff}")]).is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_record_is_no_value() {
+        let column = FixedColumn { name: "ID".into(), start: 1, length: 3, pad: ' ', right: false };
+        let format = FixedFormat { columns: vec![column], ..FixedFormat::default() };
+        let error = Writer::new(&format, &["ID"]).record([Some("\u{feff}x")], &mut Vec::new()).unwrap_err();
+        assert_eq!(error, Unwritable::Mark { value: "\u{feff}x ".into() });
     }
 }

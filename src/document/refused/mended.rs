@@ -65,8 +65,9 @@ pub fn own_columns(names: &[String]) -> Option<usize> {
     if !names.iter().any(|name| is(name, REASON)) {
         return None;
     }
-    let first = names.iter().position(|name| is(name, LINE))?;
-    let last = names[first..].iter().all(|name| is(name, LINE) || is(name, REASON) || name.trim().is_empty());
+    // The sender may have a column of its own that is called so.
+    let first = names.iter().rposition(|name| is(name, LINE))?;
+    let last = names[first + 1..].iter().all(|name| is(name, REASON) || name.trim().is_empty());
     // Somebody has put them elsewhere: nothing maps them there.
     Some(if last { first } else { names.len() })
 }
@@ -78,6 +79,8 @@ pub struct Ours {
     /// The document's own columns, and all that its header names.
     columns: Option<(usize, usize)>,
     found: bool,
+    /// The line of the first record that there was nothing else in, and how many there were.
+    alone: Option<(u64, u64)>,
 }
 
 impl Ours {
@@ -94,12 +97,17 @@ impl Ours {
             }
             Layout::Numbered | Layout::Asked => None,
         };
-        Some(Ours { dialect, delimiter: format.delimiter.clone(), columns, found: columns.is_some() })
+        Some(Ours { dialect, delimiter: format.delimiter.clone(), columns, found: columns.is_some(), alone: None })
     }
 
     /// Whether any were found by now.
     pub fn were_there(&self) -> bool {
         self.found
+    }
+
+    /// Records with nothing else in them, which were left out whole: the line of the first, and how many.
+    pub fn alone(&self) -> Option<(u64, u64)> {
+        self.alone
     }
 
     /// Without a header: whether any stand in what comes next.
@@ -111,7 +119,10 @@ impl Ours {
     pub fn leave_out(&mut self, record: &mut Record) -> bool {
         if let Some(place) = words_in(&record.raw) {
             let told = |at: usize| record.field(at).and_then(|(text, _)| Some((at, told_by(text)?)));
-            if let Some((at, (line, fields))) = (0..record.len()).find_map(told) {
+            // Behind ours nothing stands but the reason.
+            let last =
+                |(at, _): &(usize, _)| (at + 2..record.len()).all(|at| record.field(at).is_none_or(|(text, _)| text.trim().is_empty()));
+            if let Some((at, (line, fields))) = (0..record.len()).find_map(told).filter(last) {
                 (record.told, record.told_fields) = (Some(line), fields);
                 return self.keep(record, at);
             }
@@ -142,6 +153,9 @@ impl Ours {
         let end = self.dialect.fields(&record.raw, fields).and_then(|(_, end)| end);
         record.raw.truncate(end.unwrap_or(record.raw.len()));
         record.truncate(fields);
+        if fields == 0 {
+            self.alone = Some(self.alone.map_or((record.line, 1), |(line, count)| (line, count + 1)));
+        }
         fields > 0
     }
 }
