@@ -4,7 +4,8 @@
 //! [`WORKBOOK_SIZE_MAX`]; what they unpack to is measured before calamine sees it, because a few bytes can unpack to terabytes.
 //!
 //! Numbers are shown with 15 significant digits, as Excel shows them: what it keeps is binary, and 19.99 would be 19.989999999999998. Whole numbers
-//! are exact up to 2^53; of a longer one digits are lost, and it is shown as what it has become, `1.01E+17`. Dates become ISO text. A cell that holds
+//! are exact up to 2^53; of a longer one digits are lost, and it is shown as what it has become, `1.01E+17`. One that is shown with leading zeros, by a
+//! format as `00000`, is the text that is shown. Dates become ISO text. A cell that holds
 //! an error, or a formula without its result, is a fault where it is asked for. A row without any value is no record.
 
 use std::fmt::Write as _;
@@ -76,14 +77,32 @@ fn zipped(bytes: &[u8], format: &ExcelFormat, take: &mut dyn Take) -> Result<(),
     let mut workbook = calamine::Xlsx::new(Cursor::new(bytes)).map_err(damaged)?;
     let sheet = sheet(&workbook, format)?;
     let mut cells = workbook.worksheet_cells_reader(&sheet).map_err(damaged)?;
+    let widths: Vec<usize> = cells.styles().iter().map(digits_shown).collect();
+    // calamine tells either formulas or styles: where a style matters, the sheet is read twice, side by side.
+    let mut again = match widths.iter().any(|width| *width > 0) {
+        true => Some(calamine::Xlsx::new(Cursor::new(bytes)).map_err(damaged)?),
+        false => None,
+    };
+    let mut styled = again.as_mut().map(|again| again.worksheet_cells_reader(&sheet)).transpose().map_err(damaged)?;
+    let mut ahead = (0, 0, 0);
     let mut rows = Rows::new(format, take);
     while let Some(cell) = cells.next_cell_with_formula_metadata().map_err(damaged)? {
         let (row, column) = cell.pos;
-        if rows.cell(row, column, &cell.value, cell.formula.is_some())?.is_break() {
+        while let Some(styled) = styled.as_mut().filter(|_| (ahead.0, ahead.1) < cell.pos || ahead.2 == 0) {
+            ahead = styled.next_style_id().map_err(damaged)?.unwrap_or((u32::MAX, u32::MAX, usize::MAX));
+        }
+        let width = if (ahead.0, ahead.1) == cell.pos { widths.get(ahead.2).copied().unwrap_or(0) } else { 0 };
+        if rows.cell(row, column, &cell.value, cell.formula.is_some(), width)?.is_break() {
             return Ok(());
         }
     }
     rows.end()
+}
+
+/// With how many digits a style shows whole numbers at least, by a format as `00000`; else 0.
+fn digits_shown(style: &calamine::Style) -> usize {
+    let code = style.number_format.as_ref().and_then(|format| format.format_code.split(';').next()).unwrap_or_default();
+    if code.len() > 1 && code.len() <= 30 && code.bytes().all(|byte| byte == b'0') { code.len() } else { 0 }
 }
 
 /// Checks what the parts of a zip unpack to; whether it is an OpenDocument.
@@ -179,7 +198,7 @@ where
     let mut rows = Rows::new(format, take);
     for (row, column, value) in cells.used_cells() {
         let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        if rows.cell(first_row + narrow(row), first_column + narrow(column), &borrowed(value), false)?.is_break() {
+        if rows.cell(first_row + narrow(row), first_column + narrow(column), &borrowed(value), false, 0)?.is_break() {
             return Ok(());
         }
     }
@@ -223,13 +242,19 @@ impl Cells {
         self.places.len()
     }
 
-    fn set(&mut self, column: usize, value: &DataRef<'_>, formula: bool) {
+    fn set(&mut self, column: usize, value: &DataRef<'_>, formula: bool, width: usize) {
         if column >= self.places.len() {
             self.places.resize(column + 1, (Kind::Empty, 0..0));
         }
         let start = self.text.len();
         let kind = match write(value, &mut self.text) {
             Kind::Empty if formula => Kind::Formula,
+            // With the zeros that it is shown with it is a code.
+            Kind::Number if self.text.len() - start < width && self.text[start..].bytes().all(|byte| byte.is_ascii_digit()) => {
+                let lacks = width - (self.text.len() - start);
+                self.text.insert_str(start, &"0".repeat(lacks));
+                Kind::Text
+            }
             kind => kind,
         };
         self.places[column] = (kind, start..self.text.len());
@@ -359,7 +384,8 @@ impl<'a> Rows<'a> {
         Rows { format, take, row: None, cells: Cells::default(), header: None, preamble: Vec::new(), own: None, record: Record::default() }
     }
 
-    fn cell(&mut self, row: u32, column: u32, value: &DataRef<'_>, formula: bool) -> Result<ControlFlow<()>, Broken> {
+    /// `width`: a whole number is shown with so many digits at least.
+    fn cell(&mut self, row: u32, column: u32, value: &DataRef<'_>, formula: bool, width: usize) -> Result<ControlFlow<()>, Broken> {
         if self.row != Some(row) {
             if self.row.is_some_and(|at| at > row) {
                 return Err(damaged("its rows do not follow each other"));
@@ -373,7 +399,7 @@ impl<'a> Rows<'a> {
         if column >= COLUMNS_MAX {
             return Err(damaged(format!("a row has more than {COLUMNS_MAX} columns")));
         }
-        self.cells.set(column, value, formula);
+        self.cells.set(column, value, formula, width);
         Ok(ControlFlow::Continue(()))
     }
 
