@@ -130,7 +130,8 @@ impl Collector {
         let outer = asked.record.steps.split_last().map_or(&[][..], |(_, outer)| outer);
         let values = asked.values.iter().chain(asked.nested.iter().flat_map(|nested| &nested.values));
         let keeps_context = values.clone().any(needs_context) || outer.iter().any(asks_for_elements);
-        let (tree, open) = (Tree::default(), Vec::new());
+        let tree = if unnamed == 0 { Tree::default() } else { Tree::default().without_prefixes() };
+        let open = Vec::new();
         Collector {
             asked,
             unnamed,
@@ -202,6 +203,9 @@ impl Collector {
         }
         self.open(name, 0, 0)?;
         let leads = self.leads_here();
+        let open = self.open.get(self.unnamed..).unwrap_or_default();
+        let before = self.asked.record.steps.len().saturating_sub(1);
+        let on_the_way = (1..=before).any(|way| !open.is_empty() && self.leads(&self.asked.record.steps[..way], false, open));
         if let Some(open) = self.open.pop() {
             self.tree.truncate(open.mark);
         }
@@ -211,7 +215,7 @@ impl Collector {
                 "a record is an object: correct the document".into(),
             ));
         }
-        self.place_found |= leads;
+        self.place_found |= leads || on_the_way;
         Ok(())
     }
 
@@ -289,12 +293,23 @@ impl Collector {
             && !last.deep
             && !open.is_empty()
         {
-            // Of JSON an array says so.
-            self.place_found |= self.unnamed == 0 && self.leads(before, false, open);
-            let top = &open[open.len() - 1];
-            if self.leads(before, false, &open[..open.len() - 1]) && open.len() > 1 {
+            let (top, above) = (&open[open.len() - 1], &open[..open.len() - 1]);
+            let shape = self.tree.shape(top.id);
+            let (mut found, mut other) = (false, false);
+            // In JSON a member on the way that lacks, or is null, is as an empty array, once the first is there.
+            let least = if self.unnamed == 0 { before.len() } else { 1 };
+            for way in (least..=before.len()).filter(|way| !self.asked.record.steps[*way].deep) {
+                found |= matches!(shape, Shape::Element | Shape::Object | Shape::Null) && self.leads(&before[..way], false, open);
+                other |= !above.is_empty()
+                    && self.leads(&before[..way], false, above)
+                    && !self.leads(&self.asked.record.steps[..=way], false, open);
+            }
+            self.place_found |= found;
+            if other {
                 self.others = true;
-                self.alike |= matches!(&last.to, To::Element(name) if alike(&name.local, self.tree.local_name(top.id)));
+                // What is called like a record, or looks like one, is one in all likelihood.
+                self.alike |= (top.item && shape == Shape::Object)
+                    || matches!(&last.to, To::Element(name) if alike(&name.local, self.tree.local_name(top.id)));
             }
         }
         if self.seen.len() < 10 {

@@ -75,6 +75,8 @@ pub struct Tree {
     namespaces: Vec<String>,
     /// Where absolute paths begin.
     root: NodeId,
+    /// Names have prefixes, as in XML.
+    prefixed: bool,
 }
 
 /// Where a tree stood, to come back to.
@@ -91,13 +93,20 @@ pub type Namespaces = [(String, String)];
 
 impl Default for Tree {
     fn default() -> Self {
-        let mut tree = Tree { text: String::new(), nodes: Vec::new(), namespaces: vec![String::new()], root: NodeId::DOCUMENT };
+        let mut tree =
+            Tree { text: String::new(), nodes: Vec::new(), namespaces: vec![String::new()], root: NodeId::DOCUMENT, prefixed: true };
         tree.push(NONE, Kind::Element, "", 0, 1);
         tree
     }
 }
 
 impl Tree {
+    /// A colon is a character of a name like others, as in JSON.
+    pub fn without_prefixes(mut self) -> Tree {
+        self.prefixed = false;
+        self
+    }
+
     /// Absolute paths begin here from now on.
     pub fn begin_at(&mut self, root: NodeId) {
         self.root = root;
@@ -122,7 +131,8 @@ impl Tree {
 
     fn push(&mut self, parent: u32, kind: Kind, name: &str, namespace: u32, line: u64) -> u32 {
         let name_at = self.put(name);
-        let local = name.find(':').map_or(name_at.0, |at| name_at.0 + at as u32 + 1);
+        let prefix = if self.prefixed { name.find(':') } else { None };
+        let local = prefix.map_or(name_at.0, |at| name_at.0 + at as u32 + 1);
         let id = u32::try_from(self.nodes.len()).unwrap_or(NONE);
         self.nodes.push(Node {
             kind,

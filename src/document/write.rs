@@ -210,7 +210,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::document::read::{self, Layout, Take, Wanted, path_of};
+    use crate::document::read::{self, Layout, Take, Wanted, path_of, path_of_name};
     use crate::document::record::Record;
     use crate::document::value::{self, Reading};
     use crate::model::entity::Field;
@@ -321,6 +321,25 @@ mod tests {
                 let found: Vec<_> = found.0.into_iter().map(|row| kept(&row.into_iter().map(Some).collect())).collect();
                 prop_assert_eq!(&found, &expected, "{}", format.name());
             }
+        }
+    }
+
+    #[test]
+    fn whatever_fields_are_called_their_values_read_back() {
+        let names = ["ID", "a&b", "2nd %", "First Name", "x/y", "@z", "c:d", "e[1]", "\u{b2}", "a_b*"];
+        let fields = names.map(|name| Field { name: name.into(), kind: FieldKind::String { length: None }, ..Field::default() });
+        let entity = Entity { name: "R & D".into(), fields: fields.to_vec(), ..Entity::default() };
+        let attribute = XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() };
+        for format in [Format::Xml(XmlFormat::default()), Format::Xml(attribute), Format::Json(JsonFormat::default())] {
+            let all: Vec<usize> = (0..names.len()).collect();
+            let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &entity, &all).unwrap());
+            writer.begin(&mut bytes).unwrap();
+            writer.record(names.map(Some), &mut bytes).unwrap();
+            writer.end(&mut bytes).unwrap();
+            let values = names.iter().map(|name| path_of_name(&format, name)).collect();
+            let mut found = Rows(Vec::new());
+            read::read(bytes.as_slice(), &format, Wanted { values, ..Wanted::default() }, &mut found).unwrap();
+            assert_eq!(found.0, [names], "{}", String::from_utf8_lossy(&bytes));
         }
     }
 

@@ -10,7 +10,7 @@ use super::checked::Checked;
 use super::trap;
 use crate::document::collect::Nested;
 use crate::document::mapping::{self, Ready, concatenate, when};
-use crate::document::read::{Layout, Wanted, path_of};
+use crate::document::read::{Layout, Wanted, path_of, path_of_name};
 use crate::document::record::Record;
 use crate::document::value::{self, Read, Reading, Wrong};
 use crate::model::entity::{Entity, Field, FieldKind};
@@ -105,6 +105,8 @@ pub fn wanted_names(project_entity: &ProjectEntity) -> Vec<String> {
 
 fn asked(project_entity: &ProjectEntity) -> impl Iterator<Item = (&str, Path)> {
     project_entity.mapping.iter().flat_map(sources).filter_map(|source| match source {
+        // The name of a field is no path, whatever stands in it.
+        Source::Column(name) if !project_entity.mapping_stated => Some((name.as_str(), path_of_name(&project_entity.format, name))),
         // The configuration has refused what is no path.
         Source::Column(name) => path_of(&project_entity.format, name).ok().map(|path| (name.as_str(), path)),
         _ => None,
@@ -118,6 +120,15 @@ fn sources(mapping: &Mapping) -> impl Iterator<Item = &Source> {
         When::Always | When::Blank => None,
     };
     mapping.source.columns().iter().chain(condition)
+}
+
+impl Line<'_> {
+    /// Whether its column is headed by a name, and not by a value that its field takes.
+    fn is_headed_by_a_name(&self, names: &[String]) -> bool {
+        let name = self.columns.first().and_then(|column| names.get(*column)).map_or("", |name| name.trim());
+        let typed = !matches!(self.field.kind, FieldKind::String { .. }) && self.conversions.is_empty();
+        typed && name.starts_with(char::is_alphabetic) && value::parse(self.field, name, &self.reading).is_err()
+    }
 }
 
 impl<'a> Plan<'a> {
@@ -255,7 +266,9 @@ impl<'a> Plan<'a> {
             });
         }
         // No name says whether the first record is the header.
-        if let (Some((number, field)), false, Some(_)) = (numbered, called, trap::of_header(format, names)) {
+        if let (Some((number, field)), false, Some(_)) = (numbered, called, trap::of_header(format, names))
+            && !lines.iter().any(|line| line.is_headed_by_a_name(names))
+        {
             let message = "the first record does not look like the header that the format says it is".into();
             refuse(&number, field, message, &add);
         }

@@ -10,10 +10,12 @@ pub(super) fn of_header(format: &Format, names: &[String]) -> Option<String> {
     {
         return Some(hint);
     }
-    let value =
-        |name: &String| name.trim().is_empty() || name.trim().parse::<f64>().is_ok() || name.trim().starts_with("20") || name.contains('@');
-    let values = names.iter().filter(|name| value(name)).count();
-    (names.len() > 1 && values * 2 >= names.len()).then(|| {
+    // A year may well be the name of a column.
+    let year = |name: &str| name.len() == 4 && matches!(name.parse(), Ok(1900..=2100_u16));
+    let value = |name: &&str| !year(name) && (name.parse::<f64>().is_ok() || name.starts_with("20") || name.contains('@'));
+    let said: Vec<&str> = names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+    let values = said.iter().filter(|name| value(name)).count();
+    (said.len() > 1 && values * 2 >= said.len()).then(|| {
         "the first record looks like values, not like names: add the header, or set header = false and map columns by number (with skip_first = 1 where it is a header all the same)".into()
     })
 }

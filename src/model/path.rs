@@ -301,8 +301,37 @@ impl Name {
         {
             return false;
         }
-        self.local == local || self.local == "*" || (self.loose && alike(&self.local, local))
+        self.local == local
+            || self.local == "*"
+            || (self.loose && (alike(&self.local, local) || plain_name(local).is_some_and(|local| alike(&self.local, &local))))
     }
+}
+
+/// The name that XML cannot hold and has as this one: `a_x0026_b` is `a&b`, as .NET writes it. `None` when nothing of it is written so.
+pub fn plain_name(name: &str) -> Option<String> {
+    let mut rest = name;
+    let mut plain = String::new();
+    while let Some(at) = rest.find("_x") {
+        let (before, code) = rest.split_at(at);
+        let written = |count: usize| {
+            let digits = code.get(2..2 + count).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+            let after = code[2 + count..].strip_prefix('_')?;
+            Some((char::from_u32(u32::from_str_radix(digits, 16).ok()?)?, after))
+        };
+        plain.push_str(before);
+        match written(4).or_else(|| written(8)) {
+            Some((character, after)) => {
+                plain.push(character);
+                rest = after;
+            }
+            None => {
+                plain.push_str("_x");
+                rest = &code[2..];
+            }
+        }
+    }
+    plain.push_str(rest);
+    (plain != name).then_some(plain)
 }
 
 /// Whether two names are equal, give or take case, spaces and underscores. Most that differ do so at once: it is asked for every name of a record.
@@ -350,6 +379,17 @@ mod tests {
         assert_eq!(Path::parse(".").unwrap().steps, []);
         assert_eq!(Path::parse("line items/'a/b'").unwrap().steps.len(), 2);
         assert!(Path::parse("/").unwrap().absolute);
+    }
+
+    #[test]
+    fn names_are_meant_that_xml_writes_by_number() {
+        for (name, local) in [("a&b", "a_x0026_b"), ("First Name", "First_x0020_Name"), ("x", "_x0058_"), ("\u{1f600}", "_x0001F600_")] {
+            let To::Element(name) = &Path::element(name).steps[0].to else { panic!("it is an element") };
+            assert!(name.is(local), "{local}");
+        }
+        for local in ["a", "a_x26_b", "a_x0026", "a_xD800_b", "_x", "a_x002\u{e9}_"] {
+            assert_eq!(plain_name(local), None, "{local}");
+        }
     }
 
     #[test]

@@ -7,7 +7,11 @@ use crate::document::record::{Fault, Frame, Record};
 use crate::document::tree::{Kind, NodeId, Shape, Tree};
 use crate::document::value::Wrong;
 use crate::model::finding::Rule;
+use crate::model::format::XmlStyle;
 use crate::model::path::{Name, Path, Step, To};
+
+/// Places that one path leads to, of which it is looked at whether anything is said there.
+const PLACES_MAX: usize = 1000;
 
 /// What is known of a value after some records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,19 +53,25 @@ impl Collector {
         let (asked, mut found) = (std::mem::take(&mut self.asked.values), std::mem::take(&mut self.found));
         found.resize(asked.len() + self.asked.nested.iter().map(|nested| nested.values.len()).sum::<usize>(), Found::Unasked);
         self.direct.look(&self.tree, id, &asked, &self.asked.namespaces);
+        let mut has_one = false;
         for (index, (path, found)) in asked.iter().zip(&mut found).enumerate() {
             let leads_to = match self.direct.found(index) {
                 Some(one) => one.map(|one| (one, false)),
                 None => self.tree.find_one(id, path, &self.asked.namespaces),
             };
-            found.note(self.value(id, path, leads_to, record));
+            let leads_somewhere = self.value(id, path, leads_to, record);
+            found.note(leads_somewhere);
+            has_one |= leads_somewhere;
         }
         let mut at = asked.len();
         self.asked.values = asked;
-        if !std::mem::replace(&mut self.begun, true) && !found[..at].contains(&Found::Once) {
+        if !std::mem::replace(&mut self.begun, true) && !has_one {
             self.trap(id)?;
         }
         record.fault = no_object(&self.tree, id, &self.asked.values).map(Fault::Syntax);
+        if !has_one && let Some(style) = self.misplaced(id) {
+            record.fault.get_or_insert(Fault::Style(style));
+        }
         let nested = std::mem::take(&mut self.asked.nested);
         for (number, nested) in nested.iter().enumerate() {
             let own = at..at + nested.values.len();
@@ -110,10 +120,17 @@ impl Collector {
             record.push("", false);
             return false;
         };
-        let wrong = if more {
+        let wrong = if more && self.are_all_blank(from, path) {
+            None
+        } else if more {
             let message = format!("{path} leads to more than one value");
             let hint = "say which, by a position or a condition as in item[1]/name, or take them as nested records";
             Some((message, hint.to_owned()))
+        } else if self.tree.shape(found) == Shape::Array {
+            Some((
+                format!("{path} leads to an array in an array, and to no value"),
+                "let a value stand there by itself, or null".to_owned(),
+            ))
         } else if self.tree.is_made_of_others(found) {
             Some((format!("{path} leads to no value, but to what has values in it"), format!("write the path to the value: {path}/…")))
         } else {
@@ -127,6 +144,17 @@ impl Collector {
             None => record.push("", false),
         }
         true
+    }
+
+    /// Whether nothing is said in all the places that a path leads to: then it does not matter how many they are.
+    fn are_all_blank(&self, from: NodeId, path: &Path) -> bool {
+        let all = self.tree.find_all(from, path, &self.asked.namespaces, PLACES_MAX);
+        let blank = |id: &NodeId| {
+            self.tree.shape(*id) != Shape::Array
+                && !self.tree.is_made_of_others(*id)
+                && self.tree.string(*id).is_none_or(|(text, _)| text.trim().is_empty())
+        };
+        all.len() < PLACES_MAX && all.iter().all(blank)
     }
 
     /// Remembers a path out of the record that leads nowhere: what it asks for may come behind the record.
@@ -149,30 +177,23 @@ impl Collector {
         }
     }
 
-    /// What the first record is, when it has none of the values.
-    fn trap(&self, id: NodeId) -> Result<(), TooMuch> {
-        let plain = self.asked.values.iter().filter_map(|path| match path.steps.as_slice() {
-            [Step { deep: false, to: To::Element(name), .. }] if name.loose => Some((name, false)),
-            [Step { deep: false, to: To::Attribute(name), .. }] if name.loose => Some((name, true)),
-            _ => None,
-        });
+    /// Where a record that has none of its values has some of them instead.
+    fn misplaced(&self, id: NodeId) -> Option<XmlStyle> {
         let is = |name: &Name, kind: Kind| {
             self.tree.children(id).any(|child| self.tree.kind(child) == kind && name.is(self.tree.local_name(child)))
         };
-        for (name, attribute) in plain {
-            if attribute && is(name, Kind::Element) {
-                return Err(TooMuch::Trap(
-                    "records have their values in elements, and the format says xml-attribute".into(),
-                    "write type = \"xml-element\" in the format".into(),
-                ));
+        self.asked.values.iter().find_map(|path| match path.steps.as_slice() {
+            [Step { deep: false, to: To::Element(name), .. }] if name.loose && is(name, Kind::Attribute) => Some(XmlStyle::Attribute),
+            // JSON has no attributes.
+            [Step { deep: false, to: To::Attribute(name), .. }] if name.loose && self.unnamed == 0 && is(name, Kind::Element) => {
+                Some(XmlStyle::Element)
             }
-            if !attribute && is(name, Kind::Attribute) {
-                return Err(TooMuch::Trap(
-                    "records have their values in attributes, and the format says xml-element".into(),
-                    "write type = \"xml-attribute\" in the format".into(),
-                ));
-            }
-        }
+            _ => None,
+        })
+    }
+
+    /// What the first record is, when it has none of the values.
+    fn trap(&self, id: NodeId) -> Result<(), TooMuch> {
         let mut inside = self.tree.children(id).filter(|child| self.tree.shape(*child) == Shape::Object);
         match inside.next().filter(|_| self.asked.record.steps.is_empty()) {
             Some(first) if !self.asked.values.is_empty() => Err(TooMuch::Trap(

@@ -18,6 +18,8 @@ use crate::document::tree::Shape;
 pub const RECORD_SIZE_MAX: usize = 16 * 1024 * 1024;
 /// Numbers of more characters are refused.
 const NUMBER_MAX: usize = 1000;
+/// Said of a line of JSON Lines.
+const BEHIND: &str = "something stands behind the value on this line";
 
 /// What stands open around the next value.
 #[derive(Clone, Debug)]
@@ -95,11 +97,14 @@ impl<R: Read> Reader<R> {
         loop {
             if self.around.is_empty() && self.over {
                 self.over = false;
-                self.blanks_on_the_line()?;
-                match self.peek()? {
-                    None => return Ok(false),
-                    Some(b'\n' | b'\r') => {}
-                    Some(_) => return self.refuse_line(record, "something stands behind the value on this line", None).map(|()| true),
+                self.start = self.at;
+                if self.more_on_the_line()? {
+                    self.refuse_line(record, BEHIND, None)?;
+                    // Records inside of the value are out already. What stands behind it may be a good value by itself: it comes back as none.
+                    if !record.raw.is_empty() {
+                        record.raw.splice(0..0, *b"... ");
+                    }
+                    return Ok(true);
                 }
             }
             if self.around.is_empty() {
@@ -110,9 +115,12 @@ impl<R: Read> Reader<R> {
                 self.start = self.at;
             }
             let line = self.line_here();
-            match self.advance(record) {
-                Ok(true) => return Ok(true),
-                Ok(false) => {}
+            // Where the value is the record, what stands behind it on its line is a fault of both.
+            let read = self.advance(record).and_then(|done| Ok((done, done && self.over && self.more_on_the_line()?)));
+            match read {
+                Ok((true, true)) => return self.refuse_line(record, BEHIND, Some(line)).map(|()| true),
+                Ok((true, false)) => return Ok(true),
+                Ok((false, _)) => {}
                 Err(Broken::Document { message, .. }) => return self.refuse_line(record, &message, Some(line)).map(|()| true),
                 Err(error) => return Err(error),
             }
@@ -459,12 +467,12 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    fn blanks_on_the_line(&mut self) -> Result<(), Broken> {
-        self.start = self.at;
+    /// Whether anything but blanks stands behind the value on its line.
+    fn more_on_the_line(&mut self) -> Result<bool, Broken> {
         while let Some(b' ' | b'\t') = self.peek()? {
             self.at += 1;
         }
-        Ok(())
+        Ok(!matches!(self.peek()?, None | Some(b'\n' | b'\r')))
     }
 
     fn next(&mut self, expected: &str) -> Result<u8, Broken> {

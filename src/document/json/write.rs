@@ -210,12 +210,19 @@ impl Refused {
         }
         let raw = String::from_utf8_lossy(raw);
         let ours = format!("\"{LINE}\":{line},\"{REASON}\":{}", quoted(reasons));
-        if self.lines {
-            push(&format!("{}\n", marked(&raw.replace(['\r', '\n'], " "), &ours, true)), self.encoding, into);
-            return;
-        }
         let mut text = String::new();
         let frames = frames.map_or(&[][..], |frames| frames.as_slice());
+        if self.lines {
+            let whole = marked(&raw.replace(['\r', '\n'], " "), &ours, true);
+            // Our words on a line of their own stand before what the record stands in.
+            let (own, record) = whole.split_once('\n').map_or((None, whole.as_str()), |(own, record)| (Some(own), record));
+            own.iter().for_each(|own| text.extend([*own, "\n"]));
+            frames.iter().for_each(|frame| text.extend([&*frame.before, &*frame.link]));
+            text.push_str(record);
+            frames.iter().rev().for_each(|frame| text.push_str(&frame.after));
+            text.push('\n');
+            return push(&text, self.encoding, into);
+        }
         let same = self.open.iter().zip(frames).take_while(|(one, other)| one.number == other.number).count();
         if first && self.array {
             text.push_str("[\n");

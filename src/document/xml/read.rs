@@ -3,6 +3,7 @@
 //! quick-xml takes the text apart; [`Collector`] makes records of it. No entity is ever expanded but the five that XML knows and characters by
 //! number, and no other file is ever read: a reference to anything else ends the reading with its place.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 
 use quick_xml::XmlVersion;
@@ -15,6 +16,7 @@ use crate::document::encoding::{Decoding, NO_CHARACTER};
 use crate::document::read::Origin;
 use crate::document::record::{Fault, Record};
 use crate::document::refused::LINE;
+use crate::model::format::XmlStyle;
 
 /// A longer record ends the reading.
 pub const RECORD_SIZE_MAX: usize = 16 * 1024 * 1024;
@@ -22,6 +24,8 @@ pub const RECORD_SIZE_MAX: usize = 16 * 1024 * 1024;
 const ATTRIBUTES_MAX: usize = 4096;
 /// Namespace declarations that are open at a time.
 const NAMESPACES_MAX: usize = 1000;
+/// So many first records of the other style, and none of the stated one, refuse the document.
+const HELD_MAX: usize = 20;
 
 /// Reads records.
 pub struct Reader<R: Read> {
@@ -37,6 +41,9 @@ pub struct Reader<R: Read> {
     found: u64,
     done: bool,
     mended: bool,
+    /// The first records, as long as all are of the other style; what they are is known with the first that is not.
+    held: VecDeque<Record>,
+    settled: bool,
 }
 
 impl<R: Read> Reader<R> {
@@ -57,6 +64,8 @@ impl<R: Read> Reader<R> {
             found: 0,
             done: false,
             mended: false,
+            held: VecDeque::new(),
+            settled: false,
         }
     }
 
@@ -69,6 +78,52 @@ impl<R: Read> Reader<R> {
 
     /// The next record; `false` at the end.
     pub fn next_into(&mut self, record: &mut Record) -> Result<bool, Broken> {
+        if let Some(held) = self.held.pop_front() {
+            *record = held;
+            return Ok(true);
+        }
+        let mut size = 0;
+        loop {
+            let more = self.next_whole(record)?;
+            if self.settled {
+                return Ok(more);
+            }
+            if let (Some(Fault::Style(_)), true) = (&record.fault, more) {
+                size += record.raw.len();
+                self.held.push_back(std::mem::take(record));
+                if self.held.len() < HELD_MAX && size < RECORD_SIZE_MAX {
+                    continue;
+                }
+                return Err(self.of_other_style());
+            }
+            if !more && !self.held.is_empty() {
+                return Err(self.of_other_style());
+            }
+            self.settled = true;
+            // One that is like no other is its own fault.
+            if let Some(first) = self.held.pop_front() {
+                self.held.push_back(std::mem::replace(record, first));
+            }
+            return Ok(more);
+        }
+    }
+
+    /// The document has all its values in attributes, or in elements, and the format says the other.
+    fn of_other_style(&self) -> Broken {
+        let first = self.held.front().map(|record| (record.line, &record.fault));
+        let (line, is, says) = match first {
+            Some((line, Some(Fault::Style(XmlStyle::Element)))) => (line, "element", "attribute"),
+            first => (first.map_or(0, |(line, _)| line), "attribute", "element"),
+        };
+        Broken::at(
+            line,
+            format!("records have their values in {is}s, and the format says xml-{says}"),
+            format!("write type = \"xml-{is}\" in the format"),
+        )
+    }
+
+    /// As [`Reader::next_into`], of whatever style.
+    fn next_whole(&mut self, record: &mut Record) -> Result<bool, Broken> {
         while !self.done {
             if std::mem::take(&mut self.closes) {
                 if self.close(record)? {

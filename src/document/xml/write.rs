@@ -96,17 +96,29 @@ fn element(step: &Step) -> Option<String> {
     Some(name.prefix.as_ref().map_or(local.clone(), |prefix| format!("{prefix}:{local}")))
 }
 
-/// A name that XML allows, as near to this one as can be.
+/// A name that XML allows: blanks become underscores, which make no difference when it is read, and what no name has is written by its number, as
+/// .NET does (`a_x0026_b`).
 fn name_of(name: &str) -> String {
-    let start = |c: char| c.is_alphabetic() || c == '_';
     let mut out = String::new();
     for c in name.chars() {
-        if out.is_empty() && !start(c) {
+        if out.is_empty() && !begins_name(c) {
             out.push('_');
         }
-        out.push(if start(c) || c.is_numeric() || matches!(c, '-' | '.') { c } else { '_' });
+        match c {
+            ' ' => out.push('_'),
+            '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}' | '\u{2040}' => out.push(c),
+            c if begins_name(c) => out.push(c),
+            c => drop(write!(out, "_x{:01$X}_", u32::from(c), if c > '\u{ffff}' { 8 } else { 4 })),
+        }
     }
     if out.is_empty() { "_".into() } else { out }
+}
+
+/// What XML 1.0 lets a name begin with, the colon apart.
+fn begins_name(c: char) -> bool {
+    matches!(c, 'A'..='Z' | '_' | 'a'..='z' | '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{2ff}' | '\u{370}'..='\u{37d}'
+        | '\u{37f}'..='\u{1fff}' | '\u{200c}' | '\u{200d}' | '\u{2070}'..='\u{218f}' | '\u{2c00}'..='\u{2fef}' | '\u{3001}'..='\u{d7ff}'
+        | '\u{f900}'..='\u{fdcf}' | '\u{fdf0}'..='\u{fffd}' | '\u{10000}'..='\u{effff}')
 }
 
 fn label(encoding: &'static encoding_rs::Encoding) -> &'static str {

@@ -23,10 +23,14 @@ impl Plan<'_> {
             let column = place.field.map_or_else(String::new, |field| self.column_at(field));
             return Some(Finding { line: place.line, column, ..found });
         }
-        if !self.header_text.is_empty() && record.raw == self.header_text {
+        // Of one column a value may be called like it.
+        let wide = self.header.as_ref().is_some_and(|header| header.len() > 1);
+        if wide && !self.header_text.is_empty() && record.raw == self.header_text {
             return finding(Rule::Format, "the header stands here again", "leave it out: documents that were put together have one header");
         }
-        if record.len() < self.fields_min && !self.ragged && self.header.is_none() {
+        // Blank cells at the end of a row are none in a sheet.
+        let whole = self.ragged || matches!(self.format, Format::Excel(_));
+        if record.len() < self.fields_min && !whole && self.header.is_none() {
             let message = format!("{} fields, the mapping needs {}", record.len(), self.fields_min);
             let hint = match (self.format, record.field(0)) {
                 (Format::Csv(csv), Some((text, _))) if record.len() == 1 => trap::other_delimiter(text, &csv.delimiter),

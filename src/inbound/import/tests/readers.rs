@@ -163,10 +163,15 @@ fn what_leads_to_no_value_or_to_more_than_one_is_a_finding_that_names_the_path()
         (&json, &["Id", "Amount"][..], r#"[{"Id":1,"Amount":{"amount":"5","currency":"EUR"}}]"#, Err(none)),
         (&json, &["Id", "Name"], r#"[{"Id":1,"Name":["a","b","c"]}]"#, Err(more)),
         (&json, &["Id", "Name"], r#"[{"Id":1,"Name":["a"]},{"Id":2,"Name":[]},{"Id":3,"Name":{}},{"Id":4,"Name":null}]"#, Ok(4)),
-        (&json, &["Id", "Name"], r#"[{"Id":1,"Name":[["a"]]}]"#, Err(none)),
+        (&json, &["Id", "Name"], r#"[{"Id":1,"Name":[["a"]]}]"#, Err("leads to an array in an array")),
+        (&json, &["Id", "Name"], r#"[{"Id":1,"Name":[[]]}]"#, Err("leads to an array in an array")),
+        (&json, &["Id", "Name"], r#"[{"Id":1,"Name":[null,""]}]"#, Ok(1)),
         (&json, &["Id", "Name"], r#"[{"Id":1,"Name":"a","Name":"b"}]"#, Err(more)),
+        (&json, &["Id", "'dc:Name'"], r#"[{"Id":1,"dc:Name":"a","x:Name":"b"}]"#, Ok(1)),
         (&json, &["Id", "Name[1]"], r#"[{"Id":1,"Name":["a","b"]}]"#, Ok(1)),
         (&xml, &["Id", "Name"], "<D><R><Id>1</Id><Name>a</Name><Name>b</Name></R></D>", Err(more)),
+        (&xml, &["Id", "Name"], "<D><R><Id>1</Id><Name/><Name> </Name></R></D>", Ok(1)),
+        (&xml, &["Id", "Name"], "<D><R><Id>1</Id><Name>a</Name><Name/></R></D>", Err(more)),
         (&xml, &["Id", "Na_me"], "<D><R><Id>1</Id><Name>a</Name><Na_me>b</Na_me></R></D>", Ok(1)),
         (&xml, &["Id", "Name"], "<D><R><Id>1</Id><Name>\n<First>a</First>\n<Last>b</Last></Name></R></D>", Err(none)),
         (&xml, &["Id", "Name"], "<D><R><Id>1</Id><Name>a <b>b</b> <i>c</i></Name></R><R><Id>2</Id><Name><x>b</x></Name></R></D>", Ok(2)),
@@ -188,11 +193,18 @@ fn what_leads_to_no_value_or_to_more_than_one_is_a_finding_that_names_the_path()
 #[test]
 fn what_stands_where_a_record_should_is_no_row_without_a_word() {
     let orders = JsonFormat { record: path("orders"), ..JsonFormat::default() };
+    let inner = JsonFormat { record: path("data/page/rows"), ..JsonFormat::default() };
     for (format, document, expected) in [
         (&orders, r#"{"orders":null}"#, counts(0, 0, 0, 0, 0)),
         (&orders, r#"{"orders":[null,{"Id":1}]}"#, counts(2, 1, 0, 0, 1)),
         (&orders, r#"{"orders":[5,"x",{"Id":1}]}"#, counts(3, 1, 0, 0, 2)),
         (&JsonFormat { lines: true, ..JsonFormat::default() }, "null\n{\"Id\":1}\n", counts(2, 1, 0, 0, 1)),
+        (&inner, r#"{"data":null}"#, counts(0, 0, 0, 0, 0)),
+        (&inner, r#"{"data":{}}"#, counts(0, 0, 0, 0, 0)),
+        (&inner, r#"{"data":[]}"#, counts(0, 0, 0, 0, 0)),
+        (&inner, r#"{"data":{"page":null}}"#, counts(0, 0, 0, 0, 0)),
+        (&inner, r#"{"data":{"page":{"rows":null}}}"#, counts(0, 0, 0, 0, 0)),
+        (&inner, r#"{"data":[{"page":{}},{"page":{"rows":{"Id":1}}}]}"#, counts(1, 1, 0, 0, 0)),
     ] {
         let (report, sink) = by_path(Format::Json(format.clone()), &["Id"]).import(document.as_bytes());
         assert_eq!(report.counts, expected, "{document}: {:?}", sink.findings);
@@ -200,6 +212,19 @@ fn what_stands_where_a_record_should_is_no_row_without_a_word() {
     }
     let (report, sink) = by_path(Format::Json(orders.clone()), &["Id"]).import(br#"{"orders":[[{"Id":1}]]}"#);
     assert!(report.document_refused && sink.findings[0].message.contains("an array stands where a record should"), "{:?}", sink.findings);
+    for (document, refused, notes) in [
+        (r#"{"count":0}"#, true, 0),
+        (r#"{"data":5}"#, true, 0),
+        (r#"{"data":{"page":{"items":[{"Id":1}]}}}"#, true, 0),
+        (r#"{"data":{"pages":[{"Id":1}]}}"#, true, 0),
+        (r#"{"data":{"page":{"count":0}}}"#, false, 1),
+        (r#"{"data":[{"page":{"count":0}}]}"#, false, 1),
+        (r#"{"data":{"count":0}}"#, false, 1),
+    ] {
+        let (report, sink) = by_path(Format::Json(inner.clone()), &["Id"]).import(document.as_bytes());
+        assert_eq!((report.document_refused, report.notes), (refused, notes), "{document}: {:?}", sink.findings);
+        assert!(sink.findings[0].message.contains("no record at data/page/rows"), "{:?}", sink.findings);
+    }
     let (report, _) =
         by_path(Format::Json(JsonFormat { record: path("tags"), ..JsonFormat::default() }), &["."]).import(br#"{"tags":["a","b"]}"#);
     assert_eq!(report.counts, counts(2, 2, 0, 0, 0), "values are records where a path asks for them themselves");
@@ -280,4 +305,152 @@ fn errors_and_formulas_without_results_are_told_with_their_cell_where_they_are_a
             (5, "Group", "", "cell A5 holds a formula without its result"),
         ]
     );
+}
+
+#[test]
+fn a_record_of_the_other_style_is_refused_alone_and_a_document_of_them_as_a_whole() {
+    let (element, attribute) = (XmlFormat::default(), XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() });
+    let odd = |good: &str, odd: &str, count: usize| format!("<D>{}{good}{odd}</D>", odd.repeat(count));
+    for (format, good, other) in
+        [(&element, "<R><Id>1</Id></R>", "<R Id='2' x='1'/>"), (&attribute, "<R Id='1'><note>x</note></R>", "<R><Id>2</Id></R>")]
+    {
+        let scene = || by_path(Format::Xml(format.clone()), &["Id"]);
+        for (count, blank) in [(0, 0), (1, 0), (19, 0), (1, 1)] {
+            let document = odd(good, other, count).replace("<D>", if blank > 0 { "<D><R/>" } else { "<D>" });
+            let (report, sink) = scene().import(document.as_bytes());
+            let refused = (count + blank + 1) as u64;
+            assert_eq!(report.counts, counts(refused + 1, 1, 0, 0, refused), "{document}: {:?}", sink.findings);
+            assert!(sink.findings[blank].message.starts_with("its values stand in "), "{:?}", sink.findings);
+        }
+        for document in [odd(good, other, 20), odd("", other, 1)] {
+            let (report, sink) = scene().import(document.as_bytes());
+            assert!(report.document_refused && sink.findings.len() == 1, "{:?}", sink.findings);
+            assert!(sink.findings[0].message.starts_with("records have their values in "), "{:?}", sink.findings);
+        }
+    }
+}
+
+#[test]
+fn a_header_is_doubted_where_columns_go_by_number_only_when_it_can_be_none() {
+    for (header, doubted) in [
+        ("Code,2024", false),
+        ("Code,Name,100", false),
+        ("Code,,x", false),
+        ("2024,2025", false),
+        ("1,x", true),
+        ("2026-01-31,x", true),
+        ("a@b.nl,7", true),
+        // The third field is a number, and Amount is none.
+        ("1,2,Amount", false),
+        ("1,2,3.5", true),
+    ] {
+        let columns: Vec<usize> = (1..=header.split(',').count()).collect();
+        let (report, sink) = by_number(CsvFormat::default(), &columns).import(format!("{header}\n").as_bytes());
+        assert_eq!(report.document_refused, doubted, "{header}: {:?}", sink.findings);
+    }
+}
+
+#[test]
+fn in_a_document_of_one_column_a_value_may_be_called_like_it() {
+    let mut scene = scene(CsvFormat::default());
+    scene.project_entity.mapping.truncate(1);
+    assert_eq!(scene.import(b"Group\nx\nGroup\n").0.counts, counts(2, 2, 0, 0, 0));
+}
+
+#[test]
+fn a_row_of_our_words_alone_is_passed_over_and_noted_and_other_words_are_data() {
+    let scene = || by_number(CsvFormat { header: false, ..CsvFormat::default() }, &[1, 2]);
+    let (report, sink) = scene().import(b"1,a\nEntrepot line 5,Entrepot line 6\n2,b\n");
+    assert_eq!((report.counts, report.notes), (counts(2, 2, 0, 0, 0), 1));
+    assert!(sink.findings[0].message.contains("line 2 has nothing but what we write"), "{:?}", sink.findings);
+    let (report, _) = scene().import(b"1,a,x\nEntrepot line 5,b,c\n");
+    assert_eq!((report.counts, report.notes), (counts(2, 1, 0, 0, 1), 0), "it is too long for a key, and not left out");
+    let (report, sink) = scene_with_line().import(b"Group,Entrepot line\n1,x\nmuch too long a key,y\n");
+    assert_eq!(report.counts, counts(2, 1, 0, 0, 1), "{:?}", sink.findings);
+    let mended = String::from_utf8(sink.refused).unwrap().replace("much too long a key", "2");
+    let scene = scene_with_line();
+    assert_eq!(scene.import(mended.as_bytes()).0.counts, counts(1, 1, 0, 0, 0), "{mended}");
+    assert_eq!(scene.rows(), ["2|y"]);
+}
+
+/// The sender has a column that is called like one of ours.
+fn scene_with_line() -> Scene {
+    let mut scene = scene(CsvFormat::default());
+    scene.project_entity.mapping.truncate(1);
+    scene.project_entity.mapping.push(Mapping::plain(Source::Column("Entrepot line".into()), 1));
+    scene
+}
+
+#[test]
+fn what_stands_behind_the_value_of_a_line_refuses_the_line_until_it_is_mended() {
+    let lines = |record: Option<&str>| {
+        by_path(Format::Json(JsonFormat { lines: true, record: record.and_then(path), ..JsonFormat::default() }), &["Id"])
+    };
+    for (document, bad, good) in [
+        ("{\"Id\":1}\n{\"Id\":2} garbage\n", " garbage", ""),
+        ("{\"Id\":1}\n{\"Id\":2} {\"Id\":3}\n", "} {", ",\"x\":{"),
+        ("{\"Id\":1}\n{\"Id\":2},\n", "2},", "2}"),
+        ("{\"Id\":1}\n{\"Id\":2}}\n", "2}}", "2}"),
+    ] {
+        let scene = lines(None);
+        let (report, first) = scene.import(document.as_bytes());
+        assert_eq!(report.counts, counts(2, 1, 0, 0, 1), "{document}: {:?}", first.findings);
+        assert_eq!((first.findings[0].line, first.findings[0].rule), (2, Rule::Format));
+        let (report, again) = scene.import(&first.refused);
+        assert_eq!(report.counts, counts(1, 0, 0, 0, 1), "{}", String::from_utf8_lossy(&first.refused));
+        let mended = String::from_utf8(again.refused).unwrap();
+        let mended = if good.contains('x') { mended.replace("3}", "3}}") } else { mended };
+        let (report, sink) = scene.import(mended.replace(bad, good).as_bytes());
+        assert_eq!(report.counts, counts(1, 1, 0, 0, 0), "{mended}: {:?}", sink.findings);
+    }
+    // Records inside of a value come back inside of one.
+    let scene = lines(Some("page/rows"));
+    let (report, first) = scene.import(b"{\"n\":1,\"page\":{\"rows\":[{\"Id\":\"much too long a key\"},5,{\"Id\":1}]}}\n");
+    assert_eq!(report.counts, counts(3, 1, 0, 0, 2), "{:?}", first.findings);
+    let mended = String::from_utf8(first.refused).unwrap().replace("much too long a key", "2").replace("[5]", "[{\"Id\":5}]");
+    let (report, sink) = scene.import(mended.as_bytes());
+    assert_eq!(report.counts, counts(2, 2, 0, 0, 0), "{mended}: {:?}", sink.findings);
+    assert!(report.completes);
+    // What stands behind a value that holds records may be a good value itself.
+    let scene = lines(Some("rows"));
+    let (report, first) = scene.import(b"{\"rows\":[{\"Id\":1}]} {\"rows\":[{\"Id\":2}]}\n");
+    assert_eq!(report.counts, counts(2, 1, 0, 0, 1), "{:?}", first.findings);
+    assert_eq!(scene.import(&first.refused).0.counts, counts(1, 0, 0, 0, 1), "{}", String::from_utf8_lossy(&first.refused));
+}
+
+#[test]
+fn a_sheet_without_a_header_may_have_blank_cells_at_the_end_of_any_row() {
+    for rows in [[&["1", "a"][..], &["2", "b", "5"]], [&["1", "a", "5"], &["2", "b"]]] {
+        let mut workbook = rust_xlsxwriter::Workbook::new();
+        let sheet = workbook.add_worksheet();
+        for (row, cells) in rows.iter().enumerate() {
+            for (column, cell) in cells.iter().enumerate() {
+                sheet.write_string(row as u32, column as u16, *cell).unwrap();
+            }
+        }
+        let mut scene = by_number(CsvFormat::default(), &[1, 2, 3]);
+        scene.project_entity.format = Format::Excel(ExcelFormat { header_row: 0, ..ExcelFormat::default() });
+        let (report, sink) = scene.import(&workbook.save_to_buffer().unwrap());
+        assert_eq!(report.counts, counts(2, 2, 0, 0, 0), "{:?}", sink.findings);
+    }
+}
+
+#[test]
+fn a_number_that_a_workbook_shows_with_leading_zeros_is_the_code_that_it_shows() {
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let (code, plain) = (rust_xlsxwriter::Format::new().set_num_format("00000"), rust_xlsxwriter::Format::new().set_bold());
+    let sheet = workbook.add_worksheet();
+    for (column, name) in ["Group", "Name", "Amount", "Above"].iter().enumerate() {
+        sheet.write_string_with_format(0, column as u16, *name, &plain).unwrap();
+    }
+    for (row, id) in [7.0, 12345.0, 123_456.0].into_iter().enumerate() {
+        let row = row as u32 + 1;
+        sheet.write_number_with_format(row, 0, id, &code).unwrap();
+        sheet.write_number_with_format(row, 1, 7, &plain).unwrap();
+        sheet.write_number_with_format(row, 2, if row == 3 { 1e30 } else { 12.0 }, &code).unwrap();
+    }
+    let scene = nested(Format::Excel(ExcelFormat::default()));
+    let (report, sink) = scene.import(&workbook.save_to_buffer().unwrap());
+    assert_eq!(report.counts, counts(3, 2, 0, 0, 1), "{:?}", sink.findings);
+    assert_eq!(scene.rows(), ["00007|7|12.00", "12345|7|12.00"]);
 }
