@@ -2,13 +2,14 @@
 //! is made of it. What cannot be known from a sample is said as a note, never decided in silence.
 
 mod csv;
+mod excel;
 mod nested;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::Datelike;
 use encoding_rs::Encoding;
 
 use super::broken::Broken;
@@ -17,8 +18,11 @@ use super::read::{self, Layout, Take, Wanted, path_of};
 use super::record::Record;
 use super::sniff::{self, Looks};
 use super::value::date::by_pattern;
-use crate::model::format::{ExcelFormat, Format};
+use super::value::{self, Reading};
+use crate::model::entity::{Field, FieldKind};
+use crate::model::format::Format;
 use crate::model::id::parse_guid;
+use crate::model::path::plain_name;
 
 /// Records that are looked at.
 const RECORDS_MAX: usize = 5000;
@@ -60,7 +64,7 @@ pub struct GuessedField {
 /// Guesses. The error says why nothing can be guessed.
 pub fn infer(sample: &[u8]) -> Result<Guess, String> {
     let Shape { format, text, sources, notes } = match sniff::looks(sample) {
-        Looks::Workbook => Shape::of(Format::Excel(ExcelFormat::default()), "{ type = \"excel\" }".to_owned()),
+        Looks::Workbook => excel::excel(sample),
         Looks::Xml => nested::xml(sample)?,
         Looks::Json => nested::json(sample)?,
         Looks::Text => csv::csv(sample)?,
@@ -85,6 +89,10 @@ pub fn infer(sample: &[u8]) -> Result<Guess, String> {
         return Err("there is no record in the sample".into());
     }
     let mut guess = guess(text, &format, collected);
+    if guess.fields.is_empty() {
+        let notes: Vec<String> = notes.into_iter().chain(guess.notes).collect();
+        return Err(format!("no value of its records can be mapped by a name\n  {}", notes.join("\n  ")));
+    }
     guess.notes.splice(0..0, notes);
     Ok(guess)
 }
@@ -183,6 +191,7 @@ fn field_name(source: &str, numbered: bool, before: &[GuessedField]) -> String {
         return format!("COLUMN{source}");
     }
     let last = source.rsplit('/').find(|step| !step.is_empty()).unwrap_or(source).trim_start_matches('@');
+    let last = plain_name(last).unwrap_or_else(|| last.to_owned());
     let plain: String = last.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
     let plain = plain.trim_matches('_').to_uppercase();
     let plain = if plain.is_empty() || plain.starts_with(|c: char| c.is_ascii_digit()) { format!("C{plain}") } else { plain };
@@ -193,19 +202,35 @@ fn field_name(source: &str, numbered: bool, before: &[GuessedField]) -> String {
         .expect("some number is free")
 }
 
-const DAYS: [&str; 6] = ["%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d"];
+/// Separators of decimals and thousands. A blank is any blank.
+const SEPARATORS: [(char, char); 5] = [('.', ','), (',', '.'), ('.', '\''), (',', ' '), ('.', ' ')];
+
+const DAYS: [&str; 13] = [
+    "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y-%m-%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y",
+    "%m-%d-%y", "%y-%m-%d",
+];
 
 /// Type, more of the mapping, and a note.
 fn kind_of(column: &[String]) -> (String, String, Option<String>) {
     let values: Vec<&str> = column.iter().map(|value| value.trim()).filter(|value| !value.is_empty()).collect();
     let all = |test: &dyn Fn(&str) -> bool| !values.is_empty() && values.iter().all(|value| test(value));
     let plain = |kind: &str| (format!("type = \"{kind}\""), String::new(), None);
+    let days = |value: &str| by_pattern(value, "%Y%m%d").is_some_and(|(at, _)| (1900..2100).contains(&at.year()));
+    if values.len() > 2 && all(&|value| value.len() == 8 && days(value)) {
+        let note = "its numbers are all days, as in 20260131, and it is taken for a date".to_owned();
+        return ("type = \"date\"".to_owned(), ", date_formats = [\"%Y%m%d\"]".to_owned(), Some(note));
+    }
     if all(&is_integer) {
         return plain("integer");
     }
-    for (separator, group) in [('.', ','), (',', '.')] {
-        let digits = |value: &str| decimal_digits(value, separator, None).or_else(|| decimal_digits(value, separator, Some(group)));
-        if all(&|value| digits(value).is_some()) {
+    for (separator, group) in SEPARATORS {
+        let digits = |value: &str| {
+            let value = value.replace(['\u{a0}', '\u{202f}'], " ");
+            decimal_digits(&value, separator, None).or_else(|| decimal_digits(&value, separator, Some(group)))
+        };
+        // Codes have blanks in them, too.
+        let meant = matches!(group, ',' | '.') || values.iter().any(|value| value.contains(separator));
+        if meant && all(&|value| digits(value).is_some()) {
             let scale = values.iter().filter_map(|value| digits(value)).map(|(_, scale)| scale).max().unwrap_or(2).max(2);
             let whole = values.iter().filter_map(|value| digits(value)).map(|(whole, _)| whole).max().unwrap_or(0);
             let precision = (whole + scale).clamp(18, 38);
@@ -213,7 +238,7 @@ fn kind_of(column: &[String]) -> (String, String, Option<String>) {
             if separator == ',' {
                 mapping.push_str(", decimal_separator = \",\"");
             }
-            if values.iter().any(|value| value.contains(group)) {
+            if values.iter().any(|value| value.contains(group) || (group == ' ' && value.contains(['\u{a0}', '\u{202f}']))) {
                 let _ = write!(mapping, ", thousands_separator = \"{group}\"");
             }
             return (format!("type = \"decimal\", precision = {precision}, scale = {scale}"), mapping, None);
@@ -225,14 +250,14 @@ fn kind_of(column: &[String]) -> (String, String, Option<String>) {
     if all(&|value| ["yes", "no", "true", "false"].iter().any(|word| word.eq_ignore_ascii_case(value))) {
         return plain("boolean");
     }
-    if all(&|value| NaiveDate::parse_from_str(value, "%Y-%m-%d").is_ok()) {
+    let reads = |kind: &FieldKind, value: &str| {
+        let field = Field { kind: kind.clone(), ..Field::default() };
+        value::parse(&field, value, &Reading::default()).is_ok()
+    };
+    if all(&|value| value.len() == 10 && reads(&FieldKind::Date, value)) {
         return plain("date");
     }
-    let iso = |value: &str| {
-        let value = value.trim_end_matches('Z').replacen('T', " ", 1);
-        let plain = value.rfind(['+', '-']).filter(|at| *at > 12).map_or(value.as_str(), |at| &value[..at]);
-        NaiveDateTime::parse_from_str(plain, "%Y-%m-%d %H:%M:%S%.f").is_ok()
-    };
+    let iso = |value: &str| reads(&FieldKind::DateTime, value);
     if all(&iso) {
         return plain("datetime");
     }
@@ -376,6 +401,66 @@ mod tests {
         let guess = infer(b"x\t1\nx\t1\n").unwrap();
         assert_eq!(guess.format, "{ type = \"csv\", delimiter = \"\\t\", header = false }");
         assert!(guess.notes.iter().any(|note| note.contains("choose the key")), "{:?}", guess.notes);
+    }
+
+    #[test]
+    fn years_of_two_digits_and_days_without_separators_are_dates() {
+        let guess = infer(
+            b"ID;On;At;Day;No\n1;31.12.24;31/12/24 10:00;20241231;20241231\n2;01.02.25;13/01/25 11:30;20250101;20249999\n3;;;20250228;1\n",
+        )
+        .unwrap();
+        let found: Vec<(&str, &str)> = guess.fields[1..].iter().map(|field| (field.kind.as_str(), field.mapping.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                ("type = \"date\"", ", date_formats = [\"%d.%m.%y\"]"),
+                ("type = \"datetime\"", ", date_formats = [\"%d/%m/%y %H:%M\"]"),
+                ("type = \"date\"", ", date_formats = [\"%Y%m%d\"]"),
+                ("type = \"integer\"", ""),
+            ]
+        );
+        assert!(guess.notes.iter().any(|note| note.contains("Day: its numbers are all days")), "{:?}", guess.notes);
+        let guess = infer(b"ID,On\n1,01-02-24\n").unwrap();
+        assert!(guess.notes.iter().any(|note| note.contains("\"%d-%m-%y\" or \"%m-%d-%y\"")), "{:?}", guess.notes);
+    }
+
+    #[test]
+    fn a_title_is_passed_over_and_the_header_below_it_found() {
+        let title = "Price list;;;\r\n\r\nArt.No.;Name;Price;No\r\n00123;Pen;1'234.50;1\r\n00124;Ink;0.12;2\r\n";
+        let guess = infer(title.as_bytes()).unwrap();
+        assert_eq!(guess.format, "{ type = \"csv\", delimiter = \";\", skip_first = 2 }");
+        assert_eq!(guess.fields[2].mapping, ", thousands_separator = \"'\"");
+        assert!(guess.notes[0].contains("on line 3"), "{:?}", guess.notes);
+        assert_eq!(infer(b"# from the shop\nid,name\n1,x\n2,y\n").unwrap().format, "{ type = \"csv\", skip_first = 1 }");
+        assert_eq!(infer(b"1,\n2,b\n3,c\n").unwrap().format, "{ type = \"csv\", header = false }", "a row that lacks values is no title");
+        assert_eq!(fields(&infer(b"id,name\r1,x\r2,y\r").unwrap())[0], ("id", "ID", "type = \"integer\""));
+        let workbook = |rows: &[&[&str]]| {
+            let mut workbook = rust_xlsxwriter::Workbook::new();
+            let sheet = workbook.add_worksheet();
+            for (row, cells) in rows.iter().enumerate() {
+                for (column, cell) in cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty()) {
+                    match cell.parse::<f64>() {
+                        Ok(number) => sheet.write_number(row as u32, column as u16, number).unwrap(),
+                        Err(_) => sheet.write_string(row as u32, column as u16, *cell).unwrap(),
+                    };
+                }
+            }
+            infer(&workbook.save_to_buffer().unwrap()).unwrap().format
+        };
+        assert_eq!(workbook(&[&["Price list"], &[], &["Art", "2026", "Price"], &["a", "1", "2"]]), "{ type = \"excel\", header_row = 3 }");
+        assert_eq!(workbook(&[&["1", "a", ""], &["2", "b", "5"]]), "{ type = \"excel\", header_row = 0 }");
+        assert_eq!(workbook(&[&["Id", "Name"], &["2", "b"]]), "{ type = \"excel\" }");
+    }
+
+    #[test]
+    fn what_nests_in_one_record_and_is_null_in_another_is_guessed_by_its_values() {
+        let guess = infer(br#"[{"id":1,"to":null},{"id":2,"to":{"zip":"01","at":{"x:y":"b"}}}]"#).unwrap();
+        assert_eq!(guess.fields.iter().map(|field| field.source.as_str()).collect::<Vec<_>>(), ["id", "to/zip", "to/at/'x:y'"]);
+        let xml = b"<D xmlns:i='urn:i'><R><First_x0020_Name i:nil='true'/><No>1</No></R><R><First_x0020_Name>A</First_x0020_Name></R></D>";
+        assert_eq!(fields(&infer(xml).unwrap()).iter().map(|(_, name, _)| *name).collect::<Vec<_>>(), ["FIRST_NAME", "NO"]);
+        let error =
+            infer(b"<a:D xmlns:a='a' xmlns:b='b'><a:R><a:Id>1</a:Id><b:Id>2</b:Id></a:R><a:R><a:Id>2</a:Id></a:R></a:D>").unwrap_err();
+        assert!(error.contains("Id stands several times"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::model::format::{CsvFormat, Format};
 /// Delimiter and header of delimited text: the delimiter that most lines have equally often.
 pub(super) fn csv(sample: &[u8]) -> Result<Shape, String> {
     let (text, encoding) = text_of(sample, false);
-    let mut lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).take(50).collect();
+    let text = if text.contains('\n') { text } else { text.replace('\r', "\n") };
+    let mut lines = lines_behind(&text, 0);
     // A first line that states the delimiter is passed over when the document is read, too.
     let stated = lines.first().and_then(|line| line.strip_prefix("sep=")).filter(|stated| stated.chars().count() == 1);
     if stated.is_some() {
@@ -49,20 +50,13 @@ pub(super) fn csv(sample: &[u8]) -> Result<Shape, String> {
         return Ok(Shape::of(Format::Csv(format), format!("{text}{key} }}")));
     }
     let mut format = CsvFormat { delimiter: delimiter.into(), encoding, ..CsvFormat::default() };
-    let first: Vec<&str> =
-        lines.first().map_or_else(Vec::new, |line| line.split(delimiter).map(|value| value.trim().trim_matches('"')).collect());
-    let name = |value: &&str| {
-        value.chars().any(char::is_alphabetic) && value.len() <= 100 && kind_of(&[(*value).to_owned()]).0.starts_with("type = \"string\"")
-    };
-    // Names that stand twice are those of a header where values of another kind stand below.
-    let distinct = first.iter().collect::<BTreeSet<_>>().len() == first.len();
-    let below = |at: usize| {
-        let values = lines[1..].iter().filter_map(|line| line.split(delimiter).nth(at));
-        values.map(|value| value.trim().trim_matches('"').to_owned()).collect::<Vec<_>>()
-    };
-    let differs = || (0..first.len()).any(|at| !kind_of(&below(at)).0.starts_with("type = \"string\""));
-    format.header =
-        !lines.is_empty() && (distinct || differs()) && first.iter().filter(|value| !value.is_empty()).all(name) && lines.len() > 1;
+    let skipped = preamble(&text, delimiter).filter(|_| stated.is_none());
+    let behind = skipped.map(|skipped| lines_behind(&text, skipped));
+    match behind.filter(|lines| has_header(lines, delimiter)).zip(skipped) {
+        Some((_, skipped)) => (format.header, format.skip_first) = (true, u32::try_from(skipped).unwrap_or_default()),
+        None => format.header = has_header(&lines, delimiter),
+    }
+    let mut notes = Vec::new();
     let mut text = "{ type = \"csv\"".to_owned();
     if delimiter != "," {
         let _ = write!(text, ", delimiter = {}", toml_edit::Value::from(delimiter));
@@ -70,7 +64,51 @@ pub(super) fn csv(sample: &[u8]) -> Result<Shape, String> {
     if !format.header {
         text.push_str(", header = false");
     }
+    if format.skip_first > 0 {
+        let _ = write!(text, ", skip_first = {}", format.skip_first);
+        notes.push(format!("the header seems to stand on line {}: what is above it is passed over", format.skip_first + 1));
+    }
     text.push_str(&encoding_key(sample, encoding));
     text.push_str(" }");
-    Ok(Shape::of(Format::Csv(format), text))
+    Ok(Shape { notes, ..Shape::of(Format::Csv(format), text) })
+}
+
+/// Up to fifty lines that are not blank, behind so many.
+fn lines_behind(text: &str, skipped: usize) -> Vec<&str> {
+    text.lines().skip(skipped).filter(|line| !line.trim().is_empty()).take(50).collect()
+}
+
+fn cells<'a>(line: &'a str, delimiter: &'a str) -> impl Iterator<Item = &'a str> {
+    line.split(delimiter).map(|value| value.trim().trim_matches('"'))
+}
+
+/// Lines above the first that has as many values as most have: a title, and what stands below it.
+fn preamble(text: &str, delimiter: &str) -> Option<usize> {
+    let said = |line: &str| cells(line, delimiter).filter(|value| !value.is_empty()).count();
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    text.lines().take(50).map(said).filter(|count| *count > 1).for_each(|count| *counts.entry(count).or_default() += 1);
+    let (most, _) = counts.into_iter().max_by_key(|(count, lines)| (*lines, *count))?;
+    text.lines().take(50).position(|line| said(line) >= most).filter(|first| text.lines().take(*first).any(|line| said(line) > 0))
+}
+
+/// Whether the first of these lines names the columns.
+fn has_header(lines: &[&str], delimiter: &str) -> bool {
+    let Some((first, below)) = lines.split_first().filter(|(_, below)| !below.is_empty()) else { return false };
+    let first: Vec<&str> = cells(first, delimiter).collect();
+    // Names that stand twice are those of a header where values of another kind stand below.
+    let distinct = first.iter().collect::<BTreeSet<_>>().len() == first.len();
+    let kind = |at: usize| {
+        let values = below.iter().filter_map(|line| cells(line, delimiter).nth(at)).map(str::to_owned);
+        kind_of(&values.collect::<Vec<_>>()).0
+    };
+    let differs = || (0..first.len()).any(|at| !kind(at).starts_with("type = \"string\""));
+    // Short for number, and no answer.
+    let number = |at: usize| first[at].eq_ignore_ascii_case("no") && kind(at) != "type = \"boolean\"";
+    let names = (0..first.len()).all(|at| first[at].is_empty() || is_name(first[at]) || number(at));
+    (distinct || differs()) && names
+}
+
+/// Whether a text may be the name of a column.
+pub(super) fn is_name(value: &str) -> bool {
+    value.chars().any(char::is_alphabetic) && value.len() <= 100 && kind_of(&[value.to_owned()]).0.starts_with("type = \"string\"")
 }

@@ -54,7 +54,14 @@ pub(super) fn xml(sample: &[u8]) -> Result<Shape, String> {
             let names: Vec<String> = open.iter().map(|open| open.name.clone()).collect();
             let place = places.entry(names.clone()).or_default();
             place.count += 1;
-            for attribute in start.attributes().flatten().filter(|attribute| !attribute.key.0.starts_with("xmlns")) {
+            // Those of XML itself and of its schemas are no values.
+            let own = |name: &str| match name.split_once(':') {
+                None => name != "xmlns",
+                Some((prefix, local)) => {
+                    !matches!(prefix, "xml" | "xmlns") && !matches!(local, "nil" | "type" | "schemaLocation" | "noNamespaceSchemaLocation")
+                }
+            };
+            for attribute in start.attributes().flatten().filter(|attribute| own(attribute.key.0)) {
                 note(&mut places, &names, &format!("@{}", local(attribute.key.0)));
             }
         }
@@ -150,6 +157,10 @@ pub(super) fn json(sample: &[u8]) -> Result<Shape, String> {
     let format = JsonFormat { record: Path::parse(&record).ok().filter(|_| !record.is_empty()), ..format };
     // What is an array in one record is no value in another.
     sources.retain(|source| !arrays.contains(source));
+    // What is null in one record and an object in another has its values inside.
+    let outer: Vec<String> = sources.iter().filter_map(|source| Some(source.rsplit_once('/')?.0.to_owned())).collect();
+    let leads_on = |source: &String| outer.iter().any(|outer| outer == source || outer.starts_with(&format!("{source}/")));
+    sources.retain(|source| !leads_on(source));
     let notes = arrays.iter().map(|path| left_out(path)).collect();
     Ok(Shape { format: Format::Json(format), text: format!("{key}{encoding_key} }}"), sources: Some(sources), notes })
 }
