@@ -187,6 +187,32 @@ fn staging_only_validates_and_loads_nothing() {
 }
 
 #[test]
+fn staging_only_sees_the_rows_of_the_entities_before_and_judges_each_entity() {
+    let mut app = start();
+    let validated = |app: &mut Appliance, execution: &str, terms: &[u8], groups: &[u8]| {
+        let url = write_url(app, execution);
+        put(app, &url, &both(terms, groups)).expect(201);
+        app.value(
+            "ImportFromPackage",
+            &json!({ "packageUrl": url, "definitionGroupId": "Set-up", "executionId": execution, "execute": false }),
+        );
+        app.settle();
+        let list = app.value("GetEntityExecutionSummaryStatusList", &json!({ "executionId": execution }));
+        let of =
+            |at: usize| format!("{} {}/{}", list[at]["Status"].as_str().unwrap(), list[at]["SuccessRecords"], list[at]["TotalRecords"]);
+        (status(app, execution), [of(0), of(1)])
+    };
+    // The group refers to terms that the same package brings.
+    let both_are = validated(&mut app, "E1", TERMS, GROUPS);
+    assert_eq!(both_are, ("Succeeded".into(), ["Succeeded 1/1".into(), "Succeeded 1/1".into()]));
+    assert_eq!(app.sql("SELECT count(*) FROM terms"), ["0"]);
+    // And to terms that nobody has, as this package refuses them.
+    let none = validated(&mut app, "E2", b"NAME,DAYS\r\nNet30,x\r\nNet60,60\r\n", GROUPS);
+    assert_eq!(none, ("PartiallySucceeded".into(), ["PartiallySucceeded 1/2".into(), "Failed 0/1".into()]));
+    assert_eq!(app.sql("SELECT count(*) FROM customer_groups"), ["0"]);
+}
+
+#[test]
 fn a_project_is_exported_to_a_package_under_the_id_that_the_client_chose() {
     let mut app = start();
     import(&app, &both(b"NAME,DAYS\r\nA,1\r\nB,2\r\nC,3\r\n", b"ID,NAME,TERMS\r\n10,Retail,A\r\n"), "in");

@@ -457,7 +457,7 @@ fn status(job: &Job, message: &Message, runs: &[EntityRun], log: &str) -> Value 
     };
     let mut details: Vec<Value> = runs
         .iter()
-        .map(|run| detail(&run.entity, &run.counts, wire::run_states(run.outcome), Some(run.started_at), Some(run.finished_at)))
+        .map(|run| detail(&run.entity, &run.counts, wire::run_states(run), Some(run.started_at), Some(run.finished_at)))
         .collect();
     if details.is_empty() && message.started_at.is_some() {
         let states = wire::entity_states(message.state);

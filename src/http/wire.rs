@@ -1,6 +1,6 @@
 //! The one table from our states to the spellings of the wire (CONTRACT §2).
 
-use crate::model::execution::EntityOutcome;
+use crate::model::execution::{EntityOutcome, EntityRun};
 use crate::model::state::MessageState;
 
 /// `GetMessageStatus` and the grid (CONTRACT §2.1). `PostProcessingFailed`, not `PostProcessingError`: a PowerShell client waits for it.
@@ -71,8 +71,8 @@ pub fn outcome_status(outcome: &str) -> &'static str {
 }
 
 /// The status of one entity of an execution, in the same words.
-pub fn run_status(outcome: EntityOutcome) -> &'static str {
-    match outcome {
+pub fn run_status(run: &EntityRun) -> &'static str {
+    match judged(run) {
         EntityOutcome::Processed | EntityOutcome::Staged => "Succeeded",
         EntityOutcome::ProcessedWithErrors => "PartiallySucceeded",
         EntityOutcome::Refused => "Failed",
@@ -81,21 +81,54 @@ pub fn run_status(outcome: EntityOutcome) -> &'static str {
 }
 
 /// Entity execution states of an entity that an execution has done, for staging and target.
-pub fn run_states(outcome: EntityOutcome) -> (&'static str, &'static str) {
-    match outcome {
+pub fn run_states(run: &EntityRun) -> (&'static str, &'static str) {
+    let (staging, target) = match judged(run) {
         EntityOutcome::Processed => ("Finished", "Finished"),
         EntityOutcome::ProcessedWithErrors => ("Error", "Finished"),
         EntityOutcome::Refused => ("Error", "NotRun"),
         EntityOutcome::Skipped => ("NotRun", "NotRun"),
         EntityOutcome::Staged => ("Finished", "NotRun"),
+    };
+    (staging, if run.outcome == EntityOutcome::Staged { "NotRun" } else { target })
+}
+
+/// How it went with an entity of which nothing was to be loaded: as with one that was.
+fn judged(run: &EntityRun) -> EntityOutcome {
+    match run.outcome {
+        EntityOutcome::Staged => EntityOutcome::of(&run.counts, run.findings),
+        outcome => outcome,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::execution::ENTITY_OUTCOMES;
+    use crate::model::execution::{ENTITY_OUTCOMES, RowCounts};
     use crate::model::state::MESSAGE_STATES;
+
+    fn run(outcome: EntityOutcome, validated: u64, refused: u64) -> EntityRun {
+        EntityRun {
+            entity: "E".into(),
+            outcome,
+            started_at: Default::default(),
+            finished_at: Default::default(),
+            counts: RowCounts { read: validated + refused, validated, refused, ..RowCounts::default() },
+            findings: refused,
+            refused_file: None,
+            transformed_file: None,
+            staging_file: None,
+        }
+    }
+
+    #[test]
+    fn an_entity_of_which_nothing_is_loaded_is_judged_by_its_rows() {
+        for (validated, refused, status, staging) in
+            [(2, 0, "Succeeded", "Finished"), (1, 1, "PartiallySucceeded", "Error"), (0, 2, "Failed", "Error")]
+        {
+            let run = run(EntityOutcome::Staged, validated, refused);
+            assert_eq!((run_status(&run), run_states(&run)), (status, (staging, "NotRun")));
+        }
+    }
 
     #[test]
     fn every_state_has_a_spelling_that_the_vendors_clients_know() {
@@ -131,7 +164,7 @@ mod tests {
             assert!(ENTITY.contains(&staging) && ENTITY.contains(&target), "{state}");
         }
         for outcome in ENTITY_OUTCOMES {
-            let (staging, target) = run_states(outcome);
+            let (staging, target) = run_states(&run(outcome, 2, 1));
             assert!(ENTITY.contains(&staging) && ENTITY.contains(&target), "{outcome:?}");
         }
     }

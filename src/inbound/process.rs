@@ -7,6 +7,7 @@
 //! entities, each with its own commit of step 2, under the message id and the entity: those that were loaded are not loaded again
 //! (`inbound/package.rs`).
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -26,10 +27,10 @@ use crate::model::finding::{Finding, Rule};
 use crate::model::id::ExecutionId;
 use crate::model::job::Job;
 use crate::model::message::{Content, Message};
-use crate::model::project::ProjectEntity;
+use crate::model::project::{Project, ProjectEntity};
 use crate::model::retry::{self, Verdict};
 use crate::model::state::MessageState;
-use crate::store::entities::is_read;
+use crate::store::entities::{Writing, is_read};
 use crate::store::executions::{self, Ending};
 use crate::store::{StoreError, messages};
 use crate::transform::{self, Call, Transcript};
@@ -131,6 +132,8 @@ pub(super) struct Work<'a> {
     pub job: &'a Job,
     pub message: &'a Message,
     pub execution: ExecutionId,
+    /// Where nothing is to be loaded: each database as it would be after the entities before, taken back at the end.
+    trials: Vec<(&'a str, Writing<'a>)>,
 }
 
 fn damaged(what: String) -> ImportError {
@@ -146,21 +149,29 @@ fn attempt(appliance: &Arc<Appliance>, job: &Job, message: &Message) -> Result<O
     appliance.store.write("begin the execution", move |batch| {
         executions::begin(batch.connection, &begun, activity, &project, Some(id), wait_ms, now)
     })?;
-    let work = Work { appliance, live: &live, job, message, execution };
-    let mut kept = Kept::new(&work);
-    match message.content {
-        Content::Package => package::run(&work, &mut kept),
-        Content::File => {
-            let Some(project_entity) = job.project.entity(&message.entity) else {
-                return Err(damaged(format!("the project \"{}\" no longer has the entity \"{}\"", job.project.name, message.entity)));
-            };
-            kept.begin(0, project_entity)?;
-            let document = || appliance.store.spool().open_payload(&message.place, message.size, message.checksum);
-            let mut outcome = Outcome::default();
-            work.entity(project_entity, &id.to_string(), document, &mut kept, &mut outcome)?;
-            Ok(outcome)
-        }
-    }
+    let trials = if message.stage_only { trials(&live, &job.project)? } else { Vec::new() };
+    let work = Work { appliance, live: &live, job, message, execution, trials };
+    let outcome = work.run();
+    let tried: Vec<&str> = work.trials.iter().map(|(name, _)| *name).collect();
+    drop(work);
+    tried.into_iter().for_each(|name| live.entities.shrink_log(name));
+    outcome
+}
+
+/// Opens each database of a project for a run that loads nothing. All at once and in one order, so that no two runs wait for each other.
+fn trials<'a>(live: &'a Live, project: &'a Project) -> Result<Vec<(&'a str, Writing<'a>)>, ImportError> {
+    let parts =
+        || project.entities.iter().flat_map(|part| std::iter::once(part).chain(part.nested.iter().map(|nested| &nested.project_entity)));
+    let names: BTreeSet<&str> = parts().map(|part| part.entity.database.as_str()).collect();
+    let open = |name| {
+        let is_needed =
+            |entity: &Entity| parts().any(|part| part.entity.name == entity.name || part.needs().any(|label| entity.is_called(label)));
+        let needed: Vec<_> = live.config.entities.iter().filter(|one| one.database == name && is_needed(one)).cloned().collect();
+        // Made before, where it is missing: an empty one would be in memory.
+        drop(live.entities.writer(name, &needed)?);
+        Ok((name, live.entities.trial(name, &needed)?))
+    };
+    names.into_iter().map(open).collect()
 }
 
 /// A document that cannot be read to its end, for a reason of its own.
@@ -169,6 +180,24 @@ fn unreadable(entity: &str, error: &std::io::Error) -> Finding {
 }
 
 impl Work<'_> {
+    fn run(&self) -> Result<Outcome, ImportError> {
+        let (message, project) = (self.message, &self.job.project);
+        let mut kept = Kept::new(self);
+        match message.content {
+            Content::Package => package::run(self, &mut kept),
+            Content::File => {
+                let Some(project_entity) = project.entity(&message.entity) else {
+                    return Err(damaged(format!("the project \"{}\" no longer has the entity \"{}\"", project.name, message.entity)));
+                };
+                kept.begin(0, project_entity)?;
+                let document = || self.appliance.store.spool().open_payload(&message.place, message.size, message.checksum);
+                let mut outcome = Outcome::default();
+                self.entity(project_entity, &message.id.to_string(), document, &mut kept, &mut outcome)?;
+                Ok(outcome)
+            }
+        }
+    }
+
     /// Whether D365's own refusals are wanted (`serve --strict`).
     pub fn is_strict(&self) -> bool {
         self.live.config.overrides.strict
@@ -191,10 +220,17 @@ impl Work<'_> {
         std::iter::once(&project_entity.entity).chain(nested).try_for_each(|entity| is_read(entity))?;
         // The tables of referenced entities are made too, so that a reference can be looked up before their first import.
         let here: Vec<_> = self.live.config.entities.iter().filter(|other| other.database == entity.database).cloned().collect();
-        let referenced = |other: &Entity| project_entity.needs().any(|label| other.is_called(label));
-        let needed: Vec<_> = here.iter().filter(|other| other.name == entity.name || referenced(other)).cloned().collect();
-        let database = self.live.entities.writer(&entity.database, &needed)?;
-        let (report, staged) = match database.already_loaded(ledger)? {
+        let opened;
+        let database = match self.trials.iter().find(|(name, _)| *name == entity.database) {
+            Some((_, trial)) => trial,
+            None => {
+                let referenced = |other: &Entity| project_entity.needs().any(|label| other.is_called(label));
+                let needed: Vec<_> = here.iter().filter(|other| other.name == entity.name || referenced(other)).cloned().collect();
+                opened = self.live.entities.writer(&entity.database, &needed)?;
+                &opened
+            }
+        };
+        let report = match database.already_loaded(ledger)? {
             Some((counts, findings)) => {
                 log::warn!(
                     "message was loaded before a crash message={} entity=\"{}\"; reported now, not loaded again",
@@ -208,21 +244,21 @@ impl Work<'_> {
                     .store
                     .read("count findings", |connection| executions::messages_kept(connection, execution, &entity.name))?;
                 kept.find_files();
-                (Report { counts, findings, ..Report::default() }, false)
+                Report { counts, findings, ..Report::default() }
             }
             None => {
                 kept.forget_earlier(&entity.name)?;
                 let import = Import {
                     project_entity,
                     entities: &here,
-                    database: &database,
+                    database,
                     company: self.message.company.as_deref(),
                     message: ledger,
                     execution: &self.execution.0,
                     now: started_at,
                     stop: self.appliance.stop_flag(),
                 };
-                let imported = match document() {
+                let import_document = || match document() {
                     Err(error) => Err(ImportError::ReadPayload(error)),
                     Ok(document) if project_entity.transform.is_empty() => {
                         let unicode = self.is_strict() && strict::is_unicode(&project_entity.format);
@@ -241,21 +277,21 @@ impl Work<'_> {
                         },
                     },
                 };
+                // What is tried stands for the entities behind this one.
+                let imported = if self.message.stage_only { database.keep(|_| import_document()) } else { import_document() };
                 match imported {
+                    Ok(report) if self.message.stage_only => Report { counts: report.counts.not_loaded(), removed: 0, ..report },
                     Ok(report) => {
                         crate::fault::point("rows_loaded");
-                        (report, false)
+                        report
                     }
                     Err(ImportError::ReadPayload(error)) if DocumentFault::of(&error).is_some() => {
                         kept.forget_earlier(&entity.name)?;
                         kept.finding(unreadable(&entity.name, &error))?;
                         kept.flush()?;
-                        (Report { findings: 1, document_refused: true, ..Report::default() }, false)
+                        Report { findings: 1, document_refused: true, ..Report::default() }
                     }
-                    Err(error) => match kept.staged.take() {
-                        Some((counts, findings)) => (Report { counts: counts.not_loaded(), findings, ..Report::default() }, true),
-                        None => return Err(error),
-                    },
+                    Err(error) => return Err(error),
                 }
             }
         };
@@ -269,7 +305,10 @@ impl Work<'_> {
         outcome.load_ms += report.load_ms;
         outcome.runs.push(EntityRun {
             entity: entity.name.clone(),
-            outcome: if staged { EntityOutcome::Staged } else { EntityOutcome::of(&report.counts, report.findings) },
+            outcome: match EntityOutcome::of(&report.counts, report.findings) {
+                _ if self.message.stage_only && !report.document_refused => EntityOutcome::Staged,
+                of => of,
+            },
             started_at,
             finished_at: self.appliance.clock.now(),
             counts: report.counts,
@@ -446,8 +485,6 @@ pub(super) struct Kept<'a> {
     stages: bool,
     staging: Option<PathBuf>,
     staging_name: Option<String>,
-    /// What a run found that is not to load.
-    staged: Option<(RowCounts, u64)>,
 }
 
 impl<'a> Kept<'a> {
@@ -465,7 +502,6 @@ impl<'a> Kept<'a> {
             stages: false,
             staging: None,
             staging_name: None,
-            staged: None,
         }
     }
 
@@ -550,7 +586,7 @@ impl Sink for Kept<'_> {
         Ok(Some((path, accepted)))
     }
 
-    fn before_commit(&mut self, counts: &RowCounts, findings: u64) -> Result<(), ImportError> {
+    fn before_commit(&mut self, _: &RowCounts, _: u64) -> Result<(), ImportError> {
         self.flush()?;
         if let Some(path) = &self.staging {
             let spool = self.work.appliance.store.spool();
@@ -561,11 +597,6 @@ impl Sink for Kept<'_> {
             let file = file.into_inner().map_err(|error| ImportError::WriteRefused(error.into_error()))?;
             let spool = self.work.appliance.store.spool();
             self.refused_name = Some(spool.promote_refused(&file, &path, &self.stem, self.extension).map_err(ImportError::WriteRefused)?);
-        }
-        if self.work.message.stage_only {
-            // The one way to take a load back: its caller finds what was staged, and takes it for the result.
-            self.staged = Some((*counts, findings));
-            return Err(ImportError::Stopped);
         }
         crate::fault::point("findings_kept");
         Ok(())

@@ -119,6 +119,13 @@ impl Entities {
         Ok(Writing::new(connection, None, Some(guard)))
     }
 
+    /// Gives back what a load that was taken back has written to the log of a database: it is worth nothing.
+    pub fn shrink_log(&self, name: &str) {
+        if let Ok(database) = self.writer(name, &[]) {
+            database.roll_back();
+        }
+    }
+
     /// Forgets loads before `before`, whose messages are forgotten too; waits for no load: what is busy is cleaned another time.
     pub fn forget_loaded(&self, name: &str, before: Timestamp) -> Result<(), StoreError> {
         let (database, lock) = self.database(name)?;

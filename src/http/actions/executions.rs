@@ -117,7 +117,7 @@ pub(super) fn entity_status_list(request: &Request<'_>) -> Given {
     let list = runs(request, &known)?.into_iter().map(|run| {
         json!({
             "EntityName": run.entity,
-            "Status": wire::run_status(run.outcome),
+            "Status": wire::run_status(&run),
             "TotalRecords": run.counts.read,
             "SuccessRecords": run.counts.read - run.counts.refused,
             "ErrorRecords": run.counts.refused,

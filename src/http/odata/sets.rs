@@ -260,7 +260,7 @@ fn executions(question: &Question<'_>, allowed: &[String]) -> Result<Vec<Map<Str
             .store
             .read("read the entities of an execution", |connection| executions::entities(connection, &execution.id.0));
         for run in read.map_err(|error| failed(&error))? {
-            let (staging, target) = wire::run_states(run.outcome);
+            let (staging, target) = wire::run_states(&run);
             list.push(member(json!({
                 "JobId": execution.id.0,
                 "DefinitionGroupId": execution.made_project.as_ref().unwrap_or(&execution.project),
