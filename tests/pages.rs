@@ -287,6 +287,7 @@ fn findings_of_nested_records_and_of_packages_stand_beside_their_rows() {
     appliance.settle();
     let page = said(&person.get(&appliance, &format!("/messages/{id}")).expect(200).text());
     assert!(page.contains("Row 2, line 1: quantity") && page.contains("ID=2; NAME=two; AMOUNT=1; Found: [many]"), "{page}");
+    assert!(page.contains("In this record of Customer groups, for Lines:"), "{page}");
 
     let stated = groups("").replacen("project = \"Groups in\"", "accepts = \"package\"\nproject = \"Groups in\"", 1);
     let mut appliance = Appliance::start(&stated);
@@ -303,6 +304,25 @@ fn findings_of_nested_records_and_of_packages_stand_beside_their_rows() {
     appliance.settle();
     let page = said(&person.get(&appliance, &format!("/messages/{id}")).expect(200).text());
     assert!(page.contains("ID=2; NAME=two; AMOUNT=[abc];"), "{page}");
+}
+
+#[test]
+fn what_is_found_in_a_package_says_of_which_entity_it_is() {
+    use crate::packages::{PACKAGES, both, configuration};
+    let mut app = Appliance::start(&configuration(""));
+    let person = Person::signed_in(&app);
+    let id = app.enqueue_to(PACKAGES, "", &both(b"NAME,DAYS\nNet30,30\nNet60,x\n", b"ID;NAME;TERMS\n10;Retail;Net30\n"), None);
+    app.settle();
+    let page = said(&person.get(&app, &format!("/messages/{id}")).expect(200).text());
+    assert!(page.contains("Terms of paymentProcessed with errors 2 read, 1 new, 1 refused 1"), "{page}");
+    assert!(page.contains("Customer groupsRefused – 1 ") && page.contains("Terms of payment – Row 2, line 3: DAYS"), "{page}");
+    assert!(page.contains("Customer groups – The whole document"), "{page}");
+    let status = app.get(&format!("/api/connector/jobstatus/{PACKAGES}?jobId={id}")).expect(200).json();
+    let log = status["ExecutionLog"].as_str().unwrap();
+    assert!(log.contains("\nTerms of payment, line 3, row 2, DAYS:") && log.contains("\nCustomer groups, line 1"), "{log}");
+    let execution = status["DataJobStatus"]["ExecutionIdentifier"].as_str().unwrap();
+    let errors = app.value("GetExecutionErrors", &serde_json::json!({ "executionId": execution }));
+    assert!(errors.as_str().unwrap().contains("Terms of payment, line 3: "), "{errors}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::appliance::Appliance;
 use crate::config::Application;
 use crate::files::Received;
 use crate::model::execution::{EntityRun, RowCounts};
+use crate::model::finding::Finding;
 use crate::model::id::{MessageId, PopReceipt, parse_guid};
 use crate::model::job::{Company, Job, Recurrence};
 use crate::model::message::{Content, Message, PACKAGE_ENTITY};
@@ -395,12 +396,11 @@ fn jobstatus(appliance: &Arc<Appliance>, call: Call, job: &Arc<Job>) {
     let message = message_id(&call, "jobId").and_then(|id| find(appliance, job, id));
     match message {
         Ok(message) => {
-            let log = execution_log(appliance, &message);
             let runs = message.execution_id.as_ref().map_or(Ok(Vec::new()), |execution| {
                 appliance.store.read("read the entities of an execution", |connection| executions::entities(connection, &execution.0))
             });
             call.answer(match runs {
-                Ok(runs) => Answer::json(200, &status(job, &message, &runs, &log)),
+                Ok(runs) => Answer::json(200, &status(job, &message, &runs, &execution_log(appliance, &message, &runs))),
                 Err(error) => failed(&error),
             });
         }
@@ -409,17 +409,28 @@ fn jobstatus(appliance: &Arc<Appliance>, call: Call, job: &Arc<Job>) {
 }
 
 /// The first findings as text, for clients that show nothing else.
-fn execution_log(appliance: &Appliance, message: &Message) -> String {
+fn execution_log(appliance: &Appliance, message: &Message, runs: &[EntityRun]) -> String {
     let Some(execution) = &message.execution_id else { return message.reason.clone().unwrap_or_default() };
     let findings =
         appliance.store.read("read findings", |connection| executions::findings(connection, &execution.0, 0, 50)).unwrap_or_default();
     let lines = findings.iter().map(|(_, finding)| {
         format!(
-            "line {}, row {}, {}: \"{}\": {}; {}",
-            finding.line, finding.row, finding.column, finding.value, finding.message, finding.hint
+            "{}line {}, row {}, {}: \"{}\": {}; {}",
+            whose(finding, runs),
+            finding.line,
+            finding.row,
+            finding.column,
+            finding.value,
+            finding.message,
+            finding.hint
         )
     });
     message.reason.iter().cloned().chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+/// The entity that a finding is about, where there are several.
+pub(super) fn whose(finding: &Finding, runs: &[EntityRun]) -> String {
+    if runs.len() > 1 && !finding.entity.is_empty() { format!("{}, ", finding.entity) } else { String::new() }
 }
 
 /// `DataJobStatusDetail` (CONTRACT §2.2). Dates that are not known yet are left out: a null makes the vendor's client throw.

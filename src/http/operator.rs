@@ -284,14 +284,19 @@ fn show_message(appliance: &Appliance, message: &Message) -> Answered {
     let timeline = stored(appliance.store.read("read the timeline", |connection| messages::timeline(connection, message.id)))?;
     let first = json!({ "at": message.received_at, "event": "received", "detail": null });
     let events = timeline.iter().map(|event| json!({ "at": event.at, "event": event.event, "detail": event.detail }));
-    let entities = runs(appliance, message)?.into_iter().map(|run| {
+    value["entities"] = entities_json(appliance, message)?;
+    value["timeline"] = std::iter::once(first).chain(events).collect();
+    Ok(Answer::json(200, &value))
+}
+
+/// What became of each entity of a message.
+pub(super) fn entities_json(appliance: &Appliance, message: &Message) -> Result<Value, Answer> {
+    let of = |run: EntityRun| {
         json!({ "entity": run.entity, "outcome": run.outcome.name(), "started_at": run.started_at, "finished_at": run.finished_at, "rows": run.counts,
             "findings": run.findings, "refused_rows_kept": run.refused_file.is_some(), "transformed_kept": run.transformed_file.is_some(),
             "staging_kept": run.staging_file.is_some() })
-    });
-    value["entities"] = entities.collect();
-    value["timeline"] = std::iter::once(first).chain(events).collect();
-    Ok(Answer::json(200, &value))
+    };
+    Ok(runs(appliance, message)?.into_iter().map(of).collect())
 }
 
 fn runs(appliance: &Appliance, message: &Message) -> Result<Vec<EntityRun>, Answer> {

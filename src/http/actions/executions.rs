@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{BOOLEAN, Given, Request, may_see, text};
+use crate::http::connector::whose;
 use crate::http::projects::Chosen;
 use crate::http::{Answer, blob, wire};
 use crate::model::execution::EntityRun;
@@ -135,11 +136,13 @@ pub(super) fn errors(request: &Request<'_>) -> Given {
     let findings = request.stored(
         request.appliance.store.read("read findings", |connection| executions::findings(connection, &execution.id.0, 0, ERRORS_MAX)),
     )?;
+    let runs = runs(request, &known)?;
     let mut list: Vec<Value> = findings
         .into_iter()
         .map(|(_, finding)| {
+            let whose = whose(&finding, &runs);
             let field = if finding.field.is_empty() { finding.column } else { finding.field };
-            let text = format!("line {}: \"{}\": {}; {}", finding.line, finding.value, finding.message, finding.hint);
+            let text = format!("{whose}line {}: \"{}\": {}; {}", finding.line, finding.value, finding.message, finding.hint);
             json!({ "RecordId": finding.row.to_string(), "Field": field, "ErrorMessage": text })
         })
         .collect();

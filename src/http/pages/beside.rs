@@ -28,15 +28,23 @@ const VALUE_MAX: usize = 200;
 
 /// A refused record, as the document had it.
 pub struct Row {
+    entity: Arc<str>,
     names: Arc<Vec<String>>,
     values: Vec<String>,
 }
 
 impl Row {
+    /// The entity of this row, where the finding is about a record that is nested in it.
+    pub fn within(&self, finding: &Finding) -> Option<&str> {
+        (*self.entity != *finding.entity).then_some(&self.entity)
+    }
+
     /// Its cells for one finding, the concerned ones marked, and whether there is one.
     pub fn cells(&self, finding: &Finding) -> (Vec<Value>, bool) {
+        let nested = self.within(finding).is_some();
         let is = |index: usize, column: &str| {
-            self.names.get(index).is_some_and(|name| name.eq_ignore_ascii_case(column)) || (index + 1).to_string() == column
+            let called = || self.names.get(index).is_some_and(|name| name.eq_ignore_ascii_case(column));
+            !nested && (called() || (index + 1).to_string() == column)
         };
         let all = |columns: &[&str]| -> Vec<usize> {
             (0..self.values.len()).filter(|index| columns.iter().any(|column| is(*index, column))).collect()
@@ -95,6 +103,7 @@ fn collect(project_entity: &ProjectEntity, file: impl Read, wanted: &Wanted, row
     let mut asked = plan::wanted(project_entity);
     asked.nested.clear();
     let names = Arc::new(plan::wanted_names(project_entity));
+    let entity: Arc<str> = project_entity.entity.name.as_str().into();
     let mut take = |again: Again<'_>| {
         let exact = wanted.get(&again.number).filter(|(wanted, _)| again.line.is_none_or(|line| line == *wanted));
         // A record that damages others changes what can be counted, not the lines; and where all records stand on one line, counting decides.
@@ -102,7 +111,7 @@ fn collect(project_entity: &ProjectEntity, file: impl Read, wanted: &Wanted, row
         if let Some((_, ordinals)) = exact.or_else(near) {
             let names = if names.is_empty() { again.names } else { &names };
             for ordinal in ordinals {
-                let row = Row { names: names.clone(), values: again.values.clone() };
+                let row = Row { entity: entity.clone(), names: names.clone(), values: again.values.clone() };
                 match exact {
                     Some(_) => drop(rows.insert(*ordinal, row)),
                     None => drop(rows.entry(*ordinal).or_insert(row)),

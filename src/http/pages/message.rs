@@ -94,7 +94,9 @@ pub fn show(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str
         .map(|(ordinal, finding)| {
             let mut value = json!(finding);
             value["number"] = json!(ordinal + 1);
-            let (cells, concerned) = rows.get(ordinal).map(|row| row.cells(finding)).unwrap_or_default();
+            let row = rows.get(ordinal);
+            let (cells, concerned) = row.map(|row| row.cells(finding)).unwrap_or_default();
+            value["within"] = json!(row.and_then(|row| row.within(finding)));
             value["value_beside"] = json!(concerned);
             value["cells"] = Value::Array(cells);
             value
@@ -123,6 +125,7 @@ pub fn show(appliance: &Arc<Appliance>, call: &Call, visitor: &Visitor, id: &str
         "message_show.html",
         json!({
             "user": visitor.context(), "notice": notice(call), "message": operator::message_json(appliance, &message), "application": application,
+            "entities": operator::entities_json(appliance, &message)?,
             "timeline": timeline, "steps": steps, "findings": findings, "findings_next": more, "findings_from": from, "actions": actions,
             "transformed": transformed, "transforms": transforms, "accepts_mended": accepts_mended, "staging": operator::staging_kept(appliance, &message)?,
             "ended": state.is_final(), "here": format!("/messages/{}", encode(&message.id.to_string())),

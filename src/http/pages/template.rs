@@ -6,6 +6,7 @@ use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error};
 use serde::Serialize;
 
+use crate::model::execution::EntityOutcome;
 use crate::model::state::MessageState;
 use crate::model::time::Timestamp;
 
@@ -101,7 +102,13 @@ fn milliseconds(value: u64) -> String {
 
 /// The word for people of a state.
 fn state_label(state: String) -> String {
-    state.parse::<MessageState>().map_or(state, |state| state.label().to_owned())
+    match state.parse::<MessageState>() {
+        Ok(state) => state.label().to_owned(),
+        // Outcomes that an entity alone has.
+        Err(_) if state == EntityOutcome::Skipped.name() => "Not run".into(),
+        Err(_) if state == EntityOutcome::Staged.name() => "Validated".into(),
+        Err(_) => state,
+    }
 }
 
 /// First letter in upper case.
