@@ -332,8 +332,8 @@ impl<'a> Loading<'a> {
     }
 
     fn give_back(&self, numbers: &[(usize, Numbered)]) -> Result<(), StoreError> {
-        let taken = numbers.iter().filter(|(_, number)| matches!(number, Numbered::New(_)));
-        taken.map(|(index, _)| self.sequences[*index].sequence.give_back()).collect()
+        let mut taken = numbers.iter().filter(|(_, number)| matches!(number, Numbered::New(_)));
+        taken.try_for_each(|(index, _)| self.sequences[*index].sequence.give_back())
     }
 
     /// The numbers that the row takes, each with the index of its sequence; a finding when one does not fit, and none is taken.
