@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use toml_edit::Item;
+
 use super::section::Section;
 use super::{Application, Issuer, KeySource};
 use crate::auth::secret;
@@ -33,9 +35,11 @@ pub(super) fn read_applications(root: &Section<'_>) -> Vec<Application> {
         }
         if let (Some(id), Some(name)) = (id, name) {
             if applications.iter().any(|other| other.id == id) {
-                section.problem("id", "another application has this id", "");
+                section.problem("id", "another application has this id", "make a new GUID");
             }
             applications.push(Application { id, name, secret_hash, enabled, users });
+        } else {
+            section.item("name").and_then(Item::as_str).into_iter().for_each(|name| section.is_broken("application", name));
         }
         section.finish();
     }
@@ -55,7 +59,11 @@ pub(super) fn read_issuers(root: &Section<'_>, base: &Path, public_url: &str) ->
             match usable {
                 Ok(true) => {}
                 Ok(false) => section.problem("jwks_authority", format!("{} holds no certificate", file.display()), "it is a PEM file"),
-                Err(reason) => section.problem("jwks_authority", format!("{} cannot be read: {reason}", file.display()), ""),
+                Err(reason) => section.problem(
+                    "jwks_authority",
+                    format!("{} cannot be read: {reason}", file.display()),
+                    "correct the path, or the rights of the file",
+                ),
             }
         }
         let url = jwks.as_deref().and_then(|jwks| jwks.strip_prefix("https://"));

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml_edit::Item;
+use toml_edit::{Array, Item};
 
 use super::problem::suggest;
 use super::section::Section;
 use super::{Database, LOCK_WAIT};
 use crate::document::mapping::check;
+use crate::document::refused;
 use crate::document::value;
 use crate::model::check::Check;
 use crate::model::entity::{Decimal, Entity, Field, FieldKind, MANAGED, Pattern};
@@ -28,6 +29,8 @@ pub(super) fn read_databases(root: &Section<'_>, base: &Path, data_dir: &Path) -
                 section.problem("name", format!("there is another database \"{name}\""), "\"entities\" is the managed one");
             }
             databases.push(Database { name, path: base.join(path), managed: false, lock_wait });
+        } else {
+            section.item("name").and_then(Item::as_str).into_iter().for_each(|name| section.is_broken("database", name));
         }
         section.finish();
     }
@@ -42,22 +45,25 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
         let aliases = section.texts("aliases").unwrap_or_default();
         let database = section.text("database").unwrap_or_else(|| MANAGED.into());
         if !databases.iter().any(|known| known.name == database) {
-            section.problem(
-                "database",
-                format!("there is no database \"{database}\""),
-                suggest(&database, databases.iter().map(|database| database.name.as_str())),
-            );
+            let names = databases.iter().map(|database| database.name.as_str());
+            section.not_found("database", "database", &database, format!("there is no database \"{database}\""), names);
         }
         let table = section.identifier("table");
         // Read for those who come from D365: a table is tracked when an incremental export of it is there.
         section.boolean("change_tracking", false);
         let mut fields: Vec<Field> = Vec::new();
-        for field_section in section.sections("fields") {
+        let field_sections = section.sections("fields");
+        let written = !field_sections.is_empty();
+        // What is said of a field that has a problem is not judged.
+        let mut broken: Vec<String> = Vec::new();
+        for field_section in field_sections {
             if let Some(field) = read_field(&field_section) {
                 if fields.iter().any(|other| other.name.eq_ignore_ascii_case(&field.name)) {
-                    field_section.problem("name", format!("there is another field \"{}\"", field.name), "");
+                    field_section.problem("name", format!("there is another field \"{}\"", field.name), "give one of them another name");
                 }
                 fields.push(field);
+            } else {
+                broken.extend(field_section.text("name").map(|name| name.to_lowercase()));
             }
             field_section.finish();
         }
@@ -76,13 +82,14 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
                     unread = Some(reason);
                 }
             }
-        } else if fields.is_empty() {
+        } else if fields.is_empty() && !written {
             section.problem("fields", "an entity has at least one field", "fields = [{ name = \"ID\", type = \"string\", length = 20 }]");
         }
         for part in section.texts("key").filter(|_| unread.is_none()).unwrap_or_default() {
             match fields.iter().position(|field| field.name.eq_ignore_ascii_case(&part)) {
                 Some(index) if !key.contains(&index) => key.push(index),
-                Some(_) => section.problem("key", format!("\"{part}\" stands twice"), ""),
+                Some(_) => section.problem("key", format!("\"{part}\" stands twice"), "take one of the two out"),
+                None if broken.contains(&part.to_lowercase()) => {}
                 None => section.problem(
                     "key",
                     format!("there is no field \"{part}\""),
@@ -90,7 +97,8 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
                 ),
             }
         }
-        if key.is_empty() && unread.is_none() {
+        // A key with a problem is one.
+        if key.is_empty() && unread.is_none() && section.item("key").is_none_or(|item| item.as_array().is_some_and(Array::is_empty)) {
             section.problem("key", "an entity has a key", "key = [\"ID\"], the fields that tell one row from another");
         }
         if let (Some(name), Some(table)) = (name, table) {
@@ -100,42 +108,48 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
                 }
             }
             if entities.iter().any(|other| other.database == database && other.table.eq_ignore_ascii_case(&table)) {
-                section.problem("table", format!("another entity has the table \"{table}\" too"), "");
+                section.problem("table", format!("another entity has the table \"{table}\" too"), "give each a table of its own");
             }
             let mut entity = Entity { name, aliases, database, table, key, fields, checks: Vec::new(), unread };
+            broken.iter().for_each(|field| section.is_broken("field", &format!("{} {field}", entity.name)));
             let checks = section.sections("checks");
             if entity.unread.is_none() {
-                entity.checks = read_checks(&checks, &entity);
+                entity.checks = read_checks(&checks, &entity, !broken.is_empty());
             }
             entities.push(entity);
+        } else {
+            let named = section.item("name").and_then(Item::as_str);
+            named.into_iter().chain(aliases.iter().map(String::as_str)).for_each(|name| section.is_broken("entity", name));
         }
     }
     // References, once all entities are known.
     for section in &sections {
         let Some(name) = section.item("name").and_then(Item::as_str) else { continue };
         let Some(entity) = entities.iter().find(|entity| entity.name == name) else { continue };
+        let of_fields = section.sections("fields");
         for field in &entity.fields {
             let Some(target) = &field.references else { continue };
+            let is = |section: &&Section<'_>| section.item("name").and_then(Item::as_str) == Some(&field.name);
+            let (section, key) = of_fields.iter().find(is).map_or((section, "fields"), |section| (section, "references"));
             match entities.iter().find(|other| other.is_called(target)) {
-                None => section.problem(
-                    "fields",
-                    format!("\"{}\" refers to \"{target}\", which is no entity", field.name),
-                    suggest(target, entities.iter().map(|entity| entity.name.as_str())),
-                ),
-                Some(other) if other.unread.is_some() => {}
+                None => {
+                    let message = format!("\"{}\" refers to \"{target}\", which is no entity", field.name);
+                    section.not_found(key, "entity", target, message, entities.iter().map(|entity| entity.name.as_str()));
+                }
+                Some(other) if other.unread.is_some() || other.key.is_empty() => {}
                 Some(other) if other.key.len() != 1 => section.problem(
-                    "fields",
+                    key,
                     format!("\"{}\" refers to \"{target}\", whose key has {} fields", field.name, other.key.len()),
                     "only entities with one key field can be referred to",
                 ),
                 Some(other) if other.database != entity.database => section.problem(
-                    "fields",
+                    key,
                     format!("\"{}\" refers to \"{target}\" in another database", field.name),
                     "put both entities into one database",
                 ),
                 Some(other) if other.fields[other.key[0]].kind.name() != field.kind.name() => {
                     section.problem(
-                        "fields",
+                        key,
                         format!(
                             "\"{}\" is {}, the key of \"{target}\" is {}",
                             field.name,
@@ -208,13 +222,23 @@ pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities:
     }
 }
 
-fn read_checks(sections: &[Section<'_>], entity: &Entity) -> Vec<Check> {
+/// That an entity has no field of this name.
+pub(super) fn no_field(section: &Section<'_>, key: &str, entity: &Entity, name: &str) {
+    if !section.knows_broken("field", &format!("{} {name}", entity.name)) {
+        let names = entity.fields.iter().map(|field| field.name.as_str());
+        section.problem(key, format!("\"{}\" has no field \"{name}\"", entity.name), suggest(name, names));
+    }
+}
+
+/// `broken`: fields of the entity have problems, so that nothing is said of rules that may compare them.
+fn read_checks(sections: &[Section<'_>], entity: &Entity, broken: bool) -> Vec<Check> {
     let mut checks = Vec::new();
     for section in sections {
         let message = section.text("message").unwrap_or_default();
         if let Some(text) = section.name("rule") {
             match check::parse(entity, &text) {
                 Ok(rule) => checks.push(Check { rule, message }),
+                Err(_) if broken => {}
                 Err(reason) => section.problem("rule", reason, "as in \"VALIDTO >= VALIDFROM\" or \"KIND = 'A' or LIMIT is not blank\""),
             }
         }
@@ -226,7 +250,13 @@ fn read_checks(sections: &[Section<'_>], entity: &Entity) -> Vec<Check> {
 const FIELD_TYPES: [&str; 8] = ["string", "integer", "decimal", "date", "datetime", "boolean", "enum", "guid"];
 
 fn read_field(section: &Section<'_>) -> Option<Field> {
-    let name = section.identifier("name");
+    let name = section.identifier("name").filter(|name| {
+        let ours = refused::is_ours(name);
+        if ours {
+            section.problem("name", format!("\"{name}\" is a column of refused rows, and never data"), "give the field another name");
+        }
+        !ours
+    });
     let kind = section.text("type");
     let required = section.boolean("required", false);
     let references = section.text("references");
@@ -247,28 +277,15 @@ fn read_field(section: &Section<'_>) -> Option<Field> {
         Some("datetime") => FieldKind::DateTime,
         Some("boolean") => FieldKind::Boolean,
         Some("guid") => FieldKind::Guid,
-        Some("enum") => {
-            let values: Vec<(String, i64)> = section.section("values").map_or_else(Vec::new, |values| {
-                values.keys().into_iter().filter_map(|(name, item)| Some((name.to_owned(), item.as_integer()?))).collect()
-            });
-            if values.is_empty() {
-                section.problem("values", "an enum has values", "values = { No = 0, Yes = 1 }");
-            }
-            for (at, (name, number)) in values.iter().enumerate() {
-                let before = values[..at].iter().find(|(other, known)| known == number || other.eq_ignore_ascii_case(name));
-                if let Some((other, known)) = before {
-                    let message = format!("{other} = {known} and {name} = {number} cannot be told apart");
-                    section.problem("values", message, "each name once, in any case, and each number once");
-                }
-            }
-            FieldKind::Enum { values }
-        }
+        Some("enum") => FieldKind::Enum { values: read_enum(section) },
         Some(other) => {
             section.problem("type", format!("there is no type \"{other}\""), suggest(other, FIELD_TYPES));
+            section.pass_over();
             return None;
         }
         None => {
             section.problem("type", "it is missing", format!("one of {}", FIELD_TYPES.join(", ")));
+            section.pass_over();
             return None;
         }
     };
@@ -282,7 +299,7 @@ fn read_field(section: &Section<'_>) -> Option<Field> {
     let pattern = section.text("pattern").and_then(|text| match Pattern::new(&text) {
         Ok(pattern) if matches!(kind, FieldKind::String { .. }) => Some(pattern),
         Ok(_) => {
-            section.problem("pattern", "a pattern is for strings", "");
+            section.problem("pattern", "a pattern is for strings", "take it out, or type = \"string\"");
             None
         }
         Err(error) => {
@@ -298,6 +315,35 @@ fn read_field(section: &Section<'_>) -> Option<Field> {
     Some(Field { name: name?, kind, required, references, minimum, maximum, pattern, unique })
 }
 
+/// The names of an enum with their numbers, each once: either is read.
+fn read_enum(section: &Section<'_>) -> Vec<(String, i64)> {
+    const EXAMPLE: &str = "values = { No = 0, Yes = 1 }";
+    let mut values: Vec<(String, i64)> = Vec::new();
+    let Some(table) = section.section("values") else {
+        if !section.has("values") {
+            section.problem("values", "an enum has values", EXAMPLE);
+        }
+        return values;
+    };
+    for (name, item) in table.keys() {
+        match item.as_integer() {
+            None => section.problem("values", format!("\"{name}\" has no whole number"), EXAMPLE),
+            Some(number) => {
+                if let Some((other, _)) = values.iter().find(|(other, known)| other.eq_ignore_ascii_case(name) || *known == number) {
+                    let message =
+                        format!("\"{other}\" and \"{name}\" cannot be told apart: names are read in any case, and by their number");
+                    section.problem("values", message, "give each a name and a number of its own");
+                }
+                values.push((name.to_owned(), number));
+            }
+        }
+    }
+    if values.is_empty() && table.keys().is_empty() {
+        section.problem("values", "an enum has values", EXAMPLE);
+    }
+    values
+}
+
 fn read_bound(section: &Section<'_>, name: &'static str, kind: &FieldKind) -> Option<Decimal> {
     let item = section.item(name)?;
     let text = item
@@ -306,9 +352,17 @@ fn read_bound(section: &Section<'_>, name: &'static str, kind: &FieldKind) -> Op
         .or_else(|| item.as_float().map(|value| value.to_string()))
         .or_else(|| item.as_str().map(str::to_owned));
     let bound = text.and_then(|text| value::parse_decimal(&text));
-    if bound.is_none() || !matches!(kind, FieldKind::Integer | FieldKind::Decimal { .. }) {
-        section.problem(name, "a bound is a number, for an integer or decimal field", "");
+    if !matches!(kind, FieldKind::Integer | FieldKind::Decimal { .. }) {
+        let hint = if matches!(kind, FieldKind::String { .. }) {
+            "length is the bound of a text"
+        } else {
+            "take it out; checks of the entity compare dates"
+        };
+        section.problem(name, "a bound is for an integer or decimal field", hint);
         return None;
+    }
+    if bound.is_none() {
+        section.problem(name, "a bound is a number", format!("as in {name} = 0, or {name} = \"0.5\""));
     }
     bound
 }

@@ -53,7 +53,7 @@ pub(super) fn read_faults(root: &Section<'_>) -> Vec<Fault> {
         let seed = section.integer("seed", 0..=i64::MAX).map_or(0, i64::unsigned_abs);
         let times = section.integer("times", 1..=i64::MAX).map(i64::unsigned_abs);
         if every.is_some() && probability.is_some() {
-            section.problem("every", "only one of every and probability", "");
+            section.problem("every", "only one of every and probability", "take the other out");
         }
         let when = match probability {
             Some(of) => When::Probability { of, seed },

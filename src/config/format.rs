@@ -31,7 +31,7 @@ fn read_csv(section: &Section<'_>) -> CsvFormat {
     let mut format = CsvFormat::default();
     if let Some(delimiter) = section.text("delimiter") {
         if delimiter.is_empty() || delimiter.len() > 16 || delimiter.contains(['\r', '\n']) {
-            section.problem("delimiter", "a delimiter has 1 to 16 characters and no line end", "");
+            section.problem("delimiter", "a delimiter has 1 to 16 characters and no line end", "as in \";\" or \"\\t\"");
         } else {
             format.delimiter = delimiter;
         }
@@ -51,6 +51,13 @@ fn read_csv(section: &Section<'_>) -> CsvFormat {
     };
     format.qualifier = single("qualifier", format.qualifier);
     format.escape = single("escape", None);
+    let spelled = |end: &&str| end.chars().any(char::is_alphanumeric) && end.chars().all(|c| c.is_alphanumeric() || c == ' ');
+    for (name, end) in [("delimiter", Some(format.delimiter.as_str())), ("record_end", format.record_end.as_deref())] {
+        if let Some(end) = end.filter(spelled).filter(|_| format.qualifier.is_none()) {
+            let message = format!("without a qualifier \"{end}\" stands in values and in the reasons of refused rows, too");
+            section.problem(name, message, "state the qualifier, or write an end that is no word");
+        }
+    }
     if format.qualifier.is_none() && format.escape.is_some() {
         section.problem("escape", "without a qualifier nothing is escaped", "take it out, or state the qualifier");
     }
@@ -115,6 +122,12 @@ fn read_fixed(section: &Section<'_>) -> FixedFormat {
         section.problem("record_length", format!("the last column ends at {last}"), "make it longer, or correct the columns");
     }
     format.record_end = read_record_end(section);
+    if let Some(end) = &format.record_end
+        && end.chars().all(|c| c.is_alphanumeric() || " #:()".contains(c))
+    {
+        let message = format!("\"{end}\" stands in values and in the reasons of refused rows, too");
+        section.problem("record_end", message, "leave it out for ordinary lines, or give records a record_length");
+    }
     format.record_type = section.section("record_type").and_then(|kind| {
         let (start, length) = (count(&kind, "start").unwrap_or(1), count(&kind, "length"));
         let equals = match kind.item("equals").and_then(|item| item.as_str()) {

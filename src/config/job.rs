@@ -7,6 +7,7 @@ use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 
 use super::Application;
+use super::entity::no_field;
 use super::problem::suggest;
 use super::project::{read_condition, warn_of_deletes};
 use super::section::Section;
@@ -25,11 +26,8 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
         let project = section.name("project").and_then(|name| {
             let found = projects.iter().find(|project| project.name == name);
             if found.is_none() {
-                section.problem(
-                    "project",
-                    format!("there is no project \"{name}\""),
-                    suggest(&name, projects.iter().map(|project| project.name.as_str())),
-                );
+                let names = projects.iter().map(|project| project.name.as_str());
+                section.not_found("project", "project", &name, format!("there is no project \"{name}\""), names);
             }
             found.cloned()
         });
@@ -46,30 +44,39 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
         }
         let project = read_filter(&section, project);
         let mut allowed = Vec::new();
-        let named = section.texts("applications").unwrap_or_default();
-        for given in &named {
+        let given = section.texts("applications");
+        let none = if section.has("applications") { given.as_ref().is_some_and(Vec::is_empty) } else { true };
+        for given in given.unwrap_or_default() {
             let found = applications
                 .iter()
-                .find(|application| given.parse().is_ok_and(|id: ApplicationId| id == application.id) || application.name == *given);
+                .find(|application| given.parse().is_ok_and(|id: ApplicationId| id == application.id) || application.name == given);
             match found {
                 Some(application) => allowed.push(application.id),
-                None => section.problem(
-                    "applications",
-                    format!("there is no application \"{given}\""),
-                    match suggest(given, applications.iter().map(|application| application.name.as_str())) {
+                None => {
+                    let names = || applications.iter().map(|application| application.name.as_str());
+                    let hint = match suggest(&given, names()) {
                         near if near.starts_with("did") => near,
                         known => format!("{known}; entrepot app add makes one"),
-                    },
-                ),
+                    };
+                    if !section.knows_broken("application", &given) {
+                        section.problem("applications", format!("there is no application \"{given}\""), hint);
+                    }
+                }
             }
         }
-        if named.is_empty() {
+        if none {
             section.warning("applications", "no application may use this job", "name one in applications = [\"…\"]");
         }
         let enabled = section.boolean("enabled", true);
         let recurrence = read_recurrence(&section, project.as_deref());
         let monitoring_recurrence =
             section.has("monitoring_recurrence").then(|| read_schedule(&section, "monitoring_recurrence")).flatten();
+        section.misplaced(
+            "time_zone",
+            "it belongs into the recurrence",
+            "recurrence = { cron = \"0 6 * * *\", time_zone = \"Europe/Berlin\" }",
+        );
+        section.misplaced("cron", "it is called recurrence here", "recurrence = \"0 6 * * *\"");
         let in_order = section.boolean("in_order", false);
         let company = match section.text("company") {
             None => Company::None,
@@ -82,7 +89,7 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
                 section.problem("activity_id", format!("the job \"{other}\" has this activity id too"), "make a new GUID");
             }
             if jobs.iter().any(|other| other.name == name) {
-                section.problem("name", format!("there is another job \"{name}\""), "");
+                section.problem("name", format!("there is another job \"{name}\""), "give one of them another name");
             }
             jobs.push(Arc::new(Job {
                 name,
@@ -131,8 +138,7 @@ fn read_filter(section: &Section<'_>, project: Option<Arc<Project>>) -> Option<A
                     one.filter.extend(read);
                 }
                 None => {
-                    let names = one.entity.fields.iter().map(|field| field.name.as_str());
-                    condition.problem("field", format!("\"{}\" has no field \"{name}\"", one.entity.name), suggest(&name, names));
+                    no_field(&condition, "field", &one.entity, &name);
                     condition.pass_over();
                 }
             },

@@ -65,7 +65,7 @@ pub fn read(section: Option<Section<'_>>) -> Settings {
 /// `trusted_proxies` of `[server]`.
 pub fn read_proxies(section: &Section<'_>) -> Vec<Network> {
     let proxies = section.texts("trusted_proxies").unwrap_or_default();
-    let read = |text: &String| text.parse().map_err(|error: String| section.problem("trusted_proxies", error, "")).ok();
+    let read = |text: &String| text.parse().map_err(|error: String| section.problem("trusted_proxies", error, "as in \"10.0.0.0/8\"")).ok();
     proxies.iter().filter_map(read).collect()
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use toml_edit::Item;
+use toml_edit::{Array, Item};
 
+use super::entity::no_field;
 use super::format::{leads_nowhere, namespaces_of, read_numbers};
-use super::problem::suggest;
 use super::section::Section;
 use crate::document::mapping;
 use crate::document::read::path_of;
+use crate::document::refused;
 use crate::document::value::{self, Reading, date};
 use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::format::Format;
@@ -34,11 +35,20 @@ pub(super) fn read_mapping(section: &Section<'_>, target: &Target<'_>) -> Vec<Ma
         return entity.fields.iter().enumerate().map(|(index, field)| Mapping::plain(source(index, field), index)).collect();
     }
     let mut mappings: Vec<Mapping> = Vec::new();
-    for line in section.sections("mapping") {
+    let lines = section.sections("mapping");
+    let written = lines.len();
+    if section.item("mapping").and_then(Item::as_array).is_some_and(Array::is_empty) {
+        section.problem("mapping", "a mapping has lines", "take it out: then columns and fields go by equal names");
+    }
+    for line in lines {
         if let Some(mapping) = read_line(&line, target, &mappings) {
             mappings.push(mapping);
         }
         line.finish();
+    }
+    if mappings.len() < written {
+        // A line with a problem may be the one that a field lacks.
+        return mappings;
     }
     for (index, field) in entity.fields.iter().enumerate() {
         if (field.required || entity.key.contains(&index)) && !mappings.is_empty() && !mappings.iter().any(|mapping| mapping.field == index)
@@ -80,8 +90,7 @@ fn read_line(line: &Section<'_>, target: &Target<'_>, before: &[Mapping]) -> Opt
     };
     let name = line.name("field")?;
     let Some(field) = entity.field(&name) else {
-        let fields = entity.fields.iter().map(|field| field.name.as_str());
-        line.problem("field", format!("\"{}\" has no field \"{name}\"", entity.name), suggest(&name, fields));
+        no_field(line, "field", entity, &name);
         return None;
     };
     if mapping.when == When::Always && before.iter().any(|other| other.field == field) {
@@ -218,7 +227,7 @@ fn read_source(line: &Section<'_>, target: &Target<'_>) -> Option<Source> {
     match given.as_slice() {
         [] => line.problem("source", "it is missing", hint),
         [_] => {}
-        [first, ..] => line.problem(first, format!("only {hint}"), ""),
+        [first, others @ ..] => line.problem(first, format!("only {hint}"), format!("take {} out", others.join(" and "))),
     }
     [column, fixed, sequence, parts, company, parent].into_iter().flatten().next()
 }
@@ -230,8 +239,7 @@ fn read_parent(line: &Section<'_>, target: &Target<'_>, name: &str) -> Option<So
         return None;
     };
     let Some(field) = outer.field(name) else {
-        let names = outer.fields.iter().map(|field| field.name.as_str());
-        line.problem("parent", format!("\"{}\" has no field \"{name}\"", outer.name), suggest(name, names));
+        no_field(line, "parent", outer, name);
         return None;
     };
     if !mapping.iter().any(|mapping| mapping.field == field) {
@@ -242,6 +250,14 @@ fn read_parent(line: &Section<'_>, target: &Target<'_>, name: &str) -> Option<So
 
 fn read_column(line: &Section<'_>, key: &'static str, item: &Item, format: &Format) -> Option<Source> {
     match (item.as_str(), item.as_integer()) {
+        (Some(name), _) if !format.nests() && refused::is_ours(name) => {
+            line.problem(
+                key,
+                format!("\"{name}\" is a column of refused rows, and never data"),
+                "give the column another name, where the document is made",
+            );
+            None
+        }
         (Some(name), _) if format.is_numbered() => {
             line.problem(key, format!("\"{name}\" is a name, and the document has no header"), "write the column's number, from 1");
             None
@@ -266,7 +282,7 @@ fn read_column(line: &Section<'_>, key: &'static str, item: &Item, format: &Form
         }
         (_, Some(number)) if (1..=16_384).contains(&number) => usize::try_from(number).ok().map(Source::Number),
         _ => {
-            line.problem(key, "a source is a column's name, or its number from 1", "");
+            line.problem(key, "a source is a column's name, or its number from 1", "as in \"Group\" or 3");
             None
         }
     }
@@ -362,7 +378,7 @@ fn read_look_up(section: &Section<'_>, entity: &Entity, entities: &[Arc<Entity>]
     let (name, find, take) = (name?, find?, take?);
     let Some(other) = entities.iter().find(|other| other.is_called(&name)) else {
         let names = entities.iter().map(|entity| entity.name.as_str());
-        section.problem("entity", format!("there is no entity \"{name}\""), suggest(&name, names));
+        section.not_found("entity", "entity", &name, format!("there is no entity \"{name}\""), names);
         return None;
     };
     if other.database != entity.database {
@@ -374,14 +390,13 @@ fn read_look_up(section: &Section<'_>, entity: &Entity, entities: &[Arc<Entity>]
     let field = |key: &'static str, name: &str| {
         let found = other.field(name);
         if found.is_none() {
-            let names = other.fields.iter().map(|field| field.name.as_str());
-            section.problem(key, format!("\"{}\" has no field \"{name}\"", other.name), suggest(name, names));
+            no_field(section, key, other, name);
         }
         found
     };
     let (found, taken) = (field("find", &find)?, field("take", &take)?);
     if !matches!(other.fields[found].kind, FieldKind::String { .. } | FieldKind::Integer | FieldKind::Enum { .. } | FieldKind::Guid) {
-        section.problem("find", "a look-up compares with a string, an integer, an enum or a guid", "");
+        section.problem("find", "a look-up compares with a string, an integer, an enum or a guid", "find by another field");
     }
     Some(LookUp { entity: other.name.clone(), find: other.fields[found].name.clone(), take: other.fields[taken].name.clone() })
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use toml_edit::{Item, Value};
 
+use super::entity::no_field;
 use super::section::Section;
 use crate::document::encoding::encode;
 use crate::document::value::{self, Reading};
@@ -28,8 +29,9 @@ pub(super) fn read_tests(section: &Section<'_>, project: &Project, base: &Path) 
             Some(label) => project.entity(label),
             None => project.entities.first(),
         };
-        if found.is_none() {
-            test.problem("entity", format!("the project has no entity \"{}\"", label.unwrap_or_default()), "");
+        // Entities with problems are none of it.
+        if found.is_none() && !project.entities.is_empty() {
+            test.problem("entity", format!("the project has no entity \"{}\"", label.unwrap_or_default()), "name one of the project's");
         }
         let input = found.and_then(|found| read_input(&test, found, base));
         let company = test.text("company");
@@ -54,7 +56,7 @@ fn encoded(test: &Section<'_>, key: &str, of: &ProjectEntity, text: &str) -> Vec
     // What stylesheets are given is XML; the format is that of their result.
     let encoding = if of.transform.is_empty() { of.format.encoding() } else { encoding_rs::UTF_8 };
     if let Err(character) = encode(text, encoding, &mut bytes) {
-        test.problem(key, format!("{} has no \"{character}\"", encoding.name()), "");
+        test.problem(key, format!("{} has no \"{character}\"", encoding.name()), "write file = \"…\", or another encoding in the format");
     }
     bytes
 }
@@ -69,7 +71,14 @@ fn read_input(test: &Section<'_>, of: &ProjectEntity, base: &Path) -> Option<Vec
                 Ok(metadata) if metadata.len() > INPUT_MAX => Err(format!("it is larger than {} MiB", INPUT_MAX >> 20)),
                 _ => std::fs::read(&path).map_err(|error| error.to_string()),
             };
-            read.map_err(|reason| test.problem("file", format!("{} cannot be read: {reason}", path.display()), "")).ok()
+            read.map_err(|reason| {
+                test.problem(
+                    "file",
+                    format!("{} cannot be read: {reason}", path.display()),
+                    "correct the path: it begins where the configuration stands",
+                )
+            })
+            .ok()
         }
         _ => {
             test.problem("input", "a test has a document: input or file", "input = \"Group;Name\\n10;Retail\\n\"");
@@ -130,7 +139,7 @@ fn rows_of(test: &Section<'_>, key: &str, entity: &Entity, item: &Item) -> Vec<V
         let mut row = Vec::new();
         for (name, text) in table {
             let Some(field) = entity.field(&name) else {
-                test.problem(key, format!("\"{}\" has no field \"{name}\"", entity.name), "");
+                no_field(test, key, entity, &name);
                 continue;
             };
             let field = &entity.fields[field];

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::application::{read_applications, read_issuers};
 use super::entity::{judge_tables, read_databases, read_entities};
 use super::job::read_jobs;
-use super::problem::{Problem, Problems};
+use super::problem::{Problem, Problems, nearest};
 use super::project::read_projects;
 use super::section::{Report, Section};
 use super::server::{default_server, read_queue, read_server};
@@ -45,7 +45,7 @@ pub fn load(path: &Path) -> Result<Checked, Problems> {
     };
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > FILE_MAX {
-        return Err(alone(format!("it has {size} bytes, at most {FILE_MAX} are read"), ""));
+        return Err(alone(format!("it has {size} bytes, at most {FILE_MAX} are read"), "name another with --config"));
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -91,18 +91,18 @@ pub fn parse(text: &str, base: &Path, file: Option<PathBuf>) -> Result<Checked, 
     let config = match toml_edit::Document::parse(text) {
         Ok(document) => {
             let root = Section::root(document.as_table(), &report);
+            note_misspelled(&root);
             let config = read(&root, base, file.clone(), &stylesheets);
             root.finish();
             config
         }
         Err(error) => {
-            report.add(
-                error.span(),
-                "file",
-                format!("this is no TOML: {}", error.message().trim().replace('\n', ", ")),
-                "see https://toml.io",
-                false,
-            );
+            let message = error.message().trim().replace('\n', ", ");
+            let hint = match message.as_str() {
+                "duplicate key" => "the same key stands twice in its table: take one out, or begin another table with [[…]]",
+                _ => "correct it here, or shortly before; https://toml.io has the rules",
+            };
+            report.add(error.span(), "file", format!("this is no TOML: {message}"), hint, false);
             None
         }
     };
@@ -110,6 +110,16 @@ pub fn parse(text: &str, base: &Path, file: Option<PathBuf>) -> Result<Checked, 
     match config {
         Some(config) if problems.iter().all(|problem| problem.warning) => Ok(Checked { config, warnings: problems }),
         _ => Err(Problems { file, problems, watched: stylesheets.watched() }),
+    }
+}
+
+/// What stands under a misspelled name is there all the same: `[[entities]]`.
+fn note_misspelled(root: &Section<'_>) {
+    const KINDS: [&str; 4] = ["entity", "project", "application", "database"];
+    for (key, item) in root.keys() {
+        let Some(kind) = nearest(key, KINDS).filter(|kind| *kind != key) else { continue };
+        let tables = item.as_array_of_tables().into_iter().flatten();
+        tables.filter_map(|table| table.get("name")?.as_str()).for_each(|name| root.is_broken(kind, name));
     }
 }
 

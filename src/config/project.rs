@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use toml_edit::Item;
+
+use super::entity::no_field;
 use super::format::{leads_nowhere, namespaces_of, read_format};
 use super::mapping::{Target, read_mapping};
 use super::mapping_test::read_tests;
-use super::problem::suggest;
 use super::section::Section;
 use super::stylesheet::{Stylesheets, judge};
 use crate::document::read::path_of;
@@ -38,23 +40,25 @@ pub(super) fn read_projects(
             None => None,
         };
         let mut project_entities = Vec::new();
-        for entity_section in section.sections("entity") {
+        let sections = section.sections("entity");
+        let written = !sections.is_empty();
+        for entity_section in sections {
             let found = read_project_entity(&entity_section, entities, direction, stylesheets);
             if let Some(project_entity) = found {
                 if project_entities.iter().any(|other: &ProjectEntity| other.entity.name == project_entity.entity.name) {
-                    entity_section.problem("entity", "this entity stands twice in the project", "");
+                    entity_section.problem("entity", "this entity stands twice in the project", "take one of the two out");
                 }
                 project_entities.push(project_entity);
             }
             entity_section.finish();
         }
         project_entities.sort_by_key(|entity| (entity.unit, entity.level, entity.sequence));
-        if project_entities.is_empty() {
+        if !written {
             section.problem("entity", "a project has at least one entity", "add [[project.entity]]");
         }
         if let (Some(name), Some(direction)) = (name, direction) {
             if projects.iter().any(|other| other.name == name) {
-                section.problem("name", format!("there is another project \"{name}\""), "");
+                section.problem("name", format!("there is another project \"{name}\""), "give one of them another name");
             }
             let project = Project { name, direction, entities: project_entities };
             match project.unread() {
@@ -64,11 +68,19 @@ pub(super) fn read_projects(
             }
             projects.push(Arc::new(project));
         } else {
+            section.item("name").and_then(Item::as_str).into_iter().for_each(|name| section.is_broken("project", name));
             section.item("test");
         }
         section.finish();
     }
     (projects, tests)
+}
+
+/// What cannot be judged without the entity and the format.
+fn pass_over_rest(section: &Section<'_>) {
+    for name in ["mapping", "filter", "fields", "write", "duplicates", "truncate", "nested"] {
+        section.item(name);
+    }
 }
 
 fn read_project_entity(
@@ -101,17 +113,15 @@ fn read_project_entity(
     }
     let label = label?;
     let Some(entity) = entities.iter().find(|entity| entity.is_called(&label)) else {
-        section.problem(
-            "entity",
-            format!("there is no entity \"{label}\""),
-            suggest(&label, entities.iter().map(|entity| entity.name.as_str())),
-        );
-        for name in ["mapping", "filter", "fields", "write", "duplicates", "truncate", "nested"] {
-            section.item(name);
-        }
+        let names = entities.iter().map(|entity| entity.name.as_str());
+        section.not_found("entity", "entity", &label, format!("there is no entity \"{label}\""), names);
+        pass_over_rest(section);
         return None;
     };
-    let format = format?;
+    let Some(format) = format else {
+        pass_over_rest(section);
+        return None;
+    };
     judge(section, &transform, &format, direction, keep_transformed);
     if let (Some(Direction::Export), Some((message, hint))) = (direction, only_for_reading(&format)) {
         section.problem("format", message, hint);
@@ -138,14 +148,11 @@ fn read_project_entity(
     let field_of = |name: &str, key: &'static str| {
         let found = entity.field(name);
         if found.is_none() {
-            section.problem(
-                key,
-                format!("\"{}\" has no field \"{name}\"", entity.name),
-                suggest(name, entity.fields.iter().map(|field| field.name.as_str())),
-            );
+            no_field(section, key, entity, name);
         }
         found
     };
+    judge_direction(section, direction);
     let fields = match section.texts("fields") {
         Some(names) => names.iter().filter_map(|name| field_of(name, "fields")).collect(),
         None => (0..entity.fields.len()).collect(),
@@ -232,6 +239,18 @@ fn judge_padding(section: &Section<'_>, fixed: &FixedFormat, entity: &Entity) {
     }
 }
 
+/// What an import or an export has no use for is not passed over in silence.
+fn judge_direction(section: &Section<'_>, direction: Option<Direction>) {
+    let (keys, message, hint): (&[&str], _, _) = match direction {
+        Some(Direction::Import) => {
+            (&["filter", "fields"], "an import takes what the document holds", "take it out; a mapping chooses columns, and its when rows")
+        }
+        Some(Direction::Export) => (&["write", "duplicates", "truncate", "nested"], "an export writes no rows into a table", "take it out"),
+        None => return,
+    };
+    keys.iter().filter(|key| section.has(key)).for_each(|key| section.problem(key, message, hint));
+}
+
 /// `refresh` and `deletes`: which rows an export holds.
 fn read_refresh(section: &Section<'_>, direction: Option<Direction>) -> Refresh {
     let incremental = match section.text("refresh").as_deref() {
@@ -289,16 +308,17 @@ fn read_nested(section: &Section<'_>, target: &Target<'_>) -> Vec<NestedEntity> 
             let found = target.entities.iter().find(|entity| entity.is_called(&label));
             if found.is_none() {
                 let names = target.entities.iter().map(|entity| entity.name.as_str());
-                inner.problem("entity", format!("there is no entity \"{label}\""), suggest(&label, names));
+                inner.not_found("entity", "entity", &label, format!("there is no entity \"{label}\""), names);
             }
             found
         });
         match found {
             Some(entity) => {
-                if entity.database != target.entity.database {
+                if !target.format.nests() {
+                    // Said above.
+                } else if entity.database != target.entity.database {
                     inner.problem("entity", format!("\"{}\" is in another database", entity.name), "put both entities into one database");
-                }
-                if entity.name == target.entity.name {
+                } else if entity.name == target.entity.name {
                     inner.problem("entity", "this is the entity of the outer record", "nested records are rows of another entity");
                 }
                 let mapping = match &entity.unread {

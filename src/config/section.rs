@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use toml_edit::{InlineTable, Item, TableLike, Value};
 
-use super::problem::{Problem, suggest};
+use super::problem::{Problem, nearest, suggest};
 use crate::model::id::parse_guid;
 
 /// Collects problems of a whole file.
@@ -18,6 +18,8 @@ use crate::model::id::parse_guid;
 pub(super) struct Report {
     text: Rc<str>,
     problems: Rc<RefCell<Vec<Problem>>>,
+    /// What stands in the file and could not be read, as kind and name: that others do not find it is only a consequence.
+    broken: Rc<RefCell<Vec<(&'static str, String)>>>,
     /// Every key that was asked for, after the place of its table: what the schema must know.
     #[cfg(test)]
     pub asked: Rc<RefCell<std::collections::BTreeSet<(String, &'static str)>>>,
@@ -28,6 +30,7 @@ impl Report {
         Report {
             text: text.into(),
             problems: Rc::default(),
+            broken: Rc::default(),
             #[cfg(test)]
             asked: Rc::default(),
         }
@@ -114,8 +117,35 @@ impl<'a> Section<'a> {
         self.table.get(name).filter(|item| !item.is_none())
     }
 
-    fn expected(&self, name: &str, item: &Item, what: &str) {
-        self.problem(name, format!("found {}, expected {what}", item.type_name()), "");
+    fn expected(&self, name: &str, item: &Item, what: &str, example: &str) {
+        let key = if name.is_empty() || name.contains(' ') { "key" } else { name };
+        self.problem(name, format!("found {}, expected {what}", item.type_name()), format!("as in {key} = {example}"));
+    }
+
+    /// Something of this kind and name stands in the file and has a problem of its own.
+    pub fn is_broken(&self, kind: &'static str, name: &str) {
+        self.report.broken.borrow_mut().push((kind, name.to_lowercase()));
+    }
+
+    /// There is nothing of this kind and name. Nothing more is said where it stands in the file and has a problem of its own.
+    pub fn not_found<'n>(&self, key: &str, kind: &'static str, name: &str, message: String, known: impl IntoIterator<Item = &'n str>) {
+        if !self.knows_broken(kind, name) {
+            self.problem(key, message, suggest(name, known));
+        }
+    }
+
+    /// Whether something of this kind and name has a problem of its own.
+    pub fn knows_broken(&self, kind: &'static str, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.report.broken.borrow().iter().any(|(one, other)| *one == kind && *other == name)
+    }
+
+    /// A key that belongs elsewhere.
+    pub fn misplaced(&self, name: &'static str, message: &str, hint: &str) {
+        if self.has(name) {
+            self.asked.borrow_mut().push(name);
+            self.problem(name, message, hint);
+        }
     }
 
     /// Text, with `${NAME}` taken from the environment and `$$` for a dollar.
@@ -124,7 +154,7 @@ impl<'a> Section<'a> {
         match item.as_str() {
             Some(text) => self.expand(name, text),
             None => {
-                self.expected(name, item, "text in quotes");
+                self.expected(name, item, "text in quotes", "\"…\"");
                 None
             }
         }
@@ -172,7 +202,7 @@ impl<'a> Section<'a> {
         }
         let text = self.text(name)?;
         if text.trim().is_empty() || text.chars().count() > 200 || text.chars().any(char::is_control) {
-            self.problem(name, "a name has 1 to 200 characters and no control characters", "");
+            self.problem(name, "a name has 1 to 200 characters and no control characters", "write another");
             return None;
         }
         Some(text)
@@ -182,7 +212,7 @@ impl<'a> Section<'a> {
         match self.item(name) {
             None => default,
             Some(item) => item.as_bool().unwrap_or_else(|| {
-                self.expected(name, item, "true or false");
+                self.expected(name, item, "true or false, without quotes", "true");
                 default
             }),
         }
@@ -197,7 +227,7 @@ impl<'a> Section<'a> {
                 None
             }
             None => {
-                self.expected(name, item, "a whole number");
+                self.expected(name, item, "a whole number, without quotes", "10");
                 None
             }
         }
@@ -211,7 +241,7 @@ impl<'a> Section<'a> {
         match texts {
             Some(Some(texts)) => Some(texts),
             _ => {
-                self.expected(name, item, "a list of texts, [\"…\", \"…\"]");
+                self.expected(name, item, "a list of texts", "[\"…\", \"…\"]");
                 None
             }
         }
@@ -262,7 +292,7 @@ impl<'a> Section<'a> {
         match item.as_table_like() {
             Some(table) => Some(self.inner(name, table, item.span().or_else(|| self.span.clone()), self.key(name))),
             None => {
-                self.expected(name, item, "a table");
+                self.expected(name, item, "a table", "{ … = … }");
                 None
             }
         }
@@ -286,7 +316,7 @@ impl<'a> Section<'a> {
                 .map(|(at, table)| self.inner(name, table, table.span(), path(at, table)))
                 .collect(),
             _ => {
-                self.expected(name, item, "a list of tables");
+                self.expected(name, item, "a list of tables", "[{ … = … }]");
                 Vec::new()
             }
         }
@@ -298,7 +328,7 @@ impl<'a> Section<'a> {
         let array = match self.item(name) {
             Some(Item::Value(Value::Array(array))) => array,
             Some(item @ Item::Value(_)) => {
-                self.expected(name, item, "a list, [\"…\"]");
+                self.expected(name, item, "a list", "[\"…\"]");
                 return Vec::new();
             }
             _ => return self.sections(name).into_iter().map(|section| (section, None)).collect(),
@@ -314,7 +344,10 @@ impl<'a> Section<'a> {
                     }
                 }
                 Value::InlineTable(table) => entries.push((self.inner(name, table, value.span(), path), None)),
-                other => self.report.add(other.span(), &path, format!("found {}, expected text or a table", other.type_name()), "", false),
+                other => {
+                    let message = format!("found {}, expected text or a table", other.type_name());
+                    self.report.add(other.span(), &path, message, "as in \"…\" or { … = … }", false);
+                }
             }
         }
         entries
@@ -324,7 +357,7 @@ impl<'a> Section<'a> {
     pub fn verbatim(&self, name: &'static str) -> Option<String> {
         let item = self.item(name)?;
         if item.as_str().is_none() {
-            self.expected(name, item, "text in quotes");
+            self.expected(name, item, "text in quotes", "\"…\"");
         }
         item.as_str().map(str::to_owned)
     }
@@ -367,7 +400,7 @@ impl<'a> Section<'a> {
             .filter_map(|(key, item)| match item.as_str() {
                 Some(value) => Some((key.to_owned(), value.to_owned())),
                 None => {
-                    self.problem(name, format!("\"{key}\" is {}, expected text", item.type_name()), "");
+                    self.problem(name, format!("\"{key}\" is {}, expected text", item.type_name()), "write it in quotes");
                     None
                 }
             })
@@ -438,7 +471,14 @@ impl<'a> Section<'a> {
         for (key, item) in self.table.iter() {
             if !asked.contains(&key) {
                 let span = self.table.get_key_value(key).and_then(|(key, _)| key.span()).or_else(|| item.span());
-                self.report.add(span, &self.key(key), "unknown key", suggest(key, asked.iter().copied()), false);
+                let known = asked.iter().enumerate().filter(|(at, name)| !asked[..*at].contains(name));
+                let known: Vec<&str> = known.map(|(_, name)| *name).collect();
+                // That the key lacks which is meant here is no other problem.
+                if let Some(meant) = nearest(key, known.iter().copied()).filter(|meant| !self.has(meant)) {
+                    let meant = self.key(meant);
+                    self.report.problems.borrow_mut().retain(|problem| problem.key != meant);
+                }
+                self.report.add(span, &self.key(key), "unknown key", suggest(key, known), false);
             }
         }
     }

@@ -119,6 +119,71 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         assert!(report.contains(expected), "{bad}:\n{report}");
         let place = report.split(": error").next().unwrap();
         assert!(!place.ends_with(":0:0"), "{bad} has no place: {report}");
+        let of = |word: &str| report.lines().filter(|line| line.contains(word)).count();
+        assert_eq!(of(": error: ") + of(": warning: "), of("  hint: "), "{bad} has no remedy: {report}");
+    }
+}
+
+/// As somebody writes it who does it for the first time. What follows from a mistake is no other one.
+#[test]
+fn a_mistake_is_told_once_and_not_what_follows_from_it() {
+    let csv = "{ type = \"csv\", delimiter = \";\", header = true }";
+    let table: &[(&str, &str, &str)] = &[
+        ("[[entity]]\nname   = \"Terms of payment\"", "[[entities]]\nname   = \"Terms of payment\"", "did you mean \"entity\"?"),
+        ("direction = \"import\"", "direction = \"inport\"", "is no direction"),
+        ("direction = \"import\"", "", "direction: it is missing"),
+        (csv, "{ type = \"cvs\" }", "there is no format \"cvs\""),
+        (csv, "\"csv\"", "as in format = { … = … }"),
+        (csv, "{ type = \"csv\", delimiter = \"\" }", "as in \";\""),
+        ("table   = \"customer_groups\"", "table   = \"a;b\"", "cannot be a name in a table"),
+        ("key     = [\"CUSTOMERGROUPID\"]", "key     = \"CUSTOMERGROUPID\"", "as in key = [\"…\", \"…\"]"),
+        ("key     = [\"CUSTOMERGROUPID\"]", "key     = [\"GROUP\"]", "there is no field \"GROUP\""),
+        ("name = \"CUSTOMERGROUPID\", type = \"string\"", "name = \"CUSTOMERGROUPID\", type = \"text\"", "there is no type \"text\""),
+        (
+            "name = \"CUSTOMERGROUPID\", type = \"string\", length = 10",
+            "name = \"CUSTOMERGROUPID\", type = \"string\", length = \"10\"",
+            "as in length = 10",
+        ),
+        ("applications = [\"Web shop\"]", "applications = [\"Web ship\"]", "did you mean \"Web shop\"?"),
+        ("applications = [\"Web shop\"]", "applications = \"Web shop\"", "as in applications = [\"…\", \"…\"]"),
+        ("{ source = \"Group\",", "{ sorce = \"Group\",", "did you mean \"source\"?"),
+        ("field = \"CUSTOMERGROUPID\", trim", "field = \"CUSTOMERGROUP\", trim", "did you mean \"CUSTOMERGROUPID\"?"),
+        (
+            "entity  = \"Terms of payment\"",
+            "entity  = \"Terms of payment\"\n  filter = [{ field = \"NAME\", equals = \"x\" }]",
+            "an import takes what the document holds",
+        ),
+        ("in_order     = true", "time_zone = \"Europe/Berlin\"", "recurrence = { cron = "),
+        ("type = \"integer\", minimum = 0, maximum = 365", "type = \"enum\", values = [\"A\", \"B\"]", "expected a table"),
+        ("key    = [\"NAME\"]", "key    = [\"NAME\"]\nkey = [\"NAME\"]", "take one out"),
+        (
+            "key    = [\"NAME\"]",
+            "key    = [\"NAME\"]\nchecks = [{ rule = \"NUMBEROFDAYS > DAYS\" }]",
+            "\"DAYS\" is no field, and no value of \"NUMBEROFDAYS\"",
+        ),
+    ];
+    for (good, bad, expected) in table {
+        let text = starter_text();
+        assert!(text.contains(good), "{good}");
+        let report = read(&text.replacen(good, bad, 1)).expect_err(bad);
+        assert!(report.contains(expected), "{bad}:\n{report}");
+        let problems = report.lines().filter(|line| !line.starts_with("  hint")).count();
+        assert_eq!(problems, 1, "{bad}:\n{report}");
+    }
+}
+
+#[test]
+fn names_of_an_enum_that_cannot_be_told_apart_are_refused() {
+    for (values, expected) in [
+        ("{ No = 0, no = 1 }", "\"No\" and \"no\" cannot be told apart"),
+        ("{ No = 0, Yes = 0 }", "\"No\" and \"Yes\" cannot be told apart"),
+        ("{ No = 0, Yes = \"1\" }", "\"Yes\" has no whole number"),
+        ("{}", "an enum has values"),
+    ] {
+        let text =
+            starter_text().replacen("type = \"integer\", minimum = 0, maximum = 365", &format!("type = \"enum\", values = {values}"), 1);
+        let report = read(&text).expect_err(values);
+        assert!(report.contains(expected), "{values}:\n{report}");
     }
 }
 

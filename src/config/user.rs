@@ -30,7 +30,7 @@ pub fn read(root: &Section<'_>) -> Vec<User> {
         };
         if let (Some(name), Some(role), Some(password_hash)) = (name, role, hash) {
             if users.iter().any(|other| other.name.eq_ignore_ascii_case(&name)) {
-                section.problem("name", "another user has this name", "");
+                section.problem("name", "another user has this name", "give one of them another name");
             }
             users.push(User { name, role, password_hash });
         }

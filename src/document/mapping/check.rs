@@ -74,7 +74,10 @@ fn comparison(entity: &Entity, words: &[String]) -> Result<Comparison, String> {
         }
         literal => {
             let unbounded = Field { minimum: None, maximum: None, ..definition.clone() };
-            let stored = value::parse(&unbounded, literal.unwrap_or(right), &Reading::default()).map_err(|wrong| wrong.message)?;
+            let stored = value::parse(&unbounded, literal.unwrap_or(right), &Reading::default()).map_err(|wrong| match literal {
+                Some(literal) => format!("\"{literal}\" is no value of \"{}\": {}", definition.name, wrong.message),
+                None => format!("\"{right}\" is no field, and no value of \"{}\": {}", definition.name, wrong.message),
+            })?;
             Operand::Value(stored.text())
         }
     };
