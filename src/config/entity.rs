@@ -10,7 +10,6 @@ use super::problem::suggest;
 use super::section::Section;
 use super::{Database, LOCK_WAIT};
 use crate::document::mapping::check;
-use crate::document::refused;
 use crate::document::value;
 use crate::model::check::Check;
 use crate::model::entity::{Decimal, Entity, Field, FieldKind, MANAGED, Pattern};
@@ -250,13 +249,7 @@ fn read_checks(sections: &[Section<'_>], entity: &Entity, broken: bool) -> Vec<C
 const FIELD_TYPES: [&str; 8] = ["string", "integer", "decimal", "date", "datetime", "boolean", "enum", "guid"];
 
 fn read_field(section: &Section<'_>) -> Option<Field> {
-    let name = section.identifier("name").filter(|name| {
-        let ours = refused::is_ours(name);
-        if ours {
-            section.problem("name", format!("\"{name}\" is a column of refused rows, and never data"), "give the field another name");
-        }
-        !ours
-    });
+    let name = section.identifier("name");
     let kind = section.text("type");
     let required = section.boolean("required", false);
     let references = section.text("references");

@@ -9,7 +9,6 @@ use super::format::{leads_nowhere, namespaces_of, read_numbers};
 use super::section::Section;
 use crate::document::mapping;
 use crate::document::read::path_of;
-use crate::document::refused;
 use crate::document::value::{self, Reading, date};
 use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::format::Format;
@@ -250,14 +249,6 @@ fn read_parent(line: &Section<'_>, target: &Target<'_>, name: &str) -> Option<So
 
 fn read_column(line: &Section<'_>, key: &'static str, item: &Item, format: &Format) -> Option<Source> {
     match (item.as_str(), item.as_integer()) {
-        (Some(name), _) if !format.nests() && refused::is_ours(name) => {
-            line.problem(
-                key,
-                format!("\"{name}\" is a column of refused rows, and never data"),
-                "give the column another name, where the document is made",
-            );
-            None
-        }
         (Some(name), _) if format.is_numbered() => {
             line.problem(key, format!("\"{name}\" is a name, and the document has no header"), "write the column's number, from 1");
             None

@@ -8,8 +8,10 @@ use encoding_rs::Encoding;
 
 use super::broken::Broken;
 use super::collect::{Asked, Instead, Nested};
+use super::csv::read::FIELDS_MAX;
 use super::record::{Fault, Record};
-use super::refused::{Ours, words_in};
+use super::refused::Ours;
+use super::refused::mended::repeats;
 use super::sniff;
 use super::{csv, excel, fixed, json, xml};
 use crate::model::format::{CsvFormat, Format, XmlFormat, XmlStyle};
@@ -42,7 +44,7 @@ pub struct Origin {
     pub marked: bool,
     /// What its XML declaration calls the encoding.
     pub label: Option<String>,
-    /// What ends its records, where the format does not say it; nothing, when the stated end stands nowhere.
+    /// What ends its records, where the format does not say it; nothing, when the stated end stands nowhere. In XML and JSON: what ends its lines.
     pub record_end: Option<&'static str>,
     /// In JSON: it is an array.
     pub array: bool,
@@ -57,6 +59,16 @@ impl Origin {
     pub fn new(encoding: &'static Encoding) -> Origin {
         Origin { encoding, marked: false, label: None, record_end: None, array: false, preamble: Vec::new(), mended: false }
     }
+
+    /// What ends lines in a document that nests.
+    pub fn line_end(&self) -> &'static str {
+        self.record_end.unwrap_or("\n")
+    }
+}
+
+/// What ends the first line of a text, if any does.
+pub fn first_line_end(text: &[u8]) -> Option<&'static str> {
+    memchr::memchr(b'\n', text).map(|at| if text[..at].ends_with(b"\r") { "\r\n" } else { "\n" })
 }
 
 /// A longer record that is passed over does not come back with the refused rows: another stands for it.
@@ -142,17 +154,17 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
                 return Err(Broken::at(record.line, format!("the header cannot be read: {message}"), hint));
             }
             let mut ours = Ours::of(csv, &mut layout);
+            if let Layout::Named { line, names, .. } = &layout
+                && names.len() > FIELDS_MAX
+            {
+                let (_, message, hint) = Fault::Fields.told(&Format::Csv(csv.clone()));
+                return Err(Broken::at(*line, format!("the header cannot be read: {message}"), hint));
+            }
             // The first record says how records end, and, without a header, whether the document is a file of refused rows.
             let first = next_of_csv(&mut reader, &mut ours, &mut record)?.then_some(record);
             let mended = ours.as_ref().is_some_and(|ours| ours.were_there() || ours.are_ahead(reader.ahead()));
             let origin = Origin { preamble, mended, ..reader.origin() };
-            begin(take, origin, &layout, first, |record| Ok(next_of_csv(&mut reader, &mut ours, record)?))?;
-            if let Some((line, count)) = ours.as_ref().and_then(Ours::alone) {
-                let more = if count > 1 { format!(", and {} more,", count - 1) } else { String::new() };
-                let message = format!("line {line}{more} has nothing but what we write before a refused row, and is passed over");
-                take.note(message, "where it is a row of the sender's own, give the document a header, or a column before it".into());
-            }
-            Ok(())
+            begin(take, origin, &layout, first, |record| Ok(next_of_csv(&mut reader, &mut ours, record)?))
         }
         Format::Fixed(fixed) => {
             let mut reader = fixed::read::Reader::new(source, fixed);
@@ -165,7 +177,7 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             let mut record = Record::default();
             let first = reader.next_into(&mut record)?.then_some(record);
             let mut origin = Origin { preamble, ..reader.origin() };
-            origin.mended |= words_in(reader.ahead()).is_some();
+            origin.mended |= fixed::read::is_told_in(reader.ahead());
             begin(take, origin, &layout, first, |record| reader.next_into(record))
         }
         Format::Xml(format) => {
@@ -193,7 +205,7 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             {
                 take.nothing_found(instead);
             }
-            let origin = Origin { mended: mended || json::write::line_told(reader.ahead()).is_some(), ..reader.origin() };
+            let origin = Origin { mended: mended || json::write::is_told_in(reader.ahead()), ..reader.origin() };
             begin(take, origin, &Layout::Asked, first, |record| next_of_json(&mut reader, record, &mut mended))?;
             note_never_found(take, stated, &reader.never_found());
             Ok(())
@@ -230,6 +242,9 @@ fn begin(
 fn next_of_csv(reader: &mut csv::read::Reader<impl Read>, ours: &mut Option<Ours>, record: &mut Record) -> io::Result<bool> {
     while reader.next_into(record)? {
         if ours.as_mut().is_none_or(|ours| ours.leave_out(record)) {
+            if record.len() > FIELDS_MAX {
+                record.fault.get_or_insert(Fault::Fields);
+            }
             return Ok(true);
         }
     }
@@ -241,6 +256,7 @@ fn next_of_json(reader: &mut json::read::Reader<impl Read>, record: &mut Record,
     while reader.next_into(record)? {
         record.told = json::write::line_told(&record.raw);
         *mended |= record.told.is_some();
+        record.repeats = record.told.is_some() && json::write::reason_told(&record.raw).is_some_and(|reason| repeats(reason.as_bytes()));
         if record.told.is_none() || !json::write::is_reason_alone(&record.raw) {
             return Ok(true);
         }

@@ -30,6 +30,8 @@ pub struct Record {
     pub told: Option<u64>,
     /// There, without a header: how many fields records of that document had, where it had another number.
     pub told_fields: Option<usize>,
+    /// There: it was refused because another row had its key, or a value that no two have. Perhaps that one is loaded.
+    pub repeats: bool,
 }
 
 /// An element that records stand in, as the file of refused rows shows it.
@@ -86,6 +88,7 @@ impl Record {
         self.nested.clear();
         self.told = None;
         self.told_fields = None;
+        self.repeats = false;
     }
 
     /// Leaves all fields out but so many.

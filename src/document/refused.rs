@@ -26,6 +26,8 @@ pub use mended::{Again, Ours, can_be_told, is_of_transformed, line_of, read_agai
 pub const LINE: &str = "Entrepot line";
 /// The other one.
 pub const REASON: &str = "Entrepot reason";
+/// Says in the first cell of a line that it is told of the record behind it.
+const BELOW: &str = "below";
 /// Begins what stands behind a record of fixed width: the line, a colon, the reasons.
 pub const BEHIND: &str = "  # Entrepot line ";
 /// Begins a line with the same before a record that has a length.
@@ -109,7 +111,10 @@ impl Refused {
     pub fn record(&mut self, entry: Entry<'_>, findings: &[Finding], into: &mut Vec<u8>) -> Result<bool, Unwritable> {
         let held = |raw: &[u8]| excel::write::holds(raw, self.columns);
         let too_large = matches!(self.inner, Inner::Excel(..)) && !(held(entry.raw) && held(&self.header));
-        if entry.raw.is_empty() || too_large {
+        // A record of one blank field has no text either, when it comes back.
+        let lost =
+            entry.raw.is_empty() && (!matches!(self.inner, Inner::Csv(_)) || findings.iter().any(|finding| finding.rule == Rule::Size));
+        if lost || too_large {
             return Ok(false);
         }
         let reason = reasons(findings);
@@ -192,9 +197,15 @@ fn record_end(stated: Option<&str>, origin: &Origin) -> Option<String> {
     })
 }
 
-/// Our words without what would end a field or a record.
+/// Our words without what would end a field or a record: where a blank does, there is a stroke in its place.
 fn plain(text: &str, ends: &[&str]) -> String {
-    text.chars().map(|c| if matches!(c, '\r' | '\n') || ends.iter().any(|end| end.contains(c)) { ' ' } else { c }).collect()
+    let text: String = text.chars().map(|c| if matches!(c, '\r' | '\n') { ' ' } else { c }).collect();
+    if !ends.iter().any(|end| !end.is_empty() && text.contains(end)) {
+        return text;
+    }
+    let ends_one = |c: char| ends.iter().any(|end| end.contains(c));
+    let instead = [' ', '_', '-'].into_iter().find(|c| !ends_one(*c)).unwrap_or(' ');
+    text.chars().map(|c| if ends_one(c) { instead } else { c }).collect()
 }
 
 /// Delimited text.
@@ -239,15 +250,11 @@ impl Delimited {
             // All the document is one record, which an end behind it would make a good one.
             return encode_raw(entry.raw, self.encoding, into);
         }
-        let reason = match self.format.qualifier {
-            None => plain(reason, &[&self.format.delimiter, &self.end]),
-            Some(_) => reason.to_owned(),
-        };
         let (line, marked) = (entry.line.to_string(), format!("{LINE} {}", entry.line));
         let is_text = std::str::from_utf8(entry.raw).is_ok();
         let Some((count, last)) = self.dialect.fields(entry.raw, columns) else {
             // A qualifier that is never closed would take our words in: they stand before it.
-            let alone = self.tail(&marked, &reason);
+            let alone = self.tail(&format!("{marked} ({BELOW})"), reason);
             if self.dialect.fields(&alone, 0).is_some_and(|(count, _)| count == 2) {
                 self.passed_over(&alone, into);
             }
@@ -257,20 +264,20 @@ impl Delimited {
         let needed = last.filter(|end| end + (count - columns) * self.format.delimiter.len() == entry.raw.len());
         match (count.cmp(&columns), needed) {
             (Less | Greater, _) if !self.format.header && columns > 0 => {
-                self.with_tail(entry.raw, &format!("{marked} ({columns} fields)"), &reason, into);
+                self.with_tail(entry.raw, &format!("{marked} ({columns} fields)"), reason, into);
             }
-            _ if !self.format.header || !is_text || columns == 0 => self.with_tail(entry.raw, &marked, &reason, into),
-            (Equal, _) => self.with_tail(entry.raw, &line, &reason, into),
+            _ if !self.format.header || !is_text || columns == 0 => self.with_tail(entry.raw, &marked, reason, into),
+            (Equal, _) => self.with_tail(entry.raw, &line, reason, into),
             (Less, _) if self.format.ragged => {
                 let padded = [entry.raw, self.format.delimiter.repeat(columns - count).as_bytes()].concat();
-                self.with_tail(&padded, &line, &reason, into);
+                self.with_tail(&padded, &line, reason, into);
             }
-            (Greater, Some(end)) if self.format.ragged => self.with_tail(&entry.raw[..end], &line, &reason, into),
-            _ => self.with_tail(entry.raw, &marked, &reason, into),
+            (Greater, Some(end)) if self.format.ragged && end > 0 => self.with_tail(&entry.raw[..end], &line, reason, into),
+            _ => self.with_tail(entry.raw, &marked, reason, into),
         }
     }
 
-    /// A record with two fields more; without them when they could not be told from its own, as with a blank for a delimiter.
+    /// A record with two fields more; without them when they could not be told from its own.
     fn with_tail(&mut self, raw: &[u8], line: &str, reason: &str, into: &mut Vec<u8>) {
         let own = self.dialect.fields(raw, 0).map_or(0, |(count, _)| count);
         let tail = self.tail(line, reason);
@@ -283,7 +290,10 @@ impl Delimited {
     fn tail(&mut self, line: &str, reason: &str) -> Vec<u8> {
         let mut tail = Vec::new();
         match self.format.qualifier {
-            None => tail.extend_from_slice(format!("{line}{}{reason}", self.format.delimiter).as_bytes()),
+            None => {
+                let plain = |text: &str| plain(text, &[&self.format.delimiter, &self.end]);
+                tail.extend_from_slice(format!("{}{}{}", plain(line), self.format.delimiter, plain(reason)).as_bytes());
+            }
             Some(_) => {
                 // UTF-8 and a qualifier can say everything.
                 let _ = self.writer.record([Some(line), Some(reason)], &mut tail);
@@ -312,10 +322,15 @@ fn fixed_record(format: &FixedFormat, entry: &Entry<'_>, misfit: bool, reason: &
             encode_raw(entry.raw, origin.encoding, into);
             encode_raw(format!("{}{BEHIND}{line}{length}: {reason}{end}", " ".repeat(blanks)).as_bytes(), origin.encoding, into);
         }
-        Some(_) => {
+        Some(length) => {
             // Our words need a line of their own.
             let own = if end.contains('\n') { end } else { "\n" };
-            encode_raw(format!("{BEFORE}{line}: {reason}{own}").as_bytes(), origin.encoding, into);
+            let mut words = format!("{BEFORE}{line}: {reason}");
+            if words.chars().count() == length {
+                // A line that is as long as a record is one.
+                words.push(' ');
+            }
+            encode_raw(format!("{words}{own}").as_bytes(), origin.encoding, into);
             encode_raw(entry.raw, origin.encoding, into);
             encode_raw(if end.is_empty() { own } else { end }.as_bytes(), origin.encoding, into);
         }

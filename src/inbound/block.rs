@@ -65,6 +65,7 @@ struct Head {
     rows: Range<usize>,
     findings: Range<usize>,
     frames: Option<Arc<Vec<Frame>>>,
+    repeats: bool,
 }
 
 /// A record of a block.
@@ -80,6 +81,7 @@ pub struct Entry<'a> {
     pub frames: Option<&'a Arc<Vec<Frame>>>,
     /// Why it is refused.
     pub findings: &'a [Finding],
+    repeats: bool,
     rows: &'a [RowHead],
     values: &'a [Value],
 }
@@ -93,6 +95,8 @@ pub struct RowEntry<'a> {
     pub line: u64,
     /// One value for each of the plan's columns.
     pub values: &'a [Value],
+    /// It was refused before because another had the same, and comes back.
+    pub repeats: bool,
 }
 
 impl<'a> Entry<'a> {
@@ -108,8 +112,8 @@ impl<'a> Entry<'a> {
 
     /// Its rows, the record's own first.
     pub fn rows(&self) -> impl Iterator<Item = RowEntry<'a>> + use<'a> {
-        let values = self.values;
-        self.rows.iter().map(move |head| RowEntry { part: head.part, line: head.line, values: &values[head.values.clone()] })
+        let (values, repeats) = (self.values, self.repeats);
+        self.rows.iter().map(move |head| RowEntry { part: head.part, line: head.line, values: &values[head.values.clone()], repeats })
     }
 }
 
@@ -165,6 +169,7 @@ impl Block {
             rows: rows..self.rows.len(),
             findings: findings..self.findings.len(),
             frames: record.frames.clone(),
+            repeats: record.repeats,
         });
     }
 
@@ -175,6 +180,7 @@ impl Block {
             number: head.number,
             raw: &self.raw[head.raw.clone()],
             frames: head.frames.as_ref(),
+            repeats: head.repeats,
             findings: &self.findings[head.findings.clone()],
             rows: &self.rows[head.rows.clone()],
             values: &self.values,

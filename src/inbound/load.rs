@@ -15,7 +15,9 @@ use crate::model::finding::{Finding, Rule};
 use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
 use crate::store::StoreError;
-use crate::store::entities::{Cell, Dangling, Deferred, Finder, Loaded, Looked, Numbered, Reference, Seen, Sequence, Upsert, Writing};
+use crate::store::entities::{
+    Cell, Dangling, Deferred, Finder, Loaded, Looked, Numbered, Others, Reference, Seen, Sequence, Upsert, Writing,
+};
 
 /// What is prepared to load rows of one entity.
 pub struct Loading<'a> {
@@ -63,6 +65,8 @@ struct LookedUp<'a> {
 struct Unique<'a> {
     targets: Vec<usize>,
     seen: Seen<'a>,
+    /// Whether a row of the table has them.
+    loaded: Others<'a>,
 }
 
 /// What became of a row.
@@ -125,7 +129,8 @@ impl<'a> Loading<'a> {
         let list = |number: usize| database.seen(part * entity.fields.len().max(1000) + number);
         let mut unique = Vec::new();
         for (number, targets) in lists.into_iter().enumerate() {
-            unique.push(Unique { targets, seen: list(number)? });
+            let fields: Vec<usize> = targets.iter().map(|target| columns[*target].0).collect();
+            unique.push(Unique { targets, seen: list(number)?, loaded: database.others(entity, &fields)? });
         }
         let numbered = sequences.iter().any(|numbering| key.contains(&numbering.target));
         let given = numbered.then(|| list(unique.len())).transpose()?;
@@ -258,6 +263,16 @@ impl<'a> Loading<'a> {
                 let hint = "take one of the two out, or give one another value";
                 let of: Vec<_> = unique.targets.iter().map(|target| (*target, cells[*target])).collect();
                 findings.push(self.finding(at, Rule::Unique, message, hint, &of));
+            } else if at.row.repeats {
+                // The other one was loaded from the document that this one was refused in.
+                let of: Vec<_> = unique.targets.iter().map(|target| (*target, cells[*target])).collect();
+                let key: Vec<Cell<'_>> = self.key.iter().map(|target| cells[*target]).collect();
+                let values: Vec<Cell<'_>> = of.iter().map(|(_, cell)| *cell).collect();
+                if unique.loaded.exist(&values, &key)? {
+                    let message = "a row that is loaded has it too".to_owned();
+                    let hint = "give this one another value, or take it out; without its reason it replaces a row with its key";
+                    findings.push(self.finding(at, Rule::Unique, message, hint, &of));
+                }
             }
         }
         Ok(self.compare_with_kept(at, cells, &is_bad, findings)?)

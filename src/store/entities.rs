@@ -22,7 +22,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 pub use self::cell::{Cell, as_kept};
 pub use self::deferred::{Dangling, Deferred};
 pub use self::kept::{Kept, KeptValue};
-pub use self::lookup::{Finder, Looked, Reference, Seen};
+pub use self::lookup::{Finder, Looked, Others, Reference, Seen};
 pub use self::sequence::{Numbered, Sequence};
 pub use self::upsert::{Loaded, Upsert};
 pub use self::writing::Writing;

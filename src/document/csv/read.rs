@@ -20,6 +20,8 @@ use crate::model::format::CsvFormat;
 pub const RECORD_SIZE_MAX: usize = 16 * 1024 * 1024;
 /// A record of more fields is refused.
 pub const FIELDS_MAX: usize = 4096;
+/// One that comes back refused has two more.
+const FIELDS_READ_MAX: usize = FIELDS_MAX + 2;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -256,7 +258,7 @@ impl<R: Read> Reader<R> {
         }
         let mut at = 0;
         loop {
-            if ends.len() == FIELDS_MAX {
+            if ends.len() == FIELDS_READ_MAX {
                 fault = Some(Fault::Fields);
             }
             let mut qualified = false;
@@ -313,7 +315,7 @@ impl<R: Read> Reader<R> {
             }
             values.extend_from_slice(text);
             at += offset;
-            if ends.len() < FIELDS_MAX {
+            if ends.len() < FIELDS_READ_MAX {
                 ends.push((values.len(), qualified));
             }
             match stop {

@@ -19,7 +19,7 @@ use crate::document::broken::Broken;
 use crate::document::read::{Layout, Origin, Take};
 use crate::document::record::Record;
 use crate::document::refused::line_of;
-use crate::document::refused::mended::own_columns;
+use crate::document::refused::mended::{own_columns, repeats};
 use crate::document::value::Wrong;
 use crate::model::finding::Rule;
 use crate::model::format::ExcelFormat;
@@ -376,12 +376,24 @@ struct Rows<'a> {
     preamble: Vec<Vec<u8>>,
     /// In a file of refused rows: how many columns are the document's own.
     own: Option<usize>,
+    /// The row at hand was refused because another has the same.
+    repeats: bool,
     record: Record,
 }
 
 impl<'a> Rows<'a> {
     fn new(format: &'a ExcelFormat, take: &'a mut dyn Take) -> Rows<'a> {
-        Rows { format, take, row: None, cells: Cells::default(), header: None, preamble: Vec::new(), own: None, record: Record::default() }
+        Rows {
+            format,
+            take,
+            row: None,
+            cells: Cells::default(),
+            header: None,
+            preamble: Vec::new(),
+            own: None,
+            repeats: false,
+            record: Record::default(),
+        }
     }
 
     /// `width`: a whole number is shown with so many digits at least.
@@ -436,23 +448,29 @@ impl<'a> Rows<'a> {
         self.take.layout(&Layout::Named { line, names, raw })
     }
 
-    /// Where the row at hand has a cell that says on which line it stood, and that line.
+    /// Where the row at hand has a cell of ours that says on which line it stood, and that line: before the last one, and never the first.
     fn told(&self) -> Option<(usize, u64)> {
-        self.cells.iter().enumerate().find_map(|(at, (_, text))| Some((at, line_of(text)?)))
+        let last = self.cells.iter().rposition(|(_, text)| !text.trim().is_empty())?;
+        let at = last.checked_sub(1).filter(|at| *at > 0 && *at >= self.own.unwrap_or_default())?;
+        Some((at, line_of(self.cells.iter().nth(at)?.1)?))
     }
 
     /// Takes what we added off the row at hand, when it comes back refused; the line it stood on.
     fn leave_out(&mut self) -> Option<u64> {
+        self.repeats = false;
         if self.own.is_none() && self.format.header_row > 0 {
             return None;
         }
+        let reason = |at: usize| self.cells.iter().nth(at + 1).is_some_and(|(_, text)| repeats(text.as_bytes()));
         if let Some((at, line)) = self.told() {
+            self.repeats = reason(at);
             self.cells.places.truncate(at);
             return Some(line);
         }
         let own = self.own.filter(|own| *own < self.cells.len())?;
         let line: Option<u64> = self.cells.iter().nth(own).and_then(|(_, text)| text.parse().ok());
         // Anything else there may be data that has slipped: such a row has too many cells.
+        self.repeats = line.is_some() && reason(own);
         if line.is_some() || self.cells.iter().skip(own).all(|(_, text)| text.trim().is_empty()) {
             self.cells.places.truncate(own);
         }
@@ -492,7 +510,7 @@ impl<'a> Rows<'a> {
             return Ok(ControlFlow::Continue(()));
         }
         self.record.clear(number);
-        self.record.told = told;
+        (self.record.told, self.record.repeats) = (told, self.repeats);
         write_raw(&self.cells, &mut self.record.raw);
         for (column, (kind, text)) in self.cells.iter().enumerate() {
             if kind.is_wrong() {

@@ -13,7 +13,8 @@ use crate::document::csv::read::{End, RECORD_SIZE_MAX, Reader as Lines};
 use crate::document::encoding::Decoding;
 use crate::document::read::{Origin, passed_over};
 use crate::document::record::{Fault, Record};
-use crate::document::refused::{BEFORE, BEHIND, LINE, words_in};
+use crate::document::refused::mended::{all_words_in, repeats};
+use crate::document::refused::{BEFORE, BEHIND, LINE};
 use crate::model::format::{CsvFormat, FixedColumn, FixedFormat};
 
 /// What no document has between fields: then a line is one field.
@@ -98,7 +99,8 @@ impl<R: Read> Reader<R> {
         while self.next_whole()? {
             // What we added when the record was refused is none of it.
             let mut misfit = None;
-            if let Some((at, told, length)) = told(&self.whole.raw) {
+            if let Some((at, told, length)) = told(&self.whole.raw, self.width) {
+                self.whole.repeats = repeats(&self.whole.raw[at..]);
                 self.whole.raw.truncate(at);
                 self.whole.told = Some(told);
                 misfit = length;
@@ -119,7 +121,7 @@ impl<R: Read> Reader<R> {
             record.clear(self.whole.line);
             record.raw.extend_from_slice(&self.whole.raw);
             record.fault.clone_from(&self.whole.fault);
-            record.told = self.whole.told;
+            (record.told, record.repeats) = (self.whole.told, self.whole.repeats);
             if record.fault.is_none()
                 && let Some(length) = misfit.filter(|length| *length == text.trim_end().chars().count())
             {
@@ -144,10 +146,14 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// Where the reasons begin that stand behind a refused record, the line that it stood on, and how long it was if it was refused for that.
-fn told(raw: &[u8]) -> Option<(usize, u64, Option<usize>)> {
+/// Where the reasons begin that stand behind a refused record, the line that it stood on, and how long it was if it was refused for that. What stands in
+/// the columns is data.
+fn told(raw: &[u8], width: usize) -> Option<(usize, u64, Option<usize>)> {
     let before = BEHIND.find(LINE).unwrap_or_default();
-    let at = words_in(raw)?.checked_sub(before)?;
+    let at = all_words_in(raw).next_back()?.checked_sub(before)?;
+    if String::from_utf8_lossy(&raw[..at]).chars().count() < width {
+        return None;
+    }
     let words = raw[at..].strip_prefix(BEHIND.as_bytes())?;
     let digits = words.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let length = words[digits..].strip_prefix(b" (").filter(|rest| {
@@ -155,6 +161,11 @@ fn told(raw: &[u8]) -> Option<(usize, u64, Option<usize>)> {
         rest[digits..].starts_with(b" characters)")
     });
     Some((at, number(words)?, length.and_then(number).and_then(|length| usize::try_from(length).ok())))
+}
+
+/// Whether what is read ahead has rows that come back refused.
+pub fn is_told_in(ahead: &[u8]) -> bool {
+    all_words_in(ahead).any(|at| ahead[..at].ends_with(b"# ") && number(&ahead[at + LINE.len() + 1..]).is_some())
 }
 
 fn number(text: &[u8]) -> Option<u64> {
@@ -231,7 +242,7 @@ impl<R: Read> Counted<R> {
 
     fn next_into(&mut self, record: &mut Record) -> Result<bool, Broken> {
         // What stands between records: the stated end, or line ends; in a file of refused rows, a line that says why.
-        let mut told = None;
+        let (mut told, mut again) = (None, false);
         loop {
             if self.buffer.len() - self.start < 64 && self.fill()? {
                 continue;
@@ -242,11 +253,17 @@ impl<R: Read> Counted<R> {
                 if end.is_none() && size < RECORD_SIZE_MAX && self.fill()? {
                     continue;
                 }
-                told = number(&self.buffer[self.start + BEFORE.len()..]);
-                self.start += end.map_or(size, |end| end + 1);
-                self.line += 1;
-                continue;
+                // A line that is as long as a record is one, and so is what no line end follows.
+                let rest = &self.buffer[self.start..];
+                let ours = |end: &usize| String::from_utf8_lossy(&rest[..*end]).trim_end_matches('\r').chars().count() != self.length;
+                if let Some(end) = end.filter(ours) {
+                    (told, again) = (number(&rest[BEFORE.len()..]), repeats(&rest[..end]));
+                    self.start += end + 1;
+                    self.line += 1;
+                    continue;
+                }
             }
+            let rest = &self.buffer[self.start..];
             let skipped = match &self.record_end {
                 Some(end) => end.length(rest).unwrap_or(0),
                 None => usize::from(rest.starts_with(b"\n") || rest.starts_with(b"\r")),
@@ -269,7 +286,7 @@ impl<R: Read> Counted<R> {
             self.start += skipped;
         }
         record.clear(self.line);
-        record.told = told;
+        (record.told, record.repeats) = (told, again);
         if self.start == self.buffer.len() {
             return Ok(false);
         }

@@ -10,7 +10,7 @@ use super::write::frame;
 use crate::document::broken::Broken;
 use crate::document::collect::{Asked, Collector, DEPTH_MAX, Instead, TooMuch};
 use crate::document::encoding::{BLOCK, Decoding, NO_CHARACTER};
-use crate::document::read::Origin;
+use crate::document::read::{Origin, first_line_end};
 use crate::document::record::{Fault, Record};
 use crate::document::tree::Shape;
 
@@ -75,7 +75,8 @@ impl<R: Read> Reader<R> {
     /// How the document is written, as far as its first record tells.
     pub fn origin(&self) -> Origin {
         let array = matches!(self.around.first(), Some(Around::Array(..)));
-        Origin { marked: self.source.is_marked(), array, ..Origin::new(self.source.encoding()) }
+        let record_end = first_line_end(&self.text);
+        Origin { marked: self.source.is_marked(), array, record_end, ..Origin::new(self.source.encoding()) }
     }
 
     /// Values that no record had.

@@ -7,7 +7,8 @@ use crate::document::collect::Inner;
 use crate::document::encoding::{NO_CHARACTER, encode, mark, undecodable};
 use crate::document::read::Origin;
 use crate::document::record::Frame;
-use crate::document::refused::{LINE, REASON, words_in};
+use crate::document::refused::mended::{all_words_in, words_in};
+use crate::document::refused::{LINE, REASON};
 use crate::document::tree::{Kind, NodeId, Tree};
 use crate::document::write::Unwritable;
 use crate::model::entity::FieldKind;
@@ -189,6 +190,8 @@ pub struct Refused {
     lines: bool,
     /// The document is an array.
     array: bool,
+    /// What ends lines.
+    end: &'static str,
     begun: bool,
     open: Vec<Frame>,
 }
@@ -196,7 +199,15 @@ pub struct Refused {
 impl Refused {
     /// As the document was written.
     pub fn new(origin: &Origin, lines: bool) -> Refused {
-        Refused { encoding: origin.encoding, marked: origin.marked, lines, array: origin.array, begun: false, open: Vec::new() }
+        Refused {
+            encoding: origin.encoding,
+            marked: origin.marked,
+            lines,
+            array: origin.array,
+            end: origin.line_end(),
+            begun: false,
+            open: Vec::new(),
+        }
     }
 
     /// Adds a record.
@@ -213,19 +224,22 @@ impl Refused {
         let mut text = String::new();
         let frames = frames.map_or(&[][..], |frames| frames.as_slice());
         if self.lines {
-            let whole = marked(&raw.replace(['\r', '\n'], " "), &ours, true);
-            // Our words on a line of their own stand before what the record stands in.
-            let (own, record) = whole.split_once('\n').map_or((None, whole.as_str()), |(own, record)| (Some(own), record));
-            own.iter().for_each(|own| text.extend([*own, "\n"]));
+            let raw = raw.replace(['\r', '\n'], " ");
+            let whole = marked(&raw, &ours);
+            if whole.is_none() {
+                // Our words on a line of their own stand before what the record stands in.
+                text.extend(["{", &*ours, "}", self.end]);
+            }
             frames.iter().for_each(|frame| text.extend([&*frame.before, &*frame.link]));
-            text.push_str(record);
+            text.push_str(whole.as_deref().unwrap_or(&raw));
             frames.iter().rev().for_each(|frame| text.push_str(&frame.after));
-            text.push('\n');
+            text.push_str(self.end);
             return push(&text, self.encoding, into);
         }
         let same = self.open.iter().zip(frames).take_while(|(one, other)| one.number == other.number).count();
         if first && self.array {
-            text.push_str("[\n");
+            text.push('[');
+            text.push_str(self.end);
         }
         while self.open.len() > same {
             text.push_str(&self.open.pop().expect("there are more").after);
@@ -236,11 +250,13 @@ impl Refused {
             {
                 // Another member of the same object.
                 text.push_str(open.after.strip_suffix('}').unwrap_or_default());
-                text.push_str(",\n");
+                text.push(',');
+                text.push_str(self.end);
                 text.push_str(&frame.link);
                 open.clone_from(frame);
             } else {
-                text.push_str(",\n");
+                text.push(',');
+                text.push_str(self.end);
             }
         }
         for frame in &frames[same..] {
@@ -248,7 +264,13 @@ impl Refused {
             text.push_str(&frame.link);
             self.open.push(frame.clone());
         }
-        text.push_str(&marked(&raw, &ours, false));
+        let in_array = frames.last().map_or(self.array, |frame| frame.link.ends_with('['));
+        match marked(&raw, &ours) {
+            Some(whole) => text.push_str(&whole),
+            None if in_array => text.push_str(&format!("{{{ours}}},{}{raw}", self.end)),
+            // One value where records should stand may be an array of them.
+            None => text.push_str(&format!("[{{{ours}}},{}{raw}]", self.end)),
+        }
         push(&text, self.encoding, into);
     }
 
@@ -258,24 +280,38 @@ impl Refused {
             return;
         }
         let mut text: String = self.open.drain(..).rev().map(|frame| frame.after).collect();
-        text.push_str(if self.array { "\n]\n" } else { "\n" });
+        if self.array {
+            text.push_str(self.end);
+            text.push(']');
+        }
+        text.push_str(self.end);
         push(&text, self.encoding, into);
     }
 }
 
-/// The record with our two members. A line that is no JSON has them on a line before it; a value that is no object has no place for them.
-fn marked(raw: &str, ours: &str, lines: bool) -> String {
-    let object = raw.trim_end().strip_suffix('}').and_then(|raw| raw.strip_prefix('{')).and_then(own_members);
-    match object {
-        Some(own) if own.is_empty() => format!("{{{ours}}}"),
-        Some(own) => format!("{{{},{ours}}}", own.join(",")),
-        None if lines => format!("{{{ours}}}\n{raw}"),
-        None => raw.to_owned(),
-    }
+/// The record with our two members; nothing when it is no object, or has no member of its own. Then ours stand in an object before it.
+fn marked(raw: &str, ours: &str) -> Option<String> {
+    let own = own_members(inside(raw.trim_end())?)?;
+    (!own.is_empty()).then(|| format!("{{{},{ours}}}", own.join(",")))
+}
+
+/// What stands between the braces of an object.
+fn inside(raw: &str) -> Option<&str> {
+    raw.strip_suffix('}')?.strip_prefix('{')
 }
 
 /// The members of an object but for ours of an earlier time; `None` when it is none.
 fn own_members(inside: &str) -> Option<Vec<&str>> {
+    Some(members(inside)?.into_iter().filter(|member| ![LINE, REASON].into_iter().any(|ours| value_of(member, ours).is_some())).collect())
+}
+
+/// The value of a member that has this name.
+fn value_of<'m>(member: &'m str, name: &str) -> Option<&'m str> {
+    Some(member.trim_start().strip_prefix('"')?.strip_prefix(name)?.strip_prefix('"')?.trim_start().strip_prefix(':')?.trim())
+}
+
+/// The members of an object; `None` when it is none.
+fn members(inside: &str) -> Option<Vec<&str>> {
     let (mut members, mut start, mut depth) = (Vec::new(), 0, 0usize);
     let (mut quoted, mut escaped) = (false, false);
     for (at, byte) in inside.bytes().enumerate() {
@@ -294,25 +330,39 @@ fn own_members(inside: &str) -> Option<Vec<&str>> {
         }
     }
     members.push(&inside[start..]);
-    let ours =
-        |member: &&str| [LINE, REASON].iter().any(|name| member.trim_start().strip_prefix('"').is_some_and(|rest| rest.starts_with(name)));
     let blank = members.len() == 1 && members[0].trim().is_empty();
     let whole = depth == 0 && !quoted && (blank || members.iter().all(|member| !member.trim().is_empty()));
-    whole.then(|| members.into_iter().filter(|member| !ours(member) && !blank).collect())
+    if blank {
+        members.clear();
+    }
+    whole.then_some(members)
 }
 
 /// In a file of refused records: the line that a record says it stood on.
 pub fn line_told(raw: &[u8]) -> Option<u64> {
-    let at = words_in(raw)?;
-    let rest = raw[at + LINE.len()..].strip_prefix(b"\"").filter(|_| raw[..at].ends_with(b"\""))?;
-    let rest = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
+    words_in(raw)?;
+    let members = members(inside(std::str::from_utf8(raw).ok()?.trim())?)?;
+    members.into_iter().find_map(|member| value_of(member, LINE))?.parse().ok()
+}
+
+/// The reason that stands beside it.
+pub fn reason_told(raw: &[u8]) -> Option<&str> {
+    members(inside(std::str::from_utf8(raw).ok()?.trim())?)?.into_iter().find_map(|member| value_of(member, REASON))
+}
+
+/// Whether what is read ahead has such records: both members stand there, one behind the other.
+pub fn is_told_in(ahead: &[u8]) -> bool {
+    let followed = |at: usize| {
+        let rest = ahead[at + LINE.len()..].strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let rest = rest[digits..].trim_ascii_start().strip_prefix(b",")?.trim_ascii_start().strip_prefix(b"\"")?;
+        (digits > 0 && rest.starts_with(REASON.as_bytes())).then_some(())
+    };
+    all_words_in(ahead).any(|at| ahead[..at].ends_with(b"\"") && followed(at).is_some())
 }
 
 /// Whether there is nothing in a record but what we added: it says why the line behind it is refused.
 pub fn is_reason_alone(raw: &[u8]) -> bool {
     let text = std::str::from_utf8(raw).unwrap_or_default().trim();
-    let inside = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
-    line_told(raw).is_some() && inside.and_then(own_members).is_some_and(|own| own.is_empty())
+    line_told(raw).is_some() && inside(text).and_then(own_members).is_some_and(|own| own.is_empty())
 }

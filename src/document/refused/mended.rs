@@ -7,11 +7,11 @@ use std::sync::{Arc, LazyLock};
 use encoding_rs::Encoding;
 use memchr::memmem;
 
-use super::{BEFORE, LINE, MARK_MAX, REASON, TRANSFORMED};
+use super::{BEFORE, BELOW, LINE, MARK_MAX, REASON, TRANSFORMED};
 use crate::document::broken::Broken;
 use crate::document::csv::read::{Reader, dialect};
 use crate::document::read::{self, Layout, Take, Wanted};
-use crate::document::record::Record;
+use crate::document::record::{Fault, Record};
 use crate::model::format::{CsvFormat, Format};
 
 /// Whether a document that begins so is such a file: refused rows as stylesheets gave them in this format, mended and sent again.
@@ -26,8 +26,7 @@ pub fn is_of_transformed(format: &Format, begin: &[u8]) -> bool {
             prolog.trim_start().starts_with(TRANSFORMED)
         }
         _ if text.starts_with('<') => false,
-        Format::Csv(csv) if csv.header => text.contains(LINE) && text.contains(REASON),
-        Format::Csv(_) => text.contains(&format!("{LINE} ")),
+        Format::Csv(_) => words_in(text.as_bytes()).is_some(),
         Format::Json(_) => text.contains(&format!("\"{LINE}\":")),
         Format::Fixed(_) => text.contains(BEFORE),
         Format::Excel(_) => false,
@@ -39,48 +38,85 @@ pub fn can_be_told(format: &Format) -> bool {
     !matches!(format, Format::Excel(_))
 }
 
-/// Where our words begin in a text.
+/// Where our words begin in a text, the first time.
 pub fn words_in(text: &[u8]) -> Option<usize> {
-    static WORDS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(LINE));
-    WORDS.find(text)
+    all_words_in(text).next()
 }
 
-/// The line that a cell of ours tells, and how many fields a record should have: `Entrepot line 5`, `Entrepot line 5 (4 fields)`.
-fn told_by(cell: &str) -> Option<(u64, Option<usize>)> {
-    let told = cell.trim().strip_prefix(LINE)?.strip_prefix(' ')?;
-    match told.split_once(" (") {
-        None => Some((told.parse().ok()?, None)),
-        Some((line, fields)) => Some((line.parse().ok()?, Some(fields.strip_suffix(" fields)")?.parse().ok()?))),
+/// Each place where they begin.
+pub(in crate::document) fn all_words_in(text: &[u8]) -> impl DoubleEndedIterator<Item = usize> {
+    static WORD: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(&LINE[..WORD_LENGTH]));
+    const WORD_LENGTH: usize = "Entrepot".len();
+    // Almost no text has any.
+    let places: Vec<usize> = WORD.find_iter(text).filter(|at| after_words(&text[*at..], LINE).is_some()).collect();
+    places.into_iter()
+}
+
+/// What follows our words, where a text begins with them. Where a blank delimits, there is a stroke in its place.
+fn after_words<'t>(text: &'t [u8], words: &str) -> Option<&'t [u8]> {
+    let same = |(one, other): (&u8, &u8)| one == other || *other == b' ' && matches!(one, b'_' | b'-');
+    let (begin, rest) = text.split_at_checked(words.len())?;
+    begin.iter().zip(words.as_bytes()).all(same).then_some(rest)
+}
+
+/// What a cell of ours tells: `Entrepot line 5`, `Entrepot line 5 (4 fields)`, `Entrepot line 5 (below)`.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    line: u64,
+    /// How many fields a record should have.
+    fields: Option<usize>,
+    /// It is told of the record behind this one.
+    below: bool,
+}
+
+fn told_by(cell: &str) -> Option<Told> {
+    let told = std::str::from_utf8(after_words(cell.trim().as_bytes(), LINE)?).ok()?;
+    let between = |c: char| matches!(c, ' ' | '_' | '-' | '(' | ')');
+    let mut parts = told.strip_prefix(between)?.split(between).filter(|part| !part.is_empty());
+    let line = parts.next()?.parse().ok()?;
+    match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) => Some(Told { line, fields: None, below: false }),
+        (Some(BELOW), None, _) => Some(Told { line, fields: None, below: true }),
+        (Some(fields), Some("fields"), None) => Some(Told { line, fields: Some(fields.parse().ok()?), below: false }),
+        _ => None,
     }
 }
 
 /// The line that a cell of ours tells.
 pub fn line_of(cell: &str) -> Option<u64> {
-    told_by(cell).map(|(line, _)| line)
+    told_by(cell).map(|told| told.line)
+}
+
+/// Whether a reason tells of another row that has the same: findings of that rule say so.
+pub fn repeats(reason: &[u8]) -> bool {
+    const SAID: &str = "has it too";
+    memchr::memchr_iter(b'h', reason).any(|at| after_words(&reason[at..], SAID).is_some())
 }
 
 /// How many columns are the document's own, when ours are among those with these names.
 pub fn own_columns(names: &[String]) -> Option<usize> {
-    let is = |name: &String, ours: &str| name.trim().eq_ignore_ascii_case(ours);
+    let is = |name: &String, ours: &str| name.trim().replace(['_', '-'], " ").eq_ignore_ascii_case(ours);
     if !names.iter().any(|name| is(name, REASON)) {
         return None;
     }
-    // The sender may have a column of its own that is called so.
+    // The document may have a column of that name itself: ours are the last two.
     let first = names.iter().rposition(|name| is(name, LINE))?;
-    let last = names[first + 1..].iter().all(|name| is(name, REASON) || name.trim().is_empty());
+    let mut behind = names[first + 1..].iter();
+    let last = behind.next().is_some_and(|name| is(name, REASON)) && behind.all(|name| name.trim().is_empty());
     // Somebody has put them elsewhere: nothing maps them there.
     Some(if last { first } else { names.len() })
 }
 
-/// What we added to delimited text.
+/// What we added to delimited text. It stands in the last two cells of a record: in the columns of their names, or in cells that say what they are.
 pub struct Ours {
     dialect: Reader<std::io::Empty>,
     delimiter: String,
+    qualifier: Option<char>,
+    /// Records that lack fields have them added.
+    ragged: bool,
     /// The document's own columns, and all that its header names.
     columns: Option<(usize, usize)>,
     found: bool,
-    /// The line of the first record that there was nothing else in, and how many there were.
-    alone: Option<(u64, u64)>,
 }
 
 impl Ours {
@@ -97,7 +133,8 @@ impl Ours {
             }
             Layout::Numbered | Layout::Asked => None,
         };
-        Some(Ours { dialect, delimiter: format.delimiter.clone(), columns, found: columns.is_some(), alone: None })
+        let (delimiter, qualifier) = (format.delimiter.clone(), format.qualifier);
+        Some(Ours { dialect, delimiter, qualifier, ragged: format.ragged, columns, found: columns.is_some() })
     }
 
     /// Whether any were found by now.
@@ -105,58 +142,81 @@ impl Ours {
         self.found
     }
 
-    /// Records with nothing else in them, which were left out whole: the line of the first, and how many.
-    pub fn alone(&self) -> Option<(u64, u64)> {
-        self.alone
-    }
-
     /// Without a header: whether any stand in what comes next.
     pub fn are_ahead(&self, next: &[u8]) -> bool {
-        self.columns.is_none() && words_in(next).is_some()
+        let is_cell = |place: usize| {
+            let before = self.unqualified(&next[..place]);
+            let begins = before.is_empty() || before.ends_with(self.delimiter.as_bytes()) || before.ends_with(b"\n");
+            begins && after_words(&next[place..], LINE).is_some_and(|rest| rest.get(1).is_some_and(u8::is_ascii_digit))
+        };
+        self.columns.is_none() && all_words_in(next).any(is_cell)
     }
 
-    /// Takes ours off a record; `false` when there is nothing else in it.
+    /// Without the qualifier at its end.
+    fn unqualified<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        let qualifier = self.qualifier.and_then(|qualifier| u8::try_from(qualifier).ok());
+        qualifier.and_then(|qualifier| text.strip_suffix(&[qualifier])).unwrap_or(text)
+    }
+
+    /// Takes ours off a record; `false` when it is nothing but the reason of the record behind it, whose qualifier is never closed: no cell can follow that.
     pub fn leave_out(&mut self, record: &mut Record) -> bool {
-        if let Some(place) = words_in(&record.raw) {
-            let told = |at: usize| record.field(at).and_then(|(text, _)| Some((at, told_by(text)?)));
-            // Behind ours nothing stands but the reason.
-            let last =
-                |(at, _): &(usize, _)| (at + 2..record.len()).all(|at| record.field(at).is_none_or(|(text, _)| text.trim().is_empty()));
-            if let Some((at, (line, fields))) = (0..record.len()).find_map(told).filter(last) {
-                (record.told, record.told_fields) = (Some(line), fields);
-                return self.keep(record, at);
+        let place = all_words_in(&record.raw).next_back();
+        if let Some(place) = place {
+            // Ours are the last two cells, but for blank ones of a spreadsheet.
+            let last = (0..record.len()).rev().find(|at| record.field(*at).is_some_and(|(text, _)| !text.trim().is_empty()));
+            let least = self.columns.filter(|_| self.ragged).map_or(0, |(own, _)| own);
+            let marked =
+                last.and_then(|last| last.checked_sub(1)).filter(|at| (*at == 0 || *at >= least) && record.fault != Some(Fault::Fields));
+            let told = marked.and_then(|at| Some((at, told_by(record.field(at)?.0)?)));
+            match told {
+                Some((0, Told { below: true, .. })) => {
+                    self.found = true;
+                    return false;
+                }
+                Some((at, Told { line, fields, below: false })) if at > 0 => {
+                    (record.told, record.told_fields) = (Some(line), fields);
+                    record.repeats = record.field(at + 1).is_some_and(|(reason, _)| repeats(reason.as_bytes()));
+                    self.keep(record, at);
+                    return true;
+                }
+                _ => {}
             }
-            // Bytes that are no text have no fields.
-            let digits = &record.raw[(place + LINE.len() + 1).min(record.raw.len())..];
-            let digits = &digits[..digits.iter().take_while(|byte| byte.is_ascii_digit()).count()];
-            let line = std::str::from_utf8(digits).ok().and_then(|line| line.parse().ok());
-            if record.is_empty() && line.is_some() && record.raw[..place].ends_with(self.delimiter.as_bytes()) {
+            // Of bytes that are no text, and of too many fields, none can be asked.
+            if (record.is_empty() || record.fault == Some(Fault::Fields)) && self.cut(record, place) {
+                return true;
+            }
+        }
+        if let Some((own, all)) = self.columns.filter(|(own, all)| own < all && record.len() == *all) {
+            let text = |at: usize| record.field(at).map_or("", |(text, _)| text.trim());
+            let (line, again) = (text(own).parse().ok(), repeats(text(own + 1).as_bytes()));
+            // Anything else there may be data that has slipped: such a record has too many fields.
+            if line.is_some() || (own..all).all(|at| text(at).is_empty()) {
                 record.told = line;
-                record.raw.truncate(place - self.delimiter.len());
-                self.found = true;
+                record.repeats = again;
+                self.keep(record, own);
             }
-            return true;
         }
-        let Some((own, all)) = self.columns.filter(|(own, all)| own < all && record.len() == *all) else { return true };
-        let text = |at: usize| record.field(at).map_or("", |(text, _)| text.trim());
-        let line = text(own).parse().ok();
-        // Anything else there may be data that has slipped: such a record has too many fields.
-        if line.is_none() && !(own..all).all(|at| text(at).is_empty()) {
-            return true;
-        }
-        record.told = line;
-        self.keep(record, own)
+        true
     }
 
-    fn keep(&mut self, record: &mut Record, fields: usize) -> bool {
+    /// Cuts what we added off the exact text.
+    fn cut(&mut self, record: &mut Record, place: usize) -> bool {
+        let digits = &record.raw[(place + LINE.len() + 1).min(record.raw.len())..];
+        let digits = &digits[..digits.iter().take_while(|byte| byte.is_ascii_digit()).count()];
+        let line = std::str::from_utf8(digits).ok().and_then(|line| line.parse().ok());
+        let before = self.unqualified(&record.raw[..place]);
+        let Some(end) = before.strip_suffix(self.delimiter.as_bytes()).filter(|_| line.is_some()).map(<[u8]>::len) else { return false };
+        record.told = line;
+        record.raw.truncate(end);
+        self.found = true;
+        true
+    }
+
+    fn keep(&mut self, record: &mut Record, fields: usize) {
         self.found = true;
         let end = self.dialect.fields(&record.raw, fields).and_then(|(_, end)| end);
         record.raw.truncate(end.unwrap_or(record.raw.len()));
         record.truncate(fields);
-        if fields == 0 {
-            self.alone = Some(self.alone.map_or((record.line, 1), |(line, count)| (line, count + 1)));
-        }
-        fields > 0
     }
 }
 

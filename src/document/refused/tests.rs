@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::document::read::{self, Layout, Take, Wanted};
 use crate::document::record::{Fault, Record};
-use crate::model::format::FixedColumn;
+use crate::model::format::{FixedColumn, JsonFormat, XmlFormat, XmlStyle};
 
 fn file(format: &Format, encoding: &'static Encoding, header: &str, rows: &[(u64, &[u8])]) -> Vec<u8> {
     let marked = encoding == encoding_rs::UTF_8 && format.encoding() != encoding;
@@ -109,8 +109,13 @@ impl Take for Refusing {
 }
 
 fn refuse_all(format: &Format, bytes: &[u8]) -> Option<Refusing> {
+    // In documents that nest: values of the record, and one beside it.
+    let values = ["@n", "a", "b", "../@m", "../../t"]
+        .into_iter()
+        .filter(|path| format.nests() && !(matches!(format, Format::Json(_)) && path.contains('@')));
+    let values = values.map(|path| read::path_of(format, path).unwrap()).collect();
     let mut refusing = Refusing { format: Some(format.clone()), ..Refusing::default() };
-    read::read(bytes, format, Wanted::default(), &mut refusing).ok()?;
+    read::read(bytes, format, Wanted { values, ..Wanted::default() }, &mut refusing).ok()?;
     let trailer = std::mem::take(&mut refusing.trailer);
     refusing.refused.as_mut()?.end(&trailer, &mut refusing.bytes).unwrap();
     Some(refusing)
@@ -157,5 +162,140 @@ proptest! {
             before = next.found;
             again = next.bytes;
         }
+    }
+}
+
+/// Refuses a document five times, each time what came back, unmended: every record is there each time, and from the second time on the file is the same.
+fn rounds(format: &Format, bytes: &[u8]) -> Result<usize, String> {
+    let Some(first) = refuse_all(format, bytes) else { return Ok(0) };
+    let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let count = first.found.len();
+    if count == 0 || first.found.iter().any(|(.., fault, _)| *fault == Some(Fault::RecordEnd)) {
+        return Ok(0);
+    }
+    let mut before = first;
+    for round in 1..5 {
+        let next = refuse_all(format, &before.bytes).ok_or_else(|| format!("{} cannot be read: {}", shown(bytes), shown(&before.bytes)))?;
+        // How long a line of a wrong length is counts differently without its end.
+        let fault = |fault: &Option<Fault>| fault.as_ref().map(std::mem::discriminant);
+        let trimmed = |values: &[String]| values.join("\u{1f}").trim_end_matches(['\u{1f}', ' ', '\r', '\n']).to_owned();
+        let values = |one: &Refusing| one.found.iter().map(|(_, values, found, _)| (trimmed(values), fault(found))).collect::<Vec<_>>();
+        if values(&next) != values(&before) {
+            return Err(format!("{}\n{}\n{:?}\n{:?}", shown(bytes), shown(&before.bytes), values(&before), values(&next)));
+        }
+        if round > 1 && next.bytes != before.bytes && !matches!(format, Format::Excel(_)) {
+            return Err(format!("{}\n{}\nbecame\n{}", shown(bytes), shown(&before.bytes), shown(&next.bytes)));
+        }
+        before = next;
+    }
+    Ok(count)
+}
+
+fn joined(parts: &[&str]) -> Vec<u8> {
+    parts.concat().into_bytes()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn rounds_of_delimited_text_are_stable(
+        dialect in 0usize..11,
+        parts in proptest::collection::vec(proptest::sample::select(vec!["a", "1", ",", ",", " ", "\"", "\n", "\n", "\r\n", "||", ";", "|\n", "+|", "Entrepot line 5", "Entrepot line", "Entrepot reason", "\u{e9}"]), 0..30),
+    ) {
+        let mut formats = delimited_formats();
+        formats.push(CsvFormat { qualifier: None, delimiter: " ".into(), header: false, ..CsvFormat::default() });
+        formats.push(CsvFormat { header: false, ragged: true, ..CsvFormat::default() });
+        formats.push(CsvFormat { qualifier: None, delimiter: ",".into(), record_end: Some(" ".into()), header: false, ..CsvFormat::default() });
+        let format = Format::Csv(formats.remove(dialect));
+        let (encoding, bytes) = (format.encoding(), joined(&parts));
+        let mut document = Vec::new();
+        crate::document::encoding::encode_raw(&bytes, encoding, &mut document);
+        rounds(&format, &document).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn rounds_of_fixed_width_are_stable(
+        length in proptest::option::of(Just(6usize)),
+        end in proptest::sample::select(vec![None, Some("\n"), Some("|"), Some("\r\n")]),
+        skip in 0u32..2,
+        between in proptest::sample::select(vec!["", "\n", "\r\n"]),
+        records in proptest::collection::vec(proptest::sample::select(vec!["abcdef", "# Entr", "1 2 3 ", "a", "abcdefg", "\u{e9}2345x"]), 0..8),
+        parts in proptest::collection::vec(proptest::sample::select(vec!["a", "bc", "1", "abcdef", "   ", "\n", "\n", "\r\n", "|", "# Entrepot line 5: x", "  # Entrepot line 5: x", "\u{e9}"]), 0..20),
+    ) {
+        let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
+        let fixed = FixedFormat {
+            columns: vec![column("a", 1), column("b", 4)],
+            record_length: length,
+            record_end: end.map(str::to_owned),
+            skip_first: skip,
+            ..FixedFormat::default()
+        };
+        // Records of a length that are no lines hold no line ends.
+        let text = if length.is_some() { records.join(end.unwrap_or(between)).into_bytes() } else { joined(&parts) };
+        rounds(&Format::Fixed(fixed), &text).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn rounds_of_xml_are_stable(
+        deep in any::<bool>(),
+        attribute in any::<bool>(),
+        crlf in any::<bool>(),
+        parts in proptest::collection::vec(proptest::sample::select(vec![
+            "<R n=\"1\"><a>1</a><b>x y</b></R>", "<R/>", "<R><a>2\n3</a></R>", "\n", "\n  ", "  ", "<!-- c -->", "</G><G m=\"2\">", "</G><t>u</t><G>", "text",
+        ]), 0..12),
+    ) {
+        let body = parts.concat();
+        let text = format!("<?xml version=\"1.0\"?>\n<D>\n  <t>v</t><G m=\"1\">{body}</G>\n</D>\n");
+        let text = if crlf { text.replace('\n', "\r\n") } else { text };
+        let record = if deep { "//R" } else { "/D/G/R" };
+        let style = if attribute { XmlStyle::Attribute } else { XmlStyle::Element };
+        let format = Format::Xml(XmlFormat { style, record: Some(crate::model::path::Path::parse(record).unwrap()), ..XmlFormat::default() });
+        rounds(&format, text.as_bytes()).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn rounds_of_json_are_stable(
+        shape in 0usize..4,
+        crlf in any::<bool>(),
+        parts in proptest::collection::vec(proptest::sample::select(vec![
+            "{\"a\": 1, \"b\": \"x\"}", "{}", "{ \"a\":\n \"\" }", "1", "\"s\"", "null", "[]", "{\"Entrepot line\": 5, \"a\": 2}", "{\"Entrepot lines\": 5}", "{\"b\":{\"Entrepot line\": 5}}",
+        ]), 1..6),
+    ) {
+        let items = parts.join(",\n");
+        let text = match shape {
+            0 => format!("[\n{items}\n]\n"),
+            1 => format!("{{\"x\": 1, \"t\": \"v\", \"orders\": [{items}], \"y\": [2]}}"),
+            2 => format!("{{\"x\": 1,\n\"orders\": {}}}", parts[0]),
+            _ => format!("[{{\"orders\": [{items}]}},\n{{\"t\": 3, \"orders\": [{items}]}}]"),
+        };
+        let text = if crlf { text.replace('\n', "\r\n") } else { text };
+        let record = (shape > 0).then(|| crate::model::path::Path::parse("orders").unwrap());
+        rounds(&Format::Json(JsonFormat { record, ..JsonFormat::default() }), text.as_bytes()).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn rounds_of_json_lines_are_stable(
+        parts in proptest::collection::vec(proptest::sample::select(vec![
+            "{\"a\": 1, \"b\": \"x\"}", "{}", "{\"a\": ", "1", "null", "\"\\", " ", "\n", "\n", "\r\n", "{\"Entrepot line\":5,\"a\":1}", "{\"Entrepot line\":5,",
+        ]), 0..12),
+    ) {
+        rounds(&Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }), parts.join("\n").as_bytes()).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn rounds_of_workbooks_are_stable(
+        header in any::<bool>(),
+        rows in proptest::collection::vec(proptest::collection::vec(proptest::sample::select(vec!["", "a", "1", "Entrepot line 5", "Entrepot line", "Entrepot reason", "7"]), 0..6), 0..6),
+    ) {
+        let mut workbook = rust_xlsxwriter::Workbook::new();
+        let sheet = workbook.add_worksheet();
+        for (row, cells) in rows.iter().enumerate() {
+            for (column, text) in cells.iter().enumerate().filter(|(_, text)| !text.is_empty()) {
+                sheet.write_string(u32::try_from(row).unwrap(), u16::try_from(column).unwrap(), *text).unwrap();
+            }
+        }
+        let format = Format::Excel(ExcelFormat { header_row: u32::from(header), ..ExcelFormat::default() });
+        rounds(&format, &workbook.save_to_buffer().unwrap()).map_err(TestCaseError::fail)?;
     }
 }

@@ -13,9 +13,10 @@ use super::write::frame;
 use crate::document::broken::Broken;
 use crate::document::collect::{Asked, Collector, DEPTH_MAX, Instead, TooMuch};
 use crate::document::encoding::{Decoding, NO_CHARACTER};
-use crate::document::read::Origin;
+use crate::document::read::{Origin, first_line_end};
 use crate::document::record::{Fault, Record};
 use crate::document::refused::LINE;
+use crate::document::refused::mended::repeats;
 use crate::model::format::XmlStyle;
 
 /// A longer record ends the reading.
@@ -44,6 +45,8 @@ pub struct Reader<R: Read> {
     /// The first records, as long as all are of the other style; what they are is known with the first that is not.
     held: VecDeque<Record>,
     settled: bool,
+    /// The record behind the comment at hand was refused because another has the same.
+    repeats: bool,
 }
 
 impl<R: Read> Reader<R> {
@@ -66,6 +69,7 @@ impl<R: Read> Reader<R> {
             mended: false,
             held: VecDeque::new(),
             settled: false,
+            repeats: false,
         }
     }
 
@@ -73,7 +77,8 @@ impl<R: Read> Reader<R> {
     pub fn origin(&self) -> Origin {
         let source = &self.xml.get_ref().source;
         let label = source.label().map(str::to_owned);
-        Origin { marked: source.is_marked(), label, mended: self.mended, ..Origin::new(source.encoding()) }
+        let record_end = first_line_end(&self.xml.get_ref().text);
+        Origin { marked: source.is_marked(), label, mended: self.mended, record_end, ..Origin::new(source.encoding()) }
     }
 
     /// The next record; `false` at the end.
@@ -188,7 +193,11 @@ impl<R: Read> Reader<R> {
                     }
                 }
                 Event::PI(instruction) => self.mended |= instruction.starts_with("entrepot "),
-                Event::Comment(comment) => self.mended |= comment.trim_start().starts_with(LINE),
+                Event::Comment(comment) if comment.trim_start().starts_with(LINE) => {
+                    self.mended = true;
+                    self.repeats = repeats(comment.as_bytes());
+                }
+                Event::Comment(_) => {}
                 Event::Decl(declaration) => {
                     if let Some(Ok(label)) = declaration.encoding()
                         && !self.xml.get_ref().source.is_marked()
@@ -232,6 +241,7 @@ impl<R: Read> Reader<R> {
             return Ok(false);
         }
         self.found += 1;
+        record.repeats = std::mem::take(&mut self.repeats);
         record.raw.extend_from_slice(self.xml.get_ref().kept());
         if memchr::memmem::find(&record.raw, NO_CHARACTER.as_bytes()).is_some() {
             record.fault = Some(Fault::Encoding);

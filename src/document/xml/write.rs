@@ -173,7 +173,13 @@ pub fn frame(tree: &Tree, id: NodeId, inner: Inner) -> Frame {
     let mut before = String::new();
     start_tag(tree, id, &mut before);
     before.push('>');
-    tree.children(id).take_while(|child| *child != inner.id).for_each(|child| content(tree, child, &mut before));
+    for child in tree.children(id).take_while(|child| *child != inner.id) {
+        match tree.kind(child) {
+            // The blanks of a layout would be more each time.
+            Kind::Text { .. } => drop(escape(tree.value(child).trim(), false, &mut before)),
+            _ => content(tree, child, &mut before),
+        }
+    }
     Frame { number: 0, before, link: String::new(), after: format!("</{}>", tree.name(id)) }
 }
 
@@ -209,6 +215,8 @@ pub struct Refused {
     marked: bool,
     /// It holds records that stylesheets gave.
     pub transformed: bool,
+    /// What ends lines.
+    end: &'static str,
     begun: bool,
     open: Vec<Frame>,
 }
@@ -218,25 +226,26 @@ impl Refused {
     pub fn new(origin: &Origin) -> Refused {
         let encoding = origin.encoding;
         let label = origin.label.clone().unwrap_or_else(|| label(encoding).to_owned());
-        Refused { encoding, label, marked: origin.marked, transformed: false, begun: false, open: Vec::new() }
+        let end = origin.line_end();
+        Refused { encoding, label, marked: origin.marked, transformed: false, end, begun: false, open: Vec::new() }
     }
 
     /// Adds a record.
     pub fn record(&mut self, line: u64, raw: &[u8], frames: &Arc<Vec<Frame>>, reasons: &str, into: &mut Vec<u8>) {
-        let mut text = String::new();
+        let (mut text, end) = (String::new(), self.end);
         if !self.begun {
             match self.marked {
                 true => push("\u{feff}", self.encoding, into),
                 false => mark(self.encoding, into),
             }
-            let _ = writeln!(text, "<?xml version=\"1.0\" encoding=\"{}\"?>", self.label);
-            let _ = writeln!(text, "{}", if self.transformed { TRANSFORMED } else { REFUSED });
+            let _ = write!(text, "<?xml version=\"1.0\" encoding=\"{}\"?>{end}", self.label);
+            let _ = write!(text, "{}{end}", if self.transformed { TRANSFORMED } else { REFUSED });
             self.begun = true;
         }
         let same = self.open.iter().zip(frames.iter()).take_while(|(one, other)| one.number == other.number).count();
         while self.open.len() > same {
             let frame = self.open.pop().expect("there are more");
-            let _ = writeln!(text, "{}", frame.after);
+            let _ = write!(text, "{}{end}", frame.after);
         }
         for (open, frame) in self.open.iter_mut().zip(frames.iter()) {
             // What was kept of it since the record before.
@@ -246,21 +255,21 @@ impl Refused {
             }
         }
         for frame in &frames[same..] {
-            let _ = writeln!(text, "{}", frame.before);
+            let _ = write!(text, "{}{end}", frame.before);
             self.open.push(frame.clone());
         }
         // Two hyphens, and one at the end, are not allowed in a comment.
         let reasons: String = reasons.replace("--", "- -").chars().filter(|c| !c.is_control() || *c == '\n').collect();
-        let _ = writeln!(text, "<!-- Entrepot line {line}: {reasons} -->");
+        let _ = write!(text, "<!-- Entrepot line {line}: {reasons} -->{end}");
         text.push_str(&String::from_utf8_lossy(raw));
-        text.push('\n');
+        text.push_str(end);
         push(&text, self.encoding, into);
     }
 
     /// Closes what is open.
     pub fn end(&mut self, into: &mut Vec<u8>) {
         while let Some(frame) = self.open.pop() {
-            push(&format!("{}\n", frame.after), self.encoding, into);
+            push(&format!("{}{}", frame.after, self.end), self.encoding, into);
         }
     }
 }

@@ -10,9 +10,12 @@ use crate::model::format::Format;
 impl Plan<'_> {
     /// What is wrong with a record as such.
     pub(super) fn check_record(&self, record: &Record, number: u64) -> Option<Finding> {
-        let finding = |rule, message: &str, hint: &str| {
-            Some(self.finding(rule, record, number, "", "", &String::from_utf8_lossy(&record.raw), message, hint))
+        // The text of a row of a workbook is one of our own.
+        let value = || match self.format {
+            Format::Excel(_) => record.texts().collect::<Vec<_>>().join(", "),
+            _ => String::from_utf8_lossy(&record.raw).into_owned(),
         };
+        let finding = |rule, message: &str, hint: &str| Some(self.finding(rule, record, number, "", "", &value(), message, hint));
         if let Some(fault) = &record.fault {
             let (rule, message, hint) = fault.told(self.format);
             if *fault != Fault::Encoding {
@@ -41,12 +44,15 @@ impl Plan<'_> {
         if let Some(width) = self.width {
             let more = || (width..record.len()).any(|at| record.field(at).is_some_and(|(text, _)| !text.trim().is_empty()));
             let fits = match self.ragged {
-                true => self.header.is_none() || record.len() <= width || !more(),
+                // Without a header what comes back has as many fields as it had, or says how many.
+                true if self.header.is_none() => record.told.is_none() || record.told_fields.is_some() || record.len() == width,
+                true => record.len() <= width || !more(),
                 false => record.len() == width,
             };
             if !fits {
                 let whose = if self.header.is_some() { "the header" } else { "the first record" };
                 let hint = match record.len() > width {
+                    true if matches!(self.format, Format::Excel(_)) => "take out what stands where the header names no column, or name it",
                     true => "check for a delimiter inside a value that is not qualified",
                     false => {
                         "check for a line end inside a value that is not qualified, and whether the record is whole; ragged = true takes for blank what lacks"

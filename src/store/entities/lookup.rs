@@ -136,6 +136,35 @@ impl<'a> Reference<'a> {
     }
 }
 
+/// A prepared question whether rows of the table have values that no two rows of a document may have.
+pub struct Others<'a> {
+    statement: rusqlite::Statement<'a>,
+    /// The values are not those of the key: the row itself may have them.
+    but_itself: bool,
+}
+
+impl<'a> Others<'a> {
+    pub(super) fn prepare(connection: &'a Connection, entity: &Entity, fields: &[usize]) -> Result<Others<'a>, StoreError> {
+        found_for(connection, entity, "prepare a look at other rows")?;
+        let but_itself = fields != entity.key;
+        let same = |from: usize, fields: &[usize]| {
+            let one = |(at, index): (usize, &usize)| format!("{} = ?{}", quote(&entity.fields[*index].name), from + at + 1);
+            fields.iter().enumerate().map(one).collect::<Vec<_>>().join(" AND ")
+        };
+        let itself = if but_itself { format!(" AND NOT ({})", same(fields.len(), &entity.key)) } else { String::new() };
+        let sql = format!("SELECT 1 FROM {} WHERE {}{itself}", quote(&entity.table), same(0, fields));
+        let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a look at other rows"))?;
+        Ok(Others { statement, but_itself })
+    }
+
+    /// Whether any but the row with this key has them.
+    pub fn exist(&mut self, values: &[Cell<'_>], key: &[Cell<'_>]) -> Result<bool, StoreError> {
+        let key = if self.but_itself { key } else { &[] };
+        let all = rusqlite::params_from_iter(values.iter().chain(key));
+        self.statement.exists(all).map_err(StoreError::sqlite("look at other rows"))
+    }
+}
+
 /// Values that were seen in the document: exact, in a temporary table that spills to disk.
 pub struct Seen<'a> {
     add: rusqlite::Statement<'a>,

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::deferred::Deferred;
 use super::kept::Kept;
-use super::lookup::{Finder, Reference, Seen};
+use super::lookup::{Finder, Others, Reference, Seen};
 use super::sequence::Sequence;
 use super::spelled::Spellings;
 use super::upsert::Upsert;
@@ -248,6 +248,11 @@ impl<'a> Writing<'a> {
     /// Prepares a look-up.
     pub fn finder<'s>(&'s self, entity: &'s Entity, find: usize, take: usize) -> Result<Finder<'s>, StoreError> {
         Finder::prepare(&self.connection, &self.spellings, entity, find, take)
+    }
+
+    /// Prepares the question whether other rows have values of these fields.
+    pub fn others(&self, entity: &Entity, fields: &[usize]) -> Result<Others<'_>, StoreError> {
+        Others::prepare(&self.connection, entity, fields)
     }
 
     /// Prepares the note of values that a document has; `number` tells one list from another.

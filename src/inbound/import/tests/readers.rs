@@ -358,11 +358,12 @@ fn in_a_document_of_one_column_a_value_may_be_called_like_it() {
 }
 
 #[test]
-fn a_row_of_our_words_alone_is_passed_over_and_noted_and_other_words_are_data() {
+fn a_row_of_our_words_alone_is_data_and_so_are_other_words() {
     let scene = || by_number(CsvFormat { header: false, ..CsvFormat::default() }, &[1, 2]);
     let (report, sink) = scene().import(b"1,a\nEntrepot line 5,Entrepot line 6\n2,b\n");
-    assert_eq!((report.counts, report.notes), (counts(2, 2, 0, 0, 0), 1));
-    assert!(sink.findings[0].message.contains("line 2 has nothing but what we write"), "{:?}", sink.findings);
+    assert_eq!((report.counts, report.notes), (counts(3, 2, 0, 0, 1), 0));
+    assert_eq!(sink.findings[0].rule, Rule::Length, "it is too long for a key: {:?}", sink.findings);
+    assert_eq!(scene().import(b"1,Entrepot line 5\n").0.counts, counts(1, 1, 0, 0, 0), "ours have a reason");
     let (report, _) = scene().import(b"1,a,x\nEntrepot line 5,b,c\n");
     assert_eq!((report.counts, report.notes), (counts(2, 1, 0, 0, 1), 0), "it is too long for a key, and not left out");
     let (report, sink) = scene_with_line().import(b"Group,Entrepot line\n1,x\nmuch too long a key,y\n");
