@@ -100,7 +100,7 @@ fn refused_rows_are_told_one_by_one_and_come_back_as_a_file_to_be_mended() {
 #[test]
 fn mended_rows_complete_the_load_of_a_table_that_is_emptied_otherwise() {
     let mut app =
-        Appliance::start(&groups("").replace("entity = \"Customer groups\"\n", "entity = \"Customer groups\"\ntruncate = true\n"));
+        Appliance::start(&groups("").replacen("entity = \"Customer groups\"\n", "entity = \"Customer groups\"\ntruncate = true\n", 1));
     let id = app.enqueue(b"ID,NAME,AMOUNT\n10,Retail,1.50\n20,Wholesale,x\n", None);
     app.settle();
     let refused = app.operator("GET", &format!("messages/{id}/refused")).expect(200).text();

@@ -15,7 +15,7 @@ use crate::document::read::path_of;
 use crate::document::value::{self, Reading};
 use crate::document::write::only_for_reading;
 use crate::model::entity::{Entity, Field, FieldKind};
-use crate::model::format::{CsvFormat, FixedFormat, Format, XmlFormat};
+use crate::model::format::{CsvFormat, FixedColumn, FixedFormat, Format, XmlFormat};
 use crate::model::mapping_test::MappingTest;
 use crate::model::path::{To, alike};
 use crate::model::project::{Condition, Direction, NestedEntity, Project, ProjectEntity, Refresh, Test, WriteMode};
@@ -126,6 +126,9 @@ fn read_project_entity(
     if let (Some(Direction::Export), Some((message, hint))) = (direction, only_for_reading(&format)) {
         section.problem("format", message, hint);
     }
+    if let Format::Fixed(fixed) = &format {
+        judge_overlap(section, fixed, direction);
+    }
     if let (Some(Direction::Export), Format::Fixed(fixed)) = (direction, &format) {
         judge_padding(section, fixed, entity);
     }
@@ -217,6 +220,22 @@ pub(super) fn warn_of_deletes(section: &Section<'_>, key: &'static str, entity: 
     if !entity.key.contains(&condition.field) {
         let message = format!("a condition on \"{}\" says nothing of deleted rows", entity.fields[condition.field].name);
         section.warning(key, message, "their keys are exported whether it held or not; conditions on key fields hold for them, too");
+    }
+}
+
+/// Columns that overlap overwrite each other in an export. An import may read a part of a column as another, but hardly a part of two.
+fn judge_overlap(section: &Section<'_>, fixed: &FixedFormat, direction: Option<Direction>) {
+    let place = |column: &FixedColumn| column.start..column.start + column.length;
+    let holds = |one: &FixedColumn, other: &FixedColumn| place(one).start <= place(other).start && place(one).end >= place(other).end;
+    for (at, one) in fixed.columns.iter().enumerate() {
+        let overlaps = |other: &&FixedColumn| place(one).start < place(other).end && place(other).start < place(one).end;
+        let Some(other) = fixed.columns[..at].iter().find(overlaps) else { continue };
+        let message = format!("the columns \"{}\" and \"{}\" overlap", other.name, one.name);
+        if direction == Some(Direction::Export) {
+            section.problem("format", message, "correct start or length: one would overwrite the other");
+        } else if !holds(one, other) && !holds(other, one) {
+            section.warning("format", message, "correct start or length, where that is not meant");
+        }
     }
 }
 
