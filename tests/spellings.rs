@@ -118,6 +118,30 @@ fn keys_of_several_fields_are_found_in_tables_of_every_kind() {
 }
 
 #[test]
+fn what_a_row_keeps_and_refers_to_is_found_by_its_key_in_any_spelling() {
+    let more = r#"mapping = [
+  { source = "K", field = "K" },
+  { source = "V", field = "V", ignore_blank = true },
+  { source = "P", field = "P" },
+]"#;
+    for (kind, column, stored, one, two) in [
+        ("type = \"enum\", values = { Open = 2, Done = 3 }", "INT", "2", "Open", "Done"),
+        ("type = \"enum\", values = { Open = 2, Done = 3 }", "TEXT", "'2'", "Open", "Done"),
+        ("type = \"integer\"", "TEXT", "'007'", "7", "8"),
+    ] {
+        let fields = format!(
+            "{{ name = \"K\", {kind} }}, {{ name = \"V\", type = \"string\", required = true }}, {{ name = \"P\", {kind}, references = \"Articles\" }}"
+        );
+        let tables =
+            format!("CREATE TABLE article (K {column} PRIMARY KEY, V TEXT, P {column}); INSERT INTO article VALUES ({stored}, 'a', NULL)");
+        let (mut app, _connection) = start_with(&configuration(&fields, more), &tables);
+        let document = format!("K,V,P\n{one},,\n{two},c,{one}\n{two},,{one}\n{one},b,{two}\n{two},,9\n");
+        let document = document.replace(",9\n", if kind.contains("enum") { ",Nothing\n" } else { ",9\n" });
+        assert_eq!(load(&mut app, &document), [1, 1, 2, 1], "{kind} {column}");
+    }
+}
+
+#[test]
 fn keys_in_other_spellings_are_held_to_the_way_of_writing() {
     let fields = format!("{{ name = \"K\", type = \"integer\" }}{ANY_LETTER}");
     let table = "CREATE TABLE article (K TEXT PRIMARY KEY, V TEXT); INSERT INTO article VALUES ('007', 'a')";

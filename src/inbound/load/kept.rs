@@ -33,7 +33,7 @@ enum There {
 impl<'a> Keeping<'a> {
     /// Nothing where no rule needs to look at rows. `checks` are those that hold values known only when a row is loaded.
     pub fn new(
-        entity: &Entity,
+        entity: &'a Entity,
         database: &'a Writing<'a>,
         columns: &[(usize, bool)],
         mode: WriteMode,

@@ -45,11 +45,11 @@ impl<'a> Finder<'a> {
         find: usize,
         take: usize,
     ) -> Result<Finder<'a>, StoreError> {
-        found_for(connection, entity, "prepare a look-up")?;
+        let table = found_for(connection, entity, "prepare a look-up")?;
         let (take, by) = (&entity.fields[take], quote(&entity.fields[find].name));
         let sql = format!("SELECT DISTINCT {} FROM {} WHERE {by} = ?1", quote(&take.name), quote(&entity.table));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a look-up"))?;
-        let otherwise = Otherwise::new(connection, spellings, entity, vec![find]);
+        let otherwise = Otherwise::new(connection, spellings, entity, &table, vec![find]);
         Ok(Finder { statement, otherwise, take: take.clone(), found: HashMap::new() })
     }
 
@@ -64,7 +64,8 @@ impl<'a> Finder<'a> {
         if let Some(found) = self.found.get(&text) {
             return Ok(found.clone());
         }
-        let mut found = self.ask(key, Looked::Nothing)?;
+        let ours = self.otherwise.ours(&[key])[0];
+        let mut found = self.ask(ours, Looked::Nothing)?;
         for theirs in self.otherwise.of(&[key])? {
             found = self.ask(&theirs[0], found)?;
         }
@@ -100,10 +101,10 @@ pub struct Reference<'a> {
 
 impl<'a> Reference<'a> {
     pub(super) fn prepare(connection: &'a Connection, spellings: &'a Spellings, entity: &'a Entity) -> Result<Reference<'a>, StoreError> {
-        found_for(connection, entity, "prepare a reference")?;
+        let table = found_for(connection, entity, "prepare a reference")?;
         let sql = format!("SELECT 1 FROM {} WHERE {} = ?1", quote(&entity.table), quote(&entity.fields[entity.key[0]].name));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a reference"))?;
-        let otherwise = Otherwise::new(connection, spellings, entity, vec![entity.key[0]]);
+        let otherwise = Otherwise::new(connection, spellings, entity, &table, vec![entity.key[0]]);
         Ok(Reference { statement, otherwise, found: HashMap::new() })
     }
 
@@ -117,8 +118,9 @@ impl<'a> Reference<'a> {
         if let Some(found) = self.found.get(&text) {
             return Ok(*found);
         }
+        let ours = self.otherwise.ours(&[key])[0];
         let found =
-            self.statement.exists([key]).map_err(StoreError::sqlite("look up a reference"))? || !self.otherwise.of(&[key])?.is_empty();
+            self.statement.exists([ours]).map_err(StoreError::sqlite("look up a reference"))? || !self.otherwise.of(&[key])?.is_empty();
         if self.found.len() < REMEMBERED_MAX {
             self.found.insert(text, found);
         }

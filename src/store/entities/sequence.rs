@@ -71,7 +71,7 @@ impl<'a> Sequence<'a> {
             earlier: format!("{}: {pattern}", entity.name),
             in_key,
             there,
-            otherwise: Otherwise::new(connection, spellings, entity, entity.key.clone()),
+            otherwise: Otherwise::new(connection, spellings, entity, &found, entity.key.clone()),
             has,
         })
     }
@@ -102,7 +102,8 @@ impl<'a> Sequence<'a> {
                     let cells: Vec<Cell<'_>> =
                         key.iter().enumerate().map(|(place, cell)| if place == at { Cell::from(&value) } else { *cell }).collect();
                     let failed = StoreError::sqlite("look for a number");
-                    self.there.exists(rusqlite::params_from_iter(&cells)).map_err(failed)? || !self.otherwise.of(&cells)?.is_empty()
+                    self.there.exists(rusqlite::params_from_iter(self.otherwise.ours(&cells).iter())).map_err(failed)?
+                        || !self.otherwise.of(&cells)?.is_empty()
                 }
                 None => match &mut self.has {
                     Some(has) => has.exists([Cell::from(&value)]).map_err(StoreError::sqlite("look for a number"))?,
@@ -120,7 +121,8 @@ impl<'a> Sequence<'a> {
         let failed = StoreError::sqlite("look for a number");
         let field = self.field;
         let read = |row: &rusqlite::Row<'_>| Ok(as_kept(row.get_ref(0)?, field));
-        let mut found = self.there.query_row(rusqlite::params_from_iter(key), read).optional().map_err(&failed)?;
+        let ours = self.otherwise.ours(key);
+        let mut found = self.there.query_row(rusqlite::params_from_iter(ours.iter()), read).optional().map_err(&failed)?;
         if found.is_none()
             && let Some(theirs) = self.otherwise.of(key)?.first()
         {

@@ -4,6 +4,7 @@
 //! compares with, once and when the first is asked for, and keeps those that are spelled otherwise in a database of its own, which goes with the load.
 //! Tables of ours have our spelling alone, and are not looked at.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
 
 use super::cell::{Cell, as_kept};
-use super::found::{self, Affinity};
+use super::found::{self, Affinity, Table};
 use super::quote;
 use crate::document::value::Stored;
 use crate::model::entity::{Entity, Field, FieldKind};
@@ -48,13 +49,35 @@ pub(super) struct Otherwise<'a> {
     spellings: &'a Spellings,
     entity: &'a Entity,
     fields: Vec<usize>,
+    /// Enums among them that the table keeps as numbers, by their places.
+    enums: Vec<(usize, &'a [(String, i64)])>,
     looked: Option<Option<Rc<Spelled>>>,
 }
 
 impl<'a> Otherwise<'a> {
-    /// Nothing is looked at yet.
-    pub fn new(connection: &'a Connection, spellings: &'a Spellings, entity: &'a Entity, fields: Vec<usize>) -> Otherwise<'a> {
-        Otherwise { connection, spellings, entity, fields, looked: entity.is_managed().then_some(None) }
+    /// Nothing is looked at yet. `table` is what is found of the entity's.
+    pub fn new(
+        connection: &'a Connection,
+        spellings: &'a Spellings,
+        entity: &'a Entity,
+        table: &Table,
+        fields: Vec<usize>,
+    ) -> Otherwise<'a> {
+        let enums = fields.iter().enumerate().filter_map(|(at, index)| Some((at, numbers_of(entity, table, *index)?))).collect();
+        Otherwise { connection, spellings, entity, fields, enums, looked: entity.is_managed().then_some(None) }
+    }
+
+    /// The values as we write them into the table.
+    pub fn ours<'c, 'v>(&self, values: &'v [Cell<'c>]) -> Cow<'v, [Cell<'c>]> {
+        if self.enums.is_empty() {
+            return Cow::Borrowed(values);
+        }
+        let mut ours = values.to_vec();
+        for (at, names) in &self.enums {
+            let number = number_of(names, ours[*at]);
+            number.into_iter().for_each(|number| ours[*at] = Cell::Integer(number));
+        }
+        Cow::Owned(ours)
     }
 
     /// Whether the table spells any of them otherwise.
@@ -73,6 +96,19 @@ impl<'a> Otherwise<'a> {
     }
 }
 
+/// The names and numbers of an enum that a table of somebody else keeps as its numbers.
+pub(super) fn numbers_of<'a>(entity: &'a Entity, table: &Table, index: usize) -> Option<&'a [(String, i64)]> {
+    match &entity.fields[index].kind {
+        FieldKind::Enum { values } if !entity.is_managed() && table.is_number(&entity.fields[index].name) => Some(values),
+        _ => None,
+    }
+}
+
+/// The number of an enum's name.
+pub(super) fn number_of(names: &[(String, i64)], cell: Cell<'_>) -> Option<i64> {
+    names.iter().find(|(name, _)| cell == Cell::Text(name)).map(|(_, number)| *number)
+}
+
 /// What is spelled otherwise: our spelling of it, and the table's, in a database that SQLite keeps on disk when it is large.
 struct Spelled {
     kept: Connection,
@@ -85,12 +121,16 @@ impl Spelled {
         let Some(table) = found::of(connection, &entity.table)? else { return Ok(None) };
         let definitions: Vec<Field> = fields.iter().map(|index| entity.fields[*index].clone()).collect();
         let names: Vec<String> = definitions.iter().map(|field| quote(&field.name)).collect();
-        let known = definitions.clone();
+        let is_number: Vec<bool> = fields.iter().map(|index| numbers_of(entity, &table, *index).is_some()).collect();
+        let known: Vec<(Field, bool)> = definitions.iter().cloned().zip(is_number).collect();
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
         connection.create_scalar_function("entrepot_kept", 2, flags, move |context| {
-            let cell = context.get_raw(0);
-            Ok(match as_kept(cell, &known[context.get::<usize>(1)?]) {
-                Ok(Some(Stored::Text(text))) => Value::Text(text),
+            let (cell, (field, is_number)) = (context.get_raw(0), &known[context.get::<usize>(1)?]);
+            Ok(match as_kept(cell, field) {
+                Ok(Some(Stored::Text(text))) => match &field.kind {
+                    FieldKind::Enum { values } if *is_number => number_of(values, Cell::Text(&text)).map_or(Value::Null, Value::Integer),
+                    _ => Value::Text(text),
+                },
                 Ok(Some(Stored::Integer(integer))) => Value::Integer(integer),
                 // What is no value is equal to none.
                 Ok(None) | Err(_) => Value::try_from(cell).unwrap_or(Value::Null),

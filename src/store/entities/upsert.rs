@@ -4,9 +4,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ToSql};
 
 use super::cell::Cell;
-use super::spelled::{Otherwise, Spellings};
+use super::spelled::{Otherwise, Spellings, number_of, numbers_of};
 use super::{NO_ROW, found_for, quote};
-use crate::model::entity::{Entity, FieldKind};
+use crate::model::entity::Entity;
 use crate::model::project::WriteMode;
 use crate::store::{Cause, StoreError};
 
@@ -97,12 +97,8 @@ impl<'a> Upsert<'a> {
         let field = |index: usize| &entity.fields[index];
         let doubles = columns.iter().enumerate().filter(|(_, (index, _))| !entity.is_managed() && found.keeps_doubles(field(*index)));
         let doubles = doubles.map(|(target, (index, _))| (target, format!("{}.{}", entity.table, field(*index).name))).collect();
-        let enums =
-            columns.iter().enumerate().filter(|_| !entity.is_managed()).filter_map(|(target, (index, _))| match &field(*index).kind {
-                FieldKind::Enum { values } if found.is_number(&field(*index).name) => Some((target, values.as_slice())),
-                _ => None,
-            });
-        let enums = enums.collect();
+        let enums = columns.iter().enumerate();
+        let enums = enums.filter_map(|(target, (index, _))| Some((target, numbers_of(entity, &found, *index)?))).collect();
         let name = |index: usize| quote(&entity.fields[index].name);
         let table = quote(&entity.table);
         let names: Vec<String> = columns.iter().map(|(index, _)| name(*index)).collect();
@@ -165,7 +161,7 @@ impl<'a> Upsert<'a> {
             .transpose()
             .map_err(&failed)?;
         let statement = connection.prepare(&sql).map_err(&failed)?;
-        let otherwise = Otherwise::new(connection, spellings, entity, entity.key.clone());
+        let otherwise = Otherwise::new(connection, spellings, entity, &found, entity.key.clone());
         let key = entity.key.iter().map(|index| number(*index).saturating_sub(1)).collect();
         let same: Vec<String> = entity.key.iter().enumerate().map(|(at, index)| format!("{} = ?{}", name(*index), at + 1)).collect();
         let same_key = format!("SELECT 1 FROM {table} WHERE {}", same.join(" AND "));
@@ -205,8 +201,7 @@ impl<'a> Upsert<'a> {
             Ok(theirs) => {
                 let mut values: Vec<Value> = cells.iter().map(value).collect();
                 for (target, names) in &self.enums {
-                    let number = names.iter().find(|(name, _)| cells[*target] == Cell::Text(name)).map(|(_, number)| *number);
-                    number.into_iter().for_each(|number| values[*target] = Value::Integer(number));
+                    number_of(names, cells[*target]).into_iter().for_each(|number| values[*target] = Value::Integer(number));
                 }
                 self.key.iter().zip(theirs.unwrap_or_default()).for_each(|(target, value)| values[*target] = value);
                 self.one(&values)
@@ -221,8 +216,12 @@ impl<'a> Upsert<'a> {
         let mut others = self.otherwise.of(&key)?;
         let Some(theirs) = others.pop() else { return Ok(Ok(None)) };
         let failed = StoreError::sqlite("look for a key");
-        let ours =
-            self.connection.prepare_cached(&self.same_key).map_err(&failed)?.exists(rusqlite::params_from_iter(key)).map_err(failed)?;
+        let ours = self
+            .connection
+            .prepare_cached(&self.same_key)
+            .map_err(&failed)?
+            .exists(rusqlite::params_from_iter(self.otherwise.ours(&key).iter()))
+            .map_err(failed)?;
         if !ours && others.is_empty() {
             return Ok(Ok(Some(theirs)));
         }

@@ -236,8 +236,8 @@ impl<'a> Writing<'a> {
     }
 
     /// Prepares a look at what rows have in these fields, by their key.
-    pub fn kept(&self, entity: &Entity, fields: &[usize]) -> Result<Kept<'_>, StoreError> {
-        Kept::prepare(&self.connection, entity, fields)
+    pub fn kept<'s>(&'s self, entity: &'s Entity, fields: &[usize]) -> Result<Kept<'s>, StoreError> {
+        Kept::prepare(&self.connection, &self.spellings, entity, fields)
     }
 
     /// Prepares the note of rows whose foreign keys are judged at the commit; nothing where the table has none of these.
