@@ -514,7 +514,6 @@ fn with<'c>(cells: &[Cell<'c>], found: &'c [Option<Stored>]) -> Vec<Cell<'c>> {
 }
 
 /// The checks that are made when a row is loaded, and what they need to look at rows that are there.
-#[expect(clippy::type_complexity, reason = "it is taken apart at once")]
 fn rules<'a>(
     project_entity: &'a ProjectEntity,
     database: &'a Writing<'a>,
