@@ -163,8 +163,17 @@ impl Collector {
 
     /// Values that no record had, as paths.
     pub fn never_found(&self) -> Vec<&str> {
+        self.all_found(Found::Never)
+    }
+
+    /// Values that no record had, but that stand in attributes where elements are asked for, or the reverse.
+    pub fn found_elsewhere(&self) -> Vec<&str> {
+        self.all_found(Found::Elsewhere)
+    }
+
+    fn all_found(&self, so: Found) -> Vec<&str> {
         let values = self.asked.values.iter().chain(self.asked.nested.iter().flat_map(|nested| &nested.values));
-        values.zip(&self.found).filter(|(_, found)| **found == Found::Never).map(|(path, _)| path.text()).collect()
+        values.zip(&self.found).filter(|(_, found)| **found == so).map(|(path, _)| path.text()).collect()
     }
 
     /// Whether a record is being collected.

@@ -192,6 +192,21 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
                 take.nothing_found(instead);
             }
             begin(take, reader.origin(), &Layout::Asked, first, |record| reader.next_into(record))?;
+            let elsewhere = reader.found_elsewhere();
+            if !elsewhere.is_empty() {
+                let (stand, hint) = match format.style {
+                    XmlStyle::Element => ("an attribute", "map it as a path, source = \"@NAME\""),
+                    XmlStyle::Attribute => {
+                        ("an element", "write type = \"xml-element\" in the format, and map attributes as paths, source = \"@NAME\"")
+                    }
+                };
+                let message = format!(
+                    "{} is {stand} of the records, and the format says {}",
+                    elsewhere.join(", "),
+                    Format::Xml(format.clone()).name()
+                );
+                take.note(message, format!("where it is to be loaded, {hint}"));
+            }
             note_never_found(take, stated, &reader.never_found());
             Ok(())
         }

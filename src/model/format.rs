@@ -34,7 +34,7 @@ pub struct CsvFormat {
     pub header: bool,
     /// The encoding, by its label in the WHATWG Encoding Standard; a byte order mark in the document wins.
     pub encoding: &'static Encoding,
-    /// Records to pass over at the start, before the header.
+    /// Lines to pass over at the start, before the header, as they stand.
     pub skip_first: u32,
     /// Records to pass over at the end.
     pub skip_last: u32,

@@ -8,10 +8,13 @@ use crate::document::tree::{Kind, NodeId, Shape, Tree};
 use crate::document::value::Wrong;
 use crate::model::finding::Rule;
 use crate::model::format::XmlStyle;
-use crate::model::path::{Name, Path, Step, To};
+use crate::model::path::{Path, Step, To};
 
 /// Places that one path leads to, of which it is looked at whether anything is said there.
 const PLACES_MAX: usize = 1000;
+
+/// Elements up to which it is looked for values of the other style.
+const LOOKED_MAX: u64 = 10_000;
 
 /// What is known of a value after some records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub(super) enum Found {
     Unasked,
     /// No record had it.
     Never,
+    /// No record had it, but one had an attribute in place of the element that is called so, or the reverse.
+    Elsewhere,
     /// Some record had it.
     Once,
 }
@@ -61,6 +66,10 @@ impl Collector {
             };
             let leads_somewhere = self.value(id, path, leads_to, record);
             found.note(leads_somewhere);
+            // The first records show what all are like.
+            if *found == Found::Never && self.opened < LOOKED_MAX && self.other_style(id, path).is_some() {
+                *found = Found::Elsewhere;
+            }
             has_one |= leads_somewhere;
         }
         let mut at = asked.len();
@@ -179,17 +188,21 @@ impl Collector {
 
     /// Where a record that has none of its values has some of them instead.
     fn misplaced(&self, id: NodeId) -> Option<XmlStyle> {
-        let is = |name: &Name, kind: Kind| {
-            self.tree.children(id).any(|child| self.tree.kind(child) == kind && name.is(self.tree.local_name(child)))
+        self.asked.values.iter().find_map(|path| self.other_style(id, path))
+    }
+
+    /// What a record has that is called as a value is, where that is an attribute and not an element, or the reverse.
+    fn other_style(&self, id: NodeId, path: &Path) -> Option<XmlStyle> {
+        let [Step { deep: false, to: To::Element(name) | To::Attribute(name), .. }] = path.steps.as_slice() else { return None };
+        // JSON has no attributes.
+        if !name.loose || self.unnamed > 0 {
+            return None;
+        }
+        let (kind, style) = match &path.steps[0].to {
+            To::Attribute(_) => (Kind::Element, XmlStyle::Element),
+            _ => (Kind::Attribute, XmlStyle::Attribute),
         };
-        self.asked.values.iter().find_map(|path| match path.steps.as_slice() {
-            [Step { deep: false, to: To::Element(name), .. }] if name.loose && is(name, Kind::Attribute) => Some(XmlStyle::Attribute),
-            // JSON has no attributes.
-            [Step { deep: false, to: To::Attribute(name), .. }] if name.loose && self.unnamed == 0 && is(name, Kind::Element) => {
-                Some(XmlStyle::Element)
-            }
-            _ => None,
-        })
+        self.tree.children(id).any(|child| self.tree.kind(child) == kind && name.is(self.tree.local_name(child))).then_some(style)
     }
 
     /// What the first record is, when it has none of the values.

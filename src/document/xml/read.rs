@@ -226,6 +226,11 @@ impl<R: Read> Reader<R> {
         self.collector.never_found()
     }
 
+    /// Values that no record had, but that stand in attributes where the format says elements, or the reverse.
+    pub fn found_elsewhere(&self) -> Vec<&str> {
+        self.collector.found_elsewhere()
+    }
+
     /// Places where elements stood, when there was no record at all.
     pub fn seen_instead(&self) -> Option<Instead<'_>> {
         self.collector.seen_instead().filter(|_| self.found == 0)

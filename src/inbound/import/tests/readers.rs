@@ -331,6 +331,25 @@ fn a_record_of_the_other_style_is_refused_alone_and_a_document_of_them_as_a_whol
 }
 
 #[test]
+fn a_value_of_the_other_style_is_noted_and_its_record_loaded() {
+    let (element, attribute) = (XmlFormat::default(), XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() });
+    for (format, document, words) in [
+        (&element, "<D><R Name='x'><Id>1</Id></R><R><Id>2</Id></R></D>", "Name is an attribute of the records"),
+        (&attribute, "<D><R Id='1'/><R Id='2'><Name>x</Name></R></D>", "Name is an element of the records"),
+    ] {
+        for stated in [true, false] {
+            let mut scene = by_path(Format::Xml(format.clone()), &["Id", "Name"]);
+            scene.project_entity.mapping_stated = stated;
+            let (report, sink) = scene.import(document.as_bytes());
+            assert_eq!((report.counts, report.notes), (counts(2, 2, 0, 0, 0), 1), "{:?}", sink.findings);
+            assert!(sink.findings[0].message.starts_with(words), "{:?}", sink.findings);
+        }
+    }
+    let both = b"<D><R Name='x'><Id>1</Id></R><R><Id>2</Id><Name>y</Name></R></D>";
+    assert_eq!(by_path(Format::Xml(element), &["Id", "Name"]).import(both).0.notes, 0);
+}
+
+#[test]
 fn a_header_is_doubted_where_columns_go_by_number_only_when_it_can_be_none() {
     for (header, doubted) in [
         ("Code,2024", false),
