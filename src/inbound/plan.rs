@@ -478,6 +478,16 @@ impl<'a> Plan<'a> {
             let hint = format!("{hint}; keep_exponent = true in the mapping takes it as it is");
             return complain(text, Wrong { rule, message, hint });
         }
+        // Where a workbook was saved as text; what is qualified is meant as text.
+        if text.starts_with('#')
+            && matches!((&line.field.kind, self.format), (FieldKind::String { .. }, Format::Csv(_)))
+            && trap::is_error(text)
+            && line.columns.first().and_then(|column| record.field(*column)).is_some_and(|(_, exact)| !exact)
+        {
+            let message = "a spreadsheet had an error here in place of a value".to_owned();
+            let hint = "correct its formula; nulls of the format takes such words for no value, and in qualifiers they are text".to_owned();
+            return complain(text, Wrong { rule: Rule::Spreadsheet, message, hint });
+        }
         match value::read_into(line.field, text, if plain { &line.reading_plain } else { &line.reading }, out) {
             Ok(Read::Integer(integer)) => values[line.target] = Value::Integer(integer),
             Ok(Read::Text) => {

@@ -27,3 +27,40 @@ pub(super) fn other_delimiter(text: &str, stated: &str) -> Option<String> {
     let best = candidates.into_iter().filter(|delimiter| *delimiter != stated && count(delimiter) > 0).max_by_key(count)?;
     Some(format!("the document seems to be delimited by {best:?}, and the format says {stated:?}: set delimiter = {best:?} in the format"))
 }
+
+/// What spreadsheets write into text where a cell holds an error, in English and other languages.
+const ERRORS: [&str; 28] = [
+    "#N/A",
+    "#REF!",
+    "#VALUE!",
+    "#DIV/0!",
+    "#NAME?",
+    "#NUM!",
+    "#NULL!",
+    "#SPILL!",
+    "#CALC!",
+    "#NV",
+    "#BEZUG!",
+    "#WERT!",
+    "#ZAHL!",
+    "#VALEUR!",
+    "#NOM?",
+    "#NOMBRE!",
+    "#N/B",
+    "#VERW!",
+    "#WAARDE!",
+    "#DEEL/0!",
+    "#NAAM?",
+    "#GETAL!",
+    "#N/D",
+    "#VALOR!",
+    "#\u{a1}VALOR!",
+    "#\u{a1}REF!",
+    "#VALORE!",
+    "#NOME?",
+];
+
+/// Whether a text is what a spreadsheet writes where a cell holds an error.
+pub(super) fn is_error(text: &str) -> bool {
+    ERRORS.contains(&text.trim())
+}

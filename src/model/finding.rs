@@ -47,7 +47,7 @@ pub enum Rule {
     Missing,
     /// Rows that are loaded together, of which another has a fault.
     Together,
-    /// A number that a spreadsheet has shortened.
+    /// A number that a spreadsheet has shortened, or an error that it wrote in place of a value.
     Spreadsheet,
     /// A stylesheet could not transform the document, or refused it.
     Transform,

@@ -370,6 +370,16 @@ fn a_header_is_doubted_where_columns_go_by_number_only_when_it_can_be_none() {
 }
 
 #[test]
+fn an_error_that_a_spreadsheet_wrote_into_text_is_a_finding_and_in_qualifiers_text() {
+    let document = b"Group,Name,Amount,Above\n1,#N/A,1,\n2,\"#N/A\",1,\n3,#WERT! ,1,\n4,#1,1,\n5,#REF,1,\n";
+    let (report, sink) = scene(CsvFormat::default()).import(document);
+    assert_eq!(report.counts, counts(5, 3, 0, 0, 2), "{:?}", sink.findings);
+    assert!(sink.findings.iter().all(|one| one.rule == Rule::Spreadsheet && one.column == "Name"), "{:?}", sink.findings);
+    let nulls = CsvFormat { nulls: vec!["#N/A".into()], ..CsvFormat::default() };
+    assert_eq!(scene(nulls).import(b"Group,Name,Amount,Above\n1,#N/A,1,\n").0.counts, counts(1, 1, 0, 0, 0));
+}
+
+#[test]
 fn in_a_document_of_one_column_a_value_may_be_called_like_it() {
     let mut scene = scene(CsvFormat::default());
     scene.project_entity.mapping.truncate(1);
