@@ -309,8 +309,10 @@ impl Name {
 
 /// The name that XML cannot hold and has as this one: `a_x0026_b` is `a&b`, as .NET writes it. `None` when nothing of it is written so.
 pub fn plain_name(name: &str) -> Option<String> {
-    let mut rest = name;
-    let mut plain = String::new();
+    if !name.contains("_x") {
+        return None;
+    }
+    let (mut rest, mut plain) = (name, String::new());
     while let Some(at) = rest.find("_x") {
         let (before, code) = rest.split_at(at);
         let written = |count: usize| {

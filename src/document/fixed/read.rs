@@ -290,14 +290,14 @@ impl<R: Read> Counted<R> {
         if self.start == self.buffer.len() {
             return Ok(false);
         }
-        let end = loop {
+        let (end, whole) = loop {
             match self.end_of_record() {
-                Some(end) => break end,
-                None if self.buffer.len() - self.start > RECORD_SIZE_MAX || !self.fill()? => break self.buffer.len() - self.start,
+                Some(end) => break (end, true),
+                None if self.buffer.len() - self.start > RECORD_SIZE_MAX || !self.fill()? => break (self.buffer.len() - self.start, false),
                 None => {}
             }
         };
-        let end = self.end_of_line(end)?;
+        let end = if whole && told.is_some() && self.is_line(end)? { end } else { self.end_of_line(end)? };
         let bytes = &self.buffer[self.start..self.start + end];
         record.raw.extend_from_slice(bytes);
         self.line += memchr::memchr_iter(b'\n', bytes).count() as u64;
@@ -319,6 +319,16 @@ impl<R: Read> Counted<R> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether a record that comes back, of so many bytes, ends with a line: then line ends in it are its own.
+    fn is_line(&mut self, end: usize) -> io::Result<bool> {
+        while self.buffer.len() - self.start <= end && self.fill()? {}
+        let is = self.record_end.is_none() && matches!(self.buffer.get(self.start + end), None | Some(b'\n' | b'\r'));
+        if is {
+            self.lined = Some(true);
+        }
+        Ok(is)
     }
 
     /// Where the record ends that has so many bytes, if it is a line, or has a stated end.

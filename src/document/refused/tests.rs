@@ -62,6 +62,16 @@ fn lines_that_are_shorter_than_records_are_stay_lines() {
     assert_eq!((found.len(), found[0].as_str(), found[2].as_str()), (3, "ab", "abc"), "{}", String::from_utf8_lossy(&bytes));
 }
 
+#[test]
+fn a_line_end_inside_of_a_record_of_a_stated_length_stays_in_it() {
+    let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
+    let fixed = FixedFormat { columns: vec![column("a", 1), column("b", 4)], record_length: Some(6), ..FixedFormat::default() };
+    let format = Format::Fixed(fixed);
+    let bytes = file(&format, encoding_rs::UTF_8, "", &[(1, b"a\nbcde"), (1, b"ab"), (1, b"abcd\nf"), (1, b"abcdef")]);
+    let found: Vec<_> = again(&format, &bytes).into_iter().map(|(.., values)| values).collect();
+    assert_eq!(found, [["a\nb", "cde"], ["ab", ""], ["abc", "d\nf"], ["abc", "def"]], "{}", String::from_utf8_lossy(&bytes));
+}
+
 /// Refuses all records of a document.
 #[derive(Default)]
 struct Refusing {
