@@ -9,6 +9,7 @@ use super::block::{Block, RECORD_BYTES_MAX, Value};
 use super::checked::Checked;
 use super::trap;
 use crate::document::collect::Nested;
+use crate::document::csv;
 use crate::document::mapping::{self, Ready, concatenate, when};
 use crate::document::read::{Layout, Wanted, path_of, path_of_name};
 use crate::document::record::Record;
@@ -481,7 +482,7 @@ impl<'a> Plan<'a> {
         // Where a workbook was saved as text; what is qualified is meant as text.
         if text.starts_with('#')
             && matches!((&line.field.kind, self.format), (FieldKind::String { .. }, Format::Csv(_)))
-            && trap::is_error(text)
+            && csv::is_error(text)
             && line.columns.first().and_then(|column| record.field(*column)).is_some_and(|(_, exact)| !exact)
         {
             let message = "a spreadsheet had an error here in place of a value".to_owned();

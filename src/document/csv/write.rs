@@ -1,9 +1,9 @@
 //! Writes delimited text so that [`super::read`] reads back what was written.
 
-use crate::model::format::CsvFormat;
-
+use super::is_error;
 use crate::document::encoding::{encode, mark};
 use crate::document::write::Unwritable;
+use crate::model::format::CsvFormat;
 
 /// Appends records of one dialect to a buffer, in the dialect's encoding.
 pub struct Writer {
@@ -72,6 +72,7 @@ impl Writer {
         !value.bytes().any(|byte| self.notable[usize::from(byte)])
             && !value.starts_with(' ')
             && !value.ends_with(' ')
+            && !value.starts_with('#')
             && !self.format.nulls.iter().any(|null| null == value)
     }
 }
@@ -83,7 +84,7 @@ fn stands_alone(format: &CsvFormat, value: &str) -> bool {
         None => vec![&format.delimiter, "\r", "\n"],
     };
     let whole = |end: &&str| ends.iter().all(|other| format!("{value}{end}").find(*other).is_none_or(|at| at >= value.len()));
-    ends.iter().all(whole) && !format.nulls.iter().any(|null| null == value)
+    ends.iter().all(whole) && !format.nulls.iter().any(|null| null == value) && !is_error(value)
 }
 
 fn push_value(format: &CsvFormat, line: &mut String, value: &str) -> Result<(), Unwritable> {
@@ -101,6 +102,7 @@ fn push_value(format: &CsvFormat, line: &mut String, value: &str) -> Result<(), 
         || format.nulls.iter().any(|null| null == value)
         || value.starts_with(' ')
         || value.ends_with(' ')
+        || is_error(value)
         // The first character of a longer delimiter at the end would join with the delimiter that follows.
         || (format.delimiter.len() > 1 && value.ends_with(|last| format.delimiter.starts_with(last)));
     match needed {
@@ -164,6 +166,8 @@ mod tests {
             (&bare, "x,1", false),
             (&bare, "x\ny", false),
             (&bare, "NULL", false),
+            (&bare, "#N/A", false),
+            (&bare, "#1", true),
             (&long, "x,1\ny|z", true),
             (&long, "x||y", false),
             (&long, "x|", false),
@@ -192,6 +196,13 @@ mod tests {
         assert_eq!(record.texts().map(Some).collect::<Vec<_>>(), row);
         let error = Writer::new(&CsvFormat { qualifier: None, ..format }).record(row, &mut bytes).unwrap_err();
         assert!(matches!(error, Unwritable::Mark { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_a_spreadsheet_writes_for_an_error_is_qualified() {
+        let mut bytes = Vec::new();
+        Writer::new(&CsvFormat::default()).record([Some("#N/A"), Some("#1")], &mut bytes).unwrap();
+        assert_eq!(bytes, b"\"#N/A\",#1\r\n");
     }
 
     #[test]
