@@ -92,8 +92,6 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
             "format = { type = \"fixed\", columns = [{ name = \"CUSTOMERGROUPID\", start = 1, length = 9 }, { name = \"DESCRIPTION\", start = 9, length = 9 }] }",
             "the columns \"CUSTOMERGROUPID\" and \"DESCRIPTION\" overlap",
         ),
-        ("source = \"Name\"", "source = \"Entrepot line\"", "\"Entrepot line\" is a column of refused rows"),
-        ("name = \"DESCRIPTION\"", "name = \"Entrepot_reason\"", "\"Entrepot_reason\""),
         ("{ type = \"csv\", delimiter = \";\", header = true }", "{ type = \"json\", record = \"a[\" }", "\"a[\" is no path"),
         ("{ type = \"csv\", delimiter = \";\", header = true }", "{ type = \"xml-element\", record = \"//@a\" }", "a record is an element"),
         (
