@@ -104,6 +104,33 @@ fn a_change_of_the_file_is_applied_and_a_bad_one_is_refused_as_a_whole() {
 }
 
 #[test]
+fn values_from_before_a_field_had_another_type_are_told_and_never_written_as_others() {
+    let mut app = Appliance::start(&groups(""));
+    app.enqueue(b"ID,NAME,AMOUNT\n1,n77,1\n", None);
+    app.settle();
+    let run = |app: &mut Appliance, kind: &str| {
+        app.rewrite_configuration(
+            &groups("").replace("name = \"NAME\", type = \"string\", length = 30", &format!("name = \"NAME\", {kind}")),
+        );
+        app.operator("POST", "configuration/reload").expect(200);
+        app.operator("POST", &format!("jobs/{EXPORT}/run?wait=20s")).expect(200).json()["failure"]["reason"].as_str().map(str::to_owned)
+    };
+    for kind in ["type = \"integer\"", "type = \"boolean\"", "type = \"datetime\"", "type = \"enum\", values = { Red = 0 }"] {
+        let why = run(&mut app, kind).unwrap_or_default();
+        assert!(why.contains("row 1") && why.contains("NAME") && why.contains("n77"), "{kind}: {why}");
+        app.get("/data/Customergroups").expect(500);
+    }
+    assert_eq!(run(&mut app, "type = \"string\""), None);
+    // What its column keeps otherwise is told beforehand.
+    app.rewrite_configuration(
+        &groups("").replace("name = \"NAME\", type = \"string\", length = 30", "name = \"NAME\", type = \"integer\""),
+    );
+    let checked = crate::operator::entrepot(app.dir.path(), &["check"]);
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned() + &String::from_utf8_lossy(&checked.stdout);
+    assert!(said.contains("keeps \"NAME\" as TEXT, the configuration says integer"), "{said}");
+}
+
+#[test]
 fn payloads_go_after_the_retention_and_messages_after_the_history() {
     let mut app = Appliance::start(&groups(""));
     let day = 24 * 60 * MINUTE;

@@ -150,8 +150,8 @@ fn check_refuses_what_no_value_could_satisfy() {
         ("{ name = \"V\", type = \"string\", length = 4 }", line("number_sequence = \"#####\""), "5 characters, at most 4 fit"),
         ("{ name = \"V\", type = \"integer\", minimum = 5 }", line("number_sequence = \"#\""), "less than the minimum 5"),
         ("{ name = \"V\", type = \"boolean\" }", line("number_sequence = \"#\""), "numbers are for a string"),
-        ("{ name = \"V\", type = \"enum\", values = { A = 1, B = 1 } }", line("source = \"V\""), "A = 1 and B = 1 cannot be told apart"),
-        ("{ name = \"V\", type = \"enum\", values = { A = 1, a = 2 } }", line("source = \"V\""), "A = 1 and a = 2 cannot be told apart"),
+        ("{ name = \"V\", type = \"enum\", values = { A = 1, B = 1 } }", line("source = \"V\""), "\"A\" and \"B\" cannot be told apart"),
+        ("{ name = \"V\", type = \"enum\", values = { A = 1, a = 2 } }", line("source = \"V\""), "\"A\" and \"a\" cannot be told apart"),
         (DECIMAL, "format = { escape = \"\\\\\", qualifier = \"\" }".into(), "without a qualifier"),
         (DECIMAL, "format = { delimiter = '\"' }".into(), "the qualifier"),
     ] {

@@ -4,7 +4,8 @@
 use entrepot::auth::fuzz;
 use shared::{Edit, edited};
 
-const FORM: &str = "grant_type=client_credentials&client_id=7f4c1b0e-2a57-4d7c-9f0a-5f1b6a0c9b11&client_secret=s%20t+x&resource=https%3A%2F%2Fa";
+const FORM: &str =
+    "grant_type=client_credentials&client_id=7f4c1b0e-2a57-4d7c-9f0a-5f1b6a0c9b11&client_secret=s%20t+x&resource=https%3A%2F%2Fa";
 const BASIC: &str = "Basic N2Y0YzFiMGU6c2VjcmV0JTIw";
 const KEYS: &str = r#"{"keys":[{"kty":"RSA","use":"sig","kid":"1","n":"u1SU1LfVLPHCozMxH2Mo4lgOEePzNm0tRgeLezV6ffAt0gunVTLw7onLRnrq0_IzW7yWR7QkrmBL7jTKEn5u","e":"AQAB"},
     {"kty":"EC","crv":"P-256","alg":"ES256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;

@@ -49,7 +49,10 @@ impl Take for Refusing<'_> {
         }
         self.damaged |= match (&record.fault, self.format) {
             (None, _) => false,
-            (Some(Fault::Encoding), Format::Fixed(fixed)) => fixed.record_length.is_none(),
+            // Of a last record that is cut short, a line end in it may be its end.
+            (Some(Fault::Encoding), Format::Fixed(fixed)) => {
+                fixed.record_length.is_none_or(|length| record.raw.len() < length && record.raw.contains(&b'\n'))
+            }
             _ => true,
         };
         let values = record.fault.is_none().then(|| record.texts().map(str::to_owned).collect());

@@ -4,8 +4,10 @@
 use entrepot::http::fuzz;
 use shared::{Edit, edited};
 
-const TARGET: &str = "/data/Groups(dataAreaId='usmf',Name='a%20%27%27b',N=5)?$filter=Name%20eq%20'x'&$select=A,B&$orderby=A desc&$skiptoken=WzEsW10";
-const FILTER: &str = "Name eq 'customer''s' and (Count ge 10 or not startswith(Name, 'x') eq false) and State ne Microsoft.Dynamics.NoYes'Yes' or A eq null";
+const TARGET: &str =
+    "/data/Groups(dataAreaId='usmf',Name='a%20%27%27b',N=5)?$filter=Name%20eq%20'x'&$select=A,B&$orderby=A desc&$skiptoken=WzEsW10";
+const FILTER: &str =
+    "Name eq 'customer''s' and (Count ge 10 or not startswith(Name, 'x') eq false) and State ne Microsoft.Dynamics.NoYes'Yes' or A eq null";
 const BODY: &str = r#"{"messageId":"a\"b", 'list':['x', 1.5e3, null, true], "n":{"m":"\u00e9"}}"#;
 const BLOCKS: &str = "<?xml version=\"1.0\"?>\n<BlockList><Latest>QQ==</Latest><Uncommitted> Qg== </Uncommitted></BlockList>";
 

@@ -18,7 +18,17 @@ const TEXTS: [&str; 10] = [
     "2026-02-29",
     "0123",
 ];
-const FORMATS: [&str; 9] = ["%d/%b/%Y:%H:%M:%S %z", "%d.%m.%Y %H:%M", "%m/%d/%y %I:%M %p", "%Y%m%d", "%s", "%G-W%V-%u", "%Y-%m-%dT%H:%M:%S%.f", "%e %B %Y", EXCEL_DAYS];
+const FORMATS: [&str; 9] = [
+    "%d/%b/%Y:%H:%M:%S %z",
+    "%d.%m.%Y %H:%M",
+    "%m/%d/%y %I:%M %p",
+    "%Y%m%d",
+    "%s",
+    "%G-W%V-%u",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%e %B %Y",
+    EXCEL_DAYS,
+];
 
 libfuzzer_sys::fuzz_target!(|input: (u8, [u8; 3], [u8; 3], u16, Vec<Edit<'_>>)| {
     let (kind, [separators, precision, scale], formats, zone, edits) = input;

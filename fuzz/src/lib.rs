@@ -90,7 +90,10 @@ pub struct Edit<'a> {
 enum Piece<'a> {
     Text(&'a str),
     /// What stands elsewhere in the text.
-    Again { from: u16, length: u8 },
+    Again {
+        from: u16,
+        length: u8,
+    },
 }
 
 /// The text after the edits, eight of them at most.

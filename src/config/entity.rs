@@ -166,14 +166,22 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
     entities.into_iter().map(Arc::new).collect()
 }
 
-/// Holds the entities of external databases against their tables. These are warnings: a file that is away for a while must not keep the appliance from
+/// Holds entities against their tables, where there are any. These are warnings: a file that is away for a while must not keep the appliance from
 /// starting, and says itself what is wrong when it is used.
 pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities: &[Arc<Entity>], projects: &[Arc<Project>]) {
     for section in root.sections("entity") {
         let named = section.item("name").and_then(Item::as_str);
         let Some(entity) = entities.iter().find(|entity| Some(entity.name.as_str()) == named) else { continue };
-        let Some(database) = databases.iter().find(|database| database.name == entity.database && !database.managed) else { continue };
+        let Some(database) = databases.iter().find(|database| database.name == entity.database) else { continue };
         if entity.unread.is_some() {
+            continue;
+        }
+        if database.managed {
+            // What cannot be looked at is made by the first import.
+            let table = found::look(&database.path, &entity.table, LOOK_WAIT);
+            if let Some(reason) = table.ok().and_then(|table| table.keeps_otherwise(entity)) {
+                section.warning("fields", reason, "its messages fail, and so do exports of rows that hold other values");
+            }
             continue;
         }
         let hint = "its messages and exports fail until that is so";

@@ -178,6 +178,14 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             let first = reader.next_into(&mut record)?.then_some(record);
             let mut origin = Origin { preamble, ..reader.origin() };
             origin.mended |= fixed::read::is_told_in(reader.ahead());
+            if let (None, Some(kind), [_, ..]) = (&first, &fixed.record_type, reader.other_types()) {
+                let message = format!(
+                    "no record of the document has the type {}: theirs are {}",
+                    kind.equals.join(" or "),
+                    reader.other_types().join(", ")
+                );
+                take.note(message, "where there should be some, correct record_type in the format, or have the document sent again".into());
+            }
             begin(take, origin, &layout, first, |record| reader.next_into(record))
         }
         Format::Xml(format) => {

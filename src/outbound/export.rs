@@ -28,7 +28,7 @@ use crate::model::project::{Project, ProjectEntity, Refresh};
 use crate::model::time::Timestamp;
 use crate::model::transform::Budget;
 use crate::store::changes::Range;
-use crate::store::entities::{Entities, as_kept};
+use crate::store::entities::{Entities, as_kept, is_kept};
 use crate::store::{StoreError, select};
 use crate::transform::{self, Call, Failure, Transcript};
 
@@ -379,7 +379,7 @@ fn document(
 /// How values are spelled: as packages do (MANIFEST.md), Yes and No, `2011-01-31 00:00:00` in UTC, decimals with the separator of the format.
 #[derive(Clone, Copy)]
 struct Spelling {
-    /// The table is ours. What one of somebody else holds is read as a value of the field's type first.
+    /// The table is ours. What one of somebody else holds is read as a value of the field's type first, and so is what does not look like one.
     managed: bool,
     decimal_separator: char,
 }
@@ -396,6 +396,7 @@ impl Spelling {
         };
         if as_it_is
             && let ValueRef::Text(bytes) = cell
+            && is_kept(bytes, kind)
             && let Ok(plain) = std::str::from_utf8(bytes)
         {
             return Ok(Some(plain));
@@ -403,10 +404,10 @@ impl Spelling {
         text.clear();
         match (cell, kind) {
             (ValueRef::Null, _) => return Ok(None),
-            (ValueRef::Text(bytes), FieldKind::DateTime) if self.managed && bytes.is_ascii() => {
+            (ValueRef::Text(bytes), FieldKind::DateTime) if self.managed && is_kept(bytes, kind) && bytes.is_ascii() => {
                 text.push_str(std::str::from_utf8(bytes).unwrap_or_default());
             }
-            (ValueRef::Integer(value), FieldKind::Boolean) if self.managed => text.push_str(if value == 0 { "No" } else { "Yes" }),
+            (ValueRef::Integer(value @ 0..=1), FieldKind::Boolean) if self.managed => text.push_str(if value == 0 { "No" } else { "Yes" }),
             (ValueRef::Integer(value), FieldKind::Integer | FieldKind::String { .. }) => write!(text, "{value}").expect("text grows"),
             _ => {
                 let kept = as_kept(cell, field);

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-pub use self::cell::{Cell, as_kept};
+pub use self::cell::{Cell, as_kept, is_kept};
 pub use self::deferred::{Dangling, Deferred};
 pub use self::kept::{Kept, KeptValue};
 pub use self::lookup::{Finder, Looked, Others, Reference, Seen};
@@ -28,7 +28,7 @@ pub use self::upsert::{Loaded, Upsert};
 pub use self::writing::Writing;
 use super::{Cause, StoreError};
 use crate::config::Database;
-use crate::model::entity::{Entity, FieldKind};
+use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::time::Timestamp;
 
 /// Page cache of a load. A prototype needed no more for 10 M rows; what is dirty beyond it spills to the WAL.
@@ -244,6 +244,15 @@ pub fn column_type(kind: &FieldKind) -> &'static str {
     }
 }
 
+fn kept_otherwise(entity: &Entity, field: &Field, kind: &str) -> String {
+    format!(
+        "table \"{}\" keeps \"{}\" as {kind}, the configuration says {}: give the field another name, or move the table away",
+        entity.table,
+        field.name,
+        field.kind.name()
+    )
+}
+
 /// Makes an entity's table, or adds the columns it lacks. A changed type or key is refused: data would change its meaning.
 fn prepare_table(connection: &Connection, entity: &Entity) -> Result<(), StoreError> {
     let failed = StoreError::sqlite("prepare the entity's table");
@@ -278,14 +287,7 @@ fn prepare_table(connection: &Connection, entity: &Entity) -> Result<(), StoreEr
                     column_type(&field.kind)
                 ))
                 .map_err(&failed)?,
-            Some((_, kind)) if kind != column_type(&field.kind) => {
-                return refuse(format!(
-                    "table \"{}\" keeps \"{}\" as {kind}, the configuration says {}: give the field another name, or move the table away",
-                    entity.table,
-                    field.name,
-                    field.kind.name()
-                ));
-            }
+            Some((_, kind)) if kind != column_type(&field.kind) => return refuse(kept_otherwise(entity, field, kind)),
             Some(_) => {}
         }
     }

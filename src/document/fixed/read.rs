@@ -36,7 +36,13 @@ pub struct Reader<R> {
     width: usize,
     /// Whether text stands behind the columns of the first record.
     beyond: Option<bool>,
+    /// Types of records that were passed over, some of them.
+    others: Vec<String>,
+    begun: bool,
 }
+
+/// So many types of records that are passed over are named.
+const OTHERS_MAX: usize = 10;
 
 impl<R: Read> Reader<R> {
     /// A reader of this format.
@@ -55,7 +61,16 @@ impl<R: Read> Reader<R> {
             }
         };
         let width = format.columns.iter().map(|column| column.start - 1 + column.length).max().unwrap_or(0);
-        Reader { source, format: format.clone(), whole: Record::default(), mended: false, width, beyond: None }
+        Reader {
+            source,
+            format: format.clone(),
+            whole: Record::default(),
+            mended: false,
+            width,
+            beyond: None,
+            others: Vec::new(),
+            begun: false,
+        }
     }
 
     /// What is read and stands behind the record at hand.
@@ -86,6 +101,27 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// Types of records that were passed over: up to ten, in order.
+    pub fn other_types(&self) -> &[String] {
+        &self.others
+    }
+
+    /// Refuses a document that is nothing but one line of several records.
+    fn is_lines(&self) -> Result<(), Broken> {
+        let Source::Lines(lines) = &self.source else { return Ok(()) };
+        let length = String::from_utf8_lossy(&self.whole.raw).trim_end().chars().count();
+        let alone =
+            self.format.record_end.is_none() && (lines.origin().record_end.unwrap_or_default().is_empty() || lines.ahead().is_empty());
+        if !alone || self.width == 0 || length < 2 * self.width {
+            return Ok(());
+        }
+        Err(Broken::at(
+            self.whole.line,
+            format!("the document is one line of {length} characters, and the columns of the format end at {}", self.width),
+            "where records have no line ends between them, say how long they are: record_length in the format",
+        ))
+    }
+
     /// The next record, of any type; `false` at the end.
     fn next_whole(&mut self) -> Result<bool, Broken> {
         match &mut self.source {
@@ -97,6 +133,9 @@ impl<R: Read> Reader<R> {
     /// The next record of this entity into `record`; `false` at the end.
     pub fn next_into(&mut self, record: &mut Record) -> Result<bool, Broken> {
         while self.next_whole()? {
+            if !std::mem::replace(&mut self.begun, true) {
+                self.is_lines()?;
+            }
             // What we added when the record was refused is none of it.
             let mut misfit = None;
             if let Some((at, told, length)) = told(&self.whole.raw, self.width) {
@@ -115,7 +154,11 @@ impl<R: Read> Reader<R> {
                 let found = part(text, kind.start, kind.length);
                 kind.equals.iter().any(|equal| equal == found)
             };
-            if self.whole.fault.is_none() && !self.format.record_type.as_ref().is_none_or(ours) {
+            if let Some(kind) = self.format.record_type.as_ref().filter(|kind| self.whole.fault.is_none() && !ours(kind)) {
+                let found = part(text, kind.start, kind.length);
+                if self.others.len() < OTHERS_MAX && !self.others.iter().any(|other| other == found) {
+                    self.others.push(found.to_owned());
+                }
                 continue;
             }
             record.clear(self.whole.line);
@@ -480,6 +523,18 @@ mod tests {
     fn records_of_another_type_are_not_this_entitys() {
         let format = FixedFormat { record_type: Some(RecordType { start: 1, length: 1, equals: vec!["6".into()] }), ..format() };
         assert_eq!(all(b"1header\n6Ink   00001\n9999999999999\n", &format), [row(2, ["6", "Ink", "1"])]);
+    }
+
+    #[test]
+    fn one_line_of_several_records_needs_their_length() {
+        for (document, refused) in [
+            (&b"6Ink   000016Pen   00002"[..], true),
+            (b"6Ink   000016Pen   00002\r\n", true),
+            (b"6Ink   00001 more behind\n6Pen   00002\n", false),
+        ] {
+            let told = read(document, &format()).err().map(|error| format!("{error:?}")).unwrap_or_default();
+            assert_eq!(told.contains("one line of 24 characters") && told.contains("record_length"), refused, "{told}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::document::value::{self, Reading, Wrong};
 use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::project::{Direction, ProjectEntity};
 use crate::model::query::{Filter, Operator, Page};
-use crate::store::entities::as_kept;
+use crate::store::entities::{as_kept, is_kept};
 use crate::store::page;
 
 /// A page ends early when it has this many bytes: wide rows do not fill the memory.
@@ -175,12 +175,18 @@ fn text(cell: ValueRef<'_>) -> Option<String> {
     }
 }
 
-/// A member of a row. Decimals are numbers with all their digits, which a floating-point number would not keep. What a table of somebody else holds is
-/// told as a value of the field's type, or not at all.
+/// A member of a row. Decimals are numbers with all their digits, which a floating-point number would not keep. What a table of somebody else holds, or
+/// one of ours from before a field had another type, is told as a value of the field's type, or not at all.
 fn write(into: &mut String, field: &Field, cell: ValueRef<'_>, managed: bool) -> Result<(), Wrong> {
     into.push_str(&json!(field.name).to_string());
     into.push(':');
-    let value = if managed { text(cell) } else { as_kept(cell, field)?.map(|kept| kept.text()) };
+    let ours = match cell {
+        ValueRef::Null => true,
+        ValueRef::Integer(value) => field.kind == FieldKind::Integer || field.kind == FieldKind::Boolean && (0..=1).contains(&value),
+        ValueRef::Text(bytes) => is_kept(bytes, &field.kind),
+        _ => false,
+    };
+    let value = if managed && ours { text(cell) } else { as_kept(cell, field)?.map(|kept| kept.text()) };
     match (value, &field.kind) {
         (None, _) => into.push_str("null"),
         (Some(value), FieldKind::Boolean) => into.push_str(if value == "0" { "false" } else { "true" }),

@@ -59,6 +59,46 @@ impl<'a> From<&'a Stored> for Cell<'a> {
     }
 }
 
+/// Whether a text of a table of ours is kept as one of this type is, by its shape; what is not may have been one of another type before the
+/// configuration was changed.
+pub fn is_kept(text: &[u8], kind: &FieldKind) -> bool {
+    let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+    let date = |text: &[u8]| {
+        matches!(text, [_, _, _, _, b'-', _, _, b'-', _, _]) && digits(&text[..4]) && digits(&text[5..7]) && digits(&text[8..])
+    };
+    match kind {
+        FieldKind::String { .. } => true,
+        FieldKind::Integer | FieldKind::Boolean => false,
+        FieldKind::Date => date(text),
+        FieldKind::DateTime => match text {
+            [day @ .., b'T', _, _, b':', _, _, b':', _, _, b'Z'] if day.len() == 10 => {
+                date(day) && text[11..19].iter().all(|byte| *byte <= b':')
+            }
+            [day @ .., b'T', _, _, b':', _, _, b':', _, _, b'.', _, _, _, b'Z'] if day.len() == 10 => date(day),
+            _ => false,
+        },
+        FieldKind::Decimal { scale, .. } => {
+            let (whole, part) = match *scale {
+                0 => (text, &[][..]),
+                scale => match text.len().checked_sub(usize::from(scale) + 1) {
+                    Some(point) if text[point] == b'.' => (&text[..point], &text[point + 1..]),
+                    _ => return false,
+                },
+            };
+            let whole = whole.strip_prefix(b"-").unwrap_or(whole);
+            !whole.is_empty() && digits(whole) && digits(part)
+        }
+        FieldKind::Enum { values } => values.iter().any(|(name, _)| name.as_bytes() == text),
+        FieldKind::Guid => {
+            text.len() == 36
+                && text.iter().enumerate().all(|(at, byte)| match at {
+                    8 | 13 | 18 | 23 => *byte == b'-',
+                    _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+                })
+        }
+    }
+}
+
 /// A value of a table in the spelling that tables of ours keep, whatever its storage class; what is wrong when it is none of the field's type. Bounds
 /// and patterns of the field are for what comes in.
 pub fn as_kept(cell: ValueRef<'_>, field: &Field) -> Result<Option<Stored>, Wrong> {
@@ -83,4 +123,30 @@ pub fn as_kept(cell: ValueRef<'_>, field: &Field) -> Result<Option<Stored>, Wron
         message: format!("found \"{}\", {}", text.chars().take(100).collect::<String>().escape_debug(), wrong.message),
         ..wrong
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::value::parse;
+
+    #[test]
+    fn what_tables_of_ours_keep_has_the_shape_of_its_type_and_other_texts_have_not() {
+        let values = vec![("Open".to_owned(), 0), ("Closed".to_owned(), 1)];
+        for (kind, good, bad) in [
+            (FieldKind::Date, vec!["2026-11-26"], vec!["26.11.2026", "2026-11-26T00:00:00Z", "x", ""]),
+            (FieldKind::DateTime, vec!["2026-11-26T10:00:00Z", "2026-11-26 10:00:00.250"], vec!["2026-11-26", "x"]),
+            (FieldKind::Decimal { precision: 9, scale: 2 }, vec!["12.5", "-0.25", "7"], vec!["12.5", "a.50", ".50", "", "-"]),
+            (FieldKind::Decimal { precision: 9, scale: 0 }, vec!["12", "-3"], vec!["12.0", "", "x"]),
+            (FieldKind::Enum { values }, vec!["open", "1"], vec!["open", "0", ""]),
+            (FieldKind::Guid, vec!["6D31E09F-0249-459F-94F0-AAD9C2C47B64"], vec!["6D31E09F-0249-459F-94F0-AAD9C2C47B64", "x"]),
+        ] {
+            let field = Field { kind: kind.clone(), ..Field::default() };
+            for text in good {
+                let kept = parse(&field, text, &Reading::default()).unwrap().text();
+                assert!(is_kept(kept.as_bytes(), &kind), "{kept} as {kind:?}");
+            }
+            bad.into_iter().for_each(|text| assert!(!is_kept(text.as_bytes(), &kind), "{text} as {kind:?}"));
+        }
+    }
 }

@@ -133,6 +133,14 @@ impl Table {
         self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
     }
 
+    /// What a table of ours keeps in another type than the configuration says, from before that was changed; as a sentence.
+    pub fn keeps_otherwise(&self, entity: &Entity) -> Option<String> {
+        entity.fields.iter().find_map(|field| {
+            let column = self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(&field.name))?;
+            (column.declared != super::column_type(&field.kind)).then(|| super::kept_otherwise(entity, field, &column.declared))
+        })
+    }
+
     /// Fields of the entity that the table has no column for, as a clause; nothing when it has all.
     pub fn lacks(&self, entity: &Entity) -> Option<String> {
         let missing: Vec<&str> = entity.fields.iter().map(|field| field.name.as_str()).filter(|name| self.column(name).is_none()).collect();

@@ -1,6 +1,7 @@
 //! What a document says is never changed or dropped without a word.
 
 use super::*;
+use crate::model::format::RecordType;
 
 #[test]
 fn a_document_that_breaks_loads_nothing_and_says_where() {
@@ -483,4 +484,15 @@ fn a_number_that_a_workbook_shows_with_leading_zeros_is_the_code_that_it_shows()
     let (report, sink) = scene.import(&workbook.save_to_buffer().unwrap());
     assert_eq!(report.counts, counts(3, 2, 0, 0, 1), "{:?}", sink.findings);
     assert_eq!(scene.rows(), ["00007|7|12.00", "12345|7|12.00"]);
+}
+
+#[test]
+fn a_document_without_a_record_of_its_type_says_which_it_has() {
+    let column = |name: &str, start, length| FixedColumn { name: name.into(), start, length, pad: ' ', right: false };
+    let columns = vec![column("Type", 1, 1), column("Group", 2, 4), column("Name", 6, 10)];
+    let record_type = Some(RecordType { start: 1, length: 1, equals: vec!["6".into()] });
+    let scene = nested(Format::Fixed(FixedFormat { columns, record_type, ..FixedFormat::default() }));
+    let (report, sink) = scene.import(b"1header         \n5batch          \n8end            \n");
+    assert_eq!((report.counts, report.notes), (counts(0, 0, 0, 0, 0), 1));
+    assert!(sink.findings[0].message.contains("has the type 6: theirs are 1, 5, 8"), "{:?}", sink.findings);
 }
