@@ -71,7 +71,8 @@ fn shop(app: &Appliance) -> Connection {
 
 #[test]
 fn rows_go_into_the_tables_of_a_shop_as_they_are_and_come_out_of_its_views() {
-    let mut app = Appliance::start(CONFIGURATION);
+    // A day later old loads are forgotten, too, in the same file.
+    let mut app = Appliance::start(&CONFIGURATION.replace("\"0s\"", "\"5s\""));
     let connection = shop(&app);
     let texts = |sql: &str| -> Vec<String> {
         let mut statement = connection.prepare(sql).unwrap();
@@ -297,6 +298,29 @@ fn an_entity_may_leave_its_fields_and_key_to_the_table() {
         said.contains(r#"{ name = "PRICE", type = "decimal", precision = 8, scale = 2 }"#) && said.contains(r#"key = ["SKU"]"#),
         "{said}"
     );
+}
+
+#[test]
+fn what_a_document_lacks_or_leaves_blank_is_kept_and_new_rows_have_the_table_s_own_values() {
+    let keeps = FOUND.replacen("entity = \"Articles\"", "entity = \"Articles\"\nmapping = [{ source = \"SKU\", field = \"SKU\" }, { source = \"NAME\", field = \"NAME\" }, { source = \"STOCK\", field = \"STOCK\", ignore_blank = true }, { source = \"MUST\", field = \"MUST\", ignore_blank = true }, { source = \"PRICE\", field = \"PRICE\", ignore_blank = true }]", 1);
+    let tables = "CREATE TABLE article (SKU VARCHAR(5) PRIMARY KEY, NAME TEXT NOT NULL, STOCK INTEGER NOT NULL DEFAULT 7, MUST TEXT NOT NULL, PRICE DECIMAL(8,2) DEFAULT 9.5);
+        INSERT INTO article VALUES ('A1', 'one', 1, 'm', NULL)";
+    for (configuration, documents) in [
+        (FOUND.to_owned(), ["SKU,NAME,MUST\nA1,new,m\n", "SKU,NAME,MUST\nA2,two,x\n"]),
+        (keeps, ["SKU,NAME,STOCK,MUST,PRICE\nA1,new,,,\n", "SKU,NAME,STOCK,MUST,PRICE\nA2,two,,x,\n"]),
+    ] {
+        let (mut app, connection) = start_with(&configuration, tables);
+        for document in documents {
+            let id = app.enqueue_to(IMPORT, "Articles", document.as_bytes(), None);
+            app.settle();
+            assert_eq!(app.message(&id)["state"], "processed", "{document}: {:?}", app.findings(&id));
+        }
+        let mut all = connection
+            .prepare("SELECT SKU || '|' || NAME || '|' || STOCK || '|' || MUST || '|' || coalesce(PRICE, '-') FROM article ORDER BY SKU")
+            .unwrap();
+        let rows: Vec<String> = all.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows, ["A1|new|1|m|-", "A2|two|7|x|9.5"]);
+    }
 }
 
 #[test]

@@ -179,11 +179,9 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             let mut origin = Origin { preamble, ..reader.origin() };
             origin.mended |= fixed::read::is_told_in(reader.ahead());
             if let (None, Some(kind), [_, ..]) = (&first, &fixed.record_type, reader.other_types()) {
-                let message = format!(
-                    "no record of the document has the type {}: theirs are {}",
-                    kind.equals.join(" or "),
-                    reader.other_types().join(", ")
-                );
+                let others: Vec<String> = reader.other_types().iter().map(|other| format!("{other:?}")).collect();
+                let message =
+                    format!("no record of the document has the type {}: theirs are {}", kind.equals.join(" or "), others.join(", "));
                 take.note(message, "where there should be some, correct record_type in the format, or have the document sent again".into());
             }
             begin(take, origin, &layout, first, |record| reader.next_into(record))

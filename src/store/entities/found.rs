@@ -31,6 +31,8 @@ pub struct Column {
     pub declared: String,
     /// It must have a value, and has none of its own.
     pub required: bool,
+    /// The value that it has of its own, as SQL.
+    pub default: Option<String>,
     /// Computed from others: it can be read, not written.
     pub generated: bool,
 }
@@ -75,8 +77,7 @@ pub fn look(path: &Path, table: &str, lock_wait: Duration) -> Result<Table, Stri
 pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table>> {
     let mut found = Table::default();
     let mut key = Vec::new();
-    let mut columns =
-        connection.prepare_cached("SELECT name, type, \"notnull\", dflt_value IS NULL, pk, hidden FROM pragma_table_xinfo(?1)")?;
+    let mut columns = connection.prepare_cached("SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1)")?;
     let mut rows = columns.query([table])?;
     while let Some(row) = rows.next()? {
         // 1 is a hidden column of a virtual table; 2 and 3 are generated.
@@ -88,8 +89,9 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
             0 => {}
             place => key.push((place, name.clone())),
         }
-        let required = row.get::<_, bool>(2)? && row.get::<_, bool>(3)?;
-        found.columns.push(Column { name, declared: row.get(1)?, required, generated: hidden > 1 });
+        let default: Option<String> = row.get(3)?;
+        let required = row.get::<_, bool>(2)? && default.is_none();
+        found.columns.push(Column { name, declared: row.get(1)?, required, default, generated: hidden > 1 });
     }
     if found.columns.is_empty() {
         return Ok(None);
@@ -131,6 +133,12 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
 impl Table {
     fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The value of a blank one in a new row, as SQL; `None` where that is NULL, and may be.
+    pub fn blank(&self, name: &str) -> Option<&str> {
+        let column = self.column(name)?;
+        column.default.as_deref().or(column.required.then_some("NULL"))
     }
 
     /// What a table of ours keeps in another type than the configuration says, from before that was changed; as a sentence.

@@ -103,18 +103,27 @@ impl<'a> Upsert<'a> {
         let table = quote(&entity.table);
         let names: Vec<String> = columns.iter().map(|(index, _)| name(*index)).collect();
         let key: Vec<String> = entity.key.iter().map(|index| name(*index)).collect();
-        let marks: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
+        let number = |index: usize| columns.iter().position(|(column, _)| *column == index).map_or(0, |at| at + 1);
+        let same_key: Vec<String> = entity.key.iter().map(|index| format!("{} = ?{}", name(*index), number(*index))).collect();
+        // What is kept where it is blank: SQLite looks at the row as if it were new first. Only then does a column have its own value.
+        let kept = |index: usize| found.blank(&field(index).name).filter(|_| !entity.is_managed() && !entity.key.contains(&index));
+        let marks = columns.iter().map(|(index, keep)| match (number(*index), kept(*index).filter(|_| *keep)) {
+            (number, None) => format!("?{number}"),
+            (number, Some(blank)) => {
+                let there = format!("SELECT {} FROM {table} WHERE {}", name(*index), same_key.join(" AND "));
+                format!("coalesce(?{number}, ({there}), {blank})")
+            }
+        });
+        let marks: Vec<String> = marks.collect();
         let rest: Vec<(String, String)> = columns
             .iter()
             .filter(|(index, _)| !entity.key.contains(index))
             .map(|(index, keep)| {
                 let column = name(*index);
-                let value = if *keep { format!("coalesce(excluded.{column}, {table}.{column})") } else { format!("excluded.{column}") };
+                let value = if *keep { format!("coalesce(?{}, {table}.{column})", number(*index)) } else { format!("excluded.{column}") };
                 (column, value)
             })
             .collect();
-        let number = |index: usize| columns.iter().position(|(column, _)| *column == index).map_or(0, |at| at + 1);
-        let same_key: Vec<String> = entity.key.iter().map(|index| format!("{} = ?{}", name(*index), number(*index))).collect();
         let action = if rest.is_empty() || mode == WriteMode::Insert {
             "DO NOTHING".to_owned()
         } else {

@@ -494,5 +494,5 @@ fn a_document_without_a_record_of_its_type_says_which_it_has() {
     let scene = nested(Format::Fixed(FixedFormat { columns, record_type, ..FixedFormat::default() }));
     let (report, sink) = scene.import(b"1header         \n5batch          \n8end            \n");
     assert_eq!((report.counts, report.notes), (counts(0, 0, 0, 0, 0), 1));
-    assert!(sink.findings[0].message.contains("has the type 6: theirs are 1, 5, 8"), "{:?}", sink.findings);
+    assert!(sink.findings[0].message.contains("has the type 6: theirs are \"1\", \"5\", \"8\""), "{:?}", sink.findings);
 }
