@@ -7,12 +7,13 @@
 //! entities, each with its own commit of step 2, under the message id and the entity: those that were loaded are not loaded again
 //! (`inbound/package.rs`).
 
+mod kept;
+
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::io::Read;
 use std::sync::Arc;
 
+pub(super) use self::kept::Kept;
 use super::import::{self, Import, ImportError, Report, Sink};
 use super::package;
 use super::strict::{self, Strict};
@@ -22,7 +23,7 @@ use crate::clock::Stopwatch;
 use crate::document::package::archive::DocumentFault;
 use crate::files::Scratch;
 use crate::model::entity::Entity;
-use crate::model::execution::{EntityOutcome, EntityRun, RowCounts, StagingStatus};
+use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
 use crate::model::finding::{Finding, Rule};
 use crate::model::id::ExecutionId;
 use crate::model::job::Job;
@@ -34,9 +35,6 @@ use crate::store::entities::{Writing, is_read};
 use crate::store::executions::{self, Ending};
 use crate::store::{StoreError, messages};
 use crate::transform::{self, Call, Transcript};
-
-/// Findings written to the store at a time.
-const FINDINGS_BLOCK: usize = 500;
 
 /// Processes a message that was claimed, and reports, defers or fails it.
 pub fn process(appliance: &Arc<Appliance>, job: &Job, message: Message) {
@@ -466,158 +464,4 @@ fn end(
         }
         then(batch)
     })
-}
-
-/// Keeps findings in the store and refused rows in the spool, while the import runs.
-pub(super) struct Kept<'a> {
-    work: &'a Work<'a>,
-    pending: Vec<Finding>,
-    /// The number of the next finding.
-    next: u64,
-    most: u64,
-    refused: Option<(std::io::BufWriter<File>, PathBuf)>,
-    /// The name of the entity's file of refused rows, but for the extension.
-    stem: String,
-    extension: &'static str,
-    refused_name: Option<String>,
-    transformed_name: Option<String>,
-    /// Rows are staged; the file, while it is written.
-    stages: bool,
-    staging: Option<PathBuf>,
-    staging_name: Option<String>,
-}
-
-impl<'a> Kept<'a> {
-    fn new(work: &'a Work<'a>) -> Kept<'a> {
-        Kept {
-            work,
-            pending: Vec::new(),
-            next: 0,
-            most: work.live.config.queue.findings_max,
-            refused: None,
-            stem: String::new(),
-            extension: "",
-            refused_name: None,
-            transformed_name: None,
-            stages: false,
-            staging: None,
-            staging_name: None,
-        }
-    }
-
-    /// What comes now is about this entity, the `ordinal`th of the message.
-    pub fn begin(&mut self, ordinal: usize, project_entity: &ProjectEntity) -> Result<(), ImportError> {
-        self.flush()?;
-        self.refused_name = None;
-        self.transformed_name = None;
-        self.staging_name = None;
-        self.stages = self.work.message.stage_only || !project_entity.skip_staging;
-        self.stem = format!("{}-{ordinal}", self.work.message.id);
-        self.extension = project_entity.format.file_extension();
-        log::debug!("entity taken up message={} entity=\"{}\"", self.work.message.id, project_entity.entity.name);
-        Ok(())
-    }
-
-    /// Findings of an earlier try are no longer true.
-    pub fn forget_earlier(&mut self, entity: &str) -> Result<(), ImportError> {
-        self.flush()?;
-        let (execution, entity) = (self.work.execution.clone(), entity.to_owned());
-        self.next = self
-            .work
-            .appliance
-            .store
-            .write("forget findings", move |batch| executions::forget_findings(batch.connection, &execution, &entity))?;
-        Ok(())
-    }
-
-    /// What an earlier try left, which had loaded the rows: those that were refused, those that were staged, and the transformed document.
-    fn find_files(&mut self) {
-        let (name, spool) = (format!("{}.{}", self.stem, self.extension), self.work.appliance.store.spool());
-        self.transformed_name = spool.open_transformed(&name).is_ok().then(|| name.clone());
-        let staging = format!("{}.db", self.stem);
-        self.staging_name = spool.staging_path(&staging).is_ok().then_some(staging);
-        self.refused_name = spool.open_refused(&name).is_ok().then_some(name);
-    }
-
-    pub fn flush(&mut self) -> Result<(), ImportError> {
-        let findings = std::mem::take(&mut self.pending);
-        if findings.is_empty() {
-            return Ok(());
-        }
-        let (execution, first) = (self.work.execution.clone(), self.next);
-        self.next += findings.len() as u64;
-        self.work
-            .appliance
-            .store
-            .write("keep findings", move |batch| executions::keep_findings(batch.connection, &execution, first, &findings))?;
-        Ok(())
-    }
-}
-
-impl Sink for Kept<'_> {
-    fn finding(&mut self, finding: Finding) -> Result<(), ImportError> {
-        if self.next + (self.pending.len() as u64) < self.most {
-            self.pending.push(finding);
-            if self.pending.len() == FINDINGS_BLOCK {
-                self.flush()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn refused_rows(&mut self) -> Result<Box<dyn Write + '_>, ImportError> {
-        if self.refused.is_none() {
-            let spool = self.work.appliance.store.spool();
-            let (file, path) = spool.create_incoming(&format!("{}.refused", self.stem)).map_err(ImportError::WriteRefused)?;
-            self.refused = Some((std::io::BufWriter::new(file), path));
-        }
-        let (file, _) = self.refused.as_mut().expect("it was just made");
-        Ok(Box::new(file))
-    }
-
-    fn staging(&mut self) -> Result<Option<(PathBuf, StagingStatus)>, ImportError> {
-        if !self.stages {
-            return Ok(None);
-        }
-        let spool = self.work.appliance.store.spool();
-        let (_, path) = spool.create_incoming(&format!("{}.staging", self.stem)).map_err(ImportError::Stage)?;
-        self.staging = Some(path.clone());
-        let accepted = if self.work.message.stage_only { StagingStatus::Validated } else { StagingStatus::Completed };
-        Ok(Some((path, accepted)))
-    }
-
-    fn before_commit(&mut self, _: &RowCounts, _: u64) -> Result<(), ImportError> {
-        self.flush()?;
-        if let Some(path) = &self.staging {
-            let spool = self.work.appliance.store.spool();
-            self.staging_name = Some(spool.promote_staging(path, &self.stem).map_err(ImportError::Stage)?);
-            self.staging = None;
-        }
-        if let Some((file, path)) = self.refused.take() {
-            let file = file.into_inner().map_err(|error| ImportError::WriteRefused(error.into_error()))?;
-            let spool = self.work.appliance.store.spool();
-            self.refused_name = Some(spool.promote_refused(&file, &path, &self.stem, self.extension).map_err(ImportError::WriteRefused)?);
-        }
-        crate::fault::point("findings_kept");
-        Ok(())
-    }
-}
-
-impl Drop for Kept<'_> {
-    fn drop(&mut self) {
-        if let Some((_, path)) = self.refused.take() {
-            // An attempt that failed: the next start would remove it too.
-            let _ = crate::files::remove(&path);
-        }
-        if let Some(path) = self.staging.take() {
-            let _ = std::fs::remove_file(path);
-        }
-        if let Some(name) = self.staging_name.take() {
-            let _ = self.work.appliance.store.spool().remove_staging(&name);
-        }
-        if let Some(name) = self.transformed_name.take() {
-            // Likewise: no report names it.
-            let _ = self.work.appliance.store.spool().remove_transformed(&name);
-        }
-    }
 }

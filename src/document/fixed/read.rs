@@ -133,9 +133,6 @@ impl<R: Read> Reader<R> {
     /// The next record of this entity into `record`; `false` at the end.
     pub fn next_into(&mut self, record: &mut Record) -> Result<bool, Broken> {
         while self.next_whole()? {
-            if !std::mem::replace(&mut self.begun, true) {
-                self.is_lines()?;
-            }
             // What we added when the record was refused is none of it.
             let mut misfit = None;
             if let Some((at, told, length)) = told(&self.whole.raw, self.width) {
@@ -143,6 +140,9 @@ impl<R: Read> Reader<R> {
                 self.whole.raw.truncate(at);
                 self.whole.told = Some(told);
                 misfit = length;
+            }
+            if !std::mem::replace(&mut self.begun, true) && self.whole.told.is_none() {
+                self.is_lines()?;
             }
             let text = self.whole.field(0).map_or("", |(text, _)| text);
             let text = &text[..self.whole.raw.len().min(text.len())];

@@ -1,0 +1,278 @@
+//! The loading thread: takes what the parsing thread sends, and loads it in one transaction.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use super::stager::Done;
+use super::{Import, ImportError, Piece, Report, Sink};
+use crate::document::read::Origin;
+use crate::document::refused::{self, Refused};
+use crate::document::write::Unwritable;
+use crate::inbound::block::{Block, Entry};
+use crate::inbound::load::Loading;
+use crate::model::execution::RowCounts;
+use crate::model::finding::{Finding, Rule};
+use crate::store::entities::Loaded;
+
+/// The loading thread. `stages` takes what is done, when rows are staged.
+pub(super) fn load(
+    import: &Import<'_>,
+    pieces: Receiver<Piece>,
+    emptied: &SyncSender<Block>,
+    stages: Option<SyncSender<Done>>,
+    sink: &mut dyn Sink,
+) -> Result<Report, ImportError> {
+    // It is gone only when the staging thread is, whose error is the one that is told.
+    let gone = |_| ImportError::Stopped;
+    let mut loader = Loader::new(import)?;
+    loader.reasons = stages.as_ref().map(|_| Vec::new());
+    for piece in pieces {
+        if import.stop.load(Ordering::Relaxed) {
+            return Err(ImportError::Stopped);
+        }
+        match piece {
+            Piece::Begun(origin, header, columns) => {
+                let own = import.project_entity;
+                // What comes back completes an earlier load: what that one has loaded stays.
+                loader.report.completes = origin.mended;
+                if !origin.mended {
+                    for part in &loader.parts {
+                        loader.report.removed += part.begin()?;
+                    }
+                }
+                loader.refused = Refused::new(&own.format, origin, header, columns).of_transformed(!own.transform.is_empty());
+            }
+            Piece::Fields(fields) => loader.refused.fields = Some(fields),
+            Piece::Trailer(passed_over) => loader.trailer = passed_over,
+            Piece::Failed(error) => return Err(ImportError::ReadPayload(error)),
+            Piece::DocumentRefused(findings) => {
+                stages.as_ref().map_or(Ok(()), |stages| stages.send(Done::TakenBack)).map_err(gone)?;
+                loader.refuse_document(findings, sink)?;
+            }
+            Piece::Absent(fields) => loader.parts[0].keep(&fields)?,
+            Piece::Note(finding) => {
+                loader.report.notes += 1;
+                sink.finding(finding)?;
+            }
+            Piece::Rows(mut block) => {
+                loader.block(&block, sink)?;
+                match &stages {
+                    Some(stages) => {
+                        let reasons = loader.reasons.replace(Vec::new()).unwrap_or_default();
+                        stages.send(Done::Rows(block, reasons)).map_err(|_| ImportError::Stopped)?;
+                    }
+                    None => {
+                        block.clear();
+                        let _ = emptied.try_send(block);
+                    }
+                }
+            }
+        }
+    }
+    loader.end(sink)?;
+    let (mut dangling, counts) = (Vec::new(), loader.report.counts);
+    for part in loader.parts.iter().filter(|_| counts.inserted + counts.updated > 0) {
+        dangling.extend(part.dangling()?);
+    }
+    if !dangling.is_empty() {
+        stages.as_ref().map_or(Ok(()), |stages| stages.send(Done::TakenBack)).map_err(gone)?;
+        loader.refuse_document(dangling, sink)?;
+    }
+    Ok(loader.report)
+}
+
+/// Loads blocks, and reports what becomes of their records.
+struct Loader<'a> {
+    import: &'a Import<'a>,
+    /// The entity's own rows, then those of nested records.
+    parts: Vec<Loading<'a>>,
+    refused: Refused,
+    /// What was passed over at the end of the document.
+    trailer: Vec<Vec<u8>>,
+    /// Bytes for the file of refused rows.
+    refused_bytes: Vec<u8>,
+    /// For each record of the block why it was refused, when that is asked for.
+    reasons: Option<Vec<Option<String>>>,
+    report: Report,
+}
+
+impl<'a> Loader<'a> {
+    fn new(import: &'a Import<'a>) -> Result<Loader<'a>, ImportError> {
+        let own = import.project_entity;
+        let all = std::iter::once(own).chain(own.nested.iter().map(|nested| &nested.project_entity));
+        let together = !own.nested.is_empty();
+        let mut parts = Vec::new();
+        for (part, project_entity) in all.enumerate() {
+            parts.push(Loading::new(project_entity, import.entities, import.database, part, together)?);
+        }
+        let refused = Refused::new(&own.format, Origin::new(own.format.encoding()), Vec::new(), 0);
+        let report = Report::default();
+        Ok(Loader { import, parts, refused, trailer: Vec::new(), refused_bytes: Vec::new(), reasons: None, report })
+    }
+
+    /// Takes back what came before: half a document is no document.
+    fn refuse_document(&mut self, findings: Vec<Finding>, sink: &mut dyn Sink) -> Result<(), ImportError> {
+        self.import.database.begin_again()?;
+        self.report.removed = 0;
+        self.report.counts = RowCounts::default();
+        self.report.document_refused = true;
+        for finding in findings {
+            self.report.findings += 1;
+            sink.finding(finding)?;
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, block: &Block, sink: &mut dyn Sink) -> Result<(), ImportError> {
+        for entry in block.records() {
+            self.report.counts.read += entry.len();
+            if !entry.findings.is_empty() {
+                let mut findings = entry.findings.to_vec();
+                for row in entry.rows() {
+                    findings.extend(self.parts[row.part].judge(block, entry.number, &row)?);
+                }
+                self.refuse(&entry, &findings, sink)?;
+                self.judged(&findings);
+                continue;
+            }
+            let findings = if self.parts.len() == 1 { self.single(block, &entry, sink)? } else { self.composite(block, &entry, sink)? };
+            if !findings.is_empty() {
+                self.refuse(&entry, &findings, sink)?;
+            }
+            self.judged(&findings);
+        }
+        Ok(())
+    }
+
+    /// What became of a record, for the staging.
+    fn judged(&mut self, findings: &[Finding]) {
+        if let Some(reasons) = &mut self.reasons {
+            reasons.push((!findings.is_empty()).then(|| refused::reasons(findings)));
+        }
+    }
+
+    /// Loads a record that is one row.
+    fn single(&mut self, block: &Block, entry: &Entry<'_>, sink: &mut dyn Sink) -> Result<Vec<Finding>, ImportError> {
+        let mut findings = Vec::new();
+        let (shows, mut kept) = (sink.wants_rows(), Vec::new());
+        for row in entry.rows() {
+            let outcome = self.parts[0].row(block, entry.number, &row, &[], shows.then_some(&mut kept))?;
+            if let Some(loaded) = outcome.loaded.as_ref().filter(|_| shows) {
+                sink.row(self.parts[0].definition(), self.parts[0].columns(), &kept, loaded);
+            }
+            if outcome.loaded == Some(Loaded::Inserted) {
+                let entity = self.parts[0].entity();
+                self.parts[0].inserted(entity);
+            }
+            count(&mut self.report.counts, outcome.loaded.as_ref());
+            findings.extend(outcome.findings);
+        }
+        Ok(findings)
+    }
+
+    /// Loads a record with the records nested in it: all or none.
+    fn composite(&mut self, block: &Block, entry: &Entry<'_>, sink: &mut dyn Sink) -> Result<Vec<Finding>, ImportError> {
+        let (shows, mut shown) = (sink.wants_rows(), Vec::new());
+        let (mut findings, mut counts, mut parent) = (Vec::new(), RowCounts::default(), Vec::new());
+        self.import.database.begin_together()?;
+        for row in entry.rows() {
+            let part = &mut self.parts[row.part];
+            let mut own = Vec::new();
+            let keep = (row.part == 0 || shows).then_some(&mut own);
+            let outcome = part.row(block, entry.number, &row, &parent, keep)?;
+            if let Some(loaded) = outcome.loaded.clone().filter(|_| shows) {
+                shown.push((row.part, own.clone(), loaded));
+            }
+            if row.part == 0 {
+                parent = own;
+            }
+            if outcome.loaded == Some(Loaded::Inserted) {
+                let entity = part.entity();
+                self.parts.iter_mut().for_each(|part| part.inserted(entity));
+            }
+            count(&mut counts, outcome.loaded.as_ref());
+            findings.extend(outcome.findings);
+            // What belongs to a row that is refused cannot be judged.
+            if row.part == 0 && !findings.is_empty() {
+                break;
+            }
+        }
+        self.import.database.end_together(findings.is_empty())?;
+        if findings.is_empty() {
+            let all = &mut self.report.counts;
+            all.inserted += counts.inserted;
+            all.updated += counts.updated;
+            all.unchanged += counts.unchanged;
+            for (part, values, loaded) in &shown {
+                sink.row(self.parts[*part].definition(), self.parts[*part].columns(), values, loaded);
+            }
+        } else {
+            self.parts.iter_mut().for_each(Loading::taken_back);
+        }
+        Ok(findings)
+    }
+
+    fn end(&mut self, sink: &mut dyn Sink) -> Result<(), ImportError> {
+        if self.report.counts.refused > 0 {
+            self.refused.end(&self.trailer, &mut self.refused_bytes).map_err(unwritable)?;
+            self.flush(sink)?;
+            // Rows that nothing comes in the place of stay.
+            if self.report.removed > 0 && self.report.counts.refused == self.report.counts.read {
+                self.import.database.begin_again()?;
+                self.report.removed = 0;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, sink: &mut dyn Sink) -> Result<(), ImportError> {
+        if !self.refused_bytes.is_empty() {
+            sink.refused_rows()?.write_all(&self.refused_bytes).map_err(ImportError::WriteRefused)?;
+            self.refused_bytes.clear();
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, entry: &Entry<'_>, findings: &[Finding], sink: &mut dyn Sink) -> Result<(), ImportError> {
+        self.report.counts.refused += entry.len();
+        let refused = refused::Entry { line: entry.line, raw: entry.raw, frames: entry.frames };
+        let comes_back = self.refused.record(refused, findings, &mut self.refused_bytes).map_err(unwritable)?;
+        self.flush(sink)?;
+        let together = (entry.len() > 1).then(|| together(self.parts[0].entity(), entry, &findings[0]));
+        for finding in findings.iter().chain(&together) {
+            self.report.findings += 1;
+            let mut finding = finding.clone();
+            if !comes_back {
+                finding.hint.push_str("; it is too large for the file of refused rows, and mended in the document that was sent");
+            }
+            sink.finding(finding)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is said of the rows of a record that are refused because of another: once, however many they are.
+fn together(entity: &str, entry: &Entry<'_>, culprit: &Finding) -> Finding {
+    let message = format!(
+        "{} rows are refused together, because of {} in line {}: a record and what is nested in it are loaded together or not at all",
+        entry.len(),
+        culprit.entity,
+        culprit.line
+    );
+    let hint = "mend what is wrong there; the others need no mending, and come back with it";
+    Finding { line: entry.line, row: entry.number, ..Finding::of_document(Rule::Together, entity, message, hint) }
+}
+
+fn unwritable(reason: Unwritable) -> ImportError {
+    ImportError::WriteRefused(io::Error::other(reason.to_string()))
+}
+
+fn count(counts: &mut RowCounts, loaded: Option<&Loaded>) {
+    match loaded {
+        Some(Loaded::Inserted) => counts.inserted += 1,
+        Some(Loaded::Updated) => counts.updated += 1,
+        Some(Loaded::Unchanged) => counts.unchanged += 1,
+        _ => {}
+    }
+}

@@ -1,0 +1,158 @@
+//! The parsing thread: reads, maps and validates a document, and sends what comes of it in blocks.
+
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use super::Piece;
+use crate::document::broken::Broken;
+use crate::document::collect::Instead;
+use crate::document::read::{self, Layout, Origin, Take};
+use crate::document::record::Record;
+use crate::inbound::block::Block;
+use crate::inbound::plan::{self, Plan};
+use crate::model::entity::Entity;
+use crate::model::finding::{Finding, Rule};
+use crate::model::format::Format;
+use crate::model::project::ProjectEntity;
+
+/// The parsing thread. Ends early when nobody listens any more.
+pub(super) fn parse(
+    project_entity: &ProjectEntity,
+    entities: &[Arc<Entity>],
+    company: Option<&str>,
+    document: impl Read,
+    sender: &SyncSender<Piece>,
+    empties: &Receiver<Block>,
+) {
+    let mut parsing = Parsing {
+        project_entity,
+        entities,
+        company,
+        sender,
+        empties,
+        origin: Origin::new(project_entity.format.encoding()),
+        trailer: Vec::new(),
+        plan: None,
+        block: Block::default(),
+        number: 0,
+        refused: Vec::new(),
+    };
+    let ended = read::read(document, &project_entity.format, plan::wanted(project_entity), &mut parsing);
+    let _ = parsing.send();
+    let _ = sender.send(Piece::Trailer(std::mem::take(&mut parsing.trailer)));
+    let last = match ended {
+        Err(Broken::Source(error)) => Piece::Failed(error),
+        Err(Broken::Document { line, message, hint }) => Piece::DocumentRefused(vec![parsing.about_the_document(line, message, hint)]),
+        Ok(()) if !parsing.refused.is_empty() => Piece::DocumentRefused(parsing.refused),
+        Ok(()) => return,
+    };
+    let _ = sender.send(last);
+}
+
+struct Parsing<'a> {
+    project_entity: &'a ProjectEntity,
+    entities: &'a [Arc<Entity>],
+    company: Option<&'a str>,
+    sender: &'a SyncSender<Piece>,
+    empties: &'a Receiver<Block>,
+    origin: Origin,
+    trailer: Vec<Vec<u8>>,
+    plan: Option<Plan<'a>>,
+    block: Block,
+    number: u64,
+    refused: Vec<Finding>,
+}
+
+impl Parsing<'_> {
+    fn send(&mut self) -> ControlFlow<()> {
+        if self.block.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let next = self.empties.try_recv().unwrap_or_default();
+        match self.sender.send(Piece::Rows(std::mem::replace(&mut self.block, next))) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+
+    fn about_the_document(&self, line: u64, message: String, hint: String) -> Finding {
+        Finding { line, ..Finding::of_document(Rule::Format, &self.project_entity.entity.name, message, hint) }
+    }
+}
+
+impl Take for Parsing<'_> {
+    fn origin(&mut self, origin: Origin) {
+        self.origin = origin;
+    }
+
+    fn trailer(&mut self, passed_over: Vec<Vec<u8>>) {
+        self.trailer = passed_over;
+    }
+
+    fn layout(&mut self, layout: &Layout) -> ControlFlow<()> {
+        let (raw, columns) = match layout {
+            Layout::Named { raw, names, .. } => (raw.clone(), names.len()),
+            Layout::Numbered | Layout::Asked => (Vec::new(), 0),
+        };
+        if self.sender.send(Piece::Begun(self.origin.clone(), raw, columns)).is_err() {
+            return ControlFlow::Break(());
+        }
+        match Plan::new(self.project_entity, self.entities, self.company, layout) {
+            Ok(plan) => {
+                if !plan.absent().is_empty() && self.sender.send(Piece::Absent(plan.absent().to_vec())).is_err() {
+                    return ControlFlow::Break(());
+                }
+                if let Some((columns, fields)) = plan.left_over() {
+                    let message =
+                        format!("no column of the document is for {}, and no field for its {}", fields.join(", "), columns.join(", "));
+                    self.note(message, "where they belong together, write a mapping".into());
+                }
+                self.plan = Some(plan);
+                ControlFlow::Continue(())
+            }
+            Err(findings) => {
+                self.refused = findings;
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
+        self.number += 1;
+        if let Some(plan) = &mut self.plan {
+            let known = plan.width.is_some();
+            plan.apply(record, self.number, &mut self.block);
+            if let (false, Some(fields)) = (known, plan.width) {
+                // Before the block, so that it is told with all that are refused.
+                let _ = self.sender.send(Piece::Fields(fields));
+            }
+        }
+        if self.block.is_full() { self.send() } else { ControlFlow::Continue(()) }
+    }
+
+    fn note(&mut self, message: String, hint: String) {
+        // Behind the rows before it. That nobody listens is told by the next row.
+        let note = Finding::of_document(Rule::Message, &self.project_entity.entity.name, message, hint);
+        let _ = self.send();
+        let _ = self.sender.send(Piece::Note(note));
+    }
+
+    fn nothing_found(&mut self, instead: Instead<'_>) {
+        let (place, key) = match &self.project_entity.format {
+            Format::Xml(xml) => match (&xml.record, &xml.root) {
+                (Some(record), _) => (record.to_string(), "record"),
+                (None, root) => (format!("/{}/*", root.as_deref().unwrap_or("*")), "root"),
+            },
+            Format::Json(json) => (json.record.as_ref().map_or_else(String::new, ToString::to_string), "record"),
+            _ => (String::new(), "type"),
+        };
+        let message = format!("the document has no record at {place}");
+        let seen = instead.seen.join(", ");
+        match instead.others {
+            true => self.note(message, format!("it has {seen}; where those should be records, correct record in the format")),
+            false => self.refused.push(self.about_the_document(0, message, format!("it has {seen}; correct {key} in the format"))),
+        }
+    }
+}
