@@ -51,7 +51,8 @@ impl Take for Refusing<'_> {
             (None, _) => false,
             // Of a last record that is cut short, a line end in it may be its end.
             (Some(Fault::Encoding), Format::Fixed(fixed)) => {
-                fixed.record_length.is_none_or(|length| record.raw.len() < length && record.raw.contains(&b'\n'))
+                let characters = record.raw.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
+                fixed.record_length.is_none_or(|length| characters < length && record.raw.contains(&b'\n'))
             }
             _ => true,
         };
