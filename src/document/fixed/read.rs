@@ -367,7 +367,14 @@ impl<R: Read> Counted<R> {
     /// Whether a record that comes back, of so many bytes, ends with a line: then line ends in it are its own.
     fn is_line(&mut self, end: usize) -> io::Result<bool> {
         while self.buffer.len() - self.start <= end && self.fill()? {}
-        let is = self.record_end.is_none() && matches!(self.buffer.get(self.start + end), None | Some(b'\n' | b'\r'));
+        // What ends a line is no part of a shorter record: CRLF is one end, and the last of the document is that of a line.
+        let last = self.buffer[self.start..self.start + end].last().copied();
+        let is = self.record_end.is_none()
+            && match self.buffer.get(self.start + end) {
+                None => !matches!(last, Some(b'\n' | b'\r')),
+                Some(b'\n') => last != Some(b'\r'),
+                Some(byte) => *byte == b'\r',
+            };
         if is {
             self.lined = Some(true);
         }
