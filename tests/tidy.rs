@@ -56,7 +56,7 @@ fn each_thing_stands_where_the_map_says() {
                 "cli/",
                 "outbound/export.rs",
                 "recording/",
-                "inbound/process.rs",
+                "inbound/process/kept.rs",
                 "store/writer.rs",
             ],
             "payload files belong to files.rs",
