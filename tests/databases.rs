@@ -212,21 +212,24 @@ fn an_export_that_a_client_asked_for_is_deferred_while_the_database_is_locked() 
     assert_eq!(app.log().matches("export deferred").count(), 2, "{}", app.log());
 }
 
-/// Jobs of this project in and out, for an entity that leaves its fields to the table.
-const FOUND: &str = r#"
+/// The articles of a shop in and out: with these lines in the entity, and these in the project that imports them.
+pub(crate) fn articles(entity: &str, import: &str) -> String {
+    format!(
+        r#"
 [[database]]
 name = "shop"
 sqlite = "shop.db"
-lock_wait = "0s"
 [[entity]]
 name = "Articles"
 database = "shop"
 table = "article"
+{entity}
 [[project]]
 name = "in"
 direction = "import"
 [[project.entity]]
 entity = "Articles"
+{import}
 [[project]]
 name = "out"
 direction = "export"
@@ -243,7 +246,14 @@ activity_id = "C03BB937-09ED-46DE-86EE-4520D7D7E373"
 project = "out"
 applications = ["Tests"]
 recurrence = "0 6 * * *"
-"#;
+"#
+    )
+}
+
+/// Of an entity that leaves its fields to the table.
+fn found() -> String {
+    articles("", "").replace("sqlite = \"shop.db\"", "sqlite = \"shop.db\"\nlock_wait = \"0s\"")
+}
 
 /// Starts with a shop's database that is there before.
 pub(crate) fn start_with(configuration: &str, tables: &str) -> (Appliance, Connection) {
@@ -280,7 +290,7 @@ pub(crate) fn exported(app: &mut Appliance) -> Option<String> {
 #[test]
 fn an_entity_may_leave_its_fields_and_key_to_the_table() {
     let (mut app, connection) = start_with(
-        FOUND,
+        &found(),
         "CREATE TABLE article (SKU VARCHAR(5) PRIMARY KEY, NAME TEXT NOT NULL, PRICE DECIMAL(8,2), STOCK INTEGER NOT NULL DEFAULT 7, GROSS AS (PRICE * 2));",
     );
     let id = app.enqueue_to(IMPORT, "Articles", b"SKU,NAME,PRICE,STOCK\nA1,one,2.25,1\nA2,,3,2\nTOOLONG,x,1.234,many\nA4,four,1,\n", None);
@@ -302,11 +312,11 @@ fn an_entity_may_leave_its_fields_and_key_to_the_table() {
 
 #[test]
 fn what_a_document_lacks_or_leaves_blank_is_kept_and_new_rows_have_the_table_s_own_values() {
-    let keeps = FOUND.replacen("entity = \"Articles\"", "entity = \"Articles\"\nmapping = [{ source = \"SKU\", field = \"SKU\" }, { source = \"NAME\", field = \"NAME\" }, { source = \"STOCK\", field = \"STOCK\", ignore_blank = true }, { source = \"MUST\", field = \"MUST\", ignore_blank = true }, { source = \"PRICE\", field = \"PRICE\", ignore_blank = true }]", 1);
+    let keeps = found().replacen("entity = \"Articles\"", "entity = \"Articles\"\nmapping = [{ source = \"SKU\", field = \"SKU\" }, { source = \"NAME\", field = \"NAME\" }, { source = \"STOCK\", field = \"STOCK\", ignore_blank = true }, { source = \"MUST\", field = \"MUST\", ignore_blank = true }, { source = \"PRICE\", field = \"PRICE\", ignore_blank = true }]", 1);
     let tables = "CREATE TABLE article (SKU VARCHAR(5) PRIMARY KEY, NAME TEXT NOT NULL, STOCK INTEGER NOT NULL DEFAULT 7, MUST TEXT NOT NULL, PRICE DECIMAL(8,2) DEFAULT 9.5);
         INSERT INTO article VALUES ('A1', 'one', 1, 'm', NULL)";
     for (configuration, documents) in [
-        (FOUND.to_owned(), ["SKU,NAME,MUST\nA1,new,m\n", "SKU,NAME,MUST\nA2,two,x\n"]),
+        (found(), ["SKU,NAME,MUST\nA1,new,m\n", "SKU,NAME,MUST\nA2,two,x\n"]),
         (keeps, ["SKU,NAME,STOCK,MUST,PRICE\nA1,new,,,\n", "SKU,NAME,STOCK,MUST,PRICE\nA2,two,,x,\n"]),
     ] {
         let (mut app, connection) = start_with(&configuration, tables);
@@ -326,7 +336,7 @@ fn what_a_document_lacks_or_leaves_blank_is_kept_and_new_rows_have_the_table_s_o
 #[test]
 fn what_the_file_or_the_table_lacks_fails_an_export_in_place_of_making_it_empty() {
     let (mut app, connection) = start_with(
-        FOUND,
+        &found(),
         "CREATE TABLE article (SKU TEXT PRIMARY KEY, NAME TEXT, PRICE REAL); INSERT INTO article VALUES ('A1', 'one', 9.5);",
     );
     assert_eq!(exported(&mut app).unwrap(), "SKU,NAME,PRICE\r\nA1,one,9.500000\r\n");
@@ -347,7 +357,7 @@ fn what_the_file_or_the_table_lacks_fails_an_export_in_place_of_making_it_empty(
 
 #[test]
 fn an_entity_whose_table_is_not_there_yet_waits_for_it_and_keeps_nothing_else_from_starting() {
-    let mapped = FOUND.replace(
+    let mapped = found().replace(
         "direction = \"import\"\n[[project.entity]]\nentity = \"Articles\"\n",
         "direction = \"import\"\n[[project.entity]]\nentity = \"Articles\"\nmapping = [{ source = \"Code\", field = \"SKU\" }, { source = \"Price\", field = \"PRICE\" }]\n[[project.test]]\nname = \"t\"\ninput = \"Code,Price\\nA,1\\n\"\nrows = [{ SKU = \"A\" }]\n",
     );
@@ -496,7 +506,7 @@ fn a_table_that_needs_more_than_its_entity_has_takes_changes_and_no_new_rows() {
 #[test]
 fn numbers_of_a_column_without_a_precision_may_be_large_and_no_digit_is_lost() {
     let (mut app, connection) = start_with(
-        FOUND,
+        &found(),
         "CREATE TABLE article (SKU TEXT PRIMARY KEY, PRICE REAL, SUM NUMERIC);
          INSERT INTO article VALUES ('A1', 1234567890.25, 98765432109.5), ('A2', 1e20, 0.1 + 0.2)",
     );
@@ -516,7 +526,7 @@ fn numbers_of_a_column_without_a_precision_may_be_large_and_no_digit_is_lost() {
 
 #[test]
 fn check_says_of_a_view_what_works_and_what_does_not() {
-    let incremental = FOUND.replace(
+    let incremental = found().replace(
         "direction = \"export\"\n[[project.entity]]\nentity = \"Articles\"",
         "direction = \"export\"\n[[project.entity]]\nentity = \"Articles\"\nrefresh = \"incremental\"",
     );
@@ -529,14 +539,14 @@ fn check_says_of_a_view_what_works_and_what_does_not() {
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    std::fs::write(app.dir.path().join("entrepot.toml"), FOUND).unwrap();
+    std::fs::write(app.dir.path().join("entrepot.toml"), found()).unwrap();
     let said = check(&app, &[]);
     assert!(said.contains("an entity has a key") && !said.contains("of just :"), "{said}");
 }
 
 #[test]
 fn rows_without_a_key_are_exported_when_they_change() {
-    let incremental = FOUND.replace(
+    let incremental = found().replace(
         "direction = \"export\"\n[[project.entity]]\nentity = \"Articles\"",
         "direction = \"export\"\n[[project.entity]]\nentity = \"Articles\"\nrefresh = \"incremental\"",
     );

@@ -3,45 +3,11 @@
 use rusqlite::Connection;
 
 use crate::appliance::{Appliance, IMPORT};
-use crate::databases::{exported, start_with};
+use crate::databases::{articles, exported, start_with};
 
 /// An entity with these fields, whose first is the key, in and out.
 fn configuration(fields: &str, more: &str) -> String {
-    format!(
-        r#"
-[[database]]
-name = "shop"
-sqlite = "shop.db"
-[[entity]]
-name = "Articles"
-database = "shop"
-table = "article"
-key = ["K"]
-fields = [{fields}]
-[[project]]
-name = "in"
-direction = "import"
-[[project.entity]]
-entity = "Articles"
-{more}
-[[project]]
-name = "out"
-direction = "export"
-[[project.entity]]
-entity = "Articles"
-[[job]]
-name = "in"
-activity_id = "6D31E09F-0249-459F-94F0-AAD9C2C47B64"
-project = "in"
-applications = ["Tests"]
-[[job]]
-name = "out"
-activity_id = "C03BB937-09ED-46DE-86EE-4520D7D7E373"
-project = "out"
-applications = ["Tests"]
-recurrence = "0 6 * * *"
-"#
-    )
+    articles(&format!("key = [\"K\"]\nfields = [{fields}]"), more)
 }
 
 /// Loads a document; how many rows were inserted, updated, unchanged and refused.
