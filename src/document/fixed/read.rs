@@ -333,6 +333,10 @@ impl<R: Read> Counted<R> {
         if self.start == self.buffer.len() {
             return Ok(false);
         }
+        if told.is_some() && self.record_end.is_none() {
+            // What comes back stands on lines of their own, however long they are.
+            self.lined.get_or_insert(true);
+        }
         let (end, whole) = loop {
             match self.end_of_record() {
                 Some(end) => break (end, true),

@@ -70,6 +70,9 @@ fn a_line_end_inside_of_a_record_of_a_stated_length_stays_in_it() {
     let bytes = file(&format, encoding_rs::UTF_8, "", &[(1, b"a\nbcde"), (1, b"ab"), (1, b"abcd\nf"), (1, b"abcdef")]);
     let found: Vec<_> = again(&format, &bytes).into_iter().map(|(.., values)| values).collect();
     assert_eq!(found, [["a\nb", "cde"], ["ab", ""], ["abc", "d\nf"], ["abc", "def"]], "{}", String::from_utf8_lossy(&bytes));
+    // One that is much too long is one all the same, and no whole record and more.
+    let bytes = file(&format, encoding_rs::UTF_8, "", &[(1, b"abcdefghijklmnopqrstuvwxyz")]);
+    assert_eq!(again(&format, &bytes).len(), 1, "{}", String::from_utf8_lossy(&bytes));
     // One that is cut short is no longer by its line end.
     let bytes = file(&format, encoding_rs::UTF_8, "", &[(1, b"abcde")]);
     let found: Vec<_> = again(&format, &bytes).into_iter().map(|(.., values)| values).collect();
