@@ -63,7 +63,9 @@ fn the_watchdog_hears_of_an_appliance_that_goes_on_and_a_stop_asks_for_its_time(
 fn the_watchdog_hears_nothing_when_the_scheduler_stands_still() {
     let managed = Managed::start(&[("ENTREPOT_TEST_FAULT", "round scheduled:panic")]);
     assert_eq!(managed.says(Duration::from_secs(30)).as_deref(), Some("READY=1"), "it serves, and yet it is not alive");
-    assert_eq!(managed.says(5 * WATCHDOG), None);
+    // That it began its first round may still be told, once.
+    let first = managed.says(5 * WATCHDOG);
+    assert!(first.is_none() || managed.says(5 * WATCHDOG).is_none(), "{first:?}");
 }
 
 #[test]
