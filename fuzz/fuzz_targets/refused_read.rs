@@ -47,6 +47,8 @@ impl Take for Refusing<'_> {
             // It is too large for the file.
             return ControlFlow::Continue(());
         }
+        // Before a line feed a carriage return is that of CRLF: such a record of a stated length comes back as a shorter one.
+        self.damaged |= matches!(self.format, Format::Fixed(fixed) if fixed.record_length.is_some()) && record.raw.ends_with(b"\r");
         self.damaged |= match (&record.fault, self.format) {
             (None, _) => false,
             // Of a last record that is cut short, a line end in it may be its end.
