@@ -102,7 +102,7 @@ pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat
             .connection
             .prepare_cached(
                 "SELECT id FROM (
-                   SELECT * FROM message WHERE activity_id = ?1 AND external_id = ?2 AND entity = ?4 AND company IS ?5
+                   SELECT * FROM message INDEXED BY message_repeat WHERE activity_id = ?1 AND external_id = ?2 AND entity = ?4 AND company IS ?5
                    AND received_at >= ?6 AND replay_of IS NULL AND direction = 'import' ORDER BY id DESC LIMIT 1)
                  WHERE sha256 = ?3 AND NOT (state IN ('refused', 'failed', 'cancelled') AND rows_inserted + rows_updated + rows_unchanged = 0)",
             )
