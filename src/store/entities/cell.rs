@@ -63,20 +63,20 @@ impl<'a> From<&'a Stored> for Cell<'a> {
 /// configuration was changed.
 pub fn is_kept(text: &[u8], kind: &FieldKind) -> bool {
     let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
-    let date = |text: &[u8]| {
-        matches!(text, [_, _, _, _, b'-', _, _, b'-', _, _]) && digits(&text[..4]) && digits(&text[5..7]) && digits(&text[8..])
+    // 0 stands for a digit, x for one of a GUID.
+    let like = |shape: &[u8]| {
+        let is = |(byte, shape): (&u8, &u8)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            b'x' => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+            shape => byte == shape,
+        };
+        text.len() == shape.len() && text.iter().zip(shape).all(is)
     };
     match kind {
         FieldKind::String { .. } => true,
         FieldKind::Integer | FieldKind::Boolean => false,
-        FieldKind::Date => date(text),
-        FieldKind::DateTime => match text {
-            [day @ .., b'T', _, _, b':', _, _, b':', _, _, b'Z'] if day.len() == 10 => {
-                date(day) && text[11..19].iter().all(|byte| *byte <= b':')
-            }
-            [day @ .., b'T', _, _, b':', _, _, b':', _, _, b'.', _, _, _, b'Z'] if day.len() == 10 => date(day),
-            _ => false,
-        },
+        FieldKind::Date => like(b"0000-00-00"),
+        FieldKind::DateTime => like(b"0000-00-00T00:00:00Z") || like(b"0000-00-00T00:00:00.000Z"),
         FieldKind::Decimal { scale, .. } => {
             let (whole, part) = match *scale {
                 0 => (text, &[][..]),
@@ -89,13 +89,7 @@ pub fn is_kept(text: &[u8], kind: &FieldKind) -> bool {
             !whole.is_empty() && digits(whole) && digits(part)
         }
         FieldKind::Enum { values } => values.iter().any(|(name, _)| name.as_bytes() == text),
-        FieldKind::Guid => {
-            text.len() == 36
-                && text.iter().enumerate().all(|(at, byte)| match at {
-                    8 | 13 | 18 | 23 => *byte == b'-',
-                    _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-                })
-        }
+        FieldKind::Guid => like(b"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"),
     }
 }
 
@@ -135,7 +129,11 @@ mod tests {
         let values = vec![("Open".to_owned(), 0), ("Closed".to_owned(), 1)];
         for (kind, good, bad) in [
             (FieldKind::Date, vec!["2026-11-26"], vec!["26.11.2026", "2026-11-26T00:00:00Z", "x", ""]),
-            (FieldKind::DateTime, vec!["2026-11-26T10:00:00Z", "2026-11-26 10:00:00.250"], vec!["2026-11-26", "x"]),
+            (
+                FieldKind::DateTime,
+                vec!["2026-11-26T10:00:00Z", "2026-11-26 10:00:00.250"],
+                vec!["2026-11-26", "x", "2026-11-26Txx:00:00.000Z", "2026-11-26T10: 0:00Z"],
+            ),
             (FieldKind::Decimal { precision: 9, scale: 2 }, vec!["12.5", "-0.25", "7"], vec!["12.5", "a.50", ".50", "", "-"]),
             (FieldKind::Decimal { precision: 9, scale: 0 }, vec!["12", "-3"], vec!["12.0", "", "x"]),
             (FieldKind::Enum { values }, vec!["open", "1"], vec!["open", "0", ""]),
