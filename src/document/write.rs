@@ -359,18 +359,19 @@ mod tests {
     }
 
     #[test]
-    fn days_before_those_of_a_workbook_and_times_of_no_day_read_back() {
+    fn days_before_those_of_a_workbook_finer_moments_and_times_of_no_day_read_back() {
         let format = Format::Excel(ExcelFormat::default());
         let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &entity(), &[3, 4]).unwrap());
         writer.begin(&mut bytes).unwrap();
-        let rows = [["1899-12-31", "1899-12-31 06:00:00"], ["1900-01-01", "1900-03-01 06:00:00"]];
+        let rows =
+            [["1899-12-31", "1899-12-31 06:00:00"], ["1900-01-01", "1900-03-01 06:00:00"], ["2026-11-26", "2026-11-26T10:00:00.1234567Z"]];
         for row in rows {
             writer.record(row.map(Some), &mut bytes).unwrap();
         }
         writer.end(&mut bytes).unwrap();
         let mut found = Rows(Vec::new());
         read::read(bytes.as_slice(), &format, Wanted::default(), &mut found).unwrap();
-        assert_eq!(found.0, [rows[0], ["1900-01-01", "1900-03-01T06:00:00"]]);
+        assert_eq!(found.0, [rows[0], ["1900-01-01", "1900-03-01T06:00:00"], rows[2]]);
         // As a row that is refused comes back.
         let mut writer = excel::write::Writer::new(&ExcelFormat::default(), Vec::new()).unwrap();
         let (mut bytes, mut found) = (Vec::new(), Rows(Vec::new()));

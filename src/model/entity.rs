@@ -110,7 +110,7 @@ pub enum FieldKind {
     },
     /// A day, kept as TEXT `YYYY-MM-DD`.
     Date,
-    /// An instant, kept as TEXT in UTC: `YYYY-MM-DDTHH:MM:SSZ`, with `.fff` when there are milliseconds.
+    /// An instant, kept as TEXT in UTC: `YYYY-MM-DDTHH:MM:SSZ`, and as many digits of a fraction as it has: none, or three to nine.
     DateTime,
     /// Kept as INTEGER 0 or 1. `Yes`, `No`, `true`, `false`, `1`, `0` are read, any case.
     Boolean,

@@ -38,12 +38,13 @@ impl Writer {
     /// Appends a record; `None` is no value.
     pub fn record<'a>(&mut self, values: impl IntoIterator<Item = Option<&'a str>>, into: &mut Vec<u8>) -> Result<(), Unwritable> {
         self.line.clear();
-        let mut first = true;
-        for value in values {
-            if !first {
+        let mut delimiters = 0;
+        for (index, value) in values.into_iter().enumerate() {
+            let begins = index == 0;
+            if !begins {
                 self.line.push_str(&self.format.delimiter);
+                delimiters += self.format.delimiter.len();
             }
-            let begins = std::mem::take(&mut first);
             match value {
                 // Before a record it is no data.
                 Some(value) if begins && value.starts_with('\u{feff}') => {
@@ -55,10 +56,13 @@ impl Writer {
                 Some(value) => push_value(&self.format, &mut self.line, value)?,
             }
         }
-        // A record of one empty value would be an empty line, which is no record.
-        if self.line.is_empty() {
-            let qualifier = self.format.qualifier.ok_or_else(|| Unwritable::Unqualified { value: String::new() })?;
-            self.line.extend([qualifier, qualifier]);
+        // An empty line, or one of delimiters alone, is no record. Where nothing qualifies, the latter has to do.
+        if self.line.len() == delimiters {
+            match self.format.qualifier {
+                Some(qualifier) => self.line.insert_str(0, qualifier.to_string().repeat(2).as_str()),
+                None if delimiters > 0 => {}
+                None => return Err(Unwritable::Unqualified { value: String::new() }),
+            }
         }
         self.line.push_str(self.format.record_end.as_deref().unwrap_or("\r\n"));
         encode(&self.line, self.format.encoding, into)
@@ -183,6 +187,7 @@ mod tests {
                 assert!(!reader.next_into(&mut record).unwrap());
             }
         }
+        assert!(Writer::new(&bare).record([Some(""), Some("")], &mut Vec::new()).is_ok());
         assert!(Writer::new(&CsvFormat { nulls: vec![], ..bare }).record([None], &mut Vec::new()).is_err(), "an empty line is no record");
     }
 

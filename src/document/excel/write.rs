@@ -167,12 +167,12 @@ fn cell(sheet: &mut Worksheet, row: u32, column: u16, letter: u8, value: &str, l
         (b'x', _) => sheet.write_formula(row, column, Formula::new(format!("={value}")).set_result(value))?,
         (b'b', _) => sheet.write_boolean(row, column, value == "Yes")?,
         (b'd', _) => match ExcelDateTime::parse_from_str(value.trim_end_matches('Z')) {
-            // Excel's day 0 is a time of no day.
-            Ok(at) if !value.starts_with("1899") => {
+            // Excel's day 0 is a time of no day, and it counts milliseconds.
+            Ok(at) if !value.starts_with("1899") && value.len() <= "2026-11-26T10:00:00.123Z".len() => {
                 let look = if value.len() == 10 { &looks.day } else { &looks.both };
                 sheet.write_datetime_with_format(row, column, &at, if value.contains('-') { look } else { &looks.time })?
             }
-            // Before 1900 or after 9999.
+            // Before 1900, after 9999, or finer than that.
             _ => sheet.write_string(row, column, value)?,
         },
         _ => sheet.write_string(row, column, value)?,

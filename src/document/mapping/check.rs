@@ -110,7 +110,7 @@ pub fn holds(entity: &Entity, expression: &Expression, value: &dyn Fn(usize) -> 
                     (Some(one), Some(other)) => value::compare(one, other),
                     _ => one.cmp(&other),
                 },
-                // Days and instants are kept so that text order is their order, milliseconds apart.
+                // Days and instants are kept so that text order is their order, but for the `Z` behind a fraction.
                 2 => one.trim_end_matches('Z').cmp(other.trim_end_matches('Z')),
                 _ => one.cmp(&other),
             };

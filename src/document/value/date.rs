@@ -37,7 +37,7 @@ fn iso_datetime(bytes: &[u8]) -> Option<(NaiveDateTime, Option<i32>)> {
     }
     let (hour, rest) = digits(byte(rest, b"T t")?, 2)?;
     let (minute, mut rest) = digits(byte(rest, b":")?, 2)?;
-    let (mut second, mut milli) = (0, 0);
+    let (mut second, mut nano) = (0, 0);
     if let Some(after) = byte(rest, b":") {
         (second, rest) = digits(after, 2)?;
         if let Some(after) = byte(rest, b".,") {
@@ -46,7 +46,7 @@ fn iso_datetime(bytes: &[u8]) -> Option<(NaiveDateTime, Option<i32>)> {
                 return None;
             }
             let (fraction, after) = digits(after, count)?;
-            milli = (u64::from(fraction) * 1000 / 10u64.pow(u32::try_from(count).ok()?)) as u32;
+            nano = fraction * 10u32.pow(9 - u32::try_from(count).ok()?);
             rest = after;
         }
     }
@@ -62,7 +62,7 @@ fn iso_datetime(bytes: &[u8]) -> Option<(NaiveDateTime, Option<i32>)> {
         }
         _ => return None,
     };
-    Some((date.and_hms_milli_opt(hour, minute, second, milli)?, offset))
+    Some((date.and_hms_nano_opt(hour, minute, second, nano)?, offset))
 }
 
 /// The days since 1899-12-30 that Excel keeps, with a part for the time of day. Its 1900 has a 29th of February, day 60, which is none.
@@ -343,8 +343,14 @@ pub(super) fn datetime(text: &str, reading: &Reading, out: &mut String) -> Resul
         },
     };
     four_digits(utc.year())?;
-    let milli = utc.and_utc().timestamp_subsec_millis();
-    let _ = write!(out, "{}", utc.format(if milli == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S%.3fZ" }));
+    let _ = write!(out, "{}", utc.format("%Y-%m-%dT%H:%M:%S"));
+    // Three digits, more where they say something: texts of one moment are equal, and in their order.
+    let nano = utc.and_utc().timestamp_subsec_nanos();
+    if nano > 0 {
+        let digits = format!("{nano:09}");
+        let _ = write!(out, ".{}", &digits[..digits.trim_end_matches('0').len().max(3)]);
+    }
+    out.push('Z');
     Ok(())
 }
 

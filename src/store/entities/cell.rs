@@ -64,7 +64,7 @@ impl<'a> From<&'a Stored> for Cell<'a> {
 pub fn is_kept(text: &[u8], kind: &FieldKind) -> bool {
     let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
     // 0 stands for a digit, x for one of a GUID.
-    let like = |shape: &[u8]| {
+    let like = |text: &[u8], shape: &[u8]| {
         let is = |(byte, shape): (&u8, &u8)| match shape {
             b'0' => byte.is_ascii_digit(),
             b'x' => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
@@ -72,11 +72,15 @@ pub fn is_kept(text: &[u8], kind: &FieldKind) -> bool {
         };
         text.len() == shape.len() && text.iter().zip(shape).all(is)
     };
+    let fraction = |part: &[u8]| match part {
+        [b'.', part @ .., b'Z'] => digits(part) && (part.len() == 3 || (4..=9).contains(&part.len()) && !part.ends_with(b"0")),
+        _ => part == b"Z",
+    };
     match kind {
         FieldKind::String { .. } => true,
         FieldKind::Integer | FieldKind::Boolean => false,
-        FieldKind::Date => like(b"0000-00-00"),
-        FieldKind::DateTime => like(b"0000-00-00T00:00:00Z") || like(b"0000-00-00T00:00:00.000Z"),
+        FieldKind::Date => like(text, b"0000-00-00"),
+        FieldKind::DateTime => text.split_at_checked(19).is_some_and(|(at, part)| like(at, b"0000-00-00T00:00:00") && fraction(part)),
         FieldKind::Decimal { scale, .. } => {
             let (whole, part) = match *scale {
                 0 => (text, &[][..]),
@@ -89,7 +93,7 @@ pub fn is_kept(text: &[u8], kind: &FieldKind) -> bool {
             !whole.is_empty() && digits(whole) && digits(part)
         }
         FieldKind::Enum { values } => values.iter().any(|(name, _)| name.as_bytes() == text),
-        FieldKind::Guid => like(b"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"),
+        FieldKind::Guid => like(text, b"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"),
     }
 }
 
@@ -131,8 +135,15 @@ mod tests {
             (FieldKind::Date, vec!["2026-11-26"], vec!["26.11.2026", "2026-11-26T00:00:00Z", "x", ""]),
             (
                 FieldKind::DateTime,
-                vec!["2026-11-26T10:00:00Z", "2026-11-26 10:00:00.250"],
-                vec!["2026-11-26", "x", "2026-11-26Txx:00:00.000Z", "2026-11-26T10: 0:00Z"],
+                vec!["2026-11-26T10:00:00Z", "2026-11-26 10:00:00.250", "2026-11-26T10:00:00.1234567Z", "2026-11-26 10:00:00.00000001"],
+                vec![
+                    "2026-11-26",
+                    "x",
+                    "2026-11-26T10:00:00.25Z",
+                    "2026-11-26T10:00:00.2500Z",
+                    "2026-11-26Txx:00:00.000Z",
+                    "2026-11-26T10: 0:00Z",
+                ],
             ),
             (FieldKind::Decimal { precision: 9, scale: 2 }, vec!["12.5", "-0.25", "7"], vec!["12.5", "a.50", ".50", "", "-"]),
             (FieldKind::Decimal { precision: 9, scale: 0 }, vec!["12", "-3"], vec!["12.0", "", "x"]),
