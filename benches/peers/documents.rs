@@ -97,7 +97,7 @@ pub fn documents(dir: &Path, rows: u64) {
 }
 
 /// Reads, maps and validates a document into blocks of rows that nobody loads: what more parsing threads could save.
-fn parsing_alone(config: &Config, file: &Path) -> Duration {
+pub fn parsing_alone(config: &Config, file: &Path) -> Duration {
     struct Mapping<'a>(&'a Config, Option<Plan<'a>>, Block, u64);
     impl Take for Mapping<'_> {
         fn layout(&mut self, layout: &Layout) -> ControlFlow<()> {

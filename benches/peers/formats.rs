@@ -8,6 +8,7 @@ use std::time::Instant;
 use entrepot::model::format::{ExcelFormat, Format, JsonFormat, XmlFormat};
 use entrepot::store::entities::Entities;
 
+use crate::documents::parsing_alone;
 use crate::load::{configuration, database_of, import_once, peak_mib};
 use crate::orders;
 
@@ -51,13 +52,15 @@ pub fn formats(dir: &Path, rows: u64) {
         std::fs::write(&file, &bytes).unwrap();
         let size = bytes.len();
         drop(bytes);
-        // The peak from here on (Linux).
-        let _ = std::fs::write("/proc/self/clear_refs", "5");
         let empty = database_of(dir, name);
         let mut other = config.clone();
         let mut project = (*other.projects[0]).clone();
         project.entities = vec![part];
         other.projects[0] = Arc::new(project);
+        // The peaks from here on (Linux).
+        let _ = std::fs::write("/proc/self/clear_refs", "5");
+        let read = parsing_alone(&other, &file);
+        let read_peak = peak_mib();
         let (took, counts) = import_once(&other, &empty, &file, name);
         assert_eq!(counts.inserted, rows);
         println!(
@@ -66,6 +69,7 @@ pub fn formats(dir: &Path, rows: u64) {
             rows as f64 / took.as_secs_f64(),
             peak_mib()
         );
+        println!("               read, mapped, validated alone {read:>8.2?}   peak {read_peak} MiB, with this program's own");
         if !peer.is_empty() {
             let start = Instant::now();
             let done = Command::new("python3")
@@ -73,12 +77,14 @@ pub fn formats(dir: &Path, rows: u64) {
                 .arg(&file)
                 .arg(dir.join(format!("{name}-peer.db")))
                 .stderr(Stdio::null())
-                .status();
+                .output();
             match done {
-                Ok(status) if status.success() => println!(
-                    "               its peer in Python {:>8.2?}   ratio {:.2}",
+                Ok(done) if done.status.success() => println!(
+                    "               its peer in Python {:>8.2?}   ratio {:.2}, of reading alone {:.2}   peak {} MiB",
                     start.elapsed(),
-                    took.as_secs_f64() / start.elapsed().as_secs_f64()
+                    took.as_secs_f64() / start.elapsed().as_secs_f64(),
+                    read.as_secs_f64() / start.elapsed().as_secs_f64(),
+                    String::from_utf8_lossy(&done.stdout).trim()
                 ),
                 _ => println!("               its peer is not installed: left out"),
             }
@@ -88,7 +94,7 @@ pub fn formats(dir: &Path, rows: u64) {
 
 /// lxml's iterparse into SQLite with the same key, as a careful person writes it.
 const PEER_XML: &str = r#"
-import sys, sqlite3
+import sys, sqlite3, resource
 from lxml import etree
 connection = sqlite3.connect(sys.argv[2])
 insert = None
@@ -104,12 +110,14 @@ for _, element in etree.iterparse(sys.argv[1], tag="LINES"):
     while element.getprevious() is not None:
         del element.getparent()[0]
 connection.commit()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 "#;
 
 /// python-calamine reads all cells; nothing is checked or loaded.
 const PEER_EXCEL: &str = r#"
-import sys
+import sys, resource
 from python_calamine import CalamineWorkbook
 rows = CalamineWorkbook.from_path(sys.argv[1]).get_sheet_by_index(0).to_python()
 assert len(rows) > 1
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 "#;
