@@ -132,6 +132,28 @@ fn an_import_that_finds_the_database_locked_is_deferred_and_goes_on_when_it_is_f
 }
 
 #[test]
+fn an_import_waits_a_night_for_a_locked_database_and_is_seen_meanwhile() {
+    let mut app = Appliance::start(CONFIGURATION);
+    let connection = shop(&app);
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let id = app.enqueue_to(IMPORT, "Articles", b"SKU,PRICE\nA1,3\n", None);
+    app.settle();
+    let attention = |app: &Appliance| app.operator("GET", "messages?attention=1").json()["messages"].clone();
+    assert_eq!(attention(&app), serde_json::json!([]), "what may pass in minutes troubles nobody");
+    for wait in [5, 10, 20, 40, 80, 160, 320] {
+        app.advance(Duration::from_secs(wait));
+    }
+    assert_eq!((&attention(&app)[0]["id"], &attention(&app)[0]["attempts"]), (&id.as_str().into(), &8.into()));
+    for _ in 0..20 {
+        app.advance(Duration::from_secs(600));
+    }
+    connection.execute_batch("COMMIT").unwrap();
+    app.advance(Duration::from_secs(600));
+    assert_eq!(app.message(&id)["state"], "processed");
+    assert_eq!(attention(&app), serde_json::json!([]));
+}
+
+#[test]
 fn where_order_matters_a_run_goes_on_behind_a_message_that_is_deferred_or_cancelled() {
     let daily = CONFIGURATION.replacen(
         "applications = [\"Tests\"]\n",

@@ -49,8 +49,8 @@ impl Rescuer {
             let Some(first) = self.0.lock().unwrap_or_else(PoisonError::into_inner).first().cloned() else { return Ok(()) };
             let id = first.message;
             let next = match retry::after(first.attempts) {
+                _ if first.panicked && first.attempts >= retry::CRASHES_MAX => None,
                 Verdict::Again(wait) => Some(now.plus(wait)),
-                Verdict::GiveUp if first.panicked => None,
                 Verdict::GiveUp => Some(now.plus(retry::RETRY_DELAY_MAX)),
             };
             let reason = first.reason.clone();

@@ -19,6 +19,7 @@ use crate::model::job::{Job, Recurrence};
 use crate::model::message::{Content, Message, PayloadPlace};
 use crate::model::person::User;
 use crate::model::project::Direction;
+use crate::model::retry;
 use crate::model::state::MessageState;
 use crate::model::time::Timestamp;
 use crate::store::jobs::{self, JobRecord};
@@ -228,7 +229,9 @@ pub(super) fn failing_jobs(appliance: &Appliance, only: Option<ActivityId>) -> R
     let mut failing = Vec::new();
     for job in live.config.jobs.iter().filter(|job| job.enabled && only.is_none_or(|only| only == job.activity_id)) {
         let record = stored(appliance.store.read("read the job", |connection| jobs::find(connection, job.activity_id)))?;
-        if let Some(JobRecord { failure: Some(failure), next_try_at: None, .. }) = record {
+        if let Some(JobRecord { failure: Some(failure), next_try_at, attempts, .. }) = record
+            && (next_try_at.is_none() || attempts >= retry::ATTEMPTS_UNSEEN)
+        {
             failing.push(json!({ "activity_id": job.activity_id, "name": job.name, "failure": failure }));
         }
     }

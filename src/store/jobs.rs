@@ -130,7 +130,7 @@ pub fn recover_runs(connection: &Connection) -> Result<Vec<String>, StoreError> 
                failure = CASE WHEN attempts + 1 < ?2 THEN failure ELSE ?3 END
              WHERE run_to = ?1 RETURNING name",
         )
-        .and_then(|mut statement| statement.query_map(params![EXPORT, retry::ATTEMPTS_MAX, WHY], |row| row.get(0))?.collect())
+        .and_then(|mut statement| statement.query_map(params![EXPORT, retry::CRASHES_MAX, WHY], |row| row.get(0))?.collect())
         .map_err(StoreError::sqlite("recover the runs"))
 }
 
@@ -302,13 +302,13 @@ mod tests {
         let connection = crate::store::open::open_queue(&dir.path().join("queue.db")).unwrap();
         let activity: ActivityId = "6D31E09F-0249-459F-94F0-AAD9C2C47B64".parse().unwrap();
         register(&connection, activity, "Out", Timestamp(5)).unwrap();
-        for attempt in 1..=retry::ATTEMPTS_MAX {
+        for attempt in 1..=retry::CRASHES_MAX {
             begin_run(&connection, activity, Timestamp(7)).unwrap();
             take_deferred(&connection, activity).unwrap();
             open_run(&connection, activity, Direction::Export).unwrap();
             assert_eq!(recover_runs(&connection).unwrap(), ["Out"]);
             let again = deferred_exports(&connection).unwrap();
-            assert_eq!(again.len(), usize::from(attempt < retry::ATTEMPTS_MAX), "attempt {attempt}");
+            assert_eq!(again.len(), usize::from(attempt < retry::CRASHES_MAX), "attempt {attempt}");
         }
         let failure = find(&connection, activity).unwrap().unwrap().failure.unwrap();
         assert_eq!((failure.since, failure.at, failure.reason.as_str()), (Timestamp(7), Timestamp(7), "the appliance ended while it ran"));

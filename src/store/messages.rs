@@ -509,7 +509,8 @@ pub struct Selection {
     pub activity_id: Option<ActivityId>,
     /// In one state only.
     pub state: Option<MessageState>,
-    /// That need a person: not replayed, in a state that needs attention.
+    /// That need a person: in a state that needs attention and not replayed, or put off [`ATTEMPTS_UNSEEN`](crate::model::retry::ATTEMPTS_UNSEEN)
+    /// times.
     pub attention: bool,
     /// Older than this one (keyset paging).
     pub before: Option<MessageId>,
@@ -535,7 +536,10 @@ pub fn list(connection: &Connection, selection: &Selection) -> Result<Vec<Messag
         condition(" AND id < ?", before.to_string());
     }
     if selection.attention {
-        sql.push_str(" AND state IN ('processed_with_errors', 'refused', 'failed') AND replayed_by IS NULL");
+        // As the index has it.
+        sql.push_str(
+            " AND (state IN ('processed_with_errors', 'refused', 'failed') AND replayed_by IS NULL OR state = 'queued' AND attempts >= 8)",
+        );
     }
     sql.push_str(&format!(" ORDER BY id DESC LIMIT {}", selection.limit));
     let mut statement = connection.prepare_cached(&sql)?;

@@ -7,6 +7,9 @@ use super::messages::{NewMessage, parse_id};
 use super::{Cause, StoreError, jobs, messages};
 use crate::files::Spool;
 use crate::files::segment::{Horizon, Pending, Record};
+use crate::model::execution::RowCounts;
+use crate::model::retry::CRASHES_MAX;
+use crate::model::state::MessageState;
 
 /// Up to where `queue.db` knows the segments: as far as the newest one says.
 pub fn horizon(connection: &Connection) -> Result<Horizon, StoreError> {
@@ -34,6 +37,8 @@ pub fn reach(connection: &Connection, batch: &Pending) -> Result<(), StoreError>
 ///   1. batches of the segments that `queue.db` does not know: a power cut took their rows, which were not synced. They are made again;
 ///   2. messages in work go back to the queue; the load itself, if it was committed, is found by its message id and not repeated;
 ///   3. executions without an end are closed, and exports that were under way are tried again.
+///
+/// What was in work each of [`CRASHES_MAX`] times that the appliance ended is given up, visibly: it may be what ends it.
 pub fn recover(connection: &mut Connection, spool: &Spool) -> Result<(), StoreError> {
     let failed = StoreError::sqlite("recover the queue");
     let transaction = connection.transaction().map_err(&failed)?;
@@ -52,13 +57,28 @@ pub fn recover(connection: &mut Connection, spool: &Spool) -> Result<(), StoreEr
         );
     }
 
-    let in_work: Vec<(String, i64)> = transaction
-        .prepare("SELECT id, started_at FROM message WHERE state = 'processing'")
-        .and_then(|mut statement| statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+    let in_work: Vec<(String, i64, u32)> = transaction
+        .prepare(
+            "SELECT id, started_at, (SELECT count(*) FROM event WHERE message_id = message.id AND event = 'restarted')
+             FROM message WHERE state = 'processing'",
+        )
+        .and_then(|mut statement| statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
         .map_err(&failed)?;
-    for (id, started_at) in in_work {
-        transaction.execute("UPDATE message SET state = 'queued' WHERE id = ?1", [&id]).map_err(&failed)?;
+    for (id, started_at, restarts) in in_work {
         let at = crate::model::time::Timestamp(started_at);
+        if restarts + 1 >= CRASHES_MAX {
+            let why = format!("the appliance ended {CRASHES_MAX} times while it was in work");
+            log::error!("message failed message={id} reason=\"{why}\"; it is kept, replay it when the cause is mended");
+            messages::report(&transaction, parse_id(&id)?, MessageState::Failed, &RowCounts::default(), 0, Some(&why), None, at)?;
+            transaction
+                .execute(
+                    "UPDATE execution SET outcome = 'failed', finished_at = ?2, reason = ?3 WHERE message_id = ?1 AND finished_at IS NULL",
+                    params![id, at.0, why],
+                )
+                .map_err(&failed)?;
+            continue;
+        }
+        transaction.execute("UPDATE message SET state = 'queued' WHERE id = ?1", [&id]).map_err(&failed)?;
         messages::record(
             &transaction,
             parse_id(&id)?,
@@ -71,8 +91,12 @@ pub fn recover(connection: &mut Connection, spool: &Spool) -> Result<(), StoreEr
     // An export that a client asked for runs again; an import of his has its message back in the queue.
     transaction
         .execute(
-            "UPDATE execution SET outcome = 'requested' WHERE finished_at IS NULL AND application_id IS NOT NULL AND message_id IS NULL",
-            params![],
+            "UPDATE execution SET attempts = attempts + 1,
+               outcome = CASE WHEN attempts + 1 < ?1 THEN 'requested' ELSE 'failed' END,
+               finished_at = CASE WHEN attempts + 1 < ?1 THEN NULL ELSE started_at END,
+               reason = 'the appliance ended while it ran'
+             WHERE finished_at IS NULL AND application_id IS NOT NULL AND message_id IS NULL AND outcome = 'executing'",
+            [CRASHES_MAX],
         )
         .map_err(&failed)?;
     transaction

@@ -7,11 +7,12 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::messages::{self, Acked, Enqueued, NewMessage, Payload};
-use super::{Cause, Durability, Store, StoreError, jobs};
+use super::{Batch, Cause, Durability, Store, StoreError, executions, jobs};
 use crate::files::digest;
 use crate::model::execution::RowCounts;
-use crate::model::id::{ActivityId, ExecutionId, MessageId, PopReceipt};
+use crate::model::id::{ActivityId, ApplicationId, ExecutionId, MessageId, PopReceipt};
 use crate::model::project::Direction;
+use crate::model::retry::CRASHES_MAX;
 use crate::model::state::MessageState;
 use crate::model::time::Timestamp;
 
@@ -244,7 +245,7 @@ fn rows_that_a_power_cut_took_are_made_again_from_the_segments_with_all_that_the
     enqueue_behind(plain.clone(), payload).unwrap();
     let (mut full, payload) = message(activity, Direction::Import, b"full", Some("a \"name\" \u{e9}\n"));
     full.company = Some("usmf".into());
-    full.application_id = Some(crate::model::id::ApplicationId(Uuid::new_v4()));
+    full.application_id = Some(ApplicationId(Uuid::new_v4()));
     full.content = crate::model::message::Content::Package;
     full.run_now = true;
     full.stage_only = true;
@@ -295,6 +296,63 @@ fn what_was_pruned_does_not_come_back_from_a_segment() {
     drop(store);
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(counts(&store, activity), []);
+}
+
+#[test]
+fn a_message_that_ends_the_appliance_each_time_is_given_up_and_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let activity = job(&store);
+    let id = id_of(enqueue(&store, activity, Direction::Import, b"x", None));
+    for attempt in 1..=CRASHES_MAX {
+        let claimed = store.write("claim", move |batch| messages::claim(batch.connection, id, &ExecutionId("e".into()), NOW)).unwrap();
+        assert_eq!(claimed.map(|message| message.attempts), Some(attempt));
+        let begin =
+            move |batch: &mut Batch<'_>| executions::begin(batch.connection, &ExecutionId("e".into()), activity, "P", Some(id), 0, NOW);
+        store.write("begin", begin).unwrap();
+        store.close();
+        store = Store::open(dir.path()).unwrap();
+    }
+    assert_eq!(state_of(&store, id), MessageState::Failed);
+    let attention = messages::Selection { attention: true, limit: 9, ..Default::default() };
+    let seen = store.read("list", |connection| messages::list(connection, &attention)).unwrap();
+    assert_eq!(seen[0].reason.as_deref(), Some("the appliance ended 8 times while it was in work"));
+    let execution = store.read("find", |connection| executions::find(connection, "e")).unwrap().unwrap();
+    assert_eq!((execution.outcome.as_str(), execution.finished_at), ("failed", Some(NOW)));
+}
+
+#[test]
+fn an_export_that_a_client_asked_for_and_that_ends_the_appliance_each_time_is_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let activity_id = job(&store);
+    let id = |name: &str| ExecutionId(name.into());
+    for name in ["ends", "waits"] {
+        let asked = executions::Requested {
+            id: id(name),
+            activity_id,
+            project: "P".into(),
+            application_id: ApplicationId(Uuid::new_v4()),
+            message_id: None,
+            scope: Default::default(),
+        };
+        let at = NOW.plus(Duration::from_secs(u64::from(name == "waits")));
+        store.write("ask", move |batch| executions::request(batch.connection, &asked, true, at)).unwrap();
+    }
+    let find = |store: &Store, name: &str| store.read("find", |connection| executions::find(connection, name)).unwrap().unwrap();
+    for _ in 1..=CRASHES_MAX {
+        assert_eq!(find(&store, "ends").outcome, "requested");
+        let claimed = store.write("claim", |batch| executions::claim_requested(batch.connection, NOW)).unwrap();
+        assert_eq!(claimed.unwrap().0.id, id("ends"));
+        store.close();
+        store = Store::open(dir.path()).unwrap();
+    }
+    let ended = find(&store, "ends");
+    assert_eq!(
+        (ended.outcome.as_str(), ended.finished_at, ended.reason.as_deref()),
+        ("failed", Some(NOW), Some("the appliance ended while it ran"))
+    );
+    assert_eq!(find(&store, "waits").outcome, "requested", "what only waited is nobody's fault");
 }
 
 #[test]
