@@ -193,7 +193,8 @@ impl Appliance {
             threads: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         });
-        appliance.adopt(&live).map_err(|error| say("cannot register the jobs in", &error))?;
+        appliance.register(&live).map_err(|error| say("cannot register the jobs in", &error))?;
+        appliance.look_at_queues(&live);
         let mut threads = Vec::new();
         for number in 0..live.config.server.workers {
             let appliance = appliance.clone();
@@ -263,10 +264,12 @@ impl Appliance {
     }
 
     fn apply(&self, live: &Live, file: &Path, watched: &mut Vec<Watched>) -> Result<(), String> {
-        let made = self.prepare(live, file, watched).and_then(|made| self.adopt(&made).map(|()| made).map_err(|error| error.to_string()));
+        let made =
+            self.prepare(live, file, watched).and_then(|made| self.register(&made).map(|()| made).map_err(|error| error.to_string()));
         match made {
             Ok(made) => {
-                *self.live.write().unwrap_or_else(PoisonError::into_inner) = made;
+                *self.live.write().unwrap_or_else(PoisonError::into_inner) = made.clone();
+                self.look_at_queues(&made);
                 // Keys that were fetched while the new verifier was made.
                 self.renew_verifier();
                 self.outside_keys.bell.ring();
@@ -316,20 +319,23 @@ impl Appliance {
         }
     }
 
-    /// Makes the store know the jobs, and workers look at their queues.
-    fn adopt(&self, live: &Live) -> Result<(), crate::store::StoreError> {
+    /// Makes the store know the jobs.
+    fn register(&self, live: &Live) -> Result<(), crate::store::StoreError> {
         let now = self.clock.now();
         let known: Vec<_> = live.config.jobs.iter().map(|job| (job.activity_id, job.name.clone())).collect();
         self.store.write("register the jobs", move |batch| {
             known.iter().try_for_each(|(activity, name)| jobs::register(batch.connection, *activity, name, now))
-        })?;
+        })
+    }
+
+    /// Makes workers look at the queues of all jobs, once the configuration that they look with is in force.
+    fn look_at_queues(&self, live: &Live) {
         live.config
             .jobs
             .iter()
             .filter(|job| job.project.direction == Direction::Import)
             .for_each(|job| self.dispatch.want(job.activity_id));
         self.dispatch.want_requested();
-        Ok(())
     }
 
     /// What has moved so far, and lets it move once more: two looks tell what stands still.

@@ -36,6 +36,67 @@ fn what_was_missed_while_it_was_stopped_is_one_run() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_stops_no_schedule_lease_or_try_once_it_is_set_right() {
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    let mut app = Appliance::start(&groups("recurrence = \"*/5 * * * *\""));
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.advance(5 * MINUTE);
+    app.advance(YEAR);
+    app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(200);
+    let late = app.enqueue(b"ID,NAME,AMOUNT\n2,b,1\n", None);
+    app.set_clock_back(YEAR);
+    app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(204);
+    app.advance(5 * MINUTE);
+    assert_eq!(app.message(&late)["state"], "processed");
+    app.advance(30 * MINUTE);
+    app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(200);
+    assert!(app.log().contains("the clock was ahead"), "{}", app.log());
+}
+
+#[test]
+fn a_clock_that_is_set_right_by_seconds_fires_no_schedule_twice() {
+    let mut app = Appliance::start(&groups("").replace("cron = \"0 6 * * *\"", "cron = \"* * * * *\""));
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.settle();
+    app.advance(MINUTE);
+    app.set_clock_back(Duration::from_secs(40));
+    app.advance(Duration::from_secs(50));
+    let list = app.operator("GET", &format!("messages?job={EXPORT}")).expect(200).json();
+    assert_eq!(list["messages"].as_array().unwrap().len(), 1, "{list}");
+}
+
+#[test]
+fn what_waits_for_a_job_is_taken_up_when_it_comes_into_force_again() {
+    let mut app = Appliance::start(&groups("recurrence = \"0 0 1 1 *\""));
+    let id = app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.settle();
+    assert_eq!(app.message(&id)["state"], "queued");
+    let file = app.dir.path().join("entrepot.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("recurrence = \"0 0 1 1 *\"", "")).unwrap();
+    app.operator("POST", "configuration/reload").expect(200);
+    app.settle();
+    assert_eq!(app.message(&id)["state"], "processed");
+}
+
+#[test]
+fn a_stop_in_the_last_message_of_a_run_leaves_nothing_for_the_next_one() {
+    let mut app = Appliance::start(&groups("recurrence = \"0 6 * * *\""));
+    let rows: String = (0..200_000).map(|number| format!("{number},n{number},{number}\n")).collect();
+    let id = app.enqueue(format!("ID,NAME,AMOUNT\n{rows}").as_bytes(), None);
+    app.operator("POST", &format!("jobs/{IMPORT}/run")).expect(200);
+    while app.message(&id)["state"] == "queued" {
+        std::thread::yield_now();
+    }
+    // The queue was looked at again by the time that this is answered, and nothing was found.
+    app.operator("POST", &format!("jobs/{EXPORT}/run")).expect(200);
+    app.restart();
+    app.settle();
+    let message = app.message(&id);
+    assert_eq!((&message["state"], &message["rows"]["inserted"]), (&"processed".into(), &200_000.into()), "{message}");
+}
+
+#[test]
 fn a_count_ends_a_recurrence() {
     let mut app = Appliance::start(&groups("").replace("cron = \"0 6 * * *\"", "cron = \"* * * * *\", count = 2"));
     app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);

@@ -1,6 +1,6 @@
 //! What a worker does next. Different entities run in parallel, one entity in order, a job never overlaps itself where it must not.
 //!
-//! Nothing here is durable: what is wanted after a restart is read from the store again (`Appliance::adopt`).
+//! Nothing here is durable: what is wanted after a restart is read from the store again (`Appliance::look_at_queues`).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

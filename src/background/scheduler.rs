@@ -13,7 +13,7 @@ use crate::model::job::{Job, Recurrence};
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
 use crate::store::retention::{self, Pruned};
-use crate::store::{StoreError, blobs, executions, increments, jobs, messages};
+use crate::store::{StoreError, blobs, executions, increments, jobs, messages, set_back};
 
 /// How often the configuration file is looked at.
 const CONFIGURATION_LOOK: Duration = Duration::from_secs(2);
@@ -28,6 +28,7 @@ const BLOCKS_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub fn run(appliance: &Arc<Appliance>) {
     let mut sampled: HashMap<ActivityId, Timestamp> = HashMap::new();
     let mut pruned_at: Option<Timestamp> = None;
+    let mut looked: Option<Timestamp> = None;
     if let Err(error) = retention::sweep(&appliance.store, appliance.first_id_at(), &|| appliance.scheduled.goes_on()) {
         log::warn!("spool not swept reason=\"{error}\"; tried again at the next start");
     }
@@ -37,6 +38,12 @@ pub fn run(appliance: &Arc<Appliance>) {
         crate::fault::point("round scheduled");
         appliance.reload_if_changed();
         let mut next = now.plus(CONFIGURATION_LOOK);
+        // While it ran, or while it did not: the clock may have been ahead.
+        if looked.replace(now).is_none_or(|before| now < before) {
+            draw_back(appliance, now);
+            sampled.retain(|_, at| *at <= now);
+            pruned_at = pruned_at.filter(|at| *at <= now);
+        }
         match tick(appliance, now, &mut sampled) {
             Ok(Some(due)) => next = next.min(due),
             Ok(None) => {}
@@ -50,6 +57,15 @@ pub fn run(appliance: &Arc<Appliance>) {
         appliance.bell.wait(&appliance.clock, Some(next));
     }
     appliance.scheduled.reached(Timestamp(i64::MAX));
+}
+
+/// Draws back what a clock that was ahead left.
+fn draw_back(appliance: &Arc<Appliance>, now: Timestamp) {
+    match appliance.store.write_behind("draw back times", move |batch| set_back::draw_back(batch.connection, now)) {
+        Ok(0) => {}
+        Ok(count) => log::warn!("times drawn back count={count} reason=\"the clock was ahead, and was set back to {now}\""),
+        Err(error) => log::error!("times not drawn back reason=\"{error}\"; tried again at the next start"),
+    }
 }
 
 /// Removes what is no longer kept.

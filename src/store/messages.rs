@@ -287,10 +287,14 @@ pub fn defer(connection: &Connection, id: MessageId, next_try: Timestamp, reason
     Ok(moved == 1)
 }
 
-/// Gives a message back untouched, because the appliance stops: the try does not count.
+/// Gives a message back untouched, because the appliance stops: the try does not count. Its job's run may have been over but for it, so it is taken
+/// up whatever the schedule says.
 pub fn give_back(connection: &Connection, id: MessageId, now: Timestamp) -> Result<(), StoreError> {
     connection
-        .execute("UPDATE message SET state = 'queued', attempts = attempts - 1 WHERE id = ?1 AND state = 'processing'", [id.to_string()])
+        .execute(
+            "UPDATE message SET state = 'queued', attempts = attempts - 1, run_now = 1 WHERE id = ?1 AND state = 'processing'",
+            [id.to_string()],
+        )
         .map_err(StoreError::sqlite("give the message back"))?;
     record(connection, id, now, "given back", Some("the appliance stopped"))
 }

@@ -29,6 +29,7 @@ pub mod recovery;
 pub mod reset;
 pub mod retention;
 pub mod select;
+pub mod set_back;
 pub mod staging;
 pub mod writer;
 

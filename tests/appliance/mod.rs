@@ -360,6 +360,13 @@ impl Appliance {
         self.restart();
     }
 
+    /// Stops, and starts with a clock that was set back.
+    #[cfg(unix)]
+    pub fn set_clock_back(&mut self, by: Duration) {
+        self.now_ms -= by.as_millis() as i64;
+        self.restart();
+    }
+
     fn relaunch(&mut self) {
         (self.process, self.base, self.printed) = launch(self.dir.path(), self.now_ms, Start::default());
         self.sign_in();
