@@ -37,8 +37,8 @@ fn read_csv(section: &Section<'_>) -> CsvFormat {
         }
     }
     format.record_end = read_record_end(section);
-    if format.record_end.as_ref() == Some(&format.delimiter) {
-        section.problem("record_end", "it is the delimiter too", "leave it out for ordinary lines");
+    if format.record_end.as_ref().is_some_and(|end| end.replace(&format.delimiter, "").is_empty()) {
+        section.problem("record_end", "it is made of delimiters alone", "leave it out for ordinary lines");
     }
     let single = |name: &'static str, default: Option<char>| match section.text(name) {
         None => default,

@@ -316,7 +316,7 @@ pub fn record_of(format: &XmlFormat) -> Path {
 
 /// The path of a value that a mapping calls by a plain name, or by a path.
 pub fn path_of(format: &Format, source: &str) -> Result<Path, String> {
-    if source.contains(['/', '@', '[', '*', ':']) || matches!(source, "." | "..") {
+    if source.contains(['/', '@', '[', '*', ':']) || source.starts_with('\'') || matches!(source, "." | "..") {
         return Path::parse(source);
     }
     Ok(path_of_name(format, source))

@@ -3,7 +3,7 @@
 //! ```text
 //! path      = ["/" | "//"] step { ("/" | "//") step }      "//" passes over any number of levels
 //! step      = "." | ".." | name { "[" predicate "]" } | "@" name
-//! name      = [prefix ":"] (local | "*")                   without a prefix any namespace
+//! name      = [prefix ":"] (local | "*")                   without a prefix any namespace; 'in quotes', doubled inside, it may have any character
 //! predicate = number | relative | relative "=" literal     the n-th of its name, from 1; has one; has one that equals
 //! literal   = 'text' | "text"
 //! ```
@@ -12,6 +12,7 @@
 //! more than one node is a finding, but with `//` it means the first. In JSON a
 //! member is an element of its name, and an array is its items, one beside the other, each with the member's name.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Steps of a path, at most.
@@ -110,6 +111,15 @@ impl Path {
     /// A path of these steps from where it begins.
     pub fn relative(steps: Vec<Step>) -> Path {
         Path { text: ".".into(), absolute: false, steps }
+    }
+
+    /// A name as a step of a path: in quotes where something in it has a meaning there.
+    pub fn step_of(name: &str) -> Cow<'_, str> {
+        let means = name.contains(['/', '@', '[', ']', ':', '*', '"', '='])
+            || name.starts_with(['.', '\''])
+            || name.trim() != name
+            || name.is_empty();
+        if means { Cow::Owned(format!("'{}'", name.replace('\'', "''"))) } else { Cow::Borrowed(name) }
     }
 
     /// As written.
@@ -261,11 +271,17 @@ impl Parser<'_> {
         let one = |rest: &mut &str| {
             // JSON members may have almost any name; what has a meaning in a path stands in quotes.
             if let Some(quoted) = rest.strip_prefix('\'') {
-                let (name, after) = quoted.split_once('\'').ok_or("a quote is never closed")?;
+                let (mut name, mut after) =
+                    quoted.split_once('\'').ok_or("a quote is never closed").map(|(name, after)| (name.to_owned(), after))?;
+                while let Some(more) = after.strip_prefix('\'') {
+                    let (part, behind) = more.split_once('\'').ok_or("a quote is never closed")?;
+                    name.extend(["'", part]);
+                    after = behind;
+                }
                 *rest = after;
-                return Ok(name.to_owned());
+                return Ok(name);
             }
-            let end = rest.find(|c: char| "/[]@=:'\"*".contains(c) || (c.is_whitespace() && self.nested)).unwrap_or(rest.len());
+            let end = rest.find(|c: char| "/[]@=:\"*".contains(c) || (c.is_whitespace() && self.nested)).unwrap_or(rest.len());
             let (name, after) = rest.split_at(end);
             *rest = after;
             let name = name.trim();
@@ -381,6 +397,7 @@ mod tests {
         assert_eq!(Path::parse(".").unwrap().steps, []);
         assert_eq!(Path::parse("line items/'a/b'").unwrap().steps.len(), 2);
         assert!(Path::parse("/").unwrap().absolute);
+        assert!(matches!(&Path::parse("c/it's").unwrap().steps[1].to, To::Element(Name { local, .. }) if local == "it's"));
     }
 
     #[test]
@@ -419,6 +436,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_name_is_a_step_in_quotes(name in "[-/.@\\[\\]='\"*:a1 é]{1,12}") {
+            let path = Path::parse(&format!("a/{}", Path::step_of(&name))).unwrap();
+            let named = matches!(&path.steps[1].to, To::Element(Name { prefix: None, local, .. }) if *local == name);
+            prop_assert!(named && path.steps.len() == 2 && path.steps[1].predicates.is_empty(), "{:?}", path.steps);
+        }
+
         #[test]
         fn hostile_text_never_panics(text in "[-/.@\\[\\]='\"*:a1 é]{0,30}") {
             let _ = Path::parse(&text);

@@ -38,6 +38,8 @@ pub struct Reader<R> {
     line: u64,
     delimiter: Vec<u8>,
     record_end: Option<End>,
+    /// It begins with the delimiter.
+    end_first: bool,
     /// A record end was there.
     ended: bool,
     qualifier: Option<u8>,
@@ -91,6 +93,7 @@ impl End {
 impl<R: Read> Reader<R> {
     /// A reader of this dialect. Qualifier and escape are single bytes: the configuration refuses others.
     pub fn new(source: R, format: &CsvFormat) -> Reader<R> {
+        let record_end = format.record_end.as_deref().map(End::new);
         let byte = |c: Option<char>| c.and_then(|c| u8::try_from(c).ok()).filter(u8::is_ascii);
         Reader {
             source: Decoding::new(source, format.encoding),
@@ -101,7 +104,8 @@ impl<R: Read> Reader<R> {
             end_of_input: false,
             line: 1,
             delimiter: format.delimiter.as_bytes().to_vec(),
-            record_end: format.record_end.as_deref().map(End::new),
+            end_first: record_end.as_ref().is_some_and(|end| end.text.starts_with(format.delimiter.as_bytes())),
+            record_end,
             ended: false,
             qualifier: byte(format.qualifier),
             escape: byte(format.escape),
@@ -342,6 +346,14 @@ impl<R: Read> Reader<R> {
             };
             let at = from + offset;
             let tail = &bytes[at..];
+            // A record end that begins with the delimiter, as in lines that each end with one.
+            if let Some(end) = self.record_end.as_ref().filter(|_| self.end_first) {
+                match end.length(tail) {
+                    Some(length) => return Some((at, Stop::End(length))),
+                    None if tail.len() < self.longest() && !self.end_of_input => return None,
+                    None => {}
+                }
+            }
             if tail.starts_with(&self.delimiter) {
                 return Some((at, Stop::Delimiter));
             }
@@ -593,6 +605,8 @@ mod tests {
             [(1, vec!["1", "a\nb"]), (3, vec!["2", "c"])]
         );
         assert_eq!(texts(b"1+|a&|\r\n2+|b&|\n", &with("&|\n", "+|")), [["1", "a"], ["2", "b"]]);
+        assert_eq!(texts(b"1|a|\r\n2||\n|b|\n", &with("|\n", "|")), [["1", "a"], ["2", ""], ["", "b"]]);
+        assert_eq!(texts(b"1|a||\n2|||\n", &with("||\n", "|")), [["1", "a"], ["2", ""]]);
         assert_eq!(faults(b"1,2\n3,4\n", &with("\r\n", ",")), [Some(Fault::RecordEnd)]);
         assert_eq!(faults(b"1,2\r\n3,4\n5", &with("\r\n", ",")), [None, None]);
         assert_eq!(faults(b"1,\"2\n3\"", &with("\r\n", ",")), [None]);

@@ -83,11 +83,23 @@ impl Writer {
 
 /// Whether a value without a qualifier reads back: it ends where it should, and is a value.
 fn stands_alone(format: &CsvFormat, value: &str) -> bool {
-    let ends: Vec<&str> = match &format.record_end {
+    // A stated end with a line feed takes CRLF, too.
+    let crlf = format
+        .record_end
+        .as_ref()
+        .and_then(|end| Some(format!("{}\r\n", end.strip_suffix('\n').filter(|before| !before.ends_with('\r'))?)));
+    let mut ends: Vec<&str> = match &format.record_end {
         Some(end) => vec![&format.delimiter, end],
         None => vec![&format.delimiter, "\r", "\n"],
     };
-    let whole = |end: &&str| ends.iter().all(|other| format!("{value}{end}").find(*other).is_none_or(|at| at >= value.len()));
+    ends.extend(crlf.as_deref());
+    let whole = |end: &&str| {
+        let text = format!("{value}{end}");
+        // A record end that begins with the delimiter must not begin before the value.
+        let joined = format!("{}{text}", format.delimiter);
+        ends.iter().all(|other| text.find(*other).is_none_or(|at| at >= value.len()))
+            && !ends.iter().any(|other| *other != format.delimiter && joined.starts_with(*other))
+    };
     ends.iter().all(whole) && !format.nulls.iter().any(|null| null == value) && !is_error(value)
 }
 
@@ -99,16 +111,11 @@ fn push_value(format: &CsvFormat, line: &mut String, value: &str) -> Result<(), 
         line.push_str(value);
         return Ok(());
     };
-    let needed = value.contains(&format.delimiter)
-        || value.contains([qualifier, '\r', '\n'])
-        || format.record_end.as_ref().is_some_and(|end| value.contains(end.as_str()))
+    let needed = value.contains([qualifier, '\r', '\n'])
         || format.escape.is_some_and(|escape| value.contains(escape))
-        || format.nulls.iter().any(|null| null == value)
         || value.starts_with(' ')
         || value.ends_with(' ')
-        || is_error(value)
-        // The first character of a longer delimiter at the end would join with the delimiter that follows.
-        || (format.delimiter.len() > 1 && value.ends_with(|last| format.delimiter.starts_with(last)));
+        || !stands_alone(format, value);
     match needed {
         true => push_qualified(format, qualifier, line, value),
         false => line.push_str(value),
@@ -137,13 +144,17 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_reads_back(
-            records in proptest::collection::vec(proptest::collection::vec(proptest::option::of("[a-z\",|\r\nNUL+\\\\é ]{0,6}"), 1..4), 1..6), dialect in 0usize..4
+            records in proptest::collection::vec(proptest::collection::vec(proptest::option::of("[a-z\",||\r\nNUL++\\\\é ]{0,6}"), 1..4), 1..6), dialect in 0usize..8
         ) {
             let format = [
                 CsvFormat { nulls: vec!["NULL".into()], ..Default::default() },
                 CsvFormat { delimiter: "+|".into(), nulls: vec!["NULL".into()], ..Default::default() },
                 CsvFormat { encoding: encoding_rs::UTF_16LE, nulls: vec!["NULL".into()], ..Default::default() },
                 CsvFormat { escape: Some('\\'), nulls: vec!["NULL".into()], ..Default::default() },
+                CsvFormat { delimiter: "|".into(), record_end: Some("|\n".into()), nulls: vec!["NULL".into()], ..Default::default() },
+                CsvFormat { delimiter: "|".into(), record_end: Some("+|".into()), nulls: vec!["NULL".into()], ..Default::default() },
+                CsvFormat { delimiter: "||".into(), record_end: Some("||\n".into()), nulls: vec!["NULL".into()], ..Default::default() },
+                CsvFormat { delimiter: "+|".into(), record_end: Some("|+".into()), nulls: vec!["NULL".into()], ..Default::default() },
             ][dialect].clone();
             let mut bytes = Vec::new();
             let mut writer = Writer::new(&format);

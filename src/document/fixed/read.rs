@@ -406,11 +406,11 @@ impl<R: Read> Counted<R> {
             if stated.is_some() {
                 return Ok(found.unwrap_or(self.buffer.len() - self.start));
             }
-            let whole = self.end_of_input && self.lined.is_some();
             self.lined.get_or_insert(found.is_some_and(|at| at <= end + self.length));
             return Ok(match (self.lined, found) {
                 (Some(true), Some(at)) => at,
-                (Some(true), None) if whole => self.buffer.len() - self.start,
+                // The last, or one that is too long: all of it is passed over, so that nobody looks there again.
+                (Some(true), None) => self.buffer.len() - self.start,
                 _ => end,
             });
         }

@@ -149,8 +149,7 @@ pub(super) fn json(sample: &[u8]) -> Result<Shape, String> {
         return Err("there is no object with values in the sample".into());
     }
     let mut key = format!("{{ type = \"{}\"", if format.lines { "jsonl" } else { "json" });
-    let step = |name: &String| if name.contains(['/', '@', '[', ']', ':', '*', ' ', '=']) { format!("'{name}'") } else { name.clone() };
-    let record = record.iter().map(step).collect::<Vec<_>>().join("/");
+    let record = record.iter().map(|name| Path::step_of(name)).collect::<Vec<_>>().join("/");
     if !record.is_empty() {
         let _ = write!(key, ", record = {}", toml_edit::Value::from(record.as_str()));
     }
@@ -185,11 +184,7 @@ fn value_paths(value: &Value, at: String, depth: usize, sources: &mut Vec<String
     match value {
         Value::Object(members) if depth < 8 => {
             for (name, member) in members {
-                let name = if name.contains(['/', '@', '[', ']', ':', '*', '\'', '=']) || name.starts_with('.') {
-                    format!("'{name}'")
-                } else {
-                    name.clone()
-                };
+                let name = Path::step_of(name).into_owned();
                 value_paths(member, if at.is_empty() { name } else { format!("{at}/{name}") }, depth + 1, sources, arrays);
             }
         }

@@ -34,8 +34,7 @@ impl Writer {
 
     /// The member that the array of records stands in, outermost first.
     fn outer(&self) -> Vec<String> {
-        let steps = self.format.record.as_ref().map_or("", |path| path.text());
-        steps.split('/').filter(|step| !step.is_empty()).map(quoted).collect()
+        self.format.record.iter().flat_map(|path| path.names()).map(|name| quoted(&name.local)).collect()
     }
 
     /// What a document begins with.

@@ -45,7 +45,7 @@ impl Plan<'_> {
             let more = || (width..record.len()).any(|at| record.field(at).is_some_and(|(text, _)| !text.trim().is_empty()));
             let fits = match self.ragged {
                 // Without a header what comes back has as many fields as it had, or says how many.
-                true if self.header.is_none() => record.told.is_none() || record.told_fields.is_some() || record.len() == width,
+                true if self.header.is_none() && record.told.is_some() && record.told_fields.is_none() => record.len() == width,
                 true => record.len() <= width || !more(),
                 false => record.len() == width,
             };
