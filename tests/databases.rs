@@ -154,6 +154,22 @@ fn an_import_waits_a_night_for_a_locked_database_and_is_seen_meanwhile() {
 }
 
 #[test]
+fn a_configuration_of_many_tables_waits_for_a_locked_database_once() {
+    let app = Appliance::start(CONFIGURATION);
+    shop(&app).execute_batch(&(0..40).map(|number| format!("CREATE TABLE t{number} (id PRIMARY KEY);")).collect::<String>()).unwrap();
+    let tables: String =
+        (0..40).map(|number| format!("[[entity]]\nname = \"T{number}\"\ndatabase = \"shop\"\ntable = \"t{number}\"\n")).collect();
+    let file = app.dir.path().join("entrepot.toml");
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + "\n" + &tables).unwrap();
+    let connection = shop(&app);
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let begun = std::time::Instant::now();
+    app.operator("POST", "configuration/reload").expect(200);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}, 2 s for each table would be 80", begun.elapsed());
+    assert!(app.log().matches("entity not read").count() >= 40, "{}", app.log());
+}
+
+#[test]
 fn where_order_matters_a_run_goes_on_behind_a_message_that_is_deferred_or_cancelled() {
     let daily = CONFIGURATION.replacen(
         "applications = [\"Tests\"]\n",

@@ -1,5 +1,6 @@
 //! `[[database]]` and `[[entity]]` with its fields.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use toml_edit::{Array, Item};
 use super::problem::suggest;
 use super::section::Section;
 use super::{Database, LOCK_WAIT};
+use crate::clock::Stopwatch;
 use crate::document::mapping::check;
 use crate::document::value;
 use crate::model::check::Check;
@@ -16,8 +18,26 @@ use crate::model::entity::{Decimal, Entity, Field, FieldKind, MANAGED, Pattern};
 use crate::model::project::{Direction, Project, Refresh, WriteMode};
 use crate::store::entities::found;
 
-/// How long a lock is waited for when a table is looked at.
+/// How long locks are waited for when tables are looked at, all together: the schedule stands still meanwhile.
 const LOOK_WAIT: Duration = Duration::from_secs(2);
+
+/// Looks at tables, and what is left of the time for that.
+pub(super) struct Looks(Cell<Duration>);
+
+impl Default for Looks {
+    fn default() -> Looks {
+        Looks(Cell::new(LOOK_WAIT))
+    }
+}
+
+impl Looks {
+    fn look(&self, path: &Path, table: &str) -> Result<found::Table, String> {
+        let (watch, left) = (Stopwatch::start(), self.0.get());
+        let found = found::look(path, table, left);
+        self.0.set(left.saturating_sub(watch.elapsed()));
+        found
+    }
+}
 
 pub(super) fn read_databases(root: &Section<'_>, base: &Path, data_dir: &Path) -> Vec<Database> {
     let mut databases = vec![Database::managed(data_dir)];
@@ -36,7 +56,7 @@ pub(super) fn read_databases(root: &Section<'_>, base: &Path, data_dir: &Path) -
     databases
 }
 
-pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<Arc<Entity>> {
+pub(super) fn read_entities(root: &Section<'_>, databases: &[Database], looks: &Looks) -> Vec<Arc<Entity>> {
     let mut entities: Vec<Entity> = Vec::new();
     let sections = root.sections("entity");
     for section in &sections {
@@ -69,7 +89,7 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
         let (mut key, mut unread) = (Vec::new(), None);
         let external = databases.iter().find(|known| known.name == database && !known.managed);
         if let (Some(external), Some(table), false) = (external, &table, section.has("fields")) {
-            match found::look(&external.path, table, LOOK_WAIT) {
+            match looks.look(&external.path, table) {
                 Ok(found) => {
                     fields = found.fields();
                     let first = found.keys.first().filter(|_| !section.has("key")).into_iter().flatten();
@@ -168,7 +188,7 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database]) -> Vec<A
 
 /// Holds entities against their tables, where there are any. These are warnings: a file that is away for a while must not keep the appliance from
 /// starting, and says itself what is wrong when it is used.
-pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities: &[Arc<Entity>], projects: &[Arc<Project>]) {
+pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities: &[Arc<Entity>], projects: &[Arc<Project>], looks: &Looks) {
     for section in root.sections("entity") {
         let named = section.item("name").and_then(Item::as_str);
         let Some(entity) = entities.iter().find(|entity| Some(entity.name.as_str()) == named) else { continue };
@@ -178,14 +198,14 @@ pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities:
         }
         if database.managed {
             // What cannot be looked at is made by the first import.
-            let table = found::look(&database.path, &entity.table, LOOK_WAIT);
+            let table = looks.look(&database.path, &entity.table);
             if let Some(reason) = table.ok().and_then(|table| table.keeps_otherwise(entity)) {
                 section.warning("fields", reason, "its messages fail, and so do exports of rows that hold other values");
             }
             continue;
         }
         let hint = "its messages and exports fail until that is so";
-        let table = match found::look(&database.path, &entity.table, LOOK_WAIT) {
+        let table = match looks.look(&database.path, &entity.table) {
             Ok(table) => table,
             Err(reason) => {
                 section.warning("table", reason, hint);

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::application::{read_applications, read_issuers};
-use super::entity::{judge_tables, read_databases, read_entities};
+use super::entity::{Looks, judge_tables, read_databases, read_entities};
 use super::job::read_jobs;
 use super::problem::{Problem, Problems, nearest};
 use super::project::read_projects;
@@ -140,9 +140,10 @@ fn read(root: &Section<'_>, base: &Path, file: Option<PathBuf>, stylesheets: &St
     let applications = read_applications(root);
     let issuers = read_issuers(root, base, &server.public_url);
     let databases = read_databases(root, base, &server.data_dir);
-    let entities = read_entities(root, &databases);
+    let looks = Looks::default();
+    let entities = read_entities(root, &databases, &looks);
     let (projects, tests) = read_projects(root, &entities, base, stylesheets);
-    judge_tables(root, &databases, &entities, &projects);
+    judge_tables(root, &databases, &entities, &projects, &looks);
     let jobs = read_jobs(root, &projects, &applications);
     let users = super::user::read(root);
     let faults = super::fault::read_faults(root);
