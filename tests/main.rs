@@ -24,6 +24,7 @@ mod pages;
 mod playground;
 mod real_files;
 mod recording;
+mod refused_wholes;
 mod schedule;
 mod sequences;
 #[cfg(unix)]

@@ -94,12 +94,12 @@ pub fn enqueue(app: &mut Appliance, package: &[u8]) -> Value {
     app.message(&id)
 }
 
-fn findings(app: &Appliance, message: &Value) -> Vec<String> {
+pub fn findings(app: &Appliance, message: &Value) -> Vec<String> {
     let list = app.findings(message["id"].as_str().unwrap());
     list.iter().map(|finding| format!("{}: {}", finding["entity"].as_str().unwrap(), finding["message"].as_str().unwrap())).collect()
 }
 
-fn outcomes(message: &Value) -> Vec<(String, String, u64)> {
+pub fn outcomes(message: &Value) -> Vec<(String, String, u64)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let list = message["entities"].as_array().unwrap();
     list.iter().map(|run| (text(&run["entity"]), text(&run["outcome"]), run["rows"]["inserted"].as_u64().unwrap())).collect()
@@ -196,7 +196,7 @@ fn an_entity_that_stands_in_a_package_under_two_names_refuses_it() {
 }
 
 /// A package with texts in its documents replaced.
-fn mend(package: &[u8], replaced: &[(&str, &str)]) -> Vec<u8> {
+pub fn mend(package: &[u8], replaced: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(package)).unwrap();
     let mut out = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for index in 0..zip.len() {

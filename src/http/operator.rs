@@ -374,6 +374,9 @@ pub(super) fn refused(appliance: &Appliance, message: &Message, entity: Option<&
             let hint = "without a name of an entity the refused rows are a package, and in that it is as it was sent";
             Answer::refuse(404, "this entity was refused as a whole, or not run", hint)
         }
+        false if runs.iter().any(|run| entity.is_none() && package::refused::comes_back(run)) => {
+            Answer::refuse(404, "the document was refused as a whole", "look at its findings, and mend the document that was sent")
+        }
         false => Answer::refuse(404, "no row of this message was refused", "look at its findings"),
     })?;
     let (file, size) = appliance

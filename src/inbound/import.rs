@@ -61,6 +61,8 @@ pub trait Sink {
     fn finding(&mut self, finding: Finding) -> Result<(), ImportError>;
     /// The file that refused rows are written to; asked for once, at the first refused row.
     fn refused_rows(&mut self) -> Result<Box<dyn Write + '_>, ImportError>;
+    /// The document is refused as a whole: what was written of its refused rows is a part of it, and is not kept.
+    fn forget_refused_rows(&mut self) {}
     /// Where rows are staged, if they are: an empty file; and the status of those that are accepted. Asked for once, at the beginning.
     fn staging(&mut self) -> Result<Option<(PathBuf, StagingStatus)>, ImportError> {
         Ok(None)

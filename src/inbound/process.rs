@@ -284,6 +284,7 @@ impl Work<'_> {
                         report
                     }
                     Err(ImportError::ReadPayload(error)) if DocumentFault::of(&error).is_some() => {
+                        kept.discard();
                         kept.forget_earlier(&entity.name)?;
                         kept.finding(unreadable(&entity.name, &error))?;
                         kept.flush()?;

@@ -117,6 +117,7 @@ impl<'a> Loader<'a> {
         self.report.removed = 0;
         self.report.counts = RowCounts::default();
         self.report.document_refused = true;
+        sink.forget_refused_rows();
         for finding in findings {
             self.report.findings += 1;
             sink.finding(finding)?;

@@ -54,6 +54,7 @@ impl<'a> Kept<'a> {
     /// What comes now is about this entity, the `ordinal`th of the message.
     pub fn begin(&mut self, ordinal: usize, project_entity: &ProjectEntity) -> Result<(), ImportError> {
         self.flush()?;
+        self.discard();
         self.refused_name = None;
         self.transformed_name = None;
         self.staging_name = None;
@@ -62,6 +63,14 @@ impl<'a> Kept<'a> {
         self.extension = project_entity.format.file_extension();
         log::debug!("entity taken up message={} entity=\"{}\"", self.work.message.id, project_entity.entity.name);
         Ok(())
+    }
+
+    /// Refused and staged rows that were begun are of no use: nothing of their document is loaded.
+    pub fn discard(&mut self) {
+        self.forget_refused_rows();
+        if let Some(path) = self.staging.take() {
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// Findings of an earlier try are no longer true.
@@ -121,6 +130,13 @@ impl Sink for Kept<'_> {
         Ok(Box::new(file))
     }
 
+    fn forget_refused_rows(&mut self) {
+        if let Some((_, path)) = self.refused.take() {
+            // The next start would remove it too.
+            let _ = crate::files::remove(&path);
+        }
+    }
+
     fn staging(&mut self) -> Result<Option<(PathBuf, StagingStatus)>, ImportError> {
         if !self.stages {
             return Ok(None);
@@ -151,13 +167,7 @@ impl Sink for Kept<'_> {
 
 impl Drop for Kept<'_> {
     fn drop(&mut self) {
-        if let Some((_, path)) = self.refused.take() {
-            // An attempt that failed: the next start would remove it too.
-            let _ = crate::files::remove(&path);
-        }
-        if let Some(path) = self.staging.take() {
-            let _ = std::fs::remove_file(path);
-        }
+        self.discard();
         if let Some(name) = self.staging_name.take() {
             let _ = self.work.appliance.store.spool().remove_staging(&name);
         }
