@@ -178,13 +178,14 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             let first = reader.next_into(&mut record)?.then_some(record);
             let mut origin = Origin { preamble, ..reader.origin() };
             origin.mended |= fixed::read::is_told_in(reader.ahead());
-            if let (None, Some(kind), [_, ..]) = (&first, &fixed.record_type, reader.other_types()) {
+            begin(take, origin, &layout, first, |record| reader.next_into(record))?;
+            if let (Some(kind), [_, ..]) = (&fixed.record_type, reader.other_types()) {
                 let others: Vec<String> = reader.other_types().iter().map(|other| format!("{other:?}")).collect();
                 let message =
                     format!("no record of the document has the type {}: theirs are {}", kind.equals.join(" or "), others.join(", "));
                 take.note(message, "where there should be some, correct record_type in the format, or have the document sent again".into());
             }
-            begin(take, origin, &layout, first, |record| reader.next_into(record))
+            Ok(())
         }
         Format::Xml(format) => {
             let asked = Asked { record: record_of(format), values, nested, namespaces: format.namespaces.clone() };
@@ -330,7 +331,7 @@ pub fn path_of_name(format: &Format, name: &str) -> Path {
     }
 }
 
-/// Holds the last records back, which are to be passed over.
+/// Holds the last records back, of any type, which are to be passed over.
 struct Held<'a> {
     skip: usize,
     held: VecDeque<Record>,
@@ -347,9 +348,14 @@ impl Held<'_> {
             let trailer = self.held.iter().map(passed_over).collect();
             return self.take.trailer(trailer);
         }
-        while let Some(mut record) = self.held.pop_front().filter(|_| !self.enough) {
-            self.enough = self.take.record(&mut record).is_break();
+        while let Some(record) = self.held.pop_front().filter(|_| !self.enough) {
+            self.enough = self.give(record).is_break();
         }
+    }
+
+    /// Hands a record on, if it is this entity's.
+    fn give(&mut self, mut record: Record) -> ControlFlow<()> {
+        if record.is_other { ControlFlow::Continue(()) } else { self.take.record(&mut record) }
     }
 }
 
@@ -363,8 +369,8 @@ impl Take for Held<'_> {
         if self.held.len() <= self.skip {
             return ControlFlow::Continue(());
         }
-        let mut first = self.held.pop_front().expect("more records are held than are skipped");
-        let flow = self.take.record(&mut first);
+        let first = self.held.pop_front().expect("more records are held than are skipped");
+        let flow = self.give(first);
         self.enough = flow.is_break();
         flow
     }

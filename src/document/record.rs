@@ -20,6 +20,8 @@ pub struct Record {
     fields: Vec<Span>,
     /// What is wrong with it as a record.
     pub fault: Option<Fault>,
+    /// It is of another type than the format reads, and only counts among those that are passed over at the end.
+    pub is_other: bool,
     /// Fields whose value cannot be known, and why: a cell that holds an error. They matter where they are asked for.
     pub wrong: Vec<(usize, Wrong)>,
     /// The elements that it stands in, outermost first, in documents that nest.
@@ -83,6 +85,7 @@ impl Record {
         self.text.clear();
         self.fields.clear();
         self.fault = None;
+        self.is_other = false;
         self.wrong.clear();
         self.frames = None;
         self.nested.clear();

@@ -92,9 +92,9 @@ pub struct FixedFormat {
     pub record_type: Option<RecordType>,
     /// As in [`CsvFormat`].
     pub encoding: &'static Encoding,
-    /// Records to pass over at the start.
+    /// Lines to pass over at the start, as they stand; records where `record_length` says how long they are.
     pub skip_first: u32,
-    /// Records to pass over at the end.
+    /// Records to pass over at the end, of any type.
     pub skip_last: u32,
     /// Texts, without padding, that mean "no value".
     pub nulls: Vec<String>,

@@ -36,9 +36,12 @@ pub struct Reader<R> {
     width: usize,
     /// Whether text stands behind the columns of the first record.
     beyond: Option<bool>,
-    /// Types of records that were passed over, some of them.
+    /// Types of records that are not this entity's, some of them.
     others: Vec<String>,
+    /// A record of this entity was there.
+    found: bool,
     begun: bool,
+    ended: bool,
 }
 
 /// So many types of records that are passed over are named.
@@ -69,7 +72,9 @@ impl<R: Read> Reader<R> {
             width,
             beyond: None,
             others: Vec::new(),
+            found: false,
             begun: false,
+            ended: false,
         }
     }
 
@@ -101,9 +106,9 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Types of records that were passed over: up to ten, in order.
+    /// Types of its records, up to ten, in order, where the document is read and none is this entity's.
     pub fn other_types(&self) -> &[String] {
-        &self.others
+        if self.ended && !self.found { &self.others } else { &[] }
     }
 
     /// Refuses a document that is nothing but one line of several records.
@@ -130,7 +135,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// The next record of this entity into `record`; `false` at the end.
+    /// The next record of this entity into `record`, or, where some are passed over at the end, of any type; `false` at the end.
     pub fn next_into(&mut self, record: &mut Record) -> Result<bool, Broken> {
         while self.next_whole()? {
             // What we added when the record was refused is none of it.
@@ -159,8 +164,15 @@ impl<R: Read> Reader<R> {
                 if self.others.len() < OTHERS_MAX && !self.others.iter().any(|other| other == found) {
                     self.others.push(found.to_owned());
                 }
-                continue;
+                if self.format.skip_last == 0 {
+                    continue;
+                }
+                record.clear(self.whole.line);
+                record.raw.extend_from_slice(&self.whole.raw);
+                record.is_other = true;
+                return Ok(true);
             }
+            self.found = true;
             record.clear(self.whole.line);
             record.raw.extend_from_slice(&self.whole.raw);
             record.fault.clone_from(&self.whole.fault);
@@ -185,6 +197,7 @@ impl<R: Read> Reader<R> {
             }
             return Ok(true);
         }
+        self.ended = true;
         Ok(false)
     }
 }

@@ -496,3 +496,28 @@ fn a_document_without_a_record_of_its_type_says_which_it_has() {
     assert_eq!((report.counts, report.notes), (counts(0, 0, 0, 0, 0), 1));
     assert!(sink.findings[0].message.contains("has the type 6: theirs are \"1\", \"5\", \"8\""), "{:?}", sink.findings);
 }
+
+#[test]
+fn records_that_are_passed_over_at_the_end_count_as_they_stand_of_any_type() {
+    let column = |name: &str, start, length| FixedColumn { name: name.into(), start, length, pad: ' ', right: false };
+    let columns = vec![column("Group", 2, 3), column("Name", 5, 3)];
+    let record_type = Some(RecordType { start: 1, length: 1, equals: vec!["6".into()] });
+    let typed = FixedFormat { columns, record_type, skip_first: 1, ..FixedFormat::default() };
+    let lines = ["1HDR   ", "6001aaa", "7more  ", "6002bbb", "6003ccc", "9TRL   "];
+    for (skip_last, rows) in [(0, 3), (1, 3), (2, 2), (3, 1), (5, 0), (9, 0)] {
+        for (record_length, end) in [(None, "\r\n"), (Some(7), "")] {
+            let mut scene = nested(Format::Fixed(FixedFormat { record_length, skip_last, ..typed.clone() }));
+            scene.project_entity.mapping.truncate(2);
+            let (report, sink) = scene.import((lines.join(end) + end).as_bytes());
+            assert_eq!((report.counts, report.notes), (counts(rows, rows, 0, 0, 0), 0), "{skip_last}: {:?}", sink.findings);
+        }
+    }
+    let scene = nested(Format::Fixed(FixedFormat { skip_last: 1, ..typed }));
+    let (report, sink) = scene.import(b"1HDR\n5xxx\n9TRL\n");
+    assert_eq!((report.counts.read, report.notes), (0, 0), "the mapping is refused first: {:?}", sink.findings);
+    let mut scene = scene;
+    scene.project_entity.mapping.truncate(2);
+    let (report, sink) = scene.import(b"1HDR\n5xxx\n9TRL\n");
+    assert_eq!((report.counts.read, report.notes), (0, 1));
+    assert!(sink.findings[0].message.contains("has the type 6: theirs are \"5\", \"9\""), "{:?}", sink.findings);
+}

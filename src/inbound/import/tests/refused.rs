@@ -1,6 +1,7 @@
 //! Refused rows that come back: as they were they are refused again, and mended they complete the load.
 
 use super::*;
+use crate::model::format::RecordType;
 
 fn columns(list: &[(&str, usize, usize)]) -> Vec<FixedColumn> {
     let column = |(name, start, length): &(&str, usize, usize)| FixedColumn {
@@ -103,6 +104,18 @@ fn cases() -> Vec<Case> {
             Format::Fixed(FixedFormat { skip_first: 1, skip_last: 1, ..counted.clone() }),
             false,
             "HEAD         1  a   x     2  b   2     TOTAL        ",
+            ("a   x", "a   1"),
+            ["1|a|1.00", "2|b|2.00"],
+        ),
+        (
+            Format::Fixed(FixedFormat {
+                record_type: Some(RecordType { start: 15, length: 1, equals: vec!["6".into()] }),
+                skip_first: 1,
+                skip_last: 1,
+                ..lines.clone()
+            }),
+            false,
+            "HEAD          1\n1  a   x      6\nmore          7\n2  b   2      6\nTOTAL         9\n",
             ("a   x", "a   1"),
             ["1|a|1.00", "2|b|2.00"],
         ),
