@@ -154,6 +154,39 @@ fn an_import_waits_a_night_for_a_locked_database_and_is_seen_meanwhile() {
 }
 
 #[test]
+fn a_locked_database_holds_up_one_worker_and_nothing_else() {
+    let others = |number: u32| {
+        format!(
+            "[[entity]]\nname = \"T{number}\"\ndatabase = \"shop\"\ntable = \"t{number}\"\nkey = [\"ID\"]\nfields = [{{ name = \"ID\", type = \"string\" }}]\n\
+             [[project]]\nname = \"T{number}\"\ndirection = \"import\"\n[[project.entity]]\nentity = \"T{number}\"\n\
+             [[job]]\nname = \"T{number}\"\nactivity_id = \"00000000-0000-0000-0000-00000000000{number}\"\nproject = \"T{number}\"\napplications = [\"Tests\"]\n"
+        )
+    };
+    let own = "[[entity]]\nname = \"Own\"\ntable = \"own\"\nkey = [\"ID\"]\nfields = [{ name = \"ID\", type = \"string\" }]\n\
+               [[project]]\nname = \"Own\"\ndirection = \"import\"\n[[project.entity]]\nentity = \"Own\"\n\
+               [[job]]\nname = \"Own\"\nactivity_id = \"00000000-0000-0000-0000-000000000009\"\nproject = \"Own\"\napplications = [\"Tests\"]\n";
+    let shared = CONFIGURATION.replace("lock_wait = \"0s\"", "lock_wait = \"3s\"") + &(1..=6).map(others).collect::<String>() + own;
+    let tables = (1..=6).map(|number| format!("CREATE TABLE t{number} (ID TEXT PRIMARY KEY);")).collect::<String>();
+    let (mut app, connection) = start_with(
+        &shared,
+        &format!("CREATE TABLE article (SKU TEXT PRIMARY KEY, PRICE TEXT); CREATE VIEW cheap AS SELECT SKU, PRICE FROM article; {tables}"),
+    );
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let job = |number: u32| format!("00000000-0000-0000-0000-00000000000{number}");
+    let waiting: Vec<String> = (1..=6).map(|number| app.enqueue_to(&job(number), &format!("T{number}"), b"ID\n1\n", None)).collect();
+    let own = app.enqueue_to(&job(9), "Own", b"ID\n1\n", None);
+    while app.message(&own)["state"] != "processed" {
+        std::thread::yield_now();
+    }
+    let tried = waiting.iter().filter(|id| app.message(id)["attempts"] != 0).count();
+    assert!(tried <= 2, "{tried} of 6 had their turn, of which each takes 3 s");
+    connection.execute_batch("COMMIT").unwrap();
+    app.settle();
+    app.advance(Duration::from_secs(5));
+    assert!(waiting.iter().all(|id| app.message(id)["state"] == "processed"));
+}
+
+#[test]
 fn a_configuration_of_many_tables_waits_for_a_locked_database_once() {
     let app = Appliance::start(CONFIGURATION);
     shop(&app).execute_batch(&(0..40).map(|number| format!("CREATE TABLE t{number} (id PRIMARY KEY);")).collect::<String>()).unwrap();

@@ -1,4 +1,5 @@
-//! What a worker does next. Different entities run in parallel, one entity in order, a job never overlaps itself where it must not.
+//! What a worker does next. Different entities run in parallel, one entity in order, a job never overlaps itself where it must not. A message that needs
+//! what is busy has its place in a queue: what it waits for is not given to those that come later, or a package would never find all of its entities free.
 //!
 //! Nothing here is durable: what is wanted after a restart is read from the store again (`Appliance::look_at_queues`).
 
@@ -39,11 +40,39 @@ struct State {
     busy_jobs: HashMap<ActivityId, u32>,
     /// Jobs that could not go on because an entity or the job itself was busy.
     blocked: BTreeSet<ActivityId>,
+    /// Of these what the first message that waits needs.
+    claims: HashMap<ActivityId, Claim>,
+    claimed: u64,
     looking: u32,
     stopping: bool,
 }
 
+/// What a message waits for.
+struct Claim {
+    /// Its place: lower ones came before.
+    place: u64,
+    entities: Vec<String>,
+    /// The look that is under way has found it, too.
+    found: bool,
+}
+
 impl State {
+    /// Whether somebody who came before waits for one of these.
+    fn is_claimed(&self, activity: ActivityId, entities: &[String]) -> bool {
+        let own = self.claims.get(&activity).map_or(u64::MAX, |claim| claim.place);
+        let before = |(other, claim): (&ActivityId, &Claim)| *other != activity && claim.place < own;
+        self.claims.iter().any(|(other, claim)| before((other, claim)) && claim.entities.iter().any(|entity| entities.contains(entity)))
+    }
+
+    fn claim(&mut self, activity: ActivityId, entities: &[String]) {
+        self.claimed += 1;
+        let place = self.claimed;
+        let claim = self.claims.entry(activity).or_insert_with(|| Claim { place, entities: Vec::new(), found: false });
+        if !std::mem::replace(&mut claim.found, true) {
+            claim.entities = entities.to_vec();
+        }
+    }
+
     fn exports_at(&self, activity: ActivityId) -> bool {
         self.exports.contains(&activity) || self.exporting.contains(&activity)
     }
@@ -105,17 +134,22 @@ impl Dispatch {
             }
             if let Some(activity) = state.wanted.pop_first() {
                 state.looking += 1;
+                if let Some(claim) = state.claims.get_mut(&activity) {
+                    claim.found = false;
+                }
                 return Some(Candidate::Import { activity });
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Reserves the entities of a message of a job; `false` when one of them, or an in-order job, is busy: the job is looked at again afterwards.
+    /// Reserves the entities of a message of a job, or whatever else only one may have; `false` when one of them, or an in-order job, is busy, or another
+    /// waits for one: the job is looked at again afterwards.
     pub fn reserve(&self, activity: ActivityId, entities: &[String], in_order: bool) -> bool {
         let mut state = self.state();
         let busy = entities.iter().any(|entity| state.busy_entities.contains(entity));
-        if busy || (in_order && state.busy_jobs.contains_key(&activity)) {
+        if busy || (in_order && state.busy_jobs.contains_key(&activity)) || state.is_claimed(activity, entities) {
+            state.claim(activity, entities);
             state.blocked.insert(activity);
             return false;
         }
@@ -130,6 +164,12 @@ impl Dispatch {
         state.looking -= 1;
         if more {
             state.wanted.insert(activity);
+        }
+        // What waited has its turn, or is gone: who waited behind it looks again.
+        if state.claims.get(&activity).is_some_and(|claim| !claim.found) {
+            state.claims.remove(&activity);
+            let blocked = std::mem::take(&mut state.blocked);
+            state.wanted.extend(blocked);
         }
         self.changed.notify_all();
     }
@@ -188,5 +228,68 @@ impl Dispatch {
     pub fn stop(&self) {
         self.state().stopping = true;
         self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(number: u128) -> ActivityId {
+        ActivityId(uuid::Uuid::from_u128(number))
+    }
+
+    fn look(dispatch: &Dispatch, activity: ActivityId) {
+        dispatch.want(activity);
+        while dispatch.next() != Some(Candidate::Import { activity }) {}
+    }
+
+    fn wanted(dispatch: &Dispatch) -> Vec<ActivityId> {
+        dispatch.state().wanted.iter().copied().collect()
+    }
+
+    #[test]
+    fn what_waits_for_several_entities_has_its_turn_before_those_that_come_later() {
+        let (dispatch, [a, b, both]) = (Dispatch::default(), [job(1), job(2), job(3)]);
+        let entities = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let reserve = |activity, names: &[&str]| {
+            look(&dispatch, activity);
+            let reserved = dispatch.reserve(activity, &entities(names), false);
+            dispatch.looked(activity, false);
+            reserved
+        };
+        assert!(reserve(a, &["A"]) && reserve(b, &["B"]));
+        assert!(!reserve(both, &["A", "B"]));
+        dispatch.release(a, &entities(&["A"]));
+        assert!(!reserve(a, &["A"]), "A is kept for who came before");
+        assert!(!reserve(both, &["A", "B"]), "B is busy");
+        dispatch.release(b, &entities(&["B"]));
+        assert!(!reserve(b, &["B"]));
+        assert!(reserve(both, &["A", "B"]), "it keeps its place");
+        assert!(!reserve(a, &["A"]) && !reserve(b, &["B"]));
+        dispatch.release(both, &entities(&["A", "B"]));
+        assert_eq!(wanted(&dispatch), [a, b]);
+        assert!(reserve(a, &["A"]) && reserve(b, &["B"]));
+    }
+
+    #[test]
+    fn who_waits_behind_a_message_that_is_gone_looks_again() {
+        let (dispatch, [a, b, c]) = (Dispatch::default(), [job(1), job(2), job(3)]);
+        let one = ["A".to_owned()];
+        for activity in [a, b, c] {
+            look(&dispatch, activity);
+            assert_eq!(dispatch.reserve(activity, &one, false), activity == a);
+            dispatch.looked(activity, false);
+        }
+        dispatch.release(a, &one);
+        // The message of b was cancelled meanwhile; c was looked at before that was seen.
+        look(&dispatch, c);
+        assert!(!dispatch.reserve(c, &one, false));
+        dispatch.looked(c, false);
+        look(&dispatch, b);
+        dispatch.looked(b, false);
+        assert_eq!(wanted(&dispatch), [c]);
+        look(&dispatch, c);
+        assert!(dispatch.reserve(c, &one, false));
     }
 }

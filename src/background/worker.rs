@@ -83,6 +83,21 @@ fn import(appliance: &Arc<Appliance>, activity: ActivityId) {
     }
 }
 
+/// What only one message may have at a time: its entities, and the databases of somebody else that they live in. Another program may hold such a
+/// database, and one worker that waits for it is enough.
+fn needed(job: &Job, content: Content, entity: &str) -> Vec<String> {
+    let parts = match content {
+        Content::File => job.project.entity(entity).into_iter().collect::<Vec<_>>(),
+        Content::Package => job.project.entities.iter().collect(),
+    };
+    let names = parts.iter().map(|part| part.entity.name.clone());
+    let databases = parts.iter().filter(|part| !part.entity.is_managed()).map(|part| format!("[[database]] {}", part.entity.database));
+    let mut needed: Vec<String> = names.chain(databases).collect();
+    needed.sort();
+    needed.dedup();
+    needed
+}
+
 /// A message of a job that may be processed now, and the entities that are reserved for it. Where there is none and nothing of it waits, the run is over.
 fn take(appliance: &Arc<Appliance>, job: &Job) -> Result<Option<(Box<Message>, Vec<String>)>, StoreError> {
     let (activity, now) = (job.activity_id, appliance.clock.now());
@@ -111,10 +126,7 @@ fn take(appliance: &Arc<Appliance>, job: &Job) -> Result<Option<(Box<Message>, V
             }
             continue;
         }
-        let entities = match due.content {
-            Content::File => vec![due.entity],
-            Content::Package => job.project.entities.iter().map(|entity| entity.entity.name.clone()).collect(),
-        };
+        let entities = needed(job, due.content, &due.entity);
         if !appliance.dispatch.reserve(activity, &entities, job.in_order) {
             waits = true;
             if job.in_order {
