@@ -46,11 +46,26 @@ fn a_clock_that_was_ahead_stops_no_schedule_lease_or_try_once_it_is_set_right() 
     let late = app.enqueue(b"ID,NAME,AMOUNT\n2,b,1\n", None);
     app.set_clock_back(YEAR);
     app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(204);
+    app.advance(10 * MINUTE);
     app.advance(5 * MINUTE);
     assert_eq!(app.message(&late)["state"], "processed");
     app.advance(30 * MINUTE);
     app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(200);
     assert!(app.log().contains("the clock was ahead"), "{}", app.log());
+}
+
+#[test]
+fn a_clock_that_starts_behind_and_is_set_right_fires_no_schedule_twice() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let mut app = Appliance::start(&groups(""));
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.settle();
+    app.advance(DAY);
+    app.set_clock_back(DAY);
+    app.advance(MINUTE);
+    app.advance(DAY - MINUTE);
+    let list = app.operator("GET", &format!("messages?job={EXPORT}")).expect(200).json();
+    assert_eq!(list["messages"].as_array().unwrap().len(), 1, "{list}");
 }
 
 #[test]

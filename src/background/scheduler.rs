@@ -18,6 +18,9 @@ use crate::store::{StoreError, blobs, executions, increments, jobs, messages, se
 /// How often the configuration file is looked at.
 const CONFIGURATION_LOOK: Duration = Duration::from_secs(2);
 
+/// A clock that was ahead while the appliance stood still is told from one that is behind, until it is set right, by waiting so long after the start.
+const CLOCK_SETTLES: Duration = Duration::from_secs(600);
+
 /// How often what is no longer kept is removed.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
@@ -28,7 +31,8 @@ const BLOCKS_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub fn run(appliance: &Arc<Appliance>) {
     let mut sampled: HashMap<ActivityId, Timestamp> = HashMap::new();
     let mut pruned_at: Option<Timestamp> = None;
-    let mut looked: Option<Timestamp> = None;
+    let mut looked = appliance.clock.now();
+    let mut draw_back_at = looked.plus(CLOCK_SETTLES);
     if let Err(error) = retention::sweep(&appliance.store, appliance.first_id_at(), &|| appliance.scheduled.goes_on()) {
         log::warn!("spool not swept reason=\"{error}\"; tried again at the next start");
     }
@@ -38,8 +42,8 @@ pub fn run(appliance: &Arc<Appliance>) {
         crate::fault::point("round scheduled");
         appliance.reload_if_changed();
         let mut next = now.plus(CONFIGURATION_LOOK);
-        // While it ran, or while it did not: the clock may have been ahead.
-        if looked.replace(now).is_none_or(|before| now < before) {
+        if now < std::mem::replace(&mut looked, now) || now >= draw_back_at {
+            draw_back_at = Timestamp(i64::MAX);
             draw_back(appliance, now);
             sampled.retain(|_, at| *at <= now);
             pruned_at = pruned_at.filter(|at| *at <= now);

@@ -168,7 +168,7 @@ fn cell(sheet: &mut Worksheet, row: u32, column: u16, letter: u8, value: &str, l
         (b'b', _) => sheet.write_boolean(row, column, value == "Yes")?,
         (b'd', _) => match ExcelDateTime::parse_from_str(value.trim_end_matches('Z')) {
             // Excel's day 0 is a time of no day, and it counts milliseconds.
-            Ok(at) if !value.starts_with("1899") && value.len() <= "2026-11-26T10:00:00.123Z".len() => {
+            Ok(at) if !value.starts_with("1899") && value.trim_end_matches('Z').len() <= "2026-11-26 10:00:00.123".len() => {
                 let look = if value.len() == 10 { &looks.day } else { &looks.both };
                 sheet.write_datetime_with_format(row, column, &at, if value.contains('-') { look } else { &looks.time })?
             }
