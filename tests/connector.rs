@@ -116,6 +116,24 @@ fn mended_rows_complete_the_load_of_a_table_that_is_emptied_otherwise() {
 }
 
 #[test]
+fn a_document_with_something_else_in_the_place_of_rows_does_not_empty_a_table() {
+    let keys = "entity = \"Customer groups\"\ntruncate = true\nformat = { type = \"json\", record = \"data/rows\" }\n";
+    let mut app = Appliance::start(&groups("").replacen("entity = \"Customer groups\"\n", keys, 1));
+    let mut load = |document: &str| {
+        let id = app.enqueue(document.as_bytes(), None);
+        app.settle();
+        (app.message(&id)["state"].as_str().unwrap().to_owned(), app.sql("SELECT ID FROM customer_groups").len(), app.findings(&id))
+    };
+    let rows = r#"{"data":{"rows":[{"ID":"1","NAME":"a","AMOUNT":1},{"ID":"2","NAME":"b","AMOUNT":1}]}}"#;
+    assert_eq!(load(rows).1, 2);
+    let (state, left, findings) = load(r#"{"data":{"other":1}}"#);
+    assert_eq!((state.as_str(), left), ("refused", 2), "{findings:?}");
+    assert!(findings.iter().any(|finding| finding["message"].as_str().unwrap().contains("the 2 rows that are there")), "{findings:?}");
+    let (state, left, findings) = load(r#"{"data":{"rows":[]}}"#);
+    assert_eq!((state.as_str(), left), ("processed", 0), "{findings:?}");
+}
+
+#[test]
 fn the_same_bytes_with_the_same_external_identifier_are_one_message() {
     let mut app = Appliance::start(&groups(""));
     let first = app.enqueue(DOCUMENT, Some("a.csv"));

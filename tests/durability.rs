@@ -327,6 +327,18 @@ fn a_run_of_an_import_that_a_kill_interrupts_goes_on_after_the_restart() {
 }
 
 #[test]
+fn a_bug_in_reading_a_document_loads_no_half_of_it() {
+    let mut app = Appliance::start_with_fault(&groups(""), "block_sent:panic");
+    let rows: String = (0..5000).map(|number| format!("{number},a,1\n")).collect();
+    let id = app.enqueue(format!("ID,NAME,AMOUNT\n{rows}").as_bytes(), None);
+    app.settle();
+    let message = app.message(&id);
+    assert_eq!((&message["state"], &message["rows"]["inserted"]), (&"failed".into(), &0.into()), "{message}");
+    assert!(message["reason"].as_str().unwrap().contains("a bug of the appliance"), "{message}");
+    assert_eq!(app.sql("SELECT count(*) FROM customer_groups"), ["0"]);
+}
+
+#[test]
 fn a_bug_that_a_document_meets_costs_its_message_tries_and_nobody_else_anything() {
     let mut app = Appliance::start_with_fault(&groups(""), "findings_kept:panic");
     let id = app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);

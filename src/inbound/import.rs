@@ -205,12 +205,11 @@ pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink)
         let loaded = load(import, receiver, &emptied, stages, sink);
         if let Some(thread) = thread {
             // Its sender is gone. What it met is the reason for what the loading thread met.
-            let panicked = || StoreError { operation: "stage the rows", cause: Cause::Damaged("the staging thread panicked".into()) };
-            thread.join().unwrap_or_else(|_| Err(panicked()))?;
+            thread.join().unwrap_or_else(|_| Err(panicked("stage the rows")))?;
         }
         let mut report = loaded?;
-        // Its receiver is gone or it has sent its last piece: it ends.
-        report.parse_ms = parser.join().unwrap_or_default();
+        // Its receiver is gone or it has sent its last piece: it ends. Where it panicked, that was not the end of the document.
+        report.parse_ms = parser.join().map_err(|_| panicked("read the document"))?;
         Ok(report)
     });
     let mut report: Report = match result {
@@ -230,6 +229,10 @@ pub fn run(import: &Import<'_>, document: impl Read + Send, sink: &mut dyn Sink)
     }
     report.load_ms = watch.elapsed_ms();
     Ok(report)
+}
+
+fn panicked(operation: &'static str) -> StoreError {
+    StoreError { operation, cause: Cause::Damaged("its thread met a bug of the appliance, see the log".into()) }
 }
 
 #[cfg(test)]

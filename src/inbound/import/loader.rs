@@ -71,6 +71,10 @@ pub(super) fn load(
         }
     }
     loader.end(sink)?;
+    if let Some(finding) = loader.would_empty() {
+        stages.as_ref().map_or(Ok(()), |stages| stages.send(Done::TakenBack)).map_err(gone)?;
+        loader.refuse_document(vec![finding], sink)?;
+    }
     let (mut dangling, counts) = (Vec::new(), loader.report.counts);
     for part in loader.parts.iter().filter(|_| counts.inserted + counts.updated > 0) {
         dangling.extend(part.dangling()?);
@@ -109,6 +113,15 @@ impl<'a> Loader<'a> {
         let refused = Refused::new(&own.format, Origin::new(own.format.encoding()), Vec::new(), 0);
         let report = Report::default();
         Ok(Loader { import, parts, refused, trailer: Vec::new(), refused_bytes: Vec::new(), reasons: None, report })
+    }
+
+    /// Whether rows were removed for a document that has none, and something else in their place: perhaps it is not the one that was meant.
+    fn would_empty(&self) -> Option<Finding> {
+        let report = &self.report;
+        let message = format!("the document has no row, and the {} rows that are there would be removed for it (truncate)", report.removed);
+        let hint = "they stay; send the document that was meant, or, where no row is meant, one with a header or an empty list";
+        (report.removed > 0 && report.counts.read == 0 && report.notes > 0)
+            .then(|| Finding::of_document(Rule::Format, &self.import.project_entity.entity.name, message, hint))
     }
 
     /// Takes back what came before: half a document is no document.

@@ -72,7 +72,10 @@ impl Parsing<'_> {
         }
         let next = self.empties.try_recv().unwrap_or_default();
         match self.sender.send(Piece::Rows(std::mem::replace(&mut self.block, next))) {
-            Ok(()) => ControlFlow::Continue(()),
+            Ok(()) => {
+                crate::fault::point("block_sent");
+                ControlFlow::Continue(())
+            }
             Err(_) => ControlFlow::Break(()),
         }
     }
