@@ -169,3 +169,25 @@ fields = [{ name = "CODE", type = "string" }, { name = "NAME", type = "string" }
     assert_eq!(note, "seven");
     assert_eq!(exported(&mut app).unwrap(), "K,NOTE\r\n7,old\r\n");
 }
+
+#[test]
+fn what_a_column_calls_alike_is_a_change_all_the_same() {
+    let fields = format!("{{ name = \"K\", type = \"string\" }}{ANY_LETTER}");
+    let trigger = "CREATE TRIGGER other AFTER UPDATE ON article BEGIN SELECT 1; END;";
+    for (more, table) in [
+        ("", ""),
+        ("write = \"update\"", ""),
+        ("", trigger),
+        ("mapping = [{ source = \"K\", field = \"K\" }, { source = \"V\", field = \"V\", ignore_blank = true }]", trigger),
+    ] {
+        for (collation, stored, sent) in [("NOCASE", "smith", "SMITH"), ("RTRIM", "smith  ", "smith")] {
+            let tables = format!(
+                "CREATE TABLE article (K TEXT COLLATE NOCASE PRIMARY KEY, V TEXT COLLATE {collation}); INSERT INTO article VALUES ('abc', '{stored}'); {table}"
+            );
+            let (mut app, connection) = start_with(&configuration(&fields, more), &tables);
+            // The row of a key is its row in any spelling that the column calls alike, and keeps its own.
+            assert_eq!(load(&mut app, &format!("K,V\nABC,{sent}\nabc,{sent}\n")), [0, 1, 1, 0], "{more} {collation} {table}");
+            assert_eq!(all(&connection), format!("'abc' {sent}"), "{more} {collation} {table}");
+        }
+    }
+}

@@ -47,7 +47,7 @@ impl<'a> Finder<'a> {
     ) -> Result<Finder<'a>, StoreError> {
         let table = found_for(connection, entity, "prepare a look-up")?;
         let (take, by) = (&entity.fields[take], quote(&entity.fields[find].name));
-        let sql = format!("SELECT DISTINCT {} FROM {} WHERE {by} = ?1", quote(&take.name), quote(&entity.table));
+        let sql = format!("SELECT DISTINCT {} COLLATE BINARY FROM {} WHERE {by} = ?1", quote(&take.name), quote(&entity.table));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a look-up"))?;
         let otherwise = Otherwise::new(connection, spellings, entity, &table, vec![find]);
         Ok(Finder { statement, otherwise, take: take.clone(), found: HashMap::new() })
@@ -204,6 +204,17 @@ impl<'a> Seen<'a> {
 mod tests {
     use super::*;
     use crate::model::entity::FieldKind;
+
+    #[test]
+    fn values_that_a_column_calls_alike_are_several_to_a_look_up() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (K, P COLLATE NOCASE); INSERT INTO t VALUES ('a', 'x'), ('a', 'X')").unwrap();
+        let fields = ["K", "P"].map(|name| Field { name: name.into(), ..Field::default() }).to_vec();
+        let entity = Entity { table: "t".into(), fields, ..Entity::default() };
+        let spellings = Spellings::default();
+        let mut finder = Finder::prepare(&connection, &spellings, &entity, 0, 1).unwrap();
+        assert_eq!(finder.find(Cell::Text("a")).unwrap(), Looked::Several);
+    }
 
     #[test]
     fn a_look_up_gives_the_value_in_whatever_class_a_table_stores_it_or_says_what_is_wrong() {

@@ -128,8 +128,9 @@ impl<'a> Upsert<'a> {
             "DO NOTHING".to_owned()
         } else {
             let set: Vec<String> = rest.iter().map(|(column, value)| format!("{column} = {value}")).collect();
-            // Column by column: a row value of many columns is compared more slowly.
-            let differs: Vec<String> = rest.iter().map(|(column, value)| format!("{table}.{column} IS NOT {value}")).collect();
+            // Column by column: a row value of many columns is compared more slowly. What a column calls alike is a change all the same.
+            let differs: Vec<String> =
+                rest.iter().map(|(column, value)| format!("{table}.{column} COLLATE BINARY IS NOT {value}")).collect();
             format!("DO UPDATE SET {} WHERE {}", set.join(", "), differs.join(" OR "))
         };
         let sql = if mode == WriteMode::Update {
@@ -139,7 +140,7 @@ impl<'a> Upsert<'a> {
             };
             let rest: Vec<(String, String)> = columns.iter().filter(|(index, _)| !entity.key.contains(index)).map(value).collect();
             let set: Vec<String> = rest.iter().map(|(column, value)| format!("{column} = {value}")).collect();
-            let differs: Vec<String> = rest.iter().map(|(column, value)| format!("{column} IS NOT {value}")).collect();
+            let differs: Vec<String> = rest.iter().map(|(column, value)| format!("{column} COLLATE BINARY IS NOT {value}")).collect();
             match rest.is_empty() {
                 true => format!("UPDATE {table} SET {0} = {0} WHERE 0 AND {1}", key[0], same_key.join(" AND ")),
                 false => format!("UPDATE {table} SET {} WHERE {} AND ({})", set.join(", "), same_key.join(" AND "), differs.join(" OR ")),
@@ -152,12 +153,13 @@ impl<'a> Upsert<'a> {
             .then(|| connection.prepare(&format!("SELECT 1 FROM {table} WHERE {}", same_key.join(" AND "))))
             .transpose()
             .map_err(&failed)?;
-        // Somebody else's trigger may leave a row out without a word. Then it is neither there nor what it should be.
+        // Somebody else's trigger may leave a row out without a word. Then it is neither there nor what it should be. Its key keeps its spelling.
         let same: Vec<String> = columns
             .iter()
             .map(|(index, keep)| match (name(*index), number(*index)) {
-                (column, number) if *keep => format!("(?{number} IS NULL OR {column} IS ?{number})"),
-                (column, number) => format!("{column} IS ?{number}"),
+                (column, number) if entity.key.contains(index) => format!("{column} IS ?{number}"),
+                (column, number) if *keep => format!("(?{number} IS NULL OR {column} COLLATE BINARY IS ?{number})"),
+                (column, number) => format!("{column} COLLATE BINARY IS ?{number}"),
             })
             .collect();
         let stands = found
