@@ -405,6 +405,20 @@ fn what_a_document_lacks_or_leaves_blank_is_kept_and_new_rows_have_the_table_s_o
 }
 
 #[test]
+fn the_table_s_own_value_may_be_a_word_without_quotes() {
+    let tables = "CREATE TABLE article (SKU TEXT PRIMARY KEY, NAME TEXT NOT NULL DEFAULT open, FLAG TEXT DEFAULT \"N\", N INT DEFAULT (1 + 1 -- two\n));
+        INSERT INTO article VALUES ('A1', 'done', 'Y', 1)";
+    let (mut app, connection) = start_with(&found(), tables);
+    let id = app.enqueue_to(IMPORT, "Articles", b"SKU\nA1\nA2\n", None);
+    app.settle();
+    assert_eq!(app.message(&id)["state"], "processed", "{:?}", app.findings(&id));
+    let rows: String = connection
+        .query_row("SELECT group_concat(SKU || NAME || FLAG || N) FROM (SELECT * FROM article ORDER BY SKU)", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, "A1doneY1,A2openN2");
+}
+
+#[test]
 fn what_the_file_or_the_table_lacks_fails_an_export_in_place_of_making_it_empty() {
     let (mut app, connection) = start_with(
         &found(),

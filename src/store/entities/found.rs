@@ -31,7 +31,7 @@ pub struct Column {
     pub declared: String,
     /// It must have a value, and has none of its own.
     pub required: bool,
-    /// The value that it has of its own, as SQL.
+    /// The value that it has of its own, as an expression of SQL.
     pub default: Option<String>,
     /// Computed from others: it can be read, not written.
     pub generated: bool,
@@ -89,8 +89,9 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
             0 => {}
             place => key.push((place, name.clone())),
         }
-        let default: Option<String> = row.get(3)?;
+        let default: Option<String> = row.get::<_, Option<String>>(3)?.filter(|default| !default.eq_ignore_ascii_case("NULL"));
         let required = row.get::<_, bool>(2)? && default.is_none();
+        let default = default.as_deref().map(expression);
         found.columns.push(Column { name, declared: row.get(1)?, required, default, generated: hidden > 1 });
     }
     if found.columns.is_empty() {
@@ -128,6 +129,21 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
         found.keys.last_mut().expect("one was added").push(column.unwrap_or_default());
     }
     Ok(Some(found))
+}
+
+/// The default of a column as an expression that stands anywhere. A word alone, in quotes or not, is a text as a default, and the name of a column
+/// elsewhere. What was written in brackets may end with a comment.
+fn expression(default: &str) -> String {
+    const VALUES: [&str; 5] = ["TRUE", "FALSE", "CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP"];
+    let within = |open: char, close: char| default.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+    let in_quotes = ['"', '`'].into_iter().find_map(|mark| Some(within(mark, mark)?.replace(&format!("{mark}{mark}"), &mark.to_string())));
+    let is_word = default.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$' || !c.is_ascii())
+        && !default.starts_with(|c: char| c.is_ascii_digit())
+        && !VALUES.iter().any(|value| default.eq_ignore_ascii_case(value));
+    match in_quotes.or_else(|| within('[', ']').map(str::to_owned)).or_else(|| is_word.then(|| default.to_owned())) {
+        Some(word) => format!("'{}'", word.replace('\'', "''")),
+        None => format!("({default}\n)"),
+    }
 }
 
 impl Table {
@@ -285,6 +301,47 @@ mod tests {
         ] {
             assert_eq!(kind_of(declared), kind, "{declared}");
         }
+    }
+
+    #[test]
+    fn the_default_of_a_column_is_what_a_row_has_that_leaves_it_out() {
+        for (default, text) in [
+            ("open", "open"),
+            ("\"N\"", "N"),
+            ("\"true\"", "true"),
+            ("\"it's \"\"so\"\"\"", "it's \"so\""),
+            ("`N`", "N"),
+            ("[N N]", "N N"),
+            ("größe", "größe"),
+            ("a$b", "a$b"),
+            ("replace", "replace"),
+            ("'it''s'", "it's"),
+            ("true", "1"),
+            ("0x10", "16"),
+            ("1e2", "100.0"),
+            ("-5", "-5"),
+            ("+5", "5"),
+            ("x'41'", "A"),
+            ("(1 + 1 -- two\n)", "2"),
+            ("(/* one */ 'a' || \n'b')", "ab"),
+        ] {
+            let connection = Connection::open_in_memory().unwrap();
+            connection
+                .execute_batch(&format!("CREATE TABLE t (a INT, b NOT NULL DEFAULT {default}); INSERT INTO t (a) VALUES (1)"))
+                .unwrap();
+            let table = of(&connection, "t").unwrap().unwrap();
+            let blank = table.blank("b").unwrap();
+            connection.execute(&format!("INSERT INTO t (a, b) VALUES (2, coalesce(?1, {blank}))"), [None::<i64>]).unwrap();
+            let values: (String, bool) = connection
+                .query_row("SELECT max(CAST(b AS TEXT)), count(DISTINCT b) = 1 FROM t", [], |row| Ok((row.get(0)?, row.get(1)?)))
+                .unwrap();
+            assert_eq!(values, (text.to_owned(), true), "{default}");
+        }
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (a INT, b NOT NULL DEFAULT null, c DEFAULT NULL)").unwrap();
+        let table = of(&connection, "t").unwrap().unwrap();
+        assert_eq!((table.blank("b"), table.blank("c")), (Some("NULL"), None));
+        assert_eq!(table.columns.iter().map(|column| column.required).collect::<Vec<_>>(), [false, true, false]);
     }
 
     #[test]
