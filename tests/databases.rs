@@ -1,5 +1,6 @@
 //! `[[database]]`: entities that live in the shop's own SQLite file, with its own tables, rules and views.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
 
@@ -344,18 +345,28 @@ pub(crate) fn check(app: &Appliance, arguments: &[&str]) -> String {
 
 /// The document of the export that the next day brings, if there is one.
 pub(crate) fn exported(app: &mut Appliance) -> Option<String> {
+    exported_documents(app).remove("Articles.csv")
+}
+
+/// All documents of that export.
+pub(crate) fn exported_documents(app: &mut Appliance) -> BTreeMap<String, String> {
     app.advance(Duration::from_secs(24 * 3600));
     let answer = app.get(&format!("/api/connector/dequeue/{EXPORT}"));
     if answer.status == 204 {
-        return None;
+        return BTreeMap::new();
     }
     let message = answer.expect(200).json();
     let location = message["DownloadLocation"].as_str().unwrap().strip_prefix("http://exchange.test").unwrap().to_owned();
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(app.get(&location).expect(200).body)).unwrap();
-    let mut document = String::new();
-    zip.by_name("Articles.csv").unwrap().read_to_string(&mut document).unwrap();
+    let mut documents = BTreeMap::new();
+    for at in 0..zip.len() {
+        let mut entry = zip.by_index(at).unwrap();
+        let (name, mut document) = (entry.name().unwrap().into_owned(), String::new());
+        entry.read_to_string(&mut document).unwrap();
+        documents.insert(name, document);
+    }
     app.post(&format!("/api/connector/ack/{EXPORT}"), message.to_string().as_bytes()).expect(200);
-    Some(document)
+    documents
 }
 
 #[test]

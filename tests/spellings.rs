@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::appliance::{Appliance, IMPORT};
-use crate::databases::{articles, exported, start_with};
+use crate::databases::{articles, exported, exported_documents, start_with};
 
 /// An entity with these fields, whose first is the key, in and out.
 fn configuration(fields: &str, more: &str) -> String {
@@ -189,5 +189,33 @@ fn what_a_column_calls_alike_is_a_change_all_the_same() {
             assert_eq!(load(&mut app, &format!("K,V\nABC,{sent}\nabc,{sent}\n")), [0, 1, 1, 0], "{more} {collation} {table}");
             assert_eq!(all(&connection), format!("'abc' {sent}"), "{more} {collation} {table}");
         }
+    }
+}
+
+#[test]
+fn a_key_that_is_spelled_anew_is_exported_once_and_its_old_spelling_is_told_as_deleted() {
+    let fields = format!("{{ name = \"K\", type = \"string\" }}{ANY_LETTER}");
+    for (collation, filter) in [("NOCASE", ""), ("NOCASE", "filter = [{ field = \"K\", in = [\"Abc\", \"Ghi\"] }]"), ("BINARY", "")] {
+        let incremental = configuration(&fields, "").replace(
+            "direction = \"export\"\n[[project.entity]]\nentity = \"Articles\"\n",
+            &format!(
+                "direction = \"export\"\n[[project.entity]]\nentity = \"Articles\"\nrefresh = \"incremental\"\ndeletes = \"document\"\n{filter}\n"
+            ),
+        );
+        let tables = format!(
+            "CREATE TABLE article (K TEXT COLLATE {collation} PRIMARY KEY, V TEXT); INSERT INTO article VALUES ('abc', 'a'), ('ghi', 'g')"
+        );
+        let (mut app, connection) = start_with(&incremental, &tables);
+        assert_eq!(exported(&mut app).unwrap(), "K,V\r\nabc,a\r\nghi,g\r\n");
+        let changes =
+            "UPDATE article SET V = 'b' WHERE K = 'abc'; UPDATE article SET K = 'ABC' WHERE K = 'abc'; DELETE FROM article WHERE K = 'ghi'";
+        connection.execute_batch(changes).unwrap();
+        let documents = exported_documents(&mut app);
+        assert_eq!(documents["Articles.csv"], "K,V\r\nABC,b\r\n", "{collation} {filter}");
+        assert_eq!(documents["deleted/Articles.csv"], "K\r\nabc\r\nghi\r\n", "{collation} {filter}");
+        // Spelled as before again, nothing of it is gone.
+        connection.execute_batch("UPDATE article SET K = 'abc'; UPDATE article SET K = 'ABC'").unwrap();
+        let documents = exported_documents(&mut app);
+        assert_eq!((documents["Articles.csv"].as_str(), documents["deleted/Articles.csv"].as_str()), ("K,V\r\nABC,b\r\n", "K\r\nabc\r\n"));
     }
 }

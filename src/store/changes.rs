@@ -136,38 +136,38 @@ fn is_tracked(connection: &Connection, entity: &Entity) -> rusqlite::Result<bool
         .query_map([&log], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let expected = ["epoch"].into_iter().chain(key_columns(entity));
-    let triggers: u32 = connection.query_row(
-        "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE AND name LIKE 'entrepot\\_changes\\_%' ESCAPE '\\'",
-        [&entity.table],
-        |row| row.get(0),
-    )?;
-    Ok(triggers == 3 && columns.iter().map(String::as_str).eq(expected))
+    if !columns.iter().map(String::as_str).eq(expected) {
+        return Ok(false);
+    }
+    let mut stands = connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND sql = ?1 COLLATE NOCASE")?;
+    triggers(entity).into_iter().try_fold(true, |all, (_, trigger)| Ok(all && stands.exists([trigger])?))
+}
+
+/// The triggers that note changes: the name of each, and what makes it.
+fn triggers(entity: &Entity) -> [(String, String); 3] {
+    let (log, table) = (log_of(entity), quote(&entity.table));
+    let key: Vec<String> = key_columns(entity).into_iter().map(quote).collect();
+    let of = |row: &str| key.iter().map(|column| format!("{row}.{column}")).collect::<Vec<_>>().join(", ");
+    let into = format!("INSERT INTO {log} (epoch, {})", key.join(", "));
+    let note = |row: &str| format!("{into} VALUES ((SELECT number FROM entrepot_epoch), {});", of(row));
+    // Another spelling of what the column calls one key is another key to a consumer.
+    let moved: Vec<String> = key.iter().map(|column| format!("old.{column} COLLATE BINARY IS NOT new.{column}")).collect();
+    let note_moved = format!("{into} SELECT (SELECT number FROM entrepot_epoch), {} WHERE {};", of("old"), moved.join(" OR "));
+    let notes = [("insert", note("new")), ("update", format!("{note_moved} {}", note("new"))), ("delete", note("old"))];
+    notes.map(|(event, notes)| {
+        let name = quote(&format!("entrepot_changes_{}_{event}", entity.table));
+        let trigger = format!("CREATE TRIGGER {name} AFTER {} ON {table} BEGIN {notes} END", event.to_uppercase());
+        (name, trigger)
+    })
 }
 
 /// Makes the log and its triggers; what is left of earlier ones goes.
 fn track(connection: &Connection, entity: &Entity) -> rusqlite::Result<()> {
-    let (log, table) = (log_of(entity), quote(&entity.table));
+    let log = log_of(entity);
     let key: Vec<String> = key_columns(entity).into_iter().map(quote).collect();
-    let trigger = |event: &str| quote(&format!("entrepot_changes_{}_{event}", entity.table));
-    let note = |row: &str| {
-        let values: Vec<String> = key.iter().map(|column| format!("{row}.{column}")).collect();
-        format!("INSERT INTO {log} (epoch, {}) VALUES ((SELECT number FROM entrepot_epoch), {});", key.join(", "), values.join(", "))
-    };
-    let moved: Vec<String> = key.iter().map(|column| format!("old.{column} IS NOT new.{column}")).collect();
-    let values: Vec<String> = key.iter().map(|column| format!("old.{column}")).collect();
-    let note_moved = format!(
-        "INSERT INTO {log} (epoch, {}) SELECT (SELECT number FROM entrepot_epoch), {} WHERE {};",
-        key.join(", "),
-        values.join(", "),
-        moved.join(" OR ")
-    );
     let mut script = format!("DROP TABLE IF EXISTS {log}; CREATE TABLE {log} (epoch INTEGER NOT NULL, {});", key.join(", "));
-    for (event, notes) in [("insert", note("new")), ("update", format!("{note_moved} {}", note("new"))), ("delete", note("old"))] {
-        let name = trigger(event);
-        script.push_str(&format!(
-            "DROP TRIGGER IF EXISTS {name}; CREATE TRIGGER {name} AFTER {} ON {table} BEGIN {notes} END;",
-            event.to_uppercase()
-        ));
+    for (name, trigger) in triggers(entity) {
+        script.push_str(&format!("DROP TRIGGER IF EXISTS {name}; {trigger};"));
     }
     connection.execute_batch(&script)?;
     connection.execute("DELETE FROM entrepot_mark WHERE name = ?1", [&entity.table])?;

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::changes::{self, Range};
-use super::entities::quote;
+use super::entities::{found, quote};
 use super::{StoreError, compare};
 use crate::model::entity::{Entity, FieldKind};
 use crate::model::project::ProjectEntity;
@@ -40,14 +40,17 @@ pub fn deleted<B>(
     let entity = &*project_entity.entity;
     let key: Vec<String> = entity.key.iter().map(|index| compare::column(entity, *index)).collect();
     let (table, log, keys) = (quote(&entity.table), changes::log_of(entity), key.join(", "));
-    let same: Vec<String> = key.iter().map(|column| format!("kept.{column} IS log.{column}")).collect();
+    let same: Vec<String> = key.iter().map(|column| same_spelling(entity, &format!("kept.{column}"), &format!("log.{column}"))).collect();
     let mut values = Vec::new();
     let mut conditions = vec!["1".to_owned()];
     for condition in project_entity.filter.iter().filter(|condition| entity.key.contains(&condition.field)) {
         let column = format!("log.{}", compare::column(entity, condition.field));
-        // The log's columns have no type, by which a number would be compared as the text that the field is.
+        // The log's columns have no type, by which a number would be compared as the text that the field is, and compare byte by byte.
         let column = match entity.fields[condition.field].kind {
-            FieldKind::String { .. } => format!("CAST({column} AS TEXT)"),
+            FieldKind::String { .. } => {
+                let collation = found::collation(connection, &entity.table, &entity.fields[condition.field].name);
+                format!("CAST({column} AS TEXT) COLLATE {}", quote(&collation))
+            }
             _ => column,
         };
         conditions.push(compare::condition(entity, &column, condition, &mut values));
@@ -61,6 +64,15 @@ pub fn deleted<B>(
         same.join(" AND ")
     );
     each(connection, entity, &sql, values, key.len(), row)
+}
+
+/// That a column has a key of the log. Of the keys that a column of somebody else's table calls alike (NOCASE) it is the one that is spelled so: a row
+/// stands once in what changed, and a spelling that is no more is a key that is gone. The column's own comparison is what an index serves.
+fn same_spelling(entity: &Entity, column: &str, key: &str) -> String {
+    match entity.is_managed() {
+        true => format!("{column} IS {key}"),
+        false => format!("{column} IS {key} AND {column} COLLATE BINARY IS {key}"),
+    }
 }
 
 fn each<B>(
@@ -121,7 +133,9 @@ fn statement(project_entity: &ProjectEntity, range: Option<Range>) -> (String, V
             let (after, epoch) = (range.after, range.epoch);
             // IS: a table of somebody else may have rows without a key.
             let named: Vec<String> = key.iter().enumerate().map(|(at, column)| format!("{column} AS entrepot_key{at}")).collect();
-            let same: Vec<String> = key.iter().enumerate().map(|(at, column)| format!("{table}.{column} IS entrepot_key{at}")).collect();
+            let same = key.iter().enumerate();
+            let same = same.map(|(at, column)| same_spelling(entity, &format!("{table}.{column}"), &format!("entrepot_key{at}")));
+            let same: Vec<String> = same.collect();
             format!(
                 "(SELECT DISTINCT {} FROM {log} WHERE epoch > {after} AND epoch <= {epoch}) JOIN {table} ON {}",
                 named.join(", "),

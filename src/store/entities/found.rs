@@ -131,6 +131,13 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
     Ok(Some(found))
 }
 
+/// By which rules a column compares texts.
+pub fn collation(connection: &Connection, table: &str, column: &str) -> String {
+    // A view's column is not asked for its own.
+    let known = connection.column_metadata(Some("main"), table, column).ok().and_then(|(_, collation, ..)| collation);
+    known.map_or_else(|| "BINARY".into(), |collation| collation.to_string_lossy().into_owned())
+}
+
 /// The default of a column as an expression that stands anywhere. A word alone, in quotes or not, is a text as a default, and the name of a column
 /// elsewhere. What was written in brackets may end with a comment.
 fn expression(default: &str) -> String {
