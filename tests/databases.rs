@@ -504,6 +504,37 @@ fn check_says_at_its_line_what_a_table_lacks() {
 }
 
 #[test]
+fn one_file_is_one_database_by_whatever_path() {
+    let (app, _) = start_with(&found(), "CREATE TABLE article (SKU TEXT PRIMARY KEY)");
+    let dir = app.dir.path();
+    std::fs::write(dir.join("other.db"), "").unwrap();
+    let mut paths = vec!["./shop.db", "data/../shop.db", "data/entities.db"];
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("shop.db", dir.join("soft.db")).unwrap();
+        std::fs::hard_link(dir.join("shop.db"), dir.join("hard.db")).unwrap();
+        paths.extend(["soft.db", "hard.db"]);
+    }
+    let with = |path: &str| {
+        let configuration = std::fs::read_to_string(dir.join("entrepot.toml")).unwrap();
+        let second = format!("[[database]]\nname = \"second\"\nsqlite = \"{path}\"\n[[entity]]");
+        std::fs::write(dir.join("entrepot.toml"), configuration.replacen("[[entity]]", &second, 1)).unwrap();
+        let said = check(&app, &[]);
+        std::fs::write(dir.join("entrepot.toml"), configuration).unwrap();
+        said
+    };
+    for path in paths {
+        let of = if path.contains("entities") { "entities" } else { "shop" };
+        let said = with(path);
+        let told = format!("error: database \"second\".sqlite: it is the file of the database \"{of}\"");
+        assert!(said.contains(&told), "{path}: {said}");
+    }
+    for path in ["other.db", "away.db"] {
+        assert!(!with(path).contains("it is the file"), "{path}");
+    }
+}
+
+#[test]
 fn a_row_that_a_trigger_leaves_out_is_no_row_that_was_there_already() {
     let (mut app, connection) = start_with(
         CONFIGURATION,

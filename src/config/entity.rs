@@ -47,13 +47,35 @@ pub(super) fn read_databases(root: &Section<'_>, base: &Path, data_dir: &Path) -
             if databases.iter().any(|other| other.name == name) {
                 section.problem("name", format!("there is another database \"{name}\""), "\"entities\" is the managed one");
             }
-            databases.push(Database { name, path: base.join(path), managed: false, lock_wait });
+            let path = base.join(path);
+            if let Some(other) = databases.iter().find(|other| is_one_file(&other.path, &path)) {
+                let message = format!("it is the file of the database \"{}\"", other.name);
+                section.problem("sqlite", message, "write one database for a file; any number of entities may name it");
+            }
+            databases.push(Database { name, path, managed: false, lock_wait });
         } else {
             section.item("name").and_then(Item::as_str).into_iter().for_each(|name| section.is_broken("database", name));
         }
         section.finish();
     }
     databases
+}
+
+/// Whether two paths lead to one file, by a link or another spelling. Two databases of one file would each have a lock of their own, and take each
+/// other's triggers away.
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    if one == other || real(one).is_some_and(|one| real(other) == Some(one)) {
+        return true;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let file = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
+        file(one).is_some_and(|one| file(other) == Some(one))
+    }
+    #[cfg(not(unix))]
+    false
 }
 
 pub(super) fn read_entities(root: &Section<'_>, databases: &[Database], looks: &Looks) -> Vec<Arc<Entity>> {
