@@ -7,8 +7,8 @@
 //!   3. the client is answered;
 //!   4. after a power cut the rows that `queue.db` lost are made again from the segments (`store/recovery.rs`).
 //!
-//! On the way out: the row first (it says "pruned"), synced, then the file. So there may be files without rows, which a sweep removes, but never an
-//! answered row without its file.
+//! On the way out: the row first (it says "pruned"), synced, then the file. So there may be files without rows, which a sweep removes in
+//! their time, but never an answered row without its file.
 //!
 //! Layout below `spool/`: `segments/0000000001` (append-only, many small payloads), `large/<message id>`, `refused/<message id>-<number of
 //! the entity>.<ext>` (refused rows to be mended), `transformed/` likewise (documents as stylesheets gave them), `staging/` likewise (rows as they were staged, `.db`), `blobs/<GUID>` (`files/blob.rs`),

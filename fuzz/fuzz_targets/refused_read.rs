@@ -82,8 +82,9 @@ libfuzzer_sys::fuzz_target!(|input: (u8, &[u8])| {
         ControlFlow::Continue(())
     };
     let again = read_again(taken.bytes.as_slice(), &format, wanted, &mut take);
-    if again.is_err() && bytes.contains(&0) {
-        // Zeros that are few in a document may be many among its refused rows.
+    let other_kind = format!("{again:?}").contains("and the format says");
+    if again.is_err() && (bytes.contains(&0) || other_kind) {
+        // Zeros that are few in a document may be many among its refused rows; and one of these that stands first may begin as a program does.
         return;
     }
     let shown = || String::from_utf8_lossy(&taken.bytes).into_owned();

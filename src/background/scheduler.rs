@@ -33,7 +33,8 @@ pub fn run(appliance: &Arc<Appliance>) {
     let mut pruned_at: Option<Timestamp> = None;
     let mut looked = appliance.clock.now();
     let mut draw_back_at = looked.plus(CLOCK_SETTLES);
-    if let Err(error) = retention::sweep(&appliance.store, appliance.first_id_at(), &|| appliance.scheduled.goes_on()) {
+    let kept_since = looked.minus(appliance.live().config.queue.retention);
+    if let Err(error) = retention::sweep(&appliance.store, appliance.first_id_at(), kept_since, &|| appliance.scheduled.goes_on()) {
         log::warn!("spool not swept reason=\"{error}\"; tried again at the next start");
     }
     while !appliance.is_stopping() {

@@ -1,7 +1,7 @@
 //! What is not kept for ever: payloads after `retention`, everything else of a message after `history`. The row first, then the file: there may
 //! be files without rows, never rows without their files.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::messages::record;
 use super::{Batch, Store, StoreError};
@@ -169,28 +169,36 @@ fn forget(batch: &mut Batch<'_>, before: Timestamp) -> Result<u64, StoreError> {
     Ok(ids.len() as u64)
 }
 
-/// Removes large payloads that no row names: what a crash between the file and its row left. Only files of messages older than `started_at`, this
-/// start, are looked at: a younger one may have its row on the way.
-pub fn sweep(store: &Store, started_at: Timestamp, goes_on: &dyn Fn()) -> Result<u64, StoreError> {
+/// Removes large payloads that no row names. Only files of messages older than `started_at`, this start, are looked at: a younger one may have its row on
+/// the way. One without any row is kept as long as a payload: a crash may have come before its row, whose sender was never answered, or the queue was lost,
+/// and an older copy put in its place.
+pub fn sweep(store: &Store, started_at: Timestamp, kept_since: Timestamp, goes_on: &dyn Fn()) -> Result<u64, StoreError> {
     let names = store.spool().large_names().map_err(StoreError::file("list the spool"))?;
-    let mut swept = 0;
+    let (mut swept, mut unknown) = (0, Vec::new());
     for name in names {
         goes_on();
         let Some(id) = name.parse::<MessageId>().ok() else { continue };
         let made = id.0.get_timestamp().map(|at| at.to_unix());
-        let before = made.is_some_and(|(seconds, nanos)| {
-            i64::try_from(seconds * 1000 + u64::from(nanos) / 1_000_000).is_ok_and(|made| made < started_at.0)
-        });
-        let named = || {
-            store.read("look for the payload's row", |connection| {
-                connection.query_row("SELECT count(*) FROM message WHERE file = ?1 AND id = ?1", [&name], |row| row.get::<_, u64>(0))
-            })
-        };
-        if before && named()? == 0 {
-            store.spool().remove_large(&name).map_err(StoreError::file("remove a spool file"))?;
-            log::info!("spool file removed file={name} reason=\"no message has it: a crash came before its row\"");
-            swept += 1;
+        let made = made.map(|(seconds, nanos)| i64::try_from(seconds * 1000 + u64::from(nanos) / 1_000_000).unwrap_or(i64::MAX));
+        let Some(made) = made.filter(|made| *made < started_at.0) else { continue };
+        let named: Option<bool> = store.read("look for the payload's row", |connection| {
+            connection.query_row("SELECT file IS NOT NULL FROM message WHERE id = ?1", [&name], |row| row.get(0)).optional()
+        })?;
+        match named {
+            Some(true) => {}
+            None if made >= kept_since.0 => unknown.push(name),
+            _ => {
+                store.spool().remove_large(&name).map_err(StoreError::file("remove a spool file"))?;
+                log::info!("spool file removed file={name} reason=\"no message has it\"");
+                swept += 1;
+            }
         }
+    }
+    if let Some(first) = unknown.first() {
+        log::warn!(
+            "spool files without a message count={} first=large/{first} reason=\"their senders were never answered, or the queue was lost\"; they are kept as long as payloads, send them again where they are needed",
+            unknown.len()
+        );
     }
     Ok(swept)
 }

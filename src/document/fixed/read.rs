@@ -221,7 +221,7 @@ fn told(raw: &[u8], width: usize) -> Option<(usize, u64, Option<usize>)> {
 
 /// Whether what is read ahead has rows that come back refused.
 pub fn is_told_in(ahead: &[u8]) -> bool {
-    all_words_in(ahead).any(|at| ahead[..at].ends_with(b"# ") && number(&ahead[at + LINE.len() + 1..]).is_some())
+    all_words_in(ahead).any(|at| ahead[..at].ends_with(b"# ") && ahead.get(at + LINE.len() + 1..).and_then(number).is_some())
 }
 
 fn number(text: &[u8]) -> Option<u64> {
@@ -553,6 +553,18 @@ mod tests {
     fn records_of_another_type_are_not_this_entitys() {
         let format = FixedFormat { record_type: Some(RecordType { start: 1, length: 1, equals: vec!["6".into()] }), ..format() };
         assert_eq!(all(b"1header\n6Ink   00001\n9999999999999\n", &format), [row(2, ["6", "Ink", "1"])]);
+    }
+
+    #[test]
+    fn a_document_may_end_with_our_words() {
+        for format in [format(), FixedFormat { record_length: Some(12), ..format() }] {
+            for document in
+                ["6Ink   00001\n# Entrepot line", "# Entrepot line", "6Ink   00001  # Entrepot line", "6Ink   00001  # Entrepot line "]
+            {
+                let _ = read(document.as_bytes(), &format);
+            }
+            assert!(!is_told_in(b"# Entrepot line") && !is_told_in(b"# Entrepot line ") && is_told_in(b"# Entrepot line 1"));
+        }
     }
 
     #[test]
