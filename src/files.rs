@@ -142,6 +142,25 @@ impl Spool {
         Ok(name)
     }
 
+    /// Gives the files that are kept of an import to another that goes on with it, under its stem: second names of the same files, or copies where the
+    /// system has none.
+    pub fn take_over(&self, from: &str, to: &str, extension: &str) -> io::Result<()> {
+        for (folder, extension) in [("refused", extension), ("transformed", extension), ("staging", "db")] {
+            let dir = self.dir.join(folder);
+            let (from, to) = (dir.join(plain(&format!("{from}.{extension}"))?), dir.join(plain(&format!("{to}.{extension}"))?));
+            if !from.exists() {
+                continue;
+            }
+            gone(remove(&to))?;
+            if fs::hard_link(&from, &to).is_err() {
+                fs::copy(&from, &to)?;
+                File::options().write(true).open(&to)?.sync_all()?;
+            }
+            sync_directory(&dir)?;
+        }
+        Ok(())
+    }
+
     /// Opens an execution's refused rows, with their size.
     pub fn open_refused(&self, name: &str) -> io::Result<(File, u64)> {
         let file = File::open(self.dir.join("refused").join(plain(name)?))?;

@@ -19,6 +19,7 @@ mod odata;
 mod openapi;
 mod operator;
 mod package_api;
+mod package_goes_on;
 mod packages;
 mod pages;
 mod playground;

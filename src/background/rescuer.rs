@@ -4,14 +4,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::appliance::Appliance;
-use crate::model::execution::RowCounts;
 use crate::model::id::{ActivityId, ExecutionId, MessageId};
 use crate::model::retry::{self, Verdict};
-use crate::model::state::MessageState;
 use crate::model::time::Timestamp;
-use crate::store::StoreError;
-use crate::store::executions::{self, Ending};
-use crate::store::messages;
+use crate::store::{StoreError, executions, messages};
 
 /// A message that is in work for the store, and for nobody else.
 #[derive(Clone, Debug)]
@@ -55,16 +51,12 @@ impl Rescuer {
             };
             let reason = first.reason.clone();
             appliance.store.write("rescue the message", move |batch| {
-                let ending = Ending { outcome: "failed", reason: Some(reason.clone()), ..Ending::default() };
                 if let Some(execution) = &first.execution {
-                    executions::end(batch.connection, execution, first.activity, &ending, now)?;
+                    executions::fail(batch.connection, execution, first.activity, 0, &reason, now)?;
                 }
                 match next {
                     Some(next) => messages::defer(batch.connection, id, next, &reason, now),
-                    None => {
-                        let nothing = RowCounts::default();
-                        messages::report(batch.connection, id, MessageState::Failed, &nothing, 0, Some(&reason), None, now)
-                    }
+                    None => messages::fail(batch.connection, id, &reason, now),
                 }
             })?;
             match next {

@@ -236,6 +236,7 @@ fn admit(appliance: &Arc<Appliance>, call: &Call, caller: &Application, job: &Jo
         counts: RowCounts::default(),
         findings: 0,
         replay_of: None,
+        continues: None,
     })
 }
 

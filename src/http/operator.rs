@@ -247,6 +247,7 @@ pub(super) fn message_json(appliance: &Appliance, message: &Message) -> Value {
         "received_at": message.received_at, "started_at": message.started_at, "finished_at": message.finished_at, "attempts": message.attempts,
         "next_try_at": message.next_try_at, "lease_until": message.lease_until, "execution_id": message.execution_id, "rows": message.counts,
         "findings": message.findings, "reason": message.reason, "replay_of": message.replay_of, "replayed_by": message.replayed_by,
+        "continues": message.continues,
         "payload_kept": message.place != PayloadPlace::Pruned, "refused_rows_kept": refused_kept(appliance, message),
     })
 }
@@ -338,7 +339,8 @@ pub(super) fn document(appliance: &Appliance, message: &Message) -> Answered {
 
 /// Whether there is something to mend: refused rows, or entities of a package that were refused as a whole or not run.
 fn refused_kept(appliance: &Appliance, message: &Message) -> bool {
-    let ended = matches!(message.state, MessageState::Refused | MessageState::ProcessedWithErrors);
+    use MessageState::{Cancelled, Failed, ProcessedWithErrors, Refused};
+    let ended = matches!(message.state, Refused | ProcessedWithErrors | Failed | Cancelled);
     if message.content != Content::Package || !ended || message.place == PayloadPlace::Pruned {
         return message.refused_file.is_some();
     }
@@ -491,7 +493,7 @@ fn replay(appliance: &Arc<Appliance>, message: &Message, by: &str, now: Timestam
         crate::files::Received::Large(place) => Payload::Stored(place),
     };
     let old = message.clone();
-    let (id, activity) = (old.id, old.activity_id);
+    let (id, ledger, activity) = (old.id, old.ledger(), old.activity_id);
     let new = NewMessage {
         id: new_id,
         activity_id: activity,
@@ -511,6 +513,8 @@ fn replay(appliance: &Arc<Appliance>, message: &Message, by: &str, now: Timestam
         counts: Default::default(),
         findings: 0,
         replay_of: Some(id),
+        // Of one that came to its end all is loaded again.
+        continues: (old.state == MessageState::Failed).then_some(ledger),
     };
     let who = by.to_owned();
     stored(appliance.store.write("replay the message", move |batch| {

@@ -1,7 +1,7 @@
 //! Imports a data package: its entities, in the order of execution unit, level and sequence that its manifest gives (CONTRACT §5, "Sequencing").
 //!
 //! Each entity is atomic, and remembered in the entity database under the message id and its name: after a crash those that were loaded are
-//! reported, and the others run. An entity without a file is passed over, as in the vendor's exports; one whose file cannot be used has a finding,
+//! reported, and the others run; likewise where another message goes on with one that failed or was cancelled. An entity without a file is passed over, as in the vendor's exports; one whose file cannot be used has a finding,
 //! and ends its level or unit when the manifest says so.
 
 pub mod refused;
@@ -92,13 +92,17 @@ pub(super) fn run(work: &Work<'_>, kept: &mut Kept<'_>) -> Result<Outcome, Impor
         let (unit, level) = (part.entity.unit, part.entity.level);
         if failed_unit == Some(unit) || failed_level == Some((unit, level)) {
             skip(work, kept, &mut outcome, part)?;
-            continue;
+        } else {
+            let before = outcome.faults;
+            one(work, kept, &mut outcome, &mut archive, part, ordinal)?;
+            if outcome.faults > before {
+                failed_unit = part.entity.fail_unit.then_some(unit).or(failed_unit);
+                failed_level = part.entity.fail_level.then_some((unit, level)).or(failed_level);
+            }
         }
-        let before = outcome.faults;
-        one(work, kept, &mut outcome, &mut archive, part, ordinal)?;
-        if outcome.faults > before {
-            failed_unit = part.entity.fail_unit.then_some(unit).or(failed_unit);
-            failed_level = part.entity.fail_level.then_some((unit, level)).or(failed_level);
+        if ordinal + 1 < parts.len() {
+            kept.flush()?;
+            work.note_progress(&outcome)?;
         }
     }
     kept.flush()?;
@@ -135,7 +139,7 @@ fn one(
         Err(finding) => return fault(work, kept, outcome, &name, *finding),
     };
     kept.begin(ordinal, &adapted)?;
-    let ledger = format!("{}/{name}", work.message.id);
+    let ledger = format!("{}/{name}", work.message.ledger());
     let known = outcome.earlier;
     let done = work.entity(&adapted, &ledger, || archive.document(part.file), kept, outcome);
     match done {

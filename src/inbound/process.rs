@@ -5,7 +5,8 @@
 //!
 //! A crash after 2 is found by the message id in the entity database: the message is reported with the counts kept there. A package has several
 //! entities, each with its own commit of step 2, under the message id and the entity: those that were loaded are not loaded again
-//! (`inbound/package.rs`).
+//! (`inbound/package.rs`), and are noted in queue.db before the next one begins, so that they are reported whatever ends the message. A message that goes on
+//! with one that failed or was cancelled has that one's id here.
 
 mod kept;
 
@@ -31,7 +32,7 @@ use crate::model::message::{Content, Message};
 use crate::model::project::{Project, ProjectEntity};
 use crate::model::retry::{self, Verdict};
 use crate::model::state::MessageState;
-use crate::store::entities::{Writing, is_read};
+use crate::store::entities::{Earlier, Writing, is_read};
 use crate::store::executions::{self, Ending};
 use crate::store::{StoreError, messages};
 use crate::transform::{self, Call, Transcript};
@@ -46,7 +47,7 @@ pub fn process(appliance: &Arc<Appliance>, job: &Job, message: Message) {
         Ok(outcome) => report(appliance, job, &message, outcome, &watch),
         Err(ImportError::Stopped) => {
             log::info!("message given back message={id} job=\"{}\" reason=\"the appliance stops\"", job.name);
-            end(appliance, &message, "failed", "the appliance stopped", &watch, move |batch| messages::give_back(batch.connection, id, now))
+            end(appliance, &message, "the appliance stopped", &watch, move |batch| messages::give_back(batch.connection, id, now))
         }
         Err(error) => {
             let reason = error.to_string();
@@ -60,7 +61,7 @@ pub fn process(appliance: &Arc<Appliance>, job: &Job, message: Message) {
                         message.attempts
                     );
                     let why = reason.clone();
-                    let done = end(appliance, &message, "failed", &reason, &watch, move |batch| {
+                    let done = end(appliance, &message, &reason, &watch, move |batch| {
                         messages::defer(batch.connection, id, next, &why, now).map(|_| ())
                     });
                     appliance.bell.ring();
@@ -73,10 +74,7 @@ pub fn process(appliance: &Arc<Appliance>, job: &Job, message: Message) {
                         message.attempts
                     );
                     let why = reason.clone();
-                    end(appliance, &message, "failed", &reason, &watch, move |batch| {
-                        messages::report(batch.connection, id, MessageState::Failed, &RowCounts::default(), 0, Some(&why), None, now)
-                            .map(|_| ())
-                    })
+                    end(appliance, &message, &reason, &watch, move |batch| messages::fail(batch.connection, id, &why, now).map(|_| ()))
                 }
             }
         }
@@ -119,8 +117,26 @@ pub(super) struct Outcome {
     pub completes: bool,
     /// Entities found to be loaded by an earlier try.
     pub earlier: u64,
+    /// Rows of entities that were loaded for the message that this one goes on with.
+    pub carried: RowCounts,
     /// The stylesheets that documents passed, and how.
     pub transcript: Transcript,
+}
+
+impl Outcome {
+    fn counts(&self) -> RowCounts {
+        let mut counts = RowCounts::default();
+        self.runs.iter().for_each(|run| counts.add(&run.counts));
+        counts
+    }
+
+    fn findings(&self) -> u64 {
+        self.faults + self.notes
+    }
+
+    fn refused_file(&self) -> Option<String> {
+        self.runs.iter().find_map(|run| run.refused_file.clone())
+    }
 }
 
 /// One try of one message.
@@ -190,7 +206,7 @@ impl Work<'_> {
                 kept.begin(0, project_entity)?;
                 let document = || self.appliance.store.spool().open_payload(&message.place, message.size, message.checksum);
                 let mut outcome = Outcome::default();
-                self.entity(project_entity, &message.id.to_string(), document, &mut kept, &mut outcome)?;
+                self.entity(project_entity, &message.ledger().to_string(), document, &mut kept, &mut outcome)?;
                 Ok(outcome)
             }
         }
@@ -228,20 +244,27 @@ impl Work<'_> {
                 &opened
             }
         };
-        let report = match database.already_loaded(ledger)? {
-            Some((counts, findings)) => {
+        // Of an earlier message only what it loaded counts; what it was refused as a whole is tried again.
+        let earlier = database.already_loaded(ledger)?;
+        let report = match earlier.filter(|earlier| earlier.execution == self.execution.0 || earlier.counts.loaded() > 0) {
+            Some(Earlier { counts, findings, execution }) => {
                 log::warn!(
-                    "message was loaded before a crash message={} entity=\"{}\"; reported now, not loaded again",
+                    "message was loaded before message={} entity=\"{}\" execution={execution}; reported now, not loaded again",
                     self.message.id,
                     entity.name
                 );
                 outcome.earlier += 1;
+                if execution == self.execution.0 {
+                    kept.find_files();
+                } else {
+                    outcome.carried.add(&counts);
+                    kept.take_over(&execution, project_entity.labels())?;
+                }
                 let execution = &self.execution;
                 outcome.notes += self
                     .appliance
                     .store
                     .read("count findings", |connection| executions::messages_kept(connection, execution, &entity.name))?;
-                kept.find_files();
                 Report { counts, findings, ..Report::default() }
             }
             None => {
@@ -319,6 +342,21 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Notes what was done so far, so that it is reported whatever ends the message. A run that is to load nothing has done nothing until its end.
+    pub fn note_progress(&self, outcome: &Outcome) -> Result<(), ImportError> {
+        let Some(run) = outcome.runs.last().filter(|_| !self.message.stage_only).cloned() else { return Ok(()) };
+        let (counts, carried, findings, ordinal) = (outcome.counts(), outcome.carried, outcome.findings(), outcome.runs.len() - 1);
+        let (id, activity, execution, refused_file) =
+            (self.message.id, self.job.activity_id, self.execution.clone(), outcome.refused_file());
+        self.appliance.store.write("note what is loaded", move |batch| {
+            executions::count(batch.connection, &execution, activity, &counts, &carried)?;
+            executions::keep_entity(batch.connection, &execution, ordinal, &run)?;
+            messages::note_progress(batch.connection, id, &counts, findings, refused_file.as_deref())
+        })?;
+        crate::fault::point("entity_noted");
+        Ok(())
+    }
+
     /// Takes a document through the entity's stylesheets; without a result there is a finding that says why.
     fn transform(
         &self,
@@ -366,8 +404,7 @@ impl Work<'_> {
 }
 
 fn report(appliance: &Arc<Appliance>, job: &Job, message: &Message, outcome: Outcome, watch: &Stopwatch) -> Result<(), StoreError> {
-    let mut counts = RowCounts::default();
-    outcome.runs.iter().for_each(|run| counts.add(&run.counts));
+    let counts = outcome.counts();
     let state = match EntityOutcome::of(&counts, outcome.faults) {
         EntityOutcome::Processed => MessageState::Processed,
         EntityOutcome::Refused => MessageState::Refused,
@@ -381,14 +418,14 @@ fn report(appliance: &Arc<Appliance>, job: &Job, message: &Message, outcome: Out
         _ => None,
     };
     let kept = "refused rows of an earlier document came back: what was loaded of it stayed, the table was not emptied";
-    let reason = match reason {
-        reason if !outcome.completes => reason,
-        Some(reason) => Some(format!("{reason}; {kept}")),
-        None => Some(kept.to_owned()),
-    };
+    let kept = outcome.completes.then(|| kept.to_owned());
+    let carried = outcome.carried.read > 0;
+    let carried = carried.then(|| format!("rows that message {} had loaded were not loaded again", message.ledger()));
+    let told: Vec<String> = [reason, kept, carried].into_iter().flatten().collect();
+    let reason = (!told.is_empty()).then(|| told.join("; "));
     let now = appliance.clock.now();
     let wait_ms = now.since(message.received_at).as_millis();
-    let findings = outcome.faults + outcome.notes;
+    let findings = outcome.findings();
     let transformed = outcome.transcript.line();
     let line = format!(
         "execution reported message={} job=\"{}\" status={state} entities={} rows={} inserted={} updated={} unchanged={} refused={} findings={findings} attempts={}{transformed} wait_ms={wait_ms} parse_ms={} load_ms={} total_ms={}",
@@ -417,10 +454,11 @@ fn report(appliance: &Arc<Appliance>, job: &Job, message: &Message, outcome: Out
         busy_ms: watch.elapsed_ms(),
         reason: (!told.is_empty()).then(|| told.join("; ")),
         message_id: None,
+        carried: outcome.carried,
     };
+    let refused_file = outcome.refused_file();
     let (id, activity, runs) = (message.id, job.activity_id, outcome.runs);
     let execution = message.execution_id.clone().expect("a claimed message has its execution");
-    let refused_file = runs.iter().find_map(|run| run.refused_file.clone());
     appliance.store.write("report the message", move |batch| {
         executions::end(batch.connection, &execution, activity, &ending, now)?;
         executions::keep_entities(batch.connection, &execution, &runs)?;
@@ -452,16 +490,15 @@ fn with_errors(counts: &RowCounts, runs: &[EntityRun]) -> String {
 fn end(
     appliance: &Arc<Appliance>,
     message: &Message,
-    outcome: &'static str,
     reason: &str,
     watch: &Stopwatch,
     then: impl FnOnce(&mut crate::store::Batch<'_>) -> Result<(), StoreError> + Send + 'static,
 ) -> Result<(), StoreError> {
-    let ending = Ending { outcome, busy_ms: watch.elapsed_ms(), reason: Some(reason.to_owned()), ..Ending::default() };
+    let (reason, busy_ms) = (reason.to_owned(), watch.elapsed_ms());
     let (execution, activity, now) = (message.execution_id.clone(), message.activity_id, appliance.clock.now());
     appliance.store.write("end the execution", move |batch| {
         if let Some(execution) = execution {
-            executions::end(batch.connection, &execution, activity, &ending, now)?;
+            executions::fail(batch.connection, &execution, activity, busy_ms, &reason, now)?;
         }
         then(batch)
     })

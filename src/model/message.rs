@@ -110,6 +110,15 @@ pub struct Message {
     pub replay_of: Option<MessageId>,
     /// The message that repeats this one.
     pub replayed_by: Option<MessageId>,
+    /// The message that failed or was cancelled, and whose load this one goes on with: what that one loaded is not loaded again.
+    pub continues: Option<MessageId>,
     /// The spool file with its refused rows.
     pub refused_file: Option<String>,
+}
+
+impl Message {
+    /// Under which message entity databases remember its loads.
+    pub fn ledger(&self) -> MessageId {
+        self.continues.unwrap_or(self.id)
+    }
 }

@@ -180,6 +180,12 @@ impl ProjectEntity {
         Sha256::digest(lines.join("\n")).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The names of its entity and of those of nested records.
+    pub fn labels(&self) -> Vec<String> {
+        let nested = self.nested.iter().map(|nested| &nested.project_entity);
+        std::iter::once(self).chain(nested).map(|one| one.entity.name.clone()).collect()
+    }
+
     /// Names of the entities whose tables an import needs besides its own: references, look-ups, nested records.
     pub fn needs(&self) -> impl Iterator<Item = &str> {
         let nested = self.nested.iter().map(|nested| &nested.project_entity);

@@ -14,7 +14,7 @@
 //!             ERRORS             (findings:       (not the document's          ▼ (also from DEQUEUED, and from
 //!    │           │                nothing loaded)   fault, tries used up)    ACKED    ENQUEUED when only the lease is over)
 //!    └───────────┴────── replay ────┴───────────────┘
-//!                          │  (a new message with the same payload)
+//!                          │  (a new message with the same payload; it goes on with one that FAILED)
 //!  QUEUED ── cancel ──▶ CANCELLED                             ENQUEUED, DEQUEUED, DOWNLOADED ── cancel ──▶ CANCELLED
 //! ```
 //!

@@ -158,6 +158,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         counts,
         findings: report.transcript.messages_total,
         replay_of: None,
+        continues: None,
     };
     ending.message_id = Some(id);
     let size = new.size;

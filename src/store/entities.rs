@@ -25,7 +25,7 @@ pub use self::kept::{Kept, KeptValue};
 pub use self::lookup::{Finder, Looked, Others, Reference, Seen};
 pub use self::sequence::{Numbered, Sequence};
 pub use self::upsert::{Loaded, Upsert};
-pub use self::writing::Writing;
+pub use self::writing::{Earlier, Writing};
 use super::{Cause, StoreError};
 use crate::config::Database;
 use crate::model::entity::{Entity, Field, FieldKind};

@@ -228,27 +228,24 @@ pub struct Ending {
     pub reason: Option<String>,
     /// The message an export made.
     pub message_id: Option<MessageId>,
+    /// Of the rows, those that an earlier message loaded or was refused: the job has counted them.
+    pub carried: RowCounts,
 }
 
 /// An execution ends; the job's counters move with it.
 pub fn end(connection: &Connection, id: &ExecutionId, activity: ActivityId, ending: &Ending, now: Timestamp) -> Result<(), StoreError> {
+    count(connection, id, activity, &ending.counts, &ending.carried)?;
     let failed = StoreError::sqlite("end the execution");
-    let counts = &ending.counts;
     connection
         .prepare_cached(
-            "UPDATE execution SET outcome = ?2, finished_at = ?3, rows_read = ?4, rows_inserted = ?5, rows_updated = ?6, rows_unchanged = ?7,
-             rows_refused = ?8, findings = ?9, parse_ms = ?10, load_ms = ?11, reason = ?12, message_id = coalesce(message_id, ?13) WHERE id = ?1",
+            "UPDATE execution SET outcome = ?2, finished_at = ?3, findings = ?4, parse_ms = ?5, load_ms = ?6, reason = ?7,
+             message_id = coalesce(message_id, ?8) WHERE id = ?1",
         )
         .and_then(|mut statement| {
             statement.execute(params![
                 id.0,
                 ending.outcome,
                 now.0,
-                counts.read,
-                counts.inserted,
-                counts.updated,
-                counts.unchanged,
-                counts.refused,
                 ending.findings,
                 ending.parse_ms,
                 ending.load_ms,
@@ -257,10 +254,65 @@ pub fn end(connection: &Connection, id: &ExecutionId, activity: ActivityId, endi
             ])
         })
         .map_err(&failed)?;
-    let loaded = counts.inserted + counts.updated + counts.unchanged;
+    busy(connection, activity, ending.busy_ms)
+}
+
+/// An execution did not come to its end. Its rows are what was counted of it ([`count`]).
+pub fn fail(
+    connection: &Connection,
+    id: &ExecutionId,
+    activity: ActivityId,
+    busy_ms: u64,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE job SET busy_ms = busy_ms + ?2, rows_loaded = rows_loaded + ?3, rows_refused = rows_refused + ?4 WHERE activity_id = ?1")
-        .and_then(|mut statement| statement.execute(params![activity.to_string(), ending.busy_ms, loaded, counts.refused]))
+        .prepare_cached("UPDATE execution SET outcome = 'failed', finished_at = ?2, reason = ?3 WHERE id = ?1")
+        .and_then(|mut statement| statement.execute(params![id.0, now.0, reason]))
+        .map_err(StoreError::sqlite("end the execution"))?;
+    busy(connection, activity, busy_ms)
+}
+
+fn busy(connection: &Connection, activity: ActivityId, busy_ms: u64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE job SET busy_ms = busy_ms + ?2 WHERE activity_id = ?1")
+        .and_then(|mut statement| statement.execute(params![activity.to_string(), busy_ms]))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("count the job's load"))
+}
+
+/// Counts the rows of an execution. The job's counters move by what is new since they were counted last, but for what was `carried` here.
+pub fn count(
+    connection: &Connection,
+    id: &ExecutionId,
+    activity: ActivityId,
+    counts: &RowCounts,
+    carried: &RowCounts,
+) -> Result<(), StoreError> {
+    let failed = StoreError::sqlite("count the execution's rows");
+    let before: Option<(u64, u64)> = connection
+        .prepare_cached("SELECT rows_inserted + rows_updated + rows_unchanged, rows_refused FROM execution WHERE id = ?1")
+        .and_then(|mut statement| statement.query_row([&id.0], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .map_err(&failed)?;
+    let Some((loaded, refused)) = before else { return Ok(()) };
+    connection
+        .prepare_cached(
+            "UPDATE execution SET rows_read = ?2, rows_inserted = ?3, rows_updated = ?4, rows_unchanged = ?5, rows_refused = ?6 WHERE id = ?1",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![id.0, counts.read, counts.inserted, counts.updated, counts.unchanged, counts.refused])
+        })
+        .map_err(&failed)?;
+    let more = |now: u64, before: u64, carried: u64| now.saturating_sub(carried).saturating_sub(before.saturating_sub(carried));
+    connection
+        .prepare_cached("UPDATE job SET rows_loaded = rows_loaded + ?2, rows_refused = rows_refused + ?3 WHERE activity_id = ?1")
+        .and_then(|mut statement| {
+            statement.execute(params![
+                activity.to_string(),
+                more(counts.loaded(), loaded, carried.loaded()),
+                more(counts.refused, refused, carried.refused)
+            ])
+        })
         .map(|_| ())
         .map_err(&failed)
 }
@@ -285,19 +337,45 @@ pub fn messages_kept(connection: &Connection, id: &ExecutionId, entity: &str) ->
         .query_row([&id.0, entity, Rule::Message.name()], |row| row.get(0))
 }
 
+/// Makes what an execution found for these entities the findings of another, which goes on with it, as far as there is room for `most`. Their numbers begin
+/// with `first`; returns the next one.
+pub fn take_findings_over(
+    connection: &Connection,
+    from: &str,
+    id: &ExecutionId,
+    entities: &[String],
+    first: u64,
+    most: u64,
+) -> Result<u64, StoreError> {
+    let marks: Vec<String> = (5..entities.len() + 5).map(|number| format!("?{number}")).collect();
+    let sql = format!(
+        "INSERT INTO finding (execution_id, ordinal, rule, entity, line, row, column_name, field, value, message, hint, expected)
+         SELECT ?2, ?3 + row_number() OVER (ORDER BY ordinal) - 1, rule, entity, line, row, column_name, field, value, message, hint, expected
+         FROM finding WHERE execution_id = ?1 AND entity IN ({}) ORDER BY ordinal LIMIT ?4",
+        marks.join(", ")
+    );
+    let room = most.saturating_sub(first);
+    let given = [&from as &dyn rusqlite::ToSql, &id.0, &first, &room].into_iter();
+    let all: Vec<&dyn rusqlite::ToSql> = given.chain(entities.iter().map(|entity| entity as &dyn rusqlite::ToSql)).collect();
+    let taken = connection.prepare(&sql).and_then(|mut statement| statement.execute(all.as_slice()));
+    Ok(first + taken.map_err(StoreError::sqlite("take findings over"))? as u64)
+}
+
 /// Keeps what an execution did with its entities, in the place of what an earlier try left.
 pub fn keep_entities(connection: &Connection, id: &ExecutionId, runs: &[EntityRun]) -> Result<(), StoreError> {
-    let failed = StoreError::sqlite("keep the entities of an execution");
     connection
         .prepare_cached("DELETE FROM execution_entity WHERE execution_id = ?1")
         .and_then(|mut statement| statement.execute([&id.0]))
-        .map_err(&failed)?;
-    let mut statement = connection
-        .prepare_cached("INSERT INTO execution_entity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")
-        .map_err(&failed)?;
-    for (ordinal, run) in runs.iter().enumerate() {
-        statement
-            .execute(params![
+        .map_err(StoreError::sqlite("keep the entities of an execution"))?;
+    runs.iter().enumerate().try_for_each(|(ordinal, run)| keep_entity(connection, id, ordinal, run))
+}
+
+/// Keeps what an execution did with one of its entities.
+pub fn keep_entity(connection: &Connection, id: &ExecutionId, ordinal: usize, run: &EntityRun) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO execution_entity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")
+        .and_then(|mut statement| {
+            statement.execute(params![
                 id.0,
                 ordinal,
                 run.entity,
@@ -314,9 +392,9 @@ pub fn keep_entities(connection: &Connection, id: &ExecutionId, runs: &[EntityRu
                 run.transformed_file,
                 run.staging_file,
             ])
-            .map_err(&failed)?;
-    }
-    Ok(())
+        })
+        .map(|_| ())
+        .map_err(StoreError::sqlite("keep the entities of an execution"))
 }
 
 /// What an execution did with its entities, in order.

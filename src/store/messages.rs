@@ -60,6 +60,9 @@ pub struct NewMessage {
     /// The message that this one repeats on a person's wish.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<MessageId>,
+    /// The message whose load it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<MessageId>,
 }
 
 /// Milliseconds since 1970 UTC, as in the rows.
@@ -95,38 +98,41 @@ pub enum Enqueued {
 }
 
 /// Stores a message, unless it is the one again that came last with this external identifier, within the retention (DESIGN §6.2). One of which nothing was
-/// loaded and nothing will be is no such one: whoever sends it again wants it loaded.
+/// loaded and nothing will be is no such one, nor is one that was not brought to its end: whoever sends it again wants it loaded. The new one goes on where that
+/// ended.
 pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat_since: Timestamp) -> Result<Enqueued, StoreError> {
+    let mut goes_on = None;
     if let (Some(external_id), None) = (&new.external_id, new.replay_of) {
-        let found = batch
+        let found: Option<(String, bool, bool, String)> = batch
             .connection
             .prepare_cached(
-                "SELECT id FROM (
+                "SELECT id, state IN ('failed', 'cancelled'), state = 'refused' AND rows_inserted + rows_updated + rows_unchanged = 0, coalesce(continues, id)
+                 FROM (
                    SELECT * FROM message INDEXED BY message_repeat WHERE activity_id = ?1 AND external_id = ?2 AND entity = ?4 AND company IS ?5
                    AND received_at >= ?6 AND replay_of IS NULL AND direction = 'import' ORDER BY id DESC LIMIT 1)
-                 WHERE sha256 = ?3 AND NOT (state IN ('refused', 'failed', 'cancelled') AND rows_inserted + rows_updated + rows_unchanged = 0)",
+                 WHERE sha256 = ?3",
             )
             .and_then(|mut statement| {
                 statement
                     .query_row(
                         params![new.activity_id.to_string(), external_id, new.sha256, new.entity, new.company, repeat_since.0],
-                        |row| row.get::<_, String>(0),
+                        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
                     )
                     .optional()
             })
             .map_err(StoreError::sqlite("look for a repeat"))?;
-        if let Some(id) = found {
-            let id = parse_id(&id)?;
-            record(
-                batch.connection,
-                id,
-                new.received_at,
-                "repeat received",
-                Some("same external identifier, same bytes: no second message"),
-            )?;
-            return Ok(Enqueued::Repeat(id));
+        match found {
+            None | Some((_, false, true, _)) => {}
+            Some((_, true, _, ledger)) => goes_on = Some(NewMessage { continues: Some(parse_id(&ledger)?), ..new.clone() }),
+            Some((id, false, false, _)) => {
+                let id = parse_id(&id)?;
+                let what = "same external identifier, same bytes: no second message";
+                record(batch.connection, id, new.received_at, "repeat received", Some(what))?;
+                return Ok(Enqueued::Repeat(id));
+            }
         }
     }
+    let new = goes_on.as_ref().unwrap_or(new);
     let place = match payload {
         Payload::Small(bytes) => batch.append(new, &bytes)?,
         Payload::Stored(place) => place,
@@ -153,8 +159,8 @@ pub fn insert(connection: &Connection, new: &NewMessage, place: &PayloadPlace) -
     connection
         .prepare_cached(
             "INSERT OR ROLLBACK INTO message (id, activity_id, direction, state, entity, company, external_id, application_id, size, sha256, checksum,
-             segment, segment_offset, file, received_at, execution_id, rows_read, replay_of, content, run_now, stage_only, findings)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+             segment, segment_offset, file, received_at, execution_id, rows_read, replay_of, content, run_now, stage_only, findings, continues)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -180,6 +186,7 @@ pub fn insert(connection: &Connection, new: &NewMessage, place: &PayloadPlace) -
                 new.run_now,
                 new.stage_only,
                 new.findings,
+                new.continues.map(|id| id.to_string()),
             ])
         })
         .map(|_| ())
@@ -337,6 +344,45 @@ pub fn report(
         .map_err(StoreError::sqlite("report the message"))?;
     record(connection, id, now, state.name(), reason)?;
     Ok(moved == 1)
+}
+
+/// The end of an import that could not be processed. Its counts are what was noted of it ([`note_progress`]).
+pub fn fail(connection: &Connection, id: MessageId, reason: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let moved = connection
+        .prepare_cached("UPDATE message SET state = 'failed', finished_at = ?2, reason = ?3 WHERE id = ?1 AND state = 'processing'")
+        .and_then(|mut statement| statement.execute(params![id.to_string(), now.0, reason]))
+        .map_err(StoreError::sqlite("fail the message"))?;
+    record(connection, id, now, MessageState::Failed.name(), Some(reason))?;
+    Ok(moved == 1)
+}
+
+/// Notes what was done with a message so far: it stands whatever ends the message.
+pub fn note_progress(
+    connection: &Connection,
+    id: MessageId,
+    counts: &RowCounts,
+    findings: u64,
+    refused_file: Option<&str>,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE message SET rows_read = ?2, rows_inserted = ?3, rows_updated = ?4, rows_unchanged = ?5, rows_refused = ?6, findings = ?7,
+             refused_file = ?8 WHERE id = ?1 AND state = 'processing'",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                id.to_string(),
+                counts.read,
+                counts.inserted,
+                counts.updated,
+                counts.unchanged,
+                counts.refused,
+                findings,
+                refused_file
+            ])
+        })
+        .map(|_| ())
+        .map_err(StoreError::sqlite("note what is loaded"))
 }
 
 /// Hands out the oldest waiting message of an export job under a lease, with a new pop receipt.
@@ -580,7 +626,7 @@ pub fn timeline(connection: &Connection, id: MessageId) -> Result<Vec<Event>, ru
 
 const COLUMNS: &str = "id, activity_id, direction, state, entity, company, external_id, application_id, size, sha256, checksum, segment, \
      segment_offset, file, received_at, started_at, finished_at, attempts, next_try_at, lease_until, pop_receipt, last_dequeued_at, \
-     execution_id, rows_read, rows_inserted, rows_updated, rows_unchanged, rows_refused, findings, reason, replay_of, replayed_by, refused_file, content, stage_only";
+     execution_id, rows_read, rows_inserted, rows_updated, rows_unchanged, rows_refused, findings, reason, replay_of, replayed_by, refused_file, content, stage_only, continues";
 
 pub(super) fn parse_id(text: &str) -> Result<MessageId, StoreError> {
     text.parse().map_err(|_| StoreError {
@@ -657,5 +703,6 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Result<Message, StoreError>> 
         refused_file: row.get(32)?,
         content: content(row.get_ref(33)?),
         stage_only,
+        continues: guid(35)?,
     }))
 }

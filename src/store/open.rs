@@ -13,7 +13,7 @@ const VERSION: i64 = STEPS.len() as i64;
 /// `PRAGMA application_id`: "ENTQ", so that `file` and people can tell what it is.
 const APPLICATION_ID: i64 = 0x454E_5451;
 /// What brings a queue from each version to the next, beginning with none.
-const STEPS: [&str; 17] = [
+const STEPS: [&str; 18] = [
     include_str!("sql/001_create.sql"),
     include_str!("sql/002_people.sql"),
     include_str!("sql/003_package.sql"),
@@ -31,6 +31,7 @@ const STEPS: [&str; 17] = [
     include_str!("sql/015_failing.sql"),
     include_str!("sql/016_run.sql"),
     include_str!("sql/017_attention.sql"),
+    include_str!("sql/018_continue.sql"),
 ];
 
 /// Opens the queue for its one writer, creating it when it does not exist.

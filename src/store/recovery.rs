@@ -7,9 +7,7 @@ use super::messages::{NewMessage, parse_id};
 use super::{Cause, StoreError, jobs, messages};
 use crate::files::Spool;
 use crate::files::segment::{Horizon, Pending, Record};
-use crate::model::execution::RowCounts;
 use crate::model::retry::CRASHES_MAX;
-use crate::model::state::MessageState;
 
 /// Up to where `queue.db` knows the segments: as far as the newest one says.
 pub fn horizon(connection: &Connection) -> Result<Horizon, StoreError> {
@@ -69,7 +67,7 @@ pub fn recover(connection: &mut Connection, spool: &Spool) -> Result<(), StoreEr
         if restarts + 1 >= CRASHES_MAX {
             let why = format!("the appliance ended {CRASHES_MAX} times while it was in work");
             log::error!("message failed message={id} reason=\"{why}\"; it is kept, replay it when the cause is mended");
-            messages::report(&transaction, parse_id(&id)?, MessageState::Failed, &RowCounts::default(), 0, Some(&why), None, at)?;
+            messages::fail(&transaction, parse_id(&id)?, &why, at)?;
             transaction
                 .execute(
                     "UPDATE execution SET outcome = 'failed', finished_at = ?2, reason = ?3 WHERE message_id = ?1 AND finished_at IS NULL",

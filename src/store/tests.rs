@@ -45,6 +45,7 @@ fn message(activity: ActivityId, direction: Direction, bytes: &[u8], external_id
         counts: RowCounts::default(),
         findings: 0,
         replay_of: None,
+        continues: None,
     };
     (new, Payload::Small(bytes.to_vec()))
 }
@@ -251,6 +252,7 @@ fn rows_that_a_power_cut_took_are_made_again_from_the_segments_with_all_that_the
     full.stage_only = true;
     full.received_at = NOW.plus(Duration::from_millis(7));
     full.replay_of = None;
+    full.continues = Some(known);
     enqueue_behind(full.clone(), payload).unwrap();
     // A step that failed leaves nothing, and neither does a repeat.
     let (mut orphan, payload) = message(ActivityId(Uuid::new_v4()), Direction::Import, b"of no job", None);

@@ -124,6 +124,7 @@ pub(super) fn import(request: &Request<'_>) -> Given {
         counts: RowCounts::default(),
         findings: 0,
         replay_of: None,
+        continues: None,
     };
     let asked = Requested { message_id: Some(id), ..asked };
     let caller = request.caller.id;

@@ -12,7 +12,7 @@ use crate::model::finding::Rule;
 use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, Format, JsonFormat, XmlFormat, XmlStyle};
 use crate::model::mapping::{Conversion, LookUp, Mapping, Source, Test, When};
 use crate::model::project::WriteMode;
-use crate::store::entities::Entities;
+use crate::store::entities::{Earlier, Entities};
 
 struct Memory {
     findings: Vec<Finding>,
@@ -93,7 +93,10 @@ impl Scene {
         let report = run(&import, document, &mut sink).unwrap();
         assert!(report.counts.add_up());
         assert_eq!(report.findings + report.notes, sink.findings.len() as u64);
-        assert_eq!(database.already_loaded(&message).unwrap(), Some((report.counts, report.findings)));
+        assert_eq!(
+            database.already_loaded(&message).unwrap(),
+            Some(Earlier { counts: report.counts, findings: report.findings, execution: "e".into() })
+        );
         (report, sink)
     }
 

@@ -9,7 +9,7 @@ use crate::inbound::import::{ImportError, Sink};
 use crate::model::execution::{RowCounts, StagingStatus};
 use crate::model::finding::Finding;
 use crate::model::project::ProjectEntity;
-use crate::store::executions;
+use crate::store::{executions, messages};
 
 /// Findings written to the store at a time.
 const FINDINGS_BLOCK: usize = 500;
@@ -22,6 +22,8 @@ pub struct Kept<'a> {
     next: u64,
     most: u64,
     refused: Option<(std::io::BufWriter<File>, PathBuf)>,
+    /// The entity's number in the message.
+    ordinal: usize,
     /// The name of the entity's file of refused rows, but for the extension.
     pub stem: String,
     extension: &'static str,
@@ -41,6 +43,7 @@ impl<'a> Kept<'a> {
             next: 0,
             most: work.live.config.queue.findings_max,
             refused: None,
+            ordinal: 0,
             stem: String::new(),
             extension: "",
             refused_name: None,
@@ -59,6 +62,7 @@ impl<'a> Kept<'a> {
         self.transformed_name = None;
         self.staging_name = None;
         self.stages = self.work.message.stage_only || !project_entity.skip_staging;
+        self.ordinal = ordinal;
         self.stem = format!("{}-{ordinal}", self.work.message.id);
         self.extension = project_entity.format.file_extension();
         log::debug!("entity taken up message={} entity=\"{}\"", self.work.message.id, project_entity.entity.name);
@@ -92,6 +96,22 @@ impl<'a> Kept<'a> {
         let staging = format!("{}.db", self.stem);
         self.staging_name = spool.staging_path(&staging).is_ok().then_some(staging);
         self.refused_name = spool.open_refused(&name).is_ok().then_some(name);
+    }
+
+    /// What is kept of an execution that loaded the rows for an earlier message is this one's, too.
+    pub fn take_over(&mut self, execution: &str, entities: Vec<String>) -> Result<(), ImportError> {
+        entities.iter().try_for_each(|entity| self.forget_earlier(entity))?;
+        let store = &self.work.appliance.store;
+        let (from, id, first, most) = (execution.to_owned(), self.work.execution.clone(), self.next, self.most);
+        self.next = store.write("take findings over", move |batch| {
+            executions::take_findings_over(batch.connection, &from, &id, &entities, first, most)
+        })?;
+        if let Some(message) = store.read("find the message", |connection| messages::of_execution(connection, execution))? {
+            let stem = format!("{message}-{}", self.ordinal);
+            store.spool().take_over(&stem, &self.stem, self.extension).map_err(ImportError::WriteRefused)?;
+        }
+        self.find_files();
+        Ok(())
     }
 
     pub fn flush(&mut self) -> Result<(), ImportError> {

@@ -22,6 +22,17 @@ use crate::store::{Cause, StoreError};
 /// So many rows that refer to nothing are named.
 const DANGLING_MAX: usize = 5;
 
+/// A load that an entity database remembers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// Rows by outcome.
+    pub counts: RowCounts,
+    /// Findings that are faults.
+    pub findings: u64,
+    /// Whose load it was.
+    pub execution: String,
+}
+
 /// A database opened for one load.
 pub struct Writing<'a> {
     connection: Connection,
@@ -63,11 +74,11 @@ impl<'a> Writing<'a> {
         if self.wal.is_none() { "ROLLBACK TO entrepot_load" } else { "ROLLBACK" }
     }
 
-    /// The counts of a message that was loaded before a crash; the number of findings after them.
-    pub fn already_loaded(&self, message: &str) -> Result<Option<(RowCounts, u64)>, StoreError> {
+    /// What was loaded under this id before.
+    pub fn already_loaded(&self, message: &str) -> Result<Option<Earlier>, StoreError> {
         self.connection
             .query_row(
-                "SELECT read, inserted, updated, unchanged, refused, findings FROM entrepot_loaded WHERE message_id = ?1",
+                "SELECT read, inserted, updated, unchanged, refused, findings, execution_id FROM entrepot_loaded WHERE message_id = ?1",
                 [message],
                 |row| {
                     let counts = RowCounts {
@@ -78,7 +89,7 @@ impl<'a> Writing<'a> {
                         validated: 0,
                         refused: row.get(4)?,
                     };
-                    Ok((counts, row.get(5)?))
+                    Ok(Earlier { counts, findings: row.get(5)?, execution: row.get(6)? })
                 },
             )
             .optional()
@@ -132,9 +143,14 @@ impl<'a> Writing<'a> {
             return Ok(());
         }
         let failed = StoreError::sqlite("commit the load");
-        self.connection
+        // Only what loaded nothing may be done again, by a message that goes on with its own.
+        let noted = self
+            .connection
             .execute(
-                "INSERT INTO entrepot_loaded VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO entrepot_loaded VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (message_id) DO UPDATE SET
+                   execution_id = excluded.execution_id, loaded_at = excluded.loaded_at, read = excluded.read, inserted = excluded.inserted,
+                   updated = excluded.updated, unchanged = excluded.unchanged, refused = excluded.refused, findings = excluded.findings
+                 WHERE entrepot_loaded.inserted + entrepot_loaded.updated + entrepot_loaded.unchanged = 0",
                 params![
                     message,
                     execution,
@@ -148,6 +164,9 @@ impl<'a> Writing<'a> {
                 ],
             )
             .map_err(&failed)?;
+        if noted == 0 {
+            return Err(StoreError { operation: "commit the load", cause: Cause::Damaged(format!("{message} was loaded meanwhile")) });
+        }
         self.connection.execute_batch("COMMIT").map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::ConstraintViolation) => self.dangling(error),
             _ => failed(error),
