@@ -322,10 +322,19 @@ impl Appliance {
     /// Makes the store know the jobs.
     fn register(&self, live: &Live) -> Result<(), crate::store::StoreError> {
         let now = self.clock.now();
-        let known: Vec<_> = live.config.jobs.iter().map(|job| (job.activity_id, job.name.clone())).collect();
-        self.store.write("register the jobs", move |batch| {
-            known.iter().try_for_each(|(activity, name)| jobs::register(batch.connection, *activity, name, now))
-        })
+        let known: Vec<_> = live.config.jobs.iter().map(|job| (job.activity_id, job.name.clone(), job.recurs())).collect();
+        let waited_for = self.store.write("register the jobs", move |batch| {
+            for (activity, name, recurrence) in &known {
+                jobs::register(batch.connection, *activity, name, now)?;
+                jobs::recurs(batch.connection, *activity, recurrence, now)?;
+            }
+            let known: Vec<_> = known.iter().map(|(activity, ..)| *activity).collect();
+            jobs::retire(batch.connection, &known, now)
+        })?;
+        for (name, waiting) in waited_for {
+            log::warn!("job gone job=\"{name}\" waiting={waiting}; put it back into the configuration, or cancel its messages");
+        }
+        Ok(())
     }
 
     /// Makes workers look at the queues of all jobs, once the configuration that they look with is in force.

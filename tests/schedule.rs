@@ -95,6 +95,45 @@ fn what_waits_for_a_job_is_taken_up_when_it_comes_into_force_again() {
 }
 
 #[test]
+fn a_schedule_that_is_moved_or_enabled_missed_nothing() {
+    let mut app = Appliance::start(&groups(""));
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.settle();
+    let file = app.dir.path().join("entrepot.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // It begins at noon; the next of "0 6" is tomorrow, and nothing of "0 13" was missed at two.
+    let exports =
+        |app: &Appliance| app.operator("GET", &format!("messages?job={EXPORT}")).expect(200).json()["messages"].as_array().unwrap().len();
+    app.advance(120 * MINUTE);
+    std::fs::write(&file, text.replace("0 6 * * *", "0 13 * * *")).unwrap();
+    app.operator("POST", "configuration/reload").expect(200);
+    app.settle();
+    assert_eq!(exports(&app), 0);
+    app.advance(23 * 60 * MINUTE);
+    assert_eq!(exports(&app), 1);
+    // The same over a restart.
+    app.advance(120 * MINUTE);
+    std::fs::write(&file, text.replace("0 6 * * *", "0 14 * * *")).unwrap();
+    app.restart();
+    app.settle();
+    assert_eq!(exports(&app), 1);
+    app.advance(24 * 60 * MINUTE);
+    assert_eq!(exports(&app), 2);
+}
+
+#[test]
+fn a_job_that_is_taken_out_while_messages_wait_is_named() {
+    let mut app = Appliance::start(&groups("recurrence = \"0 0 1 1 *\""));
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.settle();
+    let file = app.dir.path().join("entrepot.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace(IMPORT, "00000000-0000-0000-0000-000000000001")).unwrap();
+    app.operator("POST", "configuration/reload").expect(200);
+    assert!(app.log().contains("job gone job=\"Groups in\" waiting=1"), "{}", app.log());
+}
+
+#[test]
 fn a_stop_in_the_last_message_of_a_run_leaves_nothing_for_the_next_one() {
     let mut app = Appliance::start(&groups("recurrence = \"0 6 * * *\""));
     let rows: String = (0..200_000).map(|number| format!("{number},n{number},{number}\n")).collect();

@@ -39,6 +39,16 @@ impl Job {
     pub fn is_incremental(&self) -> bool {
         self.project.entities.iter().any(|entity| entity.refresh != Refresh::Full)
     }
+
+    /// How it recurs, as a text that changes when that does; empty for never.
+    pub fn recurs(&self) -> String {
+        match &self.recurrence {
+            Recurrence::Schedule(schedule) if self.enabled => {
+                format!("{schedule} {} {:?} {:?} {:?}", schedule.zone(), schedule.start(), schedule.end(), schedule.count())
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 /// When a job runs.

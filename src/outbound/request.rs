@@ -119,6 +119,7 @@ fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch:
     let ranges: Vec<_> = taken.iter().map(|of| of.as_ref().map(|of| of.range)).collect();
     let started_at = appliance.clock.now();
     let spool = appliance.store.spool();
+    super::run::enough_room(appliance)?;
     let (mut file, path) = spool.create_incoming(&format!("{}.zip", uuid::Uuid::now_v7())).map_err(ExportError::WritePackage)?;
     let export = Export {
         project: &project,

@@ -81,10 +81,23 @@ fn defer(appliance: &Arc<Appliance>, job: &Job, error: &ExportError) -> Option<(
     }
 }
 
+/// Packages leave the room that enqueue needs, too: a client that never comes for them must not stop all others.
+pub(super) fn enough_room(appliance: &Appliance) -> Result<(), ExportError> {
+    let least = appliance.live().config.queue.free_min;
+    match appliance.store.spool().free_bytes() {
+        Some(free) if free < least => {
+            let why = "less than queue.free_min of the disk is free";
+            Err(ExportError::WritePackage(std::io::Error::new(std::io::ErrorKind::StorageFull, why)))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Timestamp, watch: &Stopwatch) -> Result<(), ExportError> {
     let live = appliance.live();
     let id: MessageId = appliance.message_id(now);
     let spool = appliance.store.spool();
+    enough_room(appliance)?;
     let (mut file, path) = spool.create_incoming(&format!("{id}.zip")).map_err(ExportError::WritePackage)?;
     let discard = |_: &ExportError| drop(crate::files::remove(&path));
     let increments =

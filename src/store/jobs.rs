@@ -65,6 +65,36 @@ pub fn register(connection: &Connection, activity: ActivityId, name: &str, now: 
         .map_err(StoreError::sqlite("register the job"))
 }
 
+/// Notes how a job recurs. Where that is another way than before it counts from now on: nothing of it was missed.
+pub fn recurs(connection: &Connection, activity: ActivityId, recurrence: &str, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .execute(
+            "UPDATE job SET recurrence = ?2, scheduled_to = CASE WHEN recurrence IS NULL THEN scheduled_to ELSE ?3 END,
+               runs = CASE WHEN recurrence IS NULL THEN runs ELSE 0 END
+             WHERE activity_id = ?1 AND recurrence IS NOT ?2",
+            params![activity.to_string(), recurrence, now.0],
+        )
+        .map(|_| ())
+        .map_err(StoreError::sqlite("note the recurrence"))
+}
+
+/// Jobs that are in force no more: they recur never. Those that messages wait for, by name, and how many.
+pub fn retire(connection: &Connection, known: &[ActivityId], now: Timestamp) -> Result<Vec<(String, u64)>, StoreError> {
+    let all: Vec<(String, String, u64)> = connection
+        .prepare("SELECT activity_id, name, queued + enqueued FROM job")
+        .and_then(|mut statement| statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
+        .map_err(StoreError::sqlite("read the jobs"))?;
+    let mut waited_for = Vec::new();
+    for (activity, name, waiting) in all {
+        let Some(activity) = activity.parse::<ActivityId>().ok().filter(|activity| !known.contains(activity)) else { continue };
+        recurs(connection, activity, "", now)?;
+        if waiting > 0 {
+            waited_for.push((name, waiting));
+        }
+    }
+    Ok(waited_for)
+}
+
 /// Pauses or resumes a job.
 pub fn set_paused(connection: &Connection, activity: ActivityId, paused: bool) -> Result<(), StoreError> {
     connection
