@@ -436,10 +436,12 @@ impl<'a> Loading<'a> {
         Ok(deferred.dangling(SEPARATOR)?.into_iter().map(finding).collect())
     }
 
-    /// A row of this entity is new: what was missing may exist now.
-    pub fn inserted(&mut self, entity: &str) {
+    /// A row of this entity is new, or changed: what was missing may exist now, and what was looked up may be another.
+    pub fn changed(&mut self, entity: &str) {
         let own = self.references.iter_mut().filter(|referenced| referenced.entity == entity);
         own.for_each(|referenced| referenced.reference.forget_missing());
+        let own = self.look_ups.iter_mut().filter(|look_up| look_up.entity == entity);
+        own.for_each(|look_up| look_up.finder.forget());
     }
 
     /// Rows were taken back: what was there may be missing now.

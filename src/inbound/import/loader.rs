@@ -10,7 +10,7 @@ use crate::document::read::Origin;
 use crate::document::refused::{self, Refused};
 use crate::document::write::Unwritable;
 use crate::inbound::block::{Block, Entry};
-use crate::inbound::load::Loading;
+use crate::inbound::load::{Loading, Outcome};
 use crate::model::execution::RowCounts;
 use crate::model::finding::{Finding, Rule};
 use crate::store::entities::Loaded;
@@ -175,9 +175,9 @@ impl<'a> Loader<'a> {
             if let Some(loaded) = outcome.loaded.as_ref().filter(|_| shows) {
                 sink.row(self.parts[0].definition(), self.parts[0].columns(), &kept, loaded);
             }
-            if outcome.loaded == Some(Loaded::Inserted) {
+            if is_change(&outcome) {
                 let entity = self.parts[0].entity();
-                self.parts[0].inserted(entity);
+                self.parts[0].changed(entity);
             }
             count(&mut self.report.counts, outcome.loaded.as_ref());
             findings.extend(outcome.findings);
@@ -201,9 +201,9 @@ impl<'a> Loader<'a> {
             if row.part == 0 {
                 parent = own;
             }
-            if outcome.loaded == Some(Loaded::Inserted) {
+            if is_change(&outcome) {
                 let entity = part.entity();
-                self.parts.iter_mut().for_each(|part| part.inserted(entity));
+                self.parts.iter_mut().for_each(|part| part.changed(entity));
             }
             count(&mut counts, outcome.loaded.as_ref());
             findings.extend(outcome.findings);
@@ -280,6 +280,10 @@ fn together(entity: &str, entry: &Entry<'_>, culprit: &Finding) -> Finding {
 
 fn unwritable(reason: Unwritable) -> ImportError {
     ImportError::WriteRefused(io::Error::other(reason.to_string()))
+}
+
+fn is_change(outcome: &Outcome) -> bool {
+    matches!(outcome.loaded, Some(Loaded::Inserted | Loaded::Updated))
 }
 
 fn count(counts: &mut RowCounts, loaded: Option<&Loaded>) {

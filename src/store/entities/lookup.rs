@@ -1,6 +1,6 @@
 //! What a load asks the database besides: values of other entities, rows that are referenced, values that the document had before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
@@ -53,7 +53,7 @@ impl<'a> Finder<'a> {
         Ok(Finder { statement, otherwise, take: take.clone(), found: HashMap::new() })
     }
 
-    /// Rows were taken back: what was seen may be gone.
+    /// Rows were loaded or taken back: what was seen may be another by now.
     pub fn forget(&mut self) {
         self.found.clear();
     }
@@ -96,7 +96,8 @@ impl<'a> Finder<'a> {
 pub struct Reference<'a> {
     statement: rusqlite::Statement<'a>,
     otherwise: Otherwise<'a>,
-    found: HashMap<String, bool>,
+    found: HashSet<String>,
+    missing: HashSet<String>,
 }
 
 impl<'a> Reference<'a> {
@@ -105,7 +106,7 @@ impl<'a> Reference<'a> {
         let sql = format!("SELECT 1 FROM {} WHERE {} = ?1", quote(&entity.table), quote(&entity.fields[entity.key[0]].name));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a reference"))?;
         let otherwise = Otherwise::new(connection, spellings, entity, &table, vec![entity.key[0]]);
-        Ok(Reference { statement, otherwise, found: HashMap::new() })
+        Ok(Reference { statement, otherwise, found: HashSet::new(), missing: HashSet::new() })
     }
 
     /// Whether the row exists.
@@ -115,14 +116,18 @@ impl<'a> Reference<'a> {
             Cell::Integer(value) => value.to_string(),
             Cell::Null => return Ok(true),
         };
-        if let Some(found) = self.found.get(&text) {
-            return Ok(*found);
+        if self.found.contains(&text) {
+            return Ok(true);
+        }
+        if self.missing.contains(&text) {
+            return Ok(false);
         }
         let ours = self.otherwise.ours(&[key])[0];
         let found =
             self.statement.exists([ours]).map_err(StoreError::sqlite("look up a reference"))? || !self.otherwise.of(&[key])?.is_empty();
-        if self.found.len() < REMEMBERED_MAX {
-            self.found.insert(text, found);
+        let remembered = if found { &mut self.found } else { &mut self.missing };
+        if remembered.len() < REMEMBERED_MAX {
+            remembered.insert(text);
         }
         Ok(found)
     }
@@ -130,11 +135,12 @@ impl<'a> Reference<'a> {
     /// Rows were taken back: what was seen may be gone.
     pub fn forget(&mut self) {
         self.found.clear();
+        self.missing.clear();
     }
 
     /// A row was added: what was missing may exist now.
     pub fn forget_missing(&mut self) {
-        self.found.retain(|_, found| *found);
+        self.missing.clear();
     }
 }
 

@@ -231,3 +231,17 @@ fn what_a_table_of_somebody_else_keeps_counts_as_a_value_of_its_field() {
     assert_eq!(told(&sink), [(Rule::Check, 1, "NAME, AMOUNT", "big, 9.50"), (Rule::Check, 3, "NAME, AMOUNT", ", ")]);
     assert!(sink.findings[1].message.contains("AMOUNT of the row that is there: found \"much\""), "{:?}", sink.findings[1]);
 }
+
+#[test]
+fn a_look_up_in_the_own_entity_sees_what_the_rows_before_have_made_of_it() {
+    let mut scene = scene(CsvFormat::default());
+    scene.project_entity.mapping[3].look_up = Some(LookUp { entity: "Groups".into(), find: "NAME".into(), take: "ID".into() });
+    let (report, sink) = scene.import(
+        b"Group,Name,Amount,Above\n2,two,1,nine\n9,nine,1,\n3,three,1,nine\n9,ninth,1,\n4,four,1,nine\n5,five,1,ninth\n10,ninth,1,\n6,six,1,ninth\n",
+    );
+    assert_eq!(report.counts, counts(8, 4, 1, 0, 3), "{:?}", sink.findings);
+    let found: Vec<_> = sink.findings.iter().map(|finding| (finding.row, finding.message.as_str())).collect();
+    let none = "Groups has no row with this value";
+    assert_eq!(found, [(1, none), (5, none), (8, "Groups has several rows with this value, and their ID differs")]);
+    assert_eq!(scene.rows(), ["10|ninth|1.00", "3|three|1.00|9", "5|five|1.00|9", "9|ninth|1.00"]);
+}
