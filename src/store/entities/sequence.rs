@@ -132,6 +132,7 @@ impl<'a> Sequence<'a> {
     }
 
     fn next(&self) -> Result<String, StoreError> {
+        let last = self.connection.last_insert_rowid();
         // Sequences were once counted for an entity's name, and before that for a pattern alone: what such a counter gave is not given again.
         let number: u64 = self
             .connection
@@ -142,6 +143,13 @@ impl<'a> Sequence<'a> {
             )
             .and_then(|mut statement| statement.query_row(params![self.counter, self.earlier, self.pattern], |row| row.get(0)))
             .map_err(StoreError::sqlite("take a number"))?;
+        if self.connection.last_insert_rowid() != last {
+            // The first number made a row: an upsert knows by the last rowid whether its own row is new.
+            self.connection
+                .prepare_cached("INSERT OR REPLACE INTO temp.entrepot_row VALUES (?1)")
+                .and_then(|mut statement| statement.execute([last]))
+                .map_err(StoreError::sqlite("take a number"))?;
+        }
         Ok(fill(self.pattern, number))
     }
 

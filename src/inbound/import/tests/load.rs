@@ -51,6 +51,17 @@ fn a_row_keeps_the_number_that_it_has_and_takes_none() {
 }
 
 #[test]
+fn the_first_number_of_a_sequence_is_no_new_row() {
+    let mut scene = scene(CsvFormat::default());
+    scene.import(b"Group,Name,Amount,Above\n1,,1,\n2,,1,\n");
+    scene.project_entity.mapping.remove(1);
+    sequence(&mut scene, 1, When::Always);
+    let (report, _) = scene.import(b"Group,Amount,Above\n1,1,\n2,1,\n3,1,\n");
+    assert_eq!(report.counts, counts(3, 1, 2, 0, 0));
+    assert_eq!(scene.rows(), ["1|CG-01|1.00", "2|CG-02|1.00", "3|CG-03|1.00"]);
+}
+
+#[test]
 fn each_entity_counts_by_itself_though_patterns_are_alike() {
     let mut scene = scene(CsvFormat::default());
     let mut other = (*scene.all[0]).clone();
