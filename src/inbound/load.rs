@@ -179,11 +179,7 @@ impl<'a> Loading<'a> {
         keep: Option<&mut Vec<Option<Stored>>>,
     ) -> Result<Outcome, ImportError> {
         let at = At { number, row };
-        let cell = |value: &Value| match value {
-            Value::Parent(target) => parent.get(*target as usize).and_then(Option::as_ref).map_or(Cell::Null, Cell::from),
-            value => block.cell(*value),
-        };
-        let cells: Vec<Cell<'_>> = row.values.iter().map(cell).collect();
+        let cells = cells(block, row, parent);
         if self.look_ups.is_empty() {
             return self.looked_up(at, &cells, &[], Vec::new(), keep);
         }
@@ -200,6 +196,24 @@ impl<'a> Loading<'a> {
         let (found, mut findings) = self.look_up(at, &cells, &mut bad)?;
         self.compare(at, &with(&cells, &found), &bad, &mut findings)?;
         Ok(findings)
+    }
+
+    /// Notes the values of a row that no two rows of the document have, anew: what was noted of them was taken back with its record.
+    pub fn note_again(&mut self, block: &Block, number: u64, row: &RowEntry<'_>, parent: &[Option<Stored>]) -> Result<(), ImportError> {
+        if self.unique.is_empty() {
+            return Ok(());
+        }
+        let mut bad: Vec<bool> = row.values.iter().map(|value| parent.is_empty() && matches!(value, Value::Parent(_))).collect();
+        let cells = cells(block, row, parent);
+        let (found, _) = self.look_up(At { number, row }, &cells, &mut bad)?;
+        let cells = with(&cells, &found);
+        for unique in &mut self.unique {
+            let values: Vec<String> = unique.targets.iter().map(|target| cells[*target].text()).collect();
+            if !values.iter().all(String::is_empty) && !unique.targets.iter().any(|target| bad[*target]) {
+                unique.seen.note(&values.join(SEPARATOR), number)?;
+            }
+        }
+        Ok(())
     }
 
     /// The values that are looked up. One that is not found is bad from then on.
@@ -504,6 +518,15 @@ impl<'a> Loading<'a> {
 
 /// Stands between the values of a key.
 const SEPARATOR: &str = "\u{1f}";
+
+/// The values of a row, with those that it has from the row it belongs to.
+fn cells<'c>(block: &'c Block, row: &RowEntry<'_>, parent: &'c [Option<Stored>]) -> Vec<Cell<'c>> {
+    let cell = |value: &Value| match value {
+        Value::Parent(target) => parent.get(*target as usize).and_then(Option::as_ref).map_or(Cell::Null, Cell::from),
+        value => block.cell(*value),
+    };
+    row.values.iter().map(cell).collect()
+}
 
 /// What no two rows of the document have of this value alone.
 fn unique_of<'u, 'a>(unique: &'u mut [Unique<'a>], target: usize) -> Option<&'u mut Unique<'a>> {

@@ -223,6 +223,10 @@ impl<'a> Loader<'a> {
             }
         } else {
             self.parts.iter_mut().for_each(Loading::taken_back);
+            // A refused row counts among those of the document all the same: mended it would overwrite a second one that was loaded.
+            for row in entry.rows() {
+                self.parts[row.part].note_again(block, entry.number, &row, &parent)?;
+            }
         }
         Ok(findings)
     }

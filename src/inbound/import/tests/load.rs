@@ -256,3 +256,34 @@ fn a_look_up_in_the_own_entity_sees_what_the_rows_before_have_made_of_it() {
     assert_eq!(found, [(1, none), (5, none), (8, "Groups has several rows with this value, and their ID differs")]);
     assert_eq!(scene.rows(), ["10|ninth|1.00", "3|three|1.00|9", "5|five|1.00|9", "9|ninth|1.00"]);
 }
+
+#[test]
+fn a_record_that_is_refused_with_what_is_nested_in_it_counts_among_those_of_its_key() {
+    let mut scene = scene(CsvFormat::default());
+    let fields = vec![
+        field("NO", FieldKind::Integer),
+        Field { references: Some("Groups".into()), ..field("OF", FieldKind::String { length: None }) },
+    ];
+    let entity = Arc::new(Entity {
+        name: "Lines".into(),
+        database: "entities".into(),
+        table: "lines".into(),
+        key: vec![0],
+        fields,
+        ..Entity::default()
+    });
+    scene.all.push(entity.clone());
+    let json = Format::Json(JsonFormat::default());
+    let lines = ProjectEntity {
+        mapping: vec![Mapping::plain(Source::Column("No".into()), 0), Mapping::plain(Source::Column("Of".into()), 1)],
+        ..ProjectEntity::new(entity, json.clone())
+    };
+    scene.project_entity.format = json;
+    scene.project_entity.nested = vec![crate::model::project::NestedEntity { record: path("lines").unwrap(), project_entity: lines }];
+    scene.project_entity.refuse_duplicates = true;
+    let document = br#"[{"Group":"1","Name":"first","lines":[{"No":1,"Of":"none"}]},{"Group":"1","Name":"second","lines":[]}]"#;
+    let (report, sink) = scene.import(document);
+    assert_eq!(report.counts, counts(3, 0, 0, 0, 3), "{:?}", sink.findings);
+    let told = sink.findings.iter().any(|finding| finding.row == 2 && finding.message == "row 1 of the document has it too");
+    assert!(told, "{:?}", sink.findings);
+}
