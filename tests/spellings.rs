@@ -142,6 +142,49 @@ fn a_key_that_several_rows_have_in_different_spellings_is_a_finding() {
 }
 
 #[test]
+fn what_no_two_rows_may_have_is_found_in_other_spellings_when_refused_rows_come_back() {
+    // The key, or a unique field: the row that has it is loaded from the document that the second one was refused in.
+    for (fields, more, tables, document, kept) in [
+        (
+            "{ name = \"K\", type = \"integer\" }, { name = \"V\", type = \"string\" }",
+            "duplicates = \"refuse\"",
+            "CREATE TABLE article (K TEXT PRIMARY KEY, V TEXT); INSERT INTO article VALUES ('005', 'old')",
+            "K,V\n5,first\n5,second\n",
+            "'005' first",
+        ),
+        (
+            "{ name = \"K\", type = \"string\" }, { name = \"V\", type = \"enum\", values = { Open = 2, Done = 3 }, unique = true }",
+            "",
+            "CREATE TABLE article (K TEXT PRIMARY KEY, V INT)",
+            "K,V\na,Open\nb,Open\n",
+            "'a' 2",
+        ),
+        (
+            "{ name = \"K\", type = \"integer\" }, { name = \"V\", type = \"string\", unique = true }",
+            "",
+            "CREATE TABLE article (K TEXT PRIMARY KEY, V TEXT); INSERT INTO article VALUES ('005', 'v')",
+            "K,V\n6,v\n5,w\n5,v\n",
+            "'6' v,'005' w",
+        ),
+    ] {
+        let (mut app, connection) = start_with(&configuration(fields, more), tables);
+        let mut document = document.as_bytes().to_vec();
+        for round in 0..2 {
+            let id = app.enqueue_to(IMPORT, "Articles", &document, None);
+            app.settle();
+            let (message, findings) = (app.message(&id), app.findings(&id));
+            assert_eq!(
+                (message["rows"]["refused"].as_u64(), &findings[0]["rule"]),
+                (Some(1), &"unique".into()),
+                "{round}: {message} {findings:?}"
+            );
+            document = app.operator("GET", &format!("messages/{}/refused", message["id"].as_str().unwrap())).body;
+        }
+        assert_eq!(all(&connection), kept, "{more}");
+    }
+}
+
+#[test]
 fn look_ups_references_and_filters_find_values_in_other_spellings() {
     let fields = r#"{ name = "K", type = "string" }, { name = "V", type = "string", references = "Kinds" }, { name = "STATE", type = "enum", values = { Open = 2, Done = 3 } }, { name = "NOTE", type = "string" }"#;
     let more = r#"mapping = [

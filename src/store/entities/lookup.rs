@@ -147,29 +147,62 @@ impl<'a> Reference<'a> {
 /// A prepared question whether rows of the table have values that no two rows of a document may have.
 pub struct Others<'a> {
     statement: rusqlite::Statement<'a>,
-    /// The values are not those of the key: the row itself may have them.
-    but_itself: bool,
+    otherwise: Otherwise<'a>,
+    /// The key, where the values are not those of it: the row itself may have them.
+    itself: Vec<Field>,
 }
 
 impl<'a> Others<'a> {
-    pub(super) fn prepare(connection: &'a Connection, entity: &Entity, fields: &[usize]) -> Result<Others<'a>, StoreError> {
-        found_for(connection, entity, "prepare a look at other rows")?;
-        let but_itself = fields != entity.key;
+    pub(super) fn prepare(
+        connection: &'a Connection,
+        spellings: &'a Spellings,
+        entity: &'a Entity,
+        fields: &[usize],
+    ) -> Result<Others<'a>, StoreError> {
+        let table = found_for(connection, entity, "prepare a look at other rows")?;
+        let itself: Vec<usize> = if fields == entity.key { Vec::new() } else { entity.key.clone() };
+        let name = |index: &usize| quote(&entity.fields[*index].name);
         let same = |from: usize, fields: &[usize]| {
-            let one = |(at, index): (usize, &usize)| format!("{} = ?{}", quote(&entity.fields[*index].name), from + at + 1);
+            let one = |(at, index): (usize, &usize)| format!("{} = ?{}", name(index), from + at + 1);
             fields.iter().enumerate().map(one).collect::<Vec<_>>().join(" AND ")
         };
-        let itself = if but_itself { format!(" AND NOT ({})", same(fields.len(), &entity.key)) } else { String::new() };
-        let sql = format!("SELECT 1 FROM {} WHERE {}{itself}", quote(&entity.table), same(0, fields));
+        let key: Vec<String> = itself.iter().map(|index| format!(", {}", name(index))).collect();
+        let is_itself = if itself.is_empty() { "0".to_owned() } else { same(fields.len(), &itself) };
+        let sql = format!("SELECT {is_itself}{} FROM {} WHERE {}", key.concat(), quote(&entity.table), same(0, fields));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a look at other rows"))?;
-        Ok(Others { statement, but_itself })
+        let otherwise = Otherwise::new(connection, spellings, entity, &table, fields.to_vec());
+        Ok(Others { statement, otherwise, itself: itself.iter().map(|index| entity.fields[*index].clone()).collect() })
     }
 
-    /// Whether any but the row with this key has them.
+    /// Whether any but the row with this key has them, in whatever spelling.
     pub fn exist(&mut self, values: &[Cell<'_>], key: &[Cell<'_>]) -> Result<bool, StoreError> {
-        let key = if self.but_itself { key } else { &[] };
-        let all = rusqlite::params_from_iter(values.iter().chain(key));
-        self.statement.exists(all).map_err(StoreError::sqlite("look at other rows"))
+        let failed = StoreError::sqlite("look at other rows");
+        let ours = self.otherwise.ours(values);
+        if self.any(&ours, key).map_err(&failed)? {
+            return Ok(true);
+        }
+        for theirs in self.otherwise.of(values)? {
+            if self.any(&theirs, key).map_err(&failed)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn any(&mut self, values: &[impl ToSql], key: &[Cell<'_>]) -> rusqlite::Result<bool> {
+        let key = if self.itself.is_empty() { &[] } else { key };
+        let all = values.iter().map(|value| value as &dyn ToSql).chain(key.iter().map(|cell| cell as &dyn ToSql));
+        let mut rows = self.statement.query(rusqlite::params_from_iter(all))?;
+        while let Some(row) = rows.next()? {
+            let mut is_itself = !self.itself.is_empty();
+            for (at, field) in self.itself.iter().enumerate() {
+                is_itself &= as_kept(row.get_ref(at + 1)?, field).ok().flatten() == key[at].stored();
+            }
+            if !is_itself && row.get::<_, Option<bool>>(0)? != Some(true) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -210,6 +243,28 @@ impl<'a> Seen<'a> {
 mod tests {
     use super::*;
     use crate::model::entity::FieldKind;
+
+    #[test]
+    fn a_row_in_another_spelling_is_the_row_itself_and_no_other_one() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE t (N TEXT, C TEXT COLLATE NOCASE, V); INSERT INTO t VALUES ('005', 'abc', 'v'), ('8', 'x', NULL), (NULL, NULL, 'w')",
+            )
+            .unwrap();
+        let fields = ["N", "C", "V"].map(|name| Field { name: name.into(), ..Field::default() });
+        let mut entity = Entity { table: "t".into(), fields: fields.to_vec(), ..Entity::default() };
+        entity.fields[0].kind = FieldKind::Integer;
+        let spellings = Spellings::default();
+        for (key, own, other) in [(vec![0], Cell::Integer(5), Cell::Integer(6)), (vec![1], Cell::Text("ABC"), Cell::Text("abd"))] {
+            entity.key = key;
+            let mut others = Others::prepare(&connection, &spellings, &entity, &[2]).unwrap();
+            let mut exist = |value: &str, key: Cell<'_>| others.exist(&[Cell::Text(value)], &[key]).unwrap();
+            assert_eq!((exist("v", own), exist("v", other), exist("w", own), exist("y", own)), (false, true, true, false));
+            let mut same_key = Others::prepare(&connection, &spellings, &entity, &entity.key).unwrap();
+            assert_eq!((same_key.exist(&[own], &[own]).unwrap(), same_key.exist(&[other], &[other]).unwrap()), (true, false));
+        }
+    }
 
     #[test]
     fn values_that_a_column_calls_alike_are_several_to_a_look_up() {

@@ -24,7 +24,7 @@ pub struct Sequence<'a> {
     there: rusqlite::Statement<'a>,
     otherwise: Otherwise<'a>,
     /// Whether a row has a number, where the table takes each once.
-    has: Option<rusqlite::Statement<'a>>,
+    has: Option<(rusqlite::Statement<'a>, Otherwise<'a>)>,
 }
 
 /// What a sequence gives to a row.
@@ -63,6 +63,7 @@ impl<'a> Sequence<'a> {
         let alone = |key: &Vec<String>| matches!(key.as_slice(), [one] if one.eq_ignore_ascii_case(&entity.fields[field].name));
         let once = in_key.is_none() && found.keys.iter().any(alone);
         let has = once.then(|| prepare(format!("SELECT 1 FROM {table} WHERE {} = ?1", name(field)))).transpose()?;
+        let has = has.map(|has| (has, Otherwise::new(connection, spellings, entity, &found, vec![field])));
         Ok(Sequence {
             connection,
             pattern,
@@ -106,7 +107,10 @@ impl<'a> Sequence<'a> {
                         || !self.otherwise.of(&cells)?.is_empty()
                 }
                 None => match &mut self.has {
-                    Some(has) => has.exists([Cell::from(&value)]).map_err(StoreError::sqlite("look for a number"))?,
+                    Some((has, otherwise)) => {
+                        let cell = Cell::from(&value);
+                        has.exists([cell]).map_err(StoreError::sqlite("look for a number"))? || !otherwise.of(&[cell])?.is_empty()
+                    }
                     None => false,
                 },
             };

@@ -270,8 +270,8 @@ impl<'a> Writing<'a> {
     }
 
     /// Prepares the question whether other rows have values of these fields.
-    pub fn others(&self, entity: &Entity, fields: &[usize]) -> Result<Others<'_>, StoreError> {
-        Others::prepare(&self.connection, entity, fields)
+    pub fn others<'s>(&'s self, entity: &'s Entity, fields: &[usize]) -> Result<Others<'s>, StoreError> {
+        Others::prepare(&self.connection, &self.spellings, entity, fields)
     }
 
     /// Prepares the note of values that a document has; `number` tells one list from another.
