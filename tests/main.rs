@@ -32,6 +32,7 @@ mod sequences;
 mod service;
 mod spellings;
 mod staging;
+mod tables;
 mod tidy;
 mod transform;
 mod trial;

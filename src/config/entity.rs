@@ -240,7 +240,8 @@ pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities:
         }
         let parts = projects.iter().filter(|project| project.direction == Direction::Import).flat_map(|project| &project.entities);
         let parts = parts.flat_map(|part| std::iter::once(part).chain(part.nested.iter().map(|nested| &nested.project_entity)));
-        for part in parts.filter(|part| Arc::ptr_eq(&part.entity, entity)) {
+        let judged: Vec<_> = parts.filter(|part| Arc::ptr_eq(&part.entity, entity)).collect();
+        for part in &judged {
             let filled: Vec<usize> = part.mapping.iter().map(|mapping| mapping.field).collect();
             if let Some(reason) = table.refuses(entity, &filled).filter(|_| !entity.key.is_empty()) {
                 section.warning("table", reason, "its messages fail until that is so; exports work");
@@ -254,6 +255,10 @@ pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities:
                 );
                 break;
             }
+        }
+        let mut loaded = judged.iter().map(|part| part.mapping.iter().map(|mapping| mapping.field).collect::<Vec<_>>());
+        if let Some(reason) = loaded.find_map(|filled| table.takes_for_numbers(entity, &filled)) {
+            section.warning("table", reason, "rows with texts that it would change are refused; declare the column as TEXT");
         }
         let tracked = projects.iter().flat_map(|project| &project.entities).filter(|part| part.refresh != Refresh::Full);
         if table.view && tracked.into_iter().any(|part| Arc::ptr_eq(&part.entity, entity)) {

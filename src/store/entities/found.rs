@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::document::value;
 use crate::model::entity::{Entity, Field, FieldKind};
 
 /// A table or a view.
@@ -131,6 +132,26 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
     Ok(Some(found))
 }
 
+/// Digits of a decimal that a double keeps, whatever they are.
+pub const DOUBLE_DIGITS: usize = 15;
+
+/// The number that a column of this type makes of a text, as it is read again; nothing where the text stays one, or comes back as it was.
+pub fn changed(text: &str, affinity: Affinity) -> Option<String> {
+    let is_digits = !text.starts_with('0') && text.len() <= DOUBLE_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_digits || !matches!(affinity, Affinity::Number | Affinity::Real) || !text.bytes().any(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number = text.trim_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']);
+    // What Rust reads beyond that are words, without a digit.
+    let real: f64 = number.parse().ok()?;
+    let kept = match number.parse::<i64>() {
+        Ok(whole) if affinity == Affinity::Number => whole.to_string(),
+        // Nothing is less than nothing.
+        _ => value::real_text(real + 0.0),
+    };
+    (kept != text).then_some(kept)
+}
+
 /// By which rules a column compares texts.
 pub fn collation(connection: &Connection, table: &str, column: &str) -> String {
     // A view's column is not asked for its own.
@@ -230,6 +251,16 @@ impl Table {
         }
     }
 
+    /// Where texts are put into a column that is a number to SQLite, as a clause. Dates are texts that are none.
+    pub fn takes_for_numbers(&self, entity: &Entity, fields: &[usize]) -> Option<String> {
+        let texts = fields.iter().map(|index| &entity.fields[*index]).filter(|field| matches!(field.kind, FieldKind::String { .. }));
+        let mut columns = texts.filter(|field| self.is_number(&field.name)).filter_map(|field| self.column(&field.name));
+        let is_date = |column: &&Column| ["DATE", "TIME"].iter().any(|begin| column.declared.to_ascii_uppercase().starts_with(begin));
+        columns.find(|column| !is_date(column)).map(|column| {
+            format!("the column {} is declared as {}, to SQLite a number: of the text 0012 it keeps 12", column.name, column.declared)
+        })
+    }
+
     /// Columns that must have a value and have none of their own, and are none of these fields: no row can be new.
     pub fn requires(&self, entity: &Entity, fields: &[usize]) -> Option<String> {
         let filled = |column: &Column| fields.iter().any(|index| entity.fields[*index].name.eq_ignore_ascii_case(&column.name));
@@ -284,6 +315,7 @@ fn kind_of(declared: &str) -> FieldKind {
 
 #[cfg(test)]
 mod tests {
+    use super::super::as_kept;
     use super::*;
 
     #[test]
@@ -307,6 +339,60 @@ mod tests {
             ("DECIMAL(99,77)", decimal(38, 28)),
         ] {
             assert_eq!(kind_of(declared), kind, "{declared}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_told_as_changed_when_sqlite_makes_another_number_of_it() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (n STRING, r REAL, c TEXT)").unwrap();
+        let table = of(&connection, "t").unwrap().unwrap();
+        let texts = [
+            "12",
+            "-7",
+            "0",
+            "-0.0",
+            "0012",
+            "+5",
+            "-0",
+            " 12",
+            "12 ",
+            "1.5",
+            "1.50",
+            ".5",
+            "5.",
+            "1e3",
+            "1e",
+            "1E-2",
+            "0x10",
+            "12a",
+            "a12",
+            "",
+            "abc",
+            "inf",
+            "NaN",
+            "1_000",
+            "9223372036854775807",
+            "9223372036854775808",
+            "12345678901234567890",
+            "9007199254740993",
+            "123456789.123456",
+            "0.1234567890123456",
+            "1e400",
+            "2026-01-31",
+            "100000000000000000000",
+            "١٢",
+            "12\u{a0}",
+        ];
+        for text in texts {
+            for column in ["n", "r", "c"] {
+                let sql = format!("INSERT INTO t ({column}) VALUES (?1) RETURNING {column}");
+                let read = connection
+                    .query_row(&sql, [text], |row| Ok(as_kept(row.get_ref(0)?, &Field::default()).unwrap().unwrap().text()))
+                    .unwrap();
+                let changed = changed(text, table.affinity(column));
+                assert_eq!(changed.is_some(), read != text, "{text} in {column} is {read}, and {changed:?}");
+            }
         }
     }
 

@@ -4,9 +4,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ToSql};
 
 use super::cell::Cell;
+use super::found::{self, Affinity, DOUBLE_DIGITS};
 use super::spelled::{Otherwise, Spellings, number_of, numbers_of};
 use super::{NO_ROW, found_for, quote};
-use crate::model::entity::Entity;
+use crate::model::entity::{Entity, FieldKind};
 use crate::model::project::WriteMode;
 use crate::store::{Cause, StoreError};
 
@@ -47,6 +48,8 @@ pub struct Upsert<'a> {
     no_new: Option<String>,
     /// Decimals that the table keeps as doubles, each with its column's name.
     doubles: Vec<(usize, String)>,
+    /// What is put into columns that make numbers of it, each with its column's name.
+    numbers: Vec<(usize, Affinity, String)>,
     /// Enums that the table keeps as numbers.
     enums: Vec<(usize, &'a [(String, i64)])>,
     mode: WriteMode,
@@ -55,9 +58,6 @@ pub struct Upsert<'a> {
 
 /// After so many new rows the next one is taken for new.
 const NEW_IN_A_ROW: u32 = 64;
-
-/// Digits of a decimal that a double keeps, whatever they are.
-const DOUBLE_DIGITS: usize = 15;
 
 /// How many digits of a decimal count: zeros at its ends do not.
 fn digits(text: &str) -> usize {
@@ -96,7 +96,18 @@ impl<'a> Upsert<'a> {
         }
         let field = |index: usize| &entity.fields[index];
         let doubles = columns.iter().enumerate().filter(|(_, (index, _))| !entity.is_managed() && found.keeps_doubles(field(*index)));
-        let doubles = doubles.map(|(target, (index, _))| (target, format!("{}.{}", entity.table, field(*index).name))).collect();
+        let called = |index: usize| format!("{}.{}", entity.table, field(index).name);
+        let doubles = doubles.map(|(target, (index, _))| (target, called(*index))).collect();
+        let numbers = columns.iter().enumerate().filter_map(|(target, (index, _))| {
+            let affinity = found.affinity(&field(*index).name);
+            let may_change = match field(*index).kind {
+                FieldKind::String { .. } => matches!(affinity, Affinity::Number | Affinity::Real),
+                FieldKind::Integer => affinity == Affinity::Real,
+                _ => false,
+            };
+            (may_change && !entity.is_managed()).then(|| (target, affinity, called(*index)))
+        });
+        let numbers = numbers.collect();
         let enums = columns.iter().enumerate();
         let enums = enums.filter_map(|(target, (index, _))| Some((target, numbers_of(entity, &found, *index)?))).collect();
         let name = |index: usize| quote(&entity.fields[index].name);
@@ -188,6 +199,7 @@ impl<'a> Upsert<'a> {
             same_key,
             no_new,
             doubles,
+            numbers,
             enums,
             mode,
             last: NO_ROW,
@@ -204,6 +216,16 @@ impl<'a> Upsert<'a> {
                     "{column} keeps {DOUBLE_DIGITS} digits of a number, and this one has {}",
                     digits(text)
                 )));
+            }
+        }
+        for (target, affinity, column) in &self.numbers {
+            let kept = match cells[*target] {
+                Cell::Null => None,
+                Cell::Text(text) => found::changed(text, *affinity),
+                Cell::Integer(value) => found::changed(&value.to_string(), *affinity),
+            };
+            if let Some(kept) = kept {
+                return Ok(Loaded::Refused(format!("{column} is a number to SQLite, and keeps {kept} of this value")));
             }
         }
         let theirs = if self.otherwise.is_any()? { self.theirs(cells)? } else { Ok(None) };

@@ -1,0 +1,37 @@
+//! What tables of somebody else make of rows: types, rules and triggers have the last word, and none of it is silent.
+
+use crate::appliance::IMPORT;
+use crate::databases::{articles, check, exported, start_with};
+
+#[test]
+fn a_text_that_a_column_would_change_to_another_number_is_refused() {
+    let (mut app, connection) = start_with(&articles("", ""), "CREATE TABLE article (K STRING PRIMARY KEY, ZIP STRING, D DATE, N REAL)");
+    let said = check(&app, &[]);
+    assert_eq!(said.matches("is declared as STRING, to SQLite a number: of the text 0012 it keeps 12").count(), 1, "{said}");
+    let document = "K,ZIP,D,N\n12,10115,2026-01-31,1\n0012,A1,,\n13,01067,,\n14,1e3,,\nA15,A-1,,\n";
+    let id = app.enqueue_to(IMPORT, "Articles", document.as_bytes(), None);
+    app.settle();
+    let findings = app.findings(&id);
+    let told: Vec<_> = findings
+        .iter()
+        .map(|finding| (finding["row"].as_u64().unwrap(), finding["column"].as_str().unwrap(), finding["value"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, [(2, "K", "0012"), (3, "ZIP", "01067"), (4, "ZIP", "1e3")], "{findings:?}");
+    assert!(
+        findings[1]["message"].as_str().unwrap().contains("article.ZIP is a number to SQLite, and keeps 1067 of this value"),
+        "{findings:?}"
+    );
+    assert_eq!(exported(&mut app).unwrap(), "K,ZIP,D,N\r\n12,10115,2026-01-31,1.000000\r\nA15,A-1,,\r\n");
+    drop(connection);
+}
+
+#[test]
+fn a_whole_number_that_a_double_would_round_is_refused() {
+    let configuration = articles("key = [\"K\"]\nfields = [{ name = \"K\", type = \"integer\" }, { name = \"V\", type = \"string\" }]", "");
+    let (mut app, connection) = start_with(&configuration, "CREATE TABLE article (K REAL PRIMARY KEY, V TEXT)");
+    let id = app.enqueue_to(IMPORT, "Articles", b"K,V\n9007199254740992,a\n9007199254740993,b\n", None);
+    app.settle();
+    assert_eq!((app.findings(&id)[0]["row"].as_u64(), app.findings(&id).len()), (Some(2), 1), "{:?}", app.findings(&id));
+    let kept: String = connection.query_row("SELECT group_concat(V) FROM article", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, "a");
+}
