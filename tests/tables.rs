@@ -35,3 +35,48 @@ fn a_whole_number_that_a_double_would_round_is_refused() {
     let kept: String = connection.query_row("SELECT group_concat(V) FROM article", [], |row| row.get(0)).unwrap();
     assert_eq!(kept, "a");
 }
+
+#[test]
+fn what_dangled_before_a_load_refuses_no_document_that_does_not_touch_it() {
+    for when in ["DEFERRABLE INITIALLY DEFERRED", "NOT DEFERRABLE"] {
+        let tables = format!(
+            "CREATE TABLE owner (id TEXT PRIMARY KEY); CREATE TABLE article (K TEXT PRIMARY KEY, V TEXT, O TEXT REFERENCES owner (id) {when});
+             PRAGMA foreign_keys = OFF; INSERT INTO article VALUES ('A', 'a', 'x')"
+        );
+        let (mut app, connection) = start_with(&articles("", ""), &tables);
+        for (document, state) in [
+            ("K,V\nA,b\nB,b\n", "processed"),
+            ("K,V,O\nA,b,x\nC,c,\n", "processed"),
+            // Here the document says itself what is not there.
+            ("K,V,O\nA,c,x\n", "refused"),
+            ("K,V,O\nD,d,x\n", "refused"),
+        ] {
+            let id = app.enqueue_to(IMPORT, "Articles", document.as_bytes(), None);
+            app.settle();
+            assert_eq!(app.message(&id)["state"], state, "{when} {document}: {} {:?}", app.message(&id), app.findings(&id));
+        }
+        let kept: String = connection.query_row("SELECT group_concat(K || V) FROM article", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, "Ab,Bb,Cc", "{when}");
+    }
+}
+
+#[test]
+fn a_column_that_the_document_lacks_is_not_written() {
+    for (more, new) in [("", "processed"), ("write = \"update\"", "refused")] {
+        let (mut app, connection) = start_with(
+            &articles("", more),
+            "CREATE TABLE article (K TEXT PRIMARY KEY, V TEXT, W TEXT DEFAULT 'w', X TEXT); INSERT INTO article VALUES ('A', 'a', NULL, 'x');
+             CREATE TRIGGER fixed BEFORE UPDATE OF W, X ON article BEGIN SELECT RAISE(ABORT, 'fixed'); END",
+        );
+        for (document, state) in [("K,V\nA,b\n", "processed"), ("K,V,X\nA,c,x\n", "refused"), ("K\nA\n", "processed"), ("K,V\nB,b\n", new)]
+        {
+            let id = app.enqueue_to(IMPORT, "Articles", document.as_bytes(), None);
+            app.settle();
+            assert_eq!(app.message(&id)["state"], state, "{more} {document}: {} {:?}", app.message(&id), app.findings(&id));
+        }
+        let kept: String = connection
+            .query_row("SELECT group_concat(K || V || coalesce(W, '-') || coalesce(X, '-')) FROM article", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(kept, if more.is_empty() { "Ab-x,Bbw-" } else { "Ab-x" });
+    }
+}

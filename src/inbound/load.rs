@@ -96,7 +96,7 @@ impl<'a> Loading<'a> {
         let entity = &*project_entity.entity;
         // What a plan fills depends on the mapping alone, not on the document; what rows keep may (`keep`).
         let columns = columns_of(project_entity);
-        let upsert = database.rows(entity, &columns, project_entity.write, together)?;
+        let upsert = database.rows(entity, &columns, &[], project_entity.write, together)?;
         let mut references = Vec::new();
         for (target, (field, _)) in columns.iter().enumerate() {
             if let Some(name) = &entity.fields[*field].references
@@ -135,6 +135,7 @@ impl<'a> Loading<'a> {
         let numbered = sequences.iter().any(|numbering| key.contains(&numbering.target));
         let given = numbered.then(|| list(unique.len())).transpose()?;
         let (checks, keeping) = rules(project_entity, database, &columns)?;
+        let deferred = database.deferred(entity, &columns, part)?;
         Ok(Loading {
             project_entity,
             entity,
@@ -148,7 +149,7 @@ impl<'a> Loading<'a> {
             references,
             look_ups,
             unique,
-            deferred: database.deferred(entity, part)?,
+            deferred,
             checks,
             keeping,
         })
@@ -159,12 +160,13 @@ impl<'a> Loading<'a> {
         if self.project_entity.truncate { self.database.truncate(self.entity) } else { Ok(0) }
     }
 
-    /// From now on rows keep what they have in these fields where the document gives no value.
+    /// The document has no column for these fields: rows keep what they have in them.
     pub fn keep(&mut self, fields: &[usize]) -> Result<(), StoreError> {
         for (field, keeps) in &mut self.columns {
             *keeps |= fields.contains(field);
         }
-        self.upsert = self.database.rows(self.entity, &self.columns, self.project_entity.write, self.together)?;
+        self.upsert = self.database.rows(self.entity, &self.columns, fields, self.project_entity.write, self.together)?;
+        self.deferred.iter_mut().for_each(|deferred| deferred.leave_out(fields));
         (self.checks, self.keeping) = rules(self.project_entity, self.database, &self.columns)?;
         Ok(())
     }
@@ -329,7 +331,7 @@ impl<'a> Loading<'a> {
                         unique.seen.note(&number.value().text(), at.number)?;
                     }
                 }
-                let key = self.deferred.is_some().then(|| self.key_text(cells));
+                let key = self.deferred.as_ref().is_some_and(|deferred| deferred.concerns(&loaded)).then(|| self.key_text(cells));
                 if let (Some(deferred), Some(key)) = (&mut self.deferred, key) {
                     deferred.note(&key, at.number, at.row.line)?;
                 }

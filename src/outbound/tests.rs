@@ -35,7 +35,7 @@ fn entities(dir: &tempfile::TempDir, rows: &[[Cell<'_>; 5]]) -> Entities {
     let database = entities.writer("entities", &all).unwrap();
     database.begin().unwrap();
     let mut upsert =
-        database.rows(&all[0], &[(0, false), (1, false), (2, false), (3, false), (4, false)], WriteMode::Upsert, false).unwrap();
+        database.rows(&all[0], &[(0, false), (1, false), (2, false), (3, false), (4, false)], &[], WriteMode::Upsert, false).unwrap();
     rows.iter().for_each(|row| drop(upsert.row(row).unwrap()));
     drop(upsert);
     database.commit("m", "e", &Default::default(), 0, Default::default()).unwrap();

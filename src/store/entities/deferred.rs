@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::cell::as_kept;
 use super::quote;
+use super::upsert::Loaded;
 use crate::model::entity::Entity;
 use crate::store::StoreError;
 
@@ -16,6 +17,8 @@ pub struct Deferred<'a> {
     entity: &'a Entity,
     rows: String,
     note: rusqlite::Statement<'a>,
+    /// Fields of foreign keys that the document fills.
+    filled: Vec<usize>,
 }
 
 /// A row that refers to nothing.
@@ -32,21 +35,42 @@ pub struct Dangling {
 }
 
 impl<'a> Deferred<'a> {
-    /// Nothing when the table judges all at once. `part` tells the entities of a load apart.
-    pub(super) fn prepare(connection: &'a Connection, entity: &'a Entity, part: usize) -> Result<Option<Deferred<'a>>, StoreError> {
+    /// Nothing when the table judges all at once. `columns` are those that the document fills; `part` tells the entities of a load apart.
+    pub(super) fn prepare(
+        connection: &'a Connection,
+        entity: &'a Entity,
+        columns: &[(usize, bool)],
+        part: usize,
+    ) -> Result<Option<Deferred<'a>>, StoreError> {
         let failed = StoreError::sqlite("look for foreign keys");
         let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE AND sql LIKE '%deferr%'";
         let has = connection.query_row(sql, [&entity.table], |_| Ok(())).optional().map_err(&failed)?;
         if entity.is_managed() || has.is_none() {
             return Ok(None);
         }
+        let from: Vec<String> = connection
+            .prepare("SELECT \"from\" FROM pragma_foreign_key_list(?1)")
+            .and_then(|mut statement| statement.query_map([&entity.table], |row| row.get(0))?.collect())
+            .map_err(&failed)?;
+        let is_of_key = |field: &usize| from.iter().any(|name| name.eq_ignore_ascii_case(&entity.fields[*field].name));
+        let filled = columns.iter().map(|(field, _)| *field).filter(is_of_key).collect();
         let rows = format!("temp.entrepot_deferred_{part}");
         let make = format!(
             "DROP TABLE IF EXISTS {rows}; CREATE TABLE {rows} (key TEXT PRIMARY KEY, row INTEGER NOT NULL, line INTEGER NOT NULL) WITHOUT ROWID"
         );
         connection.execute_batch(&make).map_err(&failed)?;
         let note = connection.prepare(&format!("INSERT OR REPLACE INTO {rows} VALUES (?1, ?2, ?3)")).map_err(&failed)?;
-        Ok(Some(Deferred { connection, entity, rows, note }))
+        Ok(Some(Deferred { connection, entity, rows, note, filled }))
+    }
+
+    /// Whether a row that was loaded so is to be noted. What another one refers to was so before, and SQLite does not judge it.
+    pub fn concerns(&self, loaded: &Loaded) -> bool {
+        *loaded == Loaded::Inserted || *loaded == Loaded::Updated && !self.filled.is_empty()
+    }
+
+    /// The document has none of these fields.
+    pub fn leave_out(&mut self, fields: &[usize]) {
+        self.filled.retain(|field| !fields.contains(field));
     }
 
     /// A row was loaded under this key, the values of which are joined by `separator` for [`Deferred::dangling`].

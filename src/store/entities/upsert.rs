@@ -65,6 +65,11 @@ fn digits(text: &str) -> usize {
     places.next().map_or(0, |first| places.last().unwrap_or(first) - first + 1)
 }
 
+/// The values of a row up to the last that a statement takes.
+fn bound<'c, P: ToSql>(statement: &rusqlite::Statement<'_>, cells: &'c [P]) -> rusqlite::ParamsFromIter<&'c [P]> {
+    rusqlite::params_from_iter(&cells[..statement.parameter_count().min(cells.len())])
+}
+
 fn value(cell: &Cell<'_>) -> Value {
     match cell {
         Cell::Null => Value::Null,
@@ -79,13 +84,16 @@ impl<'a> Upsert<'a> {
         connection: &'a Connection,
         spellings: &'a Spellings,
         entity: &'a Entity,
-        columns: &[(usize, bool)],
+        (columns, absent): (&[(usize, bool)], &[usize]),
         mut mode: WriteMode,
         together: bool,
     ) -> Result<Upsert<'a>, StoreError> {
         let failed = StoreError::sqlite("prepare the upsert");
         let found = found_for(connection, entity, "prepare the upsert")?;
-        let fields: Vec<usize> = columns.iter().map(|(field, _)| *field).collect();
+        // What no row has is not written at all: a rule that is judged, or a trigger that runs, when a column is written has nothing to do with such rows.
+        let written = columns.iter().filter(|(field, _)| entity.key.contains(field) || !absent.contains(field));
+        let written: Vec<(usize, bool)> = written.copied().collect();
+        let fields: Vec<usize> = written.iter().map(|(field, _)| *field).collect();
         if let Some(reason) = found.refuses(entity, &fields) {
             return Err(StoreError { operation: "prepare the upsert", cause: Cause::Damaged(reason) });
         }
@@ -112,13 +120,13 @@ impl<'a> Upsert<'a> {
         let enums = enums.filter_map(|(target, (index, _))| Some((target, numbers_of(entity, &found, *index)?))).collect();
         let name = |index: usize| quote(&entity.fields[index].name);
         let table = quote(&entity.table);
-        let names: Vec<String> = columns.iter().map(|(index, _)| name(*index)).collect();
+        let names: Vec<String> = written.iter().map(|(index, _)| name(*index)).collect();
         let key: Vec<String> = entity.key.iter().map(|index| name(*index)).collect();
         let number = |index: usize| columns.iter().position(|(column, _)| *column == index).map_or(0, |at| at + 1);
         let same_key: Vec<String> = entity.key.iter().map(|index| format!("{} = ?{}", name(*index), number(*index))).collect();
         // What is kept where it is blank: SQLite looks at the row as if it were new first. Only then does a column have its own value.
         let kept = |index: usize| found.blank(&field(index).name).filter(|_| !entity.is_managed() && !entity.key.contains(&index));
-        let marks = columns.iter().map(|(index, keep)| match (number(*index), kept(*index).filter(|_| *keep)) {
+        let marks = written.iter().map(|(index, keep)| match (number(*index), kept(*index).filter(|_| *keep)) {
             (number, None) => format!("?{number}"),
             (number, Some(blank)) => {
                 let there = format!("SELECT {} FROM {table} WHERE {}", name(*index), same_key.join(" AND "));
@@ -126,7 +134,7 @@ impl<'a> Upsert<'a> {
             }
         });
         let marks: Vec<String> = marks.collect();
-        let rest: Vec<(String, String)> = columns
+        let rest: Vec<(String, String)> = written
             .iter()
             .filter(|(index, _)| !entity.key.contains(index))
             .map(|(index, keep)| {
@@ -149,7 +157,7 @@ impl<'a> Upsert<'a> {
                 let (column, number) = (name(*index), number(*index));
                 (column.clone(), if *keep { format!("coalesce(?{number}, {column})") } else { format!("?{number}") })
             };
-            let rest: Vec<(String, String)> = columns.iter().filter(|(index, _)| !entity.key.contains(index)).map(value).collect();
+            let rest: Vec<(String, String)> = written.iter().filter(|(index, _)| !entity.key.contains(index)).map(value).collect();
             let set: Vec<String> = rest.iter().map(|(column, value)| format!("{column} = {value}")).collect();
             let differs: Vec<String> = rest.iter().map(|(column, value)| format!("{column} COLLATE BINARY IS NOT {value}")).collect();
             match rest.is_empty() {
@@ -165,7 +173,7 @@ impl<'a> Upsert<'a> {
             .transpose()
             .map_err(&failed)?;
         // Somebody else's trigger may leave a row out without a word. Then it is neither there nor what it should be. Its key keeps its spelling.
-        let same: Vec<String> = columns
+        let same: Vec<String> = written
             .iter()
             .map(|(index, keep)| match (name(*index), number(*index)) {
                 (column, number) if entity.key.contains(index) => format!("{column} IS ?{number}"),
@@ -291,7 +299,7 @@ impl<'a> Upsert<'a> {
         if self.new_in_a_row >= NEW_IN_A_ROW
             && let Some(insert) = &mut self.insert
         {
-            match insert.execute(rusqlite::params_from_iter(cells)) {
+            match insert.execute(bound(insert, cells)) {
                 Ok(_) => {
                     self.last = self.connection.last_insert_rowid();
                     return Ok(Loaded::Inserted);
@@ -308,12 +316,9 @@ impl<'a> Upsert<'a> {
         }
         let existed = match &mut self.exists {
             None => None,
-            Some(exists) => {
-                let used = exists.parameter_count().min(cells.len());
-                Some(exists.exists(rusqlite::params_from_iter(&cells[..used])).map_err(&failed)?)
-            }
+            Some(exists) => Some(exists.exists(bound(exists, cells)).map_err(&failed)?),
         };
-        let changed = self.statement.execute(rusqlite::params_from_iter(cells));
+        let changed = self.statement.execute(bound(&self.statement, cells));
         if changed.is_err() && self.connection.is_autocommit() {
             let what = "a rule of the table took the whole load back with this row: ROLLBACK in a trigger or a constraint".to_owned();
             return Err(StoreError { operation: "load a row", cause: Cause::Damaged(what) });
@@ -322,7 +327,7 @@ impl<'a> Upsert<'a> {
             let left_out = match (self.mode, existed) {
                 (WriteMode::Insert, Some(existed)) => !existed,
                 (WriteMode::Update, Some(false)) => false,
-                _ => !stands.exists(rusqlite::params_from_iter(cells)).map_err(&failed)?,
+                _ => !stands.exists(bound(stands, cells)).map_err(&failed)?,
             };
             if left_out {
                 return Ok(Loaded::Refused("a trigger or a conflict rule of the table leaves it out".into()));

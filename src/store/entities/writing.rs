@@ -242,16 +242,17 @@ impl<'a> Writing<'a> {
         Sequence::prepare(&self.connection, &self.spellings, entity, field, pattern)
     }
 
-    /// Prepares the load of an entity's rows. `columns` are positions of mapped fields; for each, whether a blank keeps what is there. `together`: rows of
-    /// other tables are inserted between these.
+    /// Prepares the load of an entity's rows. `columns` are positions of mapped fields; for each, whether a blank keeps what is there. Those of them that
+    /// are `absent` no row has. `together`: rows of other tables are inserted between these.
     pub fn rows<'s>(
         &'s self,
         entity: &'s Entity,
         columns: &[(usize, bool)],
+        absent: &[usize],
         mode: WriteMode,
         together: bool,
     ) -> Result<Upsert<'s>, StoreError> {
-        Upsert::prepare(&self.connection, &self.spellings, entity, columns, mode, together)
+        Upsert::prepare(&self.connection, &self.spellings, entity, (columns, absent), mode, together)
     }
 
     /// Prepares a look at what rows have in these fields, by their key.
@@ -260,8 +261,8 @@ impl<'a> Writing<'a> {
     }
 
     /// Prepares the note of rows whose foreign keys are judged at the commit; nothing where the table has none of these.
-    pub fn deferred<'s>(&'s self, entity: &'s Entity, part: usize) -> Result<Option<Deferred<'s>>, StoreError> {
-        Deferred::prepare(&self.connection, entity, part)
+    pub fn deferred<'s>(&'s self, entity: &'s Entity, columns: &[(usize, bool)], part: usize) -> Result<Option<Deferred<'s>>, StoreError> {
+        Deferred::prepare(&self.connection, entity, columns, part)
     }
 
     /// Prepares a look-up.
