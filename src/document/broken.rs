@@ -1,5 +1,7 @@
 //! Why reading of a document ends before its end.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 
 /// The document cannot be read on.
@@ -19,8 +21,27 @@ pub enum Broken {
 }
 
 impl From<io::Error> for Broken {
+    /// What watches the bytes of a document can only say as an error of theirs that it is another (`sniff/utf8`).
     fn from(error: io::Error) -> Self {
-        Broken::Source(error)
+        error.downcast().unwrap_or_else(Broken::Source)
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Broken::Source(_) => f.write_str("the source of the document does not give its bytes"),
+            Broken::Document { message, .. } => f.write_str(message),
+        }
+    }
+}
+
+impl Error for Broken {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Broken::Source(error) => Some(error),
+            Broken::Document { .. } => None,
+        }
     }
 }
 

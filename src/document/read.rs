@@ -108,16 +108,20 @@ pub struct Wanted {
 
 /// Reads a document to its end, or until `take` has enough.
 pub fn read(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) -> Result<(), Broken> {
-    let (source, empty) = sniff::check(source, format)?;
-    if empty {
+    let mut source = sniff::check(source, format)?;
+    if source.empty {
         take.note("the document is empty".into(), "where rows were to be expected, ask the sender for it again".into());
     }
-    let mut held = Held { skip: format.skip_last(), held: VecDeque::new(), enough: false, take };
+    let mut held = Held { skip: format.skip_last(), held: VecDeque::new(), enough: false, take: &mut *take };
     if held.skip == 0 {
-        return all(source, format, wanted, held.take);
+        all(&mut source, format, wanted, held.take)?;
+    } else {
+        all(&mut source, format, wanted, &mut held)?;
+        held.end();
     }
-    all(source, format, wanted, &mut held)?;
-    held.end();
+    if let Some((message, hint)) = source.doubt() {
+        take.note(message, hint);
+    }
     Ok(())
 }
 
