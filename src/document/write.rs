@@ -39,6 +39,13 @@ pub enum Unwritable {
         /// The value.
         value: String,
     },
+    /// A record that holds what ends records, alone or together with what follows it.
+    RecordEnd {
+        /// The value that does, or the record.
+        value: String,
+        /// The record end.
+        end: String,
+    },
     /// A value that begins with a byte order mark where records begin: there it is no data.
     Mark {
         /// The value.
@@ -73,6 +80,10 @@ impl fmt::Display for Unwritable {
             Unwritable::Unqualified { value } => {
                 let value = value.escape_debug();
                 write!(f, "\"{value}\" would be read as something else without a qualifier; set qualifier in the format")
+            }
+            Unwritable::RecordEnd { value, end } => {
+                let (value, end) = (value.escape_debug(), end.escape_debug());
+                write!(f, "\"{value}\" would end the record before its end; choose another record_end in the format than \"{end}\"")
             }
             Unwritable::Mark { value } => {
                 write!(

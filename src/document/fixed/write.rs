@@ -1,5 +1,6 @@
 //! Writes records in columns of fixed width, so that [`super::read`] reads back what was written.
 
+use crate::document::csv::read::End;
 use crate::document::encoding::{encode, mark};
 use crate::document::write::Unwritable;
 use crate::model::format::FixedFormat;
@@ -12,6 +13,8 @@ pub struct Writer {
     /// For each character of the record type whether it is a value's.
     taken: Vec<bool>,
     width: usize,
+    /// The stated record end, as it is read.
+    end: Option<End>,
 }
 
 impl Writer {
@@ -26,7 +29,8 @@ impl Writer {
         let taken = format.record_type.iter().flat_map(|kind| (kind.start..kind.start + kind.length).map(is_of)).collect();
         let kind = format.record_type.iter().map(|kind| kind.start - 1 + kind.length);
         let ends = format.columns.iter().map(|column| column.start - 1 + column.length).chain(kind).max();
-        Writer { width: format.record_length.or(ends).unwrap_or(0), places, taken, format: format.clone() }
+        let end = format.record_end.as_deref().map(End::new);
+        Writer { width: format.record_length.or(ends).unwrap_or(0), places, taken, end, format: format.clone() }
     }
 
     /// What a document begins with.
@@ -71,10 +75,18 @@ impl Writer {
         if text.starts_with('\u{feff}') {
             return Err(Unwritable::Mark { value: text });
         }
+        let length = text.len();
         match (&self.format.record_end, self.format.record_length) {
             (Some(end), _) => text.push_str(end),
             (None, Some(_)) => {}
             (None, None) => text.push_str("\r\n"),
+        }
+        if let (Some(found), Some(end)) = (&self.end, &self.format.record_end)
+            && found.find(text.as_bytes()).is_some_and(|(at, _)| at != length)
+        {
+            let held = values.iter().flatten().find(|value| value.contains(end.as_str()));
+            let value = held.map_or_else(|| text[..length].trim().to_owned(), |value| (*value).to_owned());
+            return Err(Unwritable::RecordEnd { value, end: end.clone() });
         }
         encode(&text, self.format.encoding, into)
             .map_err(|character| Unwritable::Character { character, encoding: self.format.encoding.name() })
@@ -104,6 +116,38 @@ mod tests {
             assert!(error.contains("record_type in the format reads A1, B2"), "{error}");
         }
         assert!(line(&["KIND"], &[Some("\u{feff}")]).is_err());
+    }
+
+    #[test]
+    fn what_would_end_a_record_before_its_end_is_not_written() {
+        let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
+        for (end, length, values, fits) in [
+            ("~", None, ["1", "a~b"], false),
+            ("~", Some(8), ["1", "a~b"], false),
+            ("~", None, ["1", "a-b"], true),
+            ("&|\n", None, ["1", "a&|"], true),
+            ("&|", None, ["1&|", "x"], false),
+            ("||", None, ["1", "ab|"], false),
+            ("||", Some(8), ["1", "ab|"], true),
+            ("||", None, ["ab|", "|"], false),
+            ("\n", None, ["1", "abc"], true),
+        ] {
+            let columns = vec![column("ID", 1), column("N", 4)];
+            let format = FixedFormat { columns, record_end: Some(end.into()), record_length: length, ..FixedFormat::default() };
+            let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &["ID", "N"]));
+            let written = writer.record(values.map(Some), &mut bytes).and_then(|()| writer.record([Some("2"), Some("y")], &mut bytes));
+            assert_eq!(written.is_ok(), fits, "{end:?} {values:?}: {written:?}");
+            if fits {
+                let mut reader = crate::document::fixed::read::Reader::new(bytes.as_slice(), &format);
+                let (mut record, mut rows) = (crate::document::record::Record::default(), Vec::new());
+                while reader.next_into(&mut record).unwrap() {
+                    rows.push(record.texts().map(str::to_owned).collect::<Vec<_>>());
+                }
+                assert_eq!(rows, [values, ["2", "y"]], "{end:?}");
+            } else {
+                assert!(matches!(written, Err(Unwritable::RecordEnd { .. })), "{written:?}");
+            }
+        }
     }
 
     #[test]
