@@ -8,7 +8,8 @@
 //! and the record says so. Blanks before a qualifier that ends its field are a fault, because the qualifier is none there. An empty line is no record, nor is one of delimiters alone: spreadsheets
 //! write them for rows that once held something. A byte order mark is no data, at the beginning of any record: documents are put together; at that
 //! of the document, one of UTF-16 or UTF-8 wins over the stated encoding. A stated record end that ends with a line feed takes
-//! CRLF too; behind one without line ends, line ends are no data.
+//! CRLF too; behind one without line ends, line ends are no data. One that begins with the delimiter (`|` and `|` with a line feed, as bcp writes
+//! them) is looked for before that.
 
 use std::io::{self, Read};
 
@@ -398,6 +399,35 @@ pub fn dialect(format: &CsvFormat) -> Reader<io::Empty> {
 }
 
 impl Reader<io::Empty> {
+    /// Whether a value without a qualifier is read as it is, behind a delimiter, and before one or a record end, which is written so. `text` is scratch.
+    pub fn stands_alone(&self, value: &str, record_end: &str, text: &mut Vec<u8>) -> bool {
+        let length = self.delimiter.len() + value.len();
+        let fits = |text: &[u8], delimits: bool| {
+            let before = matches!(self.find_stop(text), Some((0, Stop::Delimiter)));
+            let behind = self.find_stop(&text[self.delimiter.len()..]);
+            before && behind.is_some_and(|(at, stop)| at == value.len() && matches!(stop, Stop::Delimiter) == delimits)
+        };
+        text.clear();
+        text.extend_from_slice(&self.delimiter);
+        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(&self.delimiter);
+        if let Some(end) = &self.record_end {
+            // Line ends are passed over behind a record end, or make one of the delimiter.
+            let lost = end.between || memchr::memmem::find(&end.text, &self.delimiter).is_some();
+            // What follows the delimiter may make a record end of the value and it.
+            let from = text.len().saturating_sub(end.text.len().saturating_sub(1));
+            if (lost && value.starts_with(['\r', '\n'])) || (from..length).any(|at| end.text.starts_with(&text[at..])) {
+                return false;
+            }
+        }
+        if !fits(text, true) {
+            return false;
+        }
+        text.truncate(length);
+        text.extend_from_slice(record_end.as_bytes());
+        fits(text, false)
+    }
+
     /// How many fields a record has, and where the one of this number, from 1, ends in its exact text, if it has so many; nothing when its last
     /// qualifier is never closed.
     pub fn fields(&self, raw: &[u8], number: usize) -> Option<(usize, Option<usize>)> {
@@ -607,6 +637,8 @@ mod tests {
         assert_eq!(texts(b"1+|a&|\r\n2+|b&|\n", &with("&|\n", "+|")), [["1", "a"], ["2", "b"]]);
         assert_eq!(texts(b"1|a|\r\n2||\n|b|\n", &with("|\n", "|")), [["1", "a"], ["2", ""], ["", "b"]]);
         assert_eq!(texts(b"1|a||\n2|||\n", &with("||\n", "|")), [["1", "a"], ["2", ""]]);
+        assert_eq!(texts(b"A|B||1|\"||\"||", &with("||", "|")), [["A", "B"], ["1", "||"]]);
+        assert_eq!(faults(b"1|2|\n3|4|\n", &with("|\n", "|")), [None, None]);
         assert_eq!(faults(b"1,2\n3,4\n", &with("\r\n", ",")), [Some(Fault::RecordEnd)]);
         assert_eq!(faults(b"1,2\r\n3,4\n5", &with("\r\n", ",")), [None, None]);
         assert_eq!(faults(b"1,\"2\n3\"", &with("\r\n", ",")), [None]);
@@ -674,6 +706,7 @@ mod tests {
             for format in [
                 CsvFormat::default(),
                 CsvFormat { delimiter: ",|".into(), record_end: Some("|\n".into()), ..Default::default() },
+                CsvFormat { delimiter: "|".into(), record_end: Some("|,\n".into()), ..Default::default() },
                 CsvFormat { escape: Some('\\'), encoding: encoding_rs::SHIFT_JIS, ..Default::default() },
                 CsvFormat { encoding: encoding_rs::UTF_16BE, ..Default::default() },
             ] {

@@ -1,6 +1,9 @@
 //! Writes delimited text so that [`super::read`] reads back what was written.
 
+use std::io;
+
 use super::is_error;
+use super::read::{Reader, dialect};
 use crate::document::encoding::{encode, mark};
 use crate::document::write::Unwritable;
 use crate::model::format::CsvFormat;
@@ -8,7 +11,15 @@ use crate::model::format::CsvFormat;
 /// Appends records of one dialect to a buffer, in the dialect's encoding.
 pub struct Writer {
     format: CsvFormat,
+    dialect: Reader<io::Empty>,
     line: String,
+    scratch: Vec<u8>,
+    /// A value may need the qualifier for what stands beside it.
+    joins: bool,
+    /// An empty value needs none.
+    blank: bool,
+    /// What stands for no value, if anything can.
+    null: Option<String>,
     /// Bytes for which a value is looked at closely; one without any is written as it is.
     notable: [bool; 256],
 }
@@ -27,7 +38,19 @@ impl Writer {
             // Its first byte stands nowhere else but where it begins.
             notable[usize::from(character.encode_utf8(&mut buffer).as_bytes()[0])] = true;
         }
-        Writer { format: format.clone(), line: String::new(), notable }
+        let (dialect, mut scratch) = (dialect(&CsvFormat { encoding: encoding_rs::UTF_8, ..format.clone() }), Vec::new());
+        let null = format.nulls.first().cloned().unwrap_or_default();
+        let mut alone = |text: &str| dialect.stands_alone(text, record_end(format), &mut scratch);
+        let (blank, null) = (
+            alone(""),
+            match format.qualifier {
+                _ if alone(&null) => Some(null),
+                Some(qualifier) if null.is_empty() => Some(qualifier.to_string().repeat(2)),
+                _ => None,
+            },
+        );
+        let joins = format.delimiter.len() > 1 || format.record_end.is_some();
+        Writer { format: format.clone(), dialect, line: String::new(), scratch, joins, blank, null, notable }
     }
 
     /// What a document begins with: a byte order mark for UTF-16, nothing for others.
@@ -51,9 +74,15 @@ impl Writer {
                     let qualifier = self.format.qualifier.ok_or_else(|| Unwritable::Mark { value: value.to_owned() })?;
                     push_qualified(&self.format, qualifier, &mut self.line, value);
                 }
-                None => self.line.push_str(self.format.nulls.first().map_or("", String::as_str)),
+                None => match &self.null {
+                    Some(null) => self.line.push_str(null),
+                    None => {
+                        let value = self.format.nulls.first().cloned().unwrap_or_default();
+                        return Err(Unwritable::Unqualified { value });
+                    }
+                },
                 Some(value) if self.is_plain(value) => self.line.push_str(value),
-                Some(value) => push_value(&self.format, &mut self.line, value)?,
+                Some(value) => self.push_value(value)?,
             }
         }
         // An empty line, or one of delimiters alone, is no record. Where nothing qualifies, the latter has to do.
@@ -64,7 +93,7 @@ impl Writer {
                 None => return Err(Unwritable::Unqualified { value: String::new() }),
             }
         }
-        self.line.push_str(self.format.record_end.as_deref().unwrap_or("\r\n"));
+        self.line.push_str(record_end(&self.format));
         encode(&self.line, self.format.encoding, into)
             .map_err(|character| Unwritable::Character { character, encoding: self.format.encoding.name() })
     }
@@ -77,50 +106,39 @@ impl Writer {
             && !value.starts_with(' ')
             && !value.ends_with(' ')
             && !value.starts_with('#')
+            && (self.blank || !value.is_empty())
             && !self.format.nulls.iter().any(|null| null == value)
     }
-}
 
-/// Whether a value without a qualifier reads back: it ends where it should, and is a value.
-fn stands_alone(format: &CsvFormat, value: &str) -> bool {
-    // A stated end with a line feed takes CRLF, too.
-    let crlf = format
-        .record_end
-        .as_ref()
-        .and_then(|end| Some(format!("{}\r\n", end.strip_suffix('\n').filter(|before| !before.ends_with('\r'))?)));
-    let mut ends: Vec<&str> = match &format.record_end {
-        Some(end) => vec![&format.delimiter, end],
-        None => vec![&format.delimiter, "\r", "\n"],
-    };
-    ends.extend(crlf.as_deref());
-    let whole = |end: &&str| {
-        let text = format!("{value}{end}");
-        // A record end that begins with the delimiter must not begin before the value.
-        let joined = format!("{}{text}", format.delimiter);
-        ends.iter().all(|other| text.find(*other).is_none_or(|at| at >= value.len()))
-            && !ends.iter().any(|other| *other != format.delimiter && joined.starts_with(*other))
-    };
-    ends.iter().all(whole) && !format.nulls.iter().any(|null| null == value) && !is_error(value)
-}
-
-fn push_value(format: &CsvFormat, line: &mut String, value: &str) -> Result<(), Unwritable> {
-    let Some(qualifier) = format.qualifier else {
-        if !stands_alone(format, value) {
-            return Err(Unwritable::Unqualified { value: value.to_owned() });
+    fn push_value(&mut self, value: &str) -> Result<(), Unwritable> {
+        let Writer { format, dialect, line, scratch, joins, .. } = self;
+        let mut joined = || !dialect.stands_alone(value, record_end(format), scratch);
+        let is_null = || format.nulls.iter().any(|null| null == value) || is_error(value);
+        let Some(qualifier) = format.qualifier else {
+            if is_null() || joined() {
+                return Err(Unwritable::Unqualified { value: value.to_owned() });
+            }
+            line.push_str(value);
+            return Ok(());
+        };
+        let needed = value.contains(&format.delimiter)
+            || value.contains([qualifier, '\r', '\n'])
+            || format.escape.is_some_and(|escape| value.contains(escape))
+            || value.starts_with(' ')
+            || value.ends_with(' ')
+            || is_null()
+            || (*joins && joined());
+        match needed {
+            true => push_qualified(format, qualifier, line, value),
+            false => line.push_str(value),
         }
-        line.push_str(value);
-        return Ok(());
-    };
-    let needed = value.contains([qualifier, '\r', '\n'])
-        || format.escape.is_some_and(|escape| value.contains(escape))
-        || value.starts_with(' ')
-        || value.ends_with(' ')
-        || !stands_alone(format, value);
-    match needed {
-        true => push_qualified(format, qualifier, line, value),
-        false => line.push_str(value),
+        Ok(())
     }
-    Ok(())
+}
+
+/// What ends records that are written.
+fn record_end(format: &CsvFormat) -> &str {
+    format.record_end.as_deref().unwrap_or("\r\n")
 }
 
 fn push_qualified(format: &CsvFormat, qualifier: char, line: &mut String, value: &str) {
@@ -141,41 +159,88 @@ mod tests {
     use crate::document::record::Record;
     use proptest::prelude::*;
 
+    const DIALECTS: usize = 15;
+
+    fn dialects() -> [CsvFormat; DIALECTS] {
+        let with = |delimiter: &str, end: Option<&str>| CsvFormat {
+            delimiter: delimiter.into(),
+            record_end: end.map(str::to_owned),
+            nulls: vec!["NULL".into()],
+            ..Default::default()
+        };
+        [
+            with(",", None),
+            with("+|", None),
+            CsvFormat { encoding: encoding_rs::UTF_16LE, ..with(",", None) },
+            CsvFormat { escape: Some('\\'), ..with(",", None) },
+            with("|", Some("&|")),
+            with("|", Some("|\n")),
+            with("|", Some("||")),
+            with("||", Some("||\n")),
+            with("+|", Some("|+")),
+            with("+|", Some("&|\n")),
+            CsvFormat { qualifier: None, ..with("+|", Some("&|\n")) },
+            CsvFormat { qualifier: None, ..with("|", Some("|\n")) },
+            CsvFormat { qualifier: None, ..with("|", Some("&|")) },
+            CsvFormat { qualifier: None, ..with("|", Some("&|+\n")) },
+            CsvFormat { qualifier: None, ..with(",", Some("\n")) },
+        ]
+    }
+
+    fn read(bytes: &[u8], format: &CsvFormat) -> Vec<Vec<Option<String>>> {
+        let mut reader = Reader::new(bytes, format);
+        let (mut record, mut read) = (Record::default(), Vec::new());
+        let is_null = |text: &str| format.nulls.iter().any(|null| null == text);
+        while reader.next_into(&mut record).unwrap() {
+            let fields = (0..record.len()).map(|index| record.field(index).unwrap());
+            read.push(fields.map(|(text, qualified)| (qualified || !is_null(text)).then(|| text.to_owned())).collect());
+        }
+        read
+    }
+
     proptest! {
         #[test]
         fn what_is_written_reads_back(
-            records in proptest::collection::vec(proptest::collection::vec(proptest::option::of("[a-z\",||\r\nNUL++\\\\é ]{0,6}"), 1..4), 1..6), dialect in 0usize..8
+            records in proptest::collection::vec(proptest::collection::vec(proptest::option::of("[a-z\",|\r\nNUL+&|+&\\\\é ]{0,6}"), 1..4), 1..6), dialect in 0..DIALECTS
         ) {
-            let format = [
-                CsvFormat { nulls: vec!["NULL".into()], ..Default::default() },
-                CsvFormat { delimiter: "+|".into(), nulls: vec!["NULL".into()], ..Default::default() },
-                CsvFormat { encoding: encoding_rs::UTF_16LE, nulls: vec!["NULL".into()], ..Default::default() },
-                CsvFormat { escape: Some('\\'), nulls: vec!["NULL".into()], ..Default::default() },
-                CsvFormat { delimiter: "|".into(), record_end: Some("|\n".into()), nulls: vec!["NULL".into()], ..Default::default() },
-                CsvFormat { delimiter: "|".into(), record_end: Some("+|".into()), nulls: vec!["NULL".into()], ..Default::default() },
-                CsvFormat { delimiter: "||".into(), record_end: Some("||\n".into()), nulls: vec!["NULL".into()], ..Default::default() },
-                CsvFormat { delimiter: "+|".into(), record_end: Some("|+".into()), nulls: vec!["NULL".into()], ..Default::default() },
-            ][dialect].clone();
-            let mut bytes = Vec::new();
-            let mut writer = Writer::new(&format);
+            let format = &dialects()[dialect];
+            let (mut bytes, mut written) = (Vec::new(), Vec::new());
+            let mut writer = Writer::new(format);
             writer.begin(&mut bytes);
             for record in &records {
-                writer.record(record.iter().map(Option::as_deref), &mut bytes).unwrap();
+                match writer.record(record.iter().map(Option::as_deref), &mut bytes) {
+                    // Where nothing qualifies, a record of blanks has to do without.
+                    Ok(()) if format.qualifier.is_none() && record.iter().all(|value| value.as_deref() == Some("")) => {}
+                    Ok(()) => written.push(record.clone()),
+                    Err(error) => prop_assert!(format.qualifier.is_none(), "{}", error),
+                }
             }
-            let mut reader = Reader::new(bytes.as_slice(), &format);
-            let (mut record, mut read) = (Record::default(), Vec::new());
-            while reader.next_into(&mut record).unwrap() {
-                let fields = (0..record.len()).map(|index| record.field(index).unwrap());
-                read.push(fields.map(|(text, qualified)| (qualified || text != "NULL").then(|| text.to_owned())).collect::<Vec<_>>());
-            }
-            prop_assert_eq!(read, records);
+            prop_assert_eq!(read(&bytes, format), written);
         }
+    }
+
+    #[test]
+    fn a_value_is_qualified_for_what_it_would_make_with_what_stands_beside_it() {
+        let line = |delimiter: &str, end: &str, values: &[Option<&str>]| {
+            let format = CsvFormat { delimiter: delimiter.into(), record_end: Some(end.into()), ..CsvFormat::default() };
+            let mut bytes = Vec::new();
+            Writer::new(&format).record(values.iter().copied(), &mut bytes).unwrap();
+            let found: Vec<Option<String>> = values.iter().map(|value| Some(value.unwrap_or_default().to_owned())).collect();
+            assert_eq!(read(&bytes, &format), [found]);
+            String::from_utf8(bytes).unwrap()
+        };
+        assert_eq!(line("|", "&|", &[Some("<&"), Some("x"), Some("y&")]), "\"<&\"|x|\"y&\"&|");
+        assert_eq!(line("|", "|\n", &[Some("a"), Some(""), None]), "a|||\n");
+        assert_eq!(line("|", "||", &[Some("a"), Some(""), None]), "a|\"\"|\"\"||");
+        assert_eq!(line(",", "&|", &[Some("<&"), Some("x|")]), "<&,x|&|");
     }
 
     #[test]
     fn without_a_qualifier_a_value_reads_back_or_ends_the_export() {
         let bare = CsvFormat { qualifier: None, nulls: vec!["NULL".into()], ..CsvFormat::default() };
         let long = CsvFormat { delimiter: "||".into(), record_end: Some("&|\n".into()), ..bare.clone() };
+        let feed = CsvFormat { record_end: Some("\n".into()), ..bare.clone() };
+        let bars = CsvFormat { delimiter: "|".into(), record_end: Some("&|".into()), ..bare.clone() };
         for (format, value, fits) in [
             (&bare, "x \"y\"", true),
             (&bare, "x,1", false),
@@ -187,6 +252,12 @@ mod tests {
             (&long, "x||y", false),
             (&long, "x|", false),
             (&long, "x&|\ny", false),
+            (&long, "x&|\r\ny", false),
+            (&feed, "x\r", false),
+            (&feed, "x\ry", true),
+            (&bars, "x&", false),
+            (&bars, "\nx", false),
+            (&bars, "x\n", true),
         ] {
             let (mut bytes, mut writer) = (Vec::new(), Writer::new(format));
             let written = writer.record([Some("a"), Some(value), None, Some("b")], &mut bytes);
