@@ -35,7 +35,7 @@ pub struct Plan<'a> {
     header: Option<Vec<String>>,
     /// The exact text of the header; empty when there is none.
     header_text: Vec<u8>,
-    /// So many fields a record has: as many as the header, or as the first record where none is.
+    /// So many fields a record has: as many as the header, or as the first record where none is; ragged, as many as that or the mapping has.
     pub(super) width: Option<usize>,
     /// Records may be narrower.
     ragged: bool,
@@ -321,8 +321,11 @@ impl<'a> Plan<'a> {
     /// Maps and validates a record into the block. `number` is its row number, from 1.
     pub fn apply(&mut self, record: &Record, number: u64, block: &mut Block) {
         if self.width.is_none() && matches!(self.format, Format::Csv(_)) {
-            // Refused rows that come back may all be of another width than the document was.
-            let own = || (record.fault.is_none() && record.len() >= self.fields_min).then(|| record.len());
+            // Refused rows that come back may all be of another width than the document was; ragged, the first may lack what the mapping knows of.
+            let own = || match self.ragged {
+                true => record.fault.is_none().then(|| record.len().max(self.fields_min)),
+                false => (record.fault.is_none() && record.len() >= self.fields_min).then(|| record.len()),
+            };
             self.width = record.told_fields.or_else(own);
         }
         let plan = &*self;

@@ -43,14 +43,18 @@ impl Plan<'_> {
         }
         if let Some(width) = self.width {
             let more = || (width..record.len()).any(|at| record.field(at).is_some_and(|(text, _)| !text.trim().is_empty()));
+            // Without a header what comes back has as many fields as it had, or says how many.
+            let as_told = self.header.is_none() && record.told.is_some() && record.told_fields.is_none();
             let fits = match self.ragged {
-                // Without a header what comes back has as many fields as it had, or says how many.
-                true if self.header.is_none() && record.told.is_some() && record.told_fields.is_none() => record.len() == width,
-                true => record.len() <= width || !more(),
-                false => record.len() == width,
+                true if !as_told => record.len() <= width || !more(),
+                _ => record.len() == width,
             };
             if !fits {
-                let whose = if self.header.is_some() { "the header" } else { "the first record" };
+                let whose = match &self.header {
+                    Some(_) => "the header has",
+                    None if self.ragged => "the first record and the mapping have no more than",
+                    None => "the first record has",
+                };
                 let hint = match record.len() > width {
                     true if matches!(self.format, Format::Excel(_)) => "take out what stands where the header names no column, or name it",
                     true => "check for a delimiter inside a value that is not qualified",
@@ -58,7 +62,7 @@ impl Plan<'_> {
                         "check for a line end inside a value that is not qualified, and whether the record is whole; ragged = true takes for blank what lacks"
                     }
                 };
-                return finding(Rule::Columns, &format!("{} fields, {whose} has {width}", record.len()), hint);
+                return finding(Rule::Columns, &format!("{} fields, {whose} {width}", record.len()), hint);
             }
         }
         None

@@ -119,7 +119,18 @@ fn where_no_header_is_every_record_has_as_many_fields_as_the_first() {
     assert_eq!(found, [(2, Rule::Columns, "4 fields, the first record has 3"), (3, Rule::Columns, "2 fields, the first record has 3")]);
     assert!(sink.findings[0].hint.contains("delimiter inside") && sink.findings[1].hint.contains("line end inside"));
     let ragged = CsvFormat { ragged: true, ..format };
-    assert_eq!(by_number(ragged, &[1, 2]).import(document).0.counts, counts(4, 4, 0, 0, 0));
+    let (report, sink) = by_number(ragged.clone(), &[1, 2]).import(document);
+    assert_eq!((report.counts, sink.findings[0].row), (counts(4, 3, 0, 0, 1), 2), "{:?}", sink.findings);
+    // The first may lack what the mapping knows of.
+    let scene = by_number(ragged, &[1, 2, 3]);
+    let (report, sink) = scene.import(b"1,Doe\n2,Roe,5\n3,Poe,6,,\n4,Smith, John,7\n5\n");
+    assert_eq!(report.counts, counts(5, 4, 0, 0, 1), "{:?}", sink.findings);
+    assert_eq!(sink.findings[0].message, "4 fields, the first record and the mapping have no more than 3");
+    assert_eq!(scene.rows(), ["1|Doe", "2|Roe|5.00", "3|Poe|6.00", "5"]);
+    let (report, again) = scene.import(&sink.refused);
+    assert_eq!((report.counts, again.refused.len()), (counts(1, 0, 0, 0, 1), sink.refused.len()), "{:?}", again.findings);
+    let mended = String::from_utf8(sink.refused).unwrap().replace("Smith, John", "\"Smith, John\"");
+    assert_eq!(scene.import(mended.as_bytes()).0.counts, counts(1, 1, 0, 0, 0), "{mended}");
 }
 
 #[test]
