@@ -9,7 +9,6 @@ use super::block::{Block, RECORD_BYTES_MAX, Value};
 use super::checked::Checked;
 use super::trap;
 use crate::document::collect::Nested;
-use crate::document::csv;
 use crate::document::mapping::{self, Ready, concatenate, when};
 use crate::document::read::{Layout, Wanted, path_of, path_of_name};
 use crate::document::record::Record;
@@ -452,18 +451,23 @@ impl<'a> Plan<'a> {
             _ => false,
         };
         let converted;
+        let mut replaced = false;
         let text = if line.conversions.is_empty() {
             &*text
         } else {
             match mapping::convert(&line.conversions, &text) {
-                Ok((done, replaced)) => {
+                Ok((done, by_values)) => {
                     converted = done;
+                    replaced = by_values;
                     plain |= replaced;
                     &*converted
                 }
                 Err(wrong) => return complain(&text, wrong),
             }
         };
+        if let Some(finding) = (!replaced).then(|| self.spreadsheet_error(line, record, number)).flatten() {
+            return Err(finding);
+        }
         if text.trim_start().is_empty() {
             return Ok(());
         }
@@ -481,16 +485,6 @@ impl<'a> Plan<'a> {
             let Wrong { rule, message, hint } = shortened();
             let hint = format!("{hint}; keep_exponent = true in the mapping takes it as it is");
             return complain(text, Wrong { rule, message, hint });
-        }
-        // Where a workbook was saved as text; what is qualified is meant as text.
-        if text.starts_with('#')
-            && matches!((&line.field.kind, self.format), (FieldKind::String { .. }, Format::Csv(_)))
-            && csv::is_error(text)
-            && line.columns.first().and_then(|column| record.field(*column)).is_some_and(|(_, exact)| !exact)
-        {
-            let message = "a spreadsheet had an error here in place of a value".to_owned();
-            let hint = "correct its formula; nulls of the format takes such words for no value, and in qualifiers they are text".to_owned();
-            return complain(text, Wrong { rule: Rule::Spreadsheet, message, hint });
         }
         match value::read_into(line.field, text, if plain { &line.reading_plain } else { &line.reading }, out) {
             Ok(Read::Integer(integer)) => values[line.target] = Value::Integer(integer),

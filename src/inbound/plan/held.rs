@@ -1,9 +1,11 @@
 //! What a record is held to before its values are looked at.
 
-use super::Plan;
+use super::{Line, Plan};
+use crate::document::csv;
 use crate::document::fault::undecodable;
 use crate::document::record::{Fault, Record};
 use crate::inbound::trap;
+use crate::model::entity::FieldKind;
 use crate::model::finding::{Finding, Rule};
 use crate::model::format::Format;
 
@@ -66,6 +68,24 @@ impl Plan<'_> {
             }
         }
         None
+    }
+
+    /// What is wrong with a text that a spreadsheet wrote for an error, where a workbook was saved as text. What is qualified is meant as text.
+    pub(super) fn spreadsheet_error(&self, line: &Line<'_>, record: &Record, number: u64) -> Option<Finding> {
+        if !matches!((&line.field.kind, self.format), (FieldKind::String { .. }, Format::Csv(_))) {
+            return None;
+        }
+        let is_error = |column: &&usize| record.field(**column).is_some_and(|(text, exact)| !exact && csv::is_error(text));
+        let column = *line.columns.iter().find(|column| is_error(column) && self.column(record, **column).is_some())?;
+        let message = "a spreadsheet had an error here in place of a value";
+        let hint = "correct its formula; nulls of the format takes such words for no value, and in qualifiers they are text";
+        let name = match (line.columns.len(), &self.header) {
+            (1, _) => self.column_name(line),
+            (_, Some(header)) => header.get(column).map(|name| name.trim().to_owned()).unwrap_or_default(),
+            (_, None) => (column + 1).to_string(),
+        };
+        let (field, value) = (&self.entity.fields[line.mapping.field].name, self.column(record, column).unwrap_or_default());
+        Some(self.finding(Rule::Spreadsheet, record, number, &name, field, value, message, hint))
     }
 
     /// What the document calls a field of its records.

@@ -388,7 +388,34 @@ fn an_error_that_a_spreadsheet_wrote_into_text_is_a_finding_and_in_qualifiers_te
     assert_eq!(report.counts, counts(5, 3, 0, 0, 2), "{:?}", sink.findings);
     assert!(sink.findings.iter().all(|one| one.rule == Rule::Spreadsheet && one.column == "Name"), "{:?}", sink.findings);
     let nulls = CsvFormat { nulls: vec!["#N/A".into()], ..CsvFormat::default() };
-    assert_eq!(scene(nulls).import(b"Group,Name,Amount,Above\n1,#N/A,1,\n").0.counts, counts(1, 1, 0, 0, 0));
+    assert_eq!(scene(nulls.clone()).import(b"Group,Name,Amount,Above\n1,#N/A,1,\n").0.counts, counts(1, 1, 0, 0, 0));
+    // Whatever the mapping makes of it, unless it says what such a word stands for.
+    let pad = Conversion::Pad { length: 6, with: '0', right: false };
+    for (conversion, refused) in [
+        (Conversion::Lower, true),
+        (pad, true),
+        (Conversion::Split { at: "/".into(), part: 2 }, true),
+        (Conversion::Split { at: "/".into(), part: 3 }, true),
+        (Conversion::Values(vec![("#N/A".into(), "none".into())]), false),
+    ] {
+        let mut scene = scene(CsvFormat::default());
+        scene.project_entity.mapping[1].conversions = vec![conversion.clone()];
+        let (report, sink) = scene.import(b"Group,Name,Amount,Above\n1,#N/A,1,\n");
+        assert_eq!(report.counts.refused, u64::from(refused), "{conversion:?}: {:?}", sink.findings);
+    }
+    let joined = |format: CsvFormat| {
+        let mut scene = scene(format);
+        let parts = ["Name", "Note"].map(|name| Source::Column(name.into())).to_vec();
+        scene.project_entity.mapping[1].source = Source::Concatenate { parts, with: " ".into() };
+        scene
+    };
+    let document = b"Group,Name,Note,Amount,Above\n1,#N/A,2,1,\n2,a,#REF!,1,\n3,a,\"#REF!\",1,\n4,,#N/A,1,\n";
+    let (report, sink) = joined(CsvFormat::default()).import(document);
+    assert_eq!(report.counts, counts(4, 1, 0, 0, 3), "{:?}", sink.findings);
+    let found: Vec<_> = sink.findings.iter().map(|one| (one.rule, one.row, one.column.as_str(), one.value.as_str())).collect();
+    let spreadsheet = |row, column, value| (Rule::Spreadsheet, row, column, value);
+    assert_eq!(found, [spreadsheet(1, "Name", "#N/A"), spreadsheet(2, "Note", "#REF!"), spreadsheet(4, "Note", "#N/A")]);
+    assert_eq!(joined(nulls).import(document).0.counts, counts(4, 3, 0, 0, 1), "no value is none of them");
 }
 
 #[test]
