@@ -278,6 +278,7 @@ mod tests {
             }),
             Format::Xml(XmlFormat { root: Some("Rows".into()), record: Path::parse("Row").ok(), ..XmlFormat::default() }),
             Format::Json(JsonFormat { record: Path::parse("data/rows").ok(), ..JsonFormat::default() }),
+            Format::Json(JsonFormat { record: Path::parse("/'x y'/'a/b: \"c\"'").ok(), ..JsonFormat::default() }),
             Format::Json(JsonFormat { lines: true, encoding: encoding_rs::UTF_16LE, ..JsonFormat::default() }),
             Format::Excel(ExcelFormat { header_row: 3, sheet: Some("Rows".into()), ..ExcelFormat::default() }),
         ]
