@@ -489,6 +489,37 @@ mod tests {
     }
 
     #[test]
+    fn a_header_may_have_cells_that_are_no_names_by_themselves_and_both_ways_are_noted() {
+        let said = |sample: &str| {
+            let guess = infer(sample.as_bytes()).unwrap();
+            let note = |words: &str| guess.notes.iter().any(|note| note.contains(words));
+            (!guess.format.contains("header = false"), note("would be no name elsewhere"), note("taken for a row"))
+        };
+        let (named, tolerated, row) = ((true, false, false), (true, true, false), (false, false, true));
+        for (sample, expected) in [
+            ("ID;Name\n1;x\n2;y\n", named),
+            ("ID;#;Name\n1;5;x\n2;6;y\n", tolerated),
+            ("ID;-;*;Name;Town\n1;a;5;x;z\n2;-b;6;y;z\n", tolerated),
+            ("ID;true;Name\n1;5;x\n2;6;y\n", tolerated),
+            ("Article;2023;2024\nA;100;200\nB;120;90\n", tolerated),
+            ("ID;2024;Name\n1;5;x\n2;2024;y\n", tolerated),
+            ("1;Smith;Berlin\n2;Jones;Hamburg\n", row),
+            ("Smith;-;Berlin\nJones;12;Hamburg\n", row),
+            ("Smith;12;Berlin\nJones;n/a;Hamburg\n", row),
+            ("Smith;true;Berlin;3\nJones;false;Ulm;4\n", row),
+            ("Smith;12;Berlin\nJones;12.5;Hamburg\n", row),
+            ("Smith;1950\nJones;17\n", row),
+            ("Smith;2023;2024\nJones;2022;2021\n", row),
+            ("x;1;#;5\ny;2;7;6\n", row),
+        ] {
+            assert_eq!(said(sample), expected, "{sample}");
+        }
+        let fields = infer(b"ID;#;2024;Name\n1;5;7;x\n2;6;8;y\n").unwrap().fields;
+        let found: Vec<_> = fields.iter().map(|field| (field.source.as_str(), field.name.as_str(), field.numbered)).collect();
+        assert_eq!(found, [("ID", "ID", false), ("#", "C", false), ("2024", "C2024", false), ("Name", "NAME", false)]);
+    }
+
+    #[test]
     fn colons_in_times_delimit_nothing() {
         let guess = infer(b"AED\tDirham\t2019-04-30 00:00:00.000\nAFA\tAfghani\t2019-04-30 00:00:00.000\n").unwrap();
         assert_eq!(guess.format, "{ type = \"csv\", delimiter = \"\\t\", header = false }");

@@ -52,11 +52,22 @@ pub(super) fn csv(sample: &[u8]) -> Result<Shape, String> {
     let mut format = CsvFormat { delimiter: delimiter.into(), encoding, ..CsvFormat::default() };
     let skipped = preamble(&text, delimiter).filter(|_| stated.is_none());
     let behind = skipped.map(|skipped| lines_behind(&text, skipped));
-    match behind.filter(|lines| has_header(lines, delimiter)).zip(skipped) {
-        Some((_, skipped)) => (format.header, format.skip_first) = (true, u32::try_from(skipped).unwrap_or_default()),
-        None => format.header = has_header(&lines, delimiter),
+    let mut header = behind.and_then(|lines| header(&lines, delimiter));
+    match skipped.filter(|_| header.is_some()) {
+        Some(skipped) => format.skip_first = u32::try_from(skipped).unwrap_or_default(),
+        None => header = self::header(&lines, delimiter),
     }
+    format.header = header.is_some();
     let mut notes = Vec::new();
+    match header {
+        None => notes.push("the first line is taken for a row: where it names the columns, take header = false out".to_owned()),
+        Some(others) if !others.is_empty() => {
+            let others: Vec<String> = others.iter().map(|cell| format!("{cell:?}")).collect();
+            let message = format!("the header is taken for one, though {} would be no name elsewhere", others.join(", "));
+            notes.push(format!("{message}: where it is a row, write header = false"));
+        }
+        Some(_) => {}
+    }
     let mut text = "{ type = \"csv\"".to_owned();
     if delimiter != "," {
         let _ = write!(text, ", delimiter = {}", toml_edit::Value::from(delimiter));
@@ -91,21 +102,47 @@ fn preamble(text: &str, delimiter: &str) -> Option<usize> {
     text.lines().take(50).position(|line| said(line) >= most).filter(|first| text.lines().take(*first).any(|line| said(line) > 0))
 }
 
-/// Whether the first of these lines names the columns.
-fn has_header(lines: &[&str], delimiter: &str) -> bool {
-    let Some((first, below)) = lines.split_first().filter(|(_, below)| !below.is_empty()) else { return false };
+/// Whether the first of these lines names the columns: then its cells that are no names by themselves.
+fn header<'a>(lines: &[&'a str], delimiter: &'a str) -> Option<Vec<&'a str>> {
+    let (first, below) = lines.split_first().filter(|(_, below)| !below.is_empty())?;
     let first: Vec<&str> = cells(first, delimiter).collect();
     // Names that stand twice are those of a header where values of another kind stand below.
     let distinct = first.iter().collect::<BTreeSet<_>>().len() == first.len();
-    let kind = |at: usize| {
-        let values = below.iter().filter_map(|line| cells(line, delimiter).nth(at)).map(str::to_owned);
-        kind_of(&values.collect::<Vec<_>>()).0
+    let values = |at: usize| -> Vec<&str> {
+        below.iter().filter_map(|line| cells(line, delimiter).nth(at)).filter(|value| !value.is_empty()).collect()
     };
-    let differs = || (0..first.len()).any(|at| !kind(at).starts_with("type = \"string\""));
+    let kind = |values: &[&str]| kind_of(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>()).0;
+    let typed = |values: &[&str]| !kind(values).starts_with("type = \"string\"");
+    let differs = || (0..first.len()).any(|at| typed(&values(at)));
     // Short for number, and no answer.
-    let number = |at: usize| first[at].eq_ignore_ascii_case("no") && kind(at) != "type = \"boolean\"";
-    let names = (0..first.len()).all(|at| first[at].is_empty() || is_name(first[at]) || number(at));
-    (distinct || differs()) && names
+    let number = |at: usize| first[at].eq_ignore_ascii_case("no") && kind(&values(at)) != "type = \"boolean\"";
+    let (names, others): (Vec<usize>, Vec<usize>) =
+        (0..first.len()).filter(|at| !first[*at].is_empty()).partition(|at| is_name(first[*at]) || number(*at));
+    if others.is_empty() {
+        return (distinct || differs()).then(Vec::new);
+    }
+    // Others are tolerated among more names, where each is none of the values below it, and something says that the line is a header.
+    let years: Vec<u16> = others.iter().filter_map(|at| year(first[*at])).collect();
+    let stands_out = |at: &usize| {
+        let (cell, mut values): (&str, Vec<&str>) = (first[*at], values(*at));
+        if year(cell).is_some() {
+            return values.iter().any(|value| year(value).is_none());
+        }
+        if !cell.contains(char::is_alphanumeric) {
+            return !values.contains(&cell);
+        }
+        let was = typed(&values);
+        values.push(cell);
+        was && !typed(&values)
+    };
+    let said = names.iter().any(|at| typed(&values(*at))) || years.windows(2).any(|two| two[0].abs_diff(two[1]) == 1);
+    let is = distinct && said && names.len() > others.len() - years.len() && others.iter().all(stands_out);
+    is.then(|| others.iter().map(|at| first[*at]).collect())
+}
+
+/// A year may well be the name of a column.
+pub(super) fn year(cell: &str) -> Option<u16> {
+    cell.parse().ok().filter(|year| cell.len() == 4 && (1900..=2100).contains(year))
 }
 
 /// Whether a text may be the name of a column.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::Shape;
-use super::csv::is_name;
+use super::csv::{is_name, year};
 use crate::document::read::{self, Layout, Take, Wanted};
 use crate::document::record::Record;
 use crate::model::format::{ExcelFormat, Format};
@@ -22,10 +22,8 @@ pub(super) fn excel(sample: &[u8]) -> Shape {
     let most = counts.into_iter().max_by_key(|(count, rows)| (*rows, *count)).map_or(1, |(count, _)| count);
     let first = rows.0.iter().find(|(_, cells)| cells.len() >= most);
     let named = |cells: &[String]| {
-        // A year may well be the name of a column.
-        let year = |cell: &&String| cell.len() == 4 && matches!(cell.parse(), Ok(1900..=2100_u16));
         let names = cells.iter().filter(|cell| is_name(cell)).count();
-        names > cells.iter().filter(|cell| !year(cell)).count() - names
+        names > cells.iter().filter(|cell| year(cell).is_none()).count() - names
     };
     let (header_row, note) = match (first, rows.0.first()) {
         (Some((line, cells)), _) if *line > 1 && named(cells) => {
