@@ -117,7 +117,7 @@ pub fn read(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn T
         all(&mut source, format, wanted, held.take)?;
     } else {
         all(&mut source, format, wanted, &mut held)?;
-        held.end();
+        held.end(source.empty);
     }
     if let Some((message, hint)) = source.doubt() {
         take.note(message, hint);
@@ -131,7 +131,11 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
         Format::Csv(csv) => {
             let mut reader = csv::read::Reader::new(source, csv);
             let (mut record, mut preamble) = (Record::default(), Vec::new());
-            for _ in 0..csv.skip_first {
+            for passed in 0..csv.skip_first {
+                if passed > 0 && reader.is_ended()? {
+                    note_too_few(take, "lines", u64::from(passed), "skip_first", u64::from(csv.skip_first));
+                    break;
+                }
                 preamble.push(reader.skip_line()?);
             }
             if let Some(stated) = reader.stated_delimiter()? {
@@ -173,7 +177,11 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
         Format::Fixed(fixed) => {
             let mut reader = fixed::read::Reader::new(source, fixed);
             let mut preamble = Vec::new();
-            for _ in 0..fixed.skip_first {
+            for passed in 0..fixed.skip_first {
+                if passed > 0 && reader.is_ended()? {
+                    note_too_few(take, "lines", u64::from(passed), "skip_first", u64::from(fixed.skip_first));
+                    break;
+                }
                 preamble.extend(reader.skip()?);
             }
             let names = fixed.columns.iter().map(|column| column.name.clone()).collect();
@@ -290,6 +298,11 @@ fn next_of_json(reader: &mut json::read::Reader<impl Read>, record: &mut Record,
     Ok(false)
 }
 
+fn note_too_few(take: &mut dyn Take, what: &str, count: u64, key: &str, passed_over: u64) {
+    let message = format!("the document has {count} {what}, and {key} passes over {passed_over}");
+    take.note(message, format!("where rows should be there, have the document sent again, or correct {key} in the format"));
+}
+
 fn note_never_found(take: &mut dyn Take, stated: bool, paths: &[&str]) {
     if stated && !paths.is_empty() {
         let message = format!("no record of the document has {}", paths.join(", "));
@@ -345,10 +358,18 @@ struct Held<'a> {
 }
 
 impl Held<'_> {
-    /// The document is at its end: what is held is passed over, unless a qualifier that is never closed has taken lines in, and these among them.
-    fn end(mut self) {
-        let swallowed = |last: &Record| last.fault == Some(Fault::Unterminated) && memchr::memchr2(b'\r', b'\n', &last.raw).is_some();
+    /// The document is at its end: what is held is passed over, unless the last has taken lines in, and these among them, because a qualifier is never
+    /// closed, or the stated record end is nowhere.
+    fn end(mut self, empty: bool) {
+        let swallowed = |last: &Record| match last.fault {
+            Some(Fault::Unterminated) => memchr::memchr2(b'\r', b'\n', &last.raw).is_some(),
+            Some(Fault::RecordEnd) => true,
+            _ => false,
+        };
         if !self.held.back().is_some_and(swallowed) {
+            if self.held.len() < self.skip && !self.enough && !empty {
+                note_too_few(self.take, "records", self.held.len() as u64, "skip_last", self.skip as u64);
+            }
             let trailer = self.held.iter().map(passed_over).collect();
             return self.take.trailer(trailer);
         }
@@ -365,7 +386,9 @@ impl Held<'_> {
 
 impl Take for Held<'_> {
     fn layout(&mut self, layout: &Layout) -> ControlFlow<()> {
-        self.take.layout(layout)
+        let flow = self.take.layout(layout);
+        self.enough = flow.is_break();
+        flow
     }
 
     fn record(&mut self, record: &mut Record) -> ControlFlow<()> {

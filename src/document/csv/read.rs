@@ -143,6 +143,11 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// Whether nothing follows.
+    pub fn is_ended(&mut self) -> io::Result<bool> {
+        Ok(self.start == self.buffer.len() && !self.fill()?)
+    }
+
     /// Passes over a line as it stands, qualifiers and all, whatever ends records; what it was, as far as it is kept.
     pub fn skip_line(&mut self) -> io::Result<Vec<u8>> {
         self.pass_over(true)
@@ -241,10 +246,14 @@ impl<R: Read> Reader<R> {
         let last = self.end_of_input && self.start == self.buffer.len() && record.raw == [0x1A];
         let nothing = values.is_empty() && fault.is_none() && !ends.iter().any(|(_, qualified)| *qualified);
         let empty_line = nothing || last;
-        let endless = self.record_end.is_some() && !self.ended && consumed == length && has_lines(&values, &ends);
+        let unended = self.record_end.is_some() && !self.ended && consumed == length;
+        // Where all is qualified, the line end stands behind a qualifier.
+        let behind = matches!(fault, Some(Fault::Qualifier(_))) && memchr::memchr2(b'\n', b'\r', &record.raw).is_some();
+        let endless = unended && (behind || has_lines(&values, &ends));
         self.ended |= consumed > length;
         record.take_bytes(&mut values, &ends);
-        record.fault = fault.or(endless.then_some(Fault::RecordEnd)).or(record.fault.take());
+        let fault = fault.filter(|_| !(endless && behind)).or(endless.then_some(Fault::RecordEnd));
+        record.fault = fault.or(record.fault.take());
         (self.values, self.ends) = (values, ends);
         Ok(!empty_line)
     }
@@ -640,6 +649,7 @@ mod tests {
         assert_eq!(texts(b"A|B||1|\"||\"||", &with("||", "|")), [["A", "B"], ["1", "||"]]);
         assert_eq!(faults(b"1|2|\n3|4|\n", &with("|\n", "|")), [None, None]);
         assert_eq!(faults(b"1,2\n3,4\n", &with("\r\n", ",")), [Some(Fault::RecordEnd)]);
+        assert_eq!(faults(b"\"1\",\"2\"\n\"3\",\"4\"\n", &with("\r\n", ",")), [Some(Fault::RecordEnd)]);
         assert_eq!(faults(b"1,2\r\n3,4\n5", &with("\r\n", ",")), [None, None]);
         assert_eq!(faults(b"1,\"2\n3\"", &with("\r\n", ",")), [None]);
     }

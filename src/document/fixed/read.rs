@@ -98,6 +98,14 @@ impl<R: Read> Reader<R> {
         Origin { mended: self.mended, ..origin }
     }
 
+    /// Whether nothing follows.
+    pub fn is_ended(&mut self) -> io::Result<bool> {
+        match &mut self.source {
+            Source::Lines(lines) => lines.is_ended(),
+            Source::Counted(counted) => Ok(counted.start == counted.buffer.len() && !counted.fill()?),
+        }
+    }
+
     /// Passes over a line as it stands, or a record where their length is stated; its exact text.
     pub fn skip(&mut self) -> Result<Option<Vec<u8>>, Broken> {
         match &mut self.source {

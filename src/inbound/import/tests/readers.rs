@@ -134,6 +134,52 @@ fn where_no_header_is_every_record_has_as_many_fields_as_the_first() {
 }
 
 #[test]
+fn a_document_of_which_nothing_is_left_but_what_is_passed_over_says_so() {
+    let plain = CsvFormat { header: false, ..CsvFormat::default() };
+    let fixed = |skip_first, skip_last, record_end: Option<&str>| {
+        let columns =
+            [("Group", 1), ("Name", 3)].map(|(name, start)| FixedColumn { name: name.into(), start, length: 2, pad: ' ', right: false });
+        let (columns, record_end) = (columns.into(), record_end.map(str::to_owned));
+        Format::Fixed(FixedFormat { columns, record_end, skip_first, skip_last, ..FixedFormat::default() })
+    };
+    let csv = |skip_first, skip_last, record_end: Option<&str>| {
+        Format::Csv(CsvFormat { skip_first, skip_last, record_end: record_end.map(str::to_owned), ..plain.clone() })
+    };
+    // One record where there should be many is a fault of it, and no trailer.
+    for (format, document) in [
+        (csv(0, 1, Some("\r\n")), "1,a\n2,b\n3,c\nTotal,3\n"),
+        (csv(0, 2, Some("&|")), "1,a\n2,b\n3,c\nTotal,3\n"),
+        (fixed(0, 1, Some("\r\n")), "1 a \n2 b \nTOTAL\n"),
+        (fixed(0, 1, Some("~")), "1 a \n2 b \nTOTAL\n"),
+    ] {
+        let mut scene = nested(format);
+        scene.project_entity.mapping.truncate(1);
+        scene.project_entity.mapping[0].source = Source::Number(1);
+        let (report, sink) = scene.import(document.as_bytes());
+        assert_eq!(report.counts, counts(1, 0, 0, 0, 1), "{document:?}: {:?}", sink.findings);
+        assert!(sink.findings[0].message.contains("stands nowhere in the document"), "{:?}", sink.findings);
+    }
+    for (format, document, message) in [
+        (csv(0, 5, None), "1,a\n2,b\n", Some("the document has 2 records, and skip_last passes over 5")),
+        (csv(0, 1, None), "\n", Some("the document has 0 records, and skip_last passes over 1")),
+        (csv(5, 0, None), "1,a\n2,b\n", Some("the document has 2 lines, and skip_first passes over 5")),
+        (fixed(5, 0, None), "1 a \n2 b \n", Some("the document has 2 lines, and skip_first passes over 5")),
+        (fixed(0, 5, None), "1 a \n2 b \n", Some("the document has 2 records, and skip_last passes over 5")),
+        (csv(1, 1, None), "title\ntotal,0\n", None),
+        (fixed(1, 1, None), "title\ntotal 0\n", None),
+    ] {
+        let mut scene = nested(format);
+        scene.project_entity.mapping.truncate(1);
+        scene.project_entity.mapping[0].source = Source::Number(1);
+        let (report, sink) = scene.import(document.as_bytes());
+        assert_eq!(report.counts, RowCounts::default(), "{document:?}: {:?}", sink.findings);
+        assert_eq!(sink.findings.first().map(|one| one.message.as_str()), message, "{document:?}");
+    }
+    let (report, sink) = scene(CsvFormat { skip_last: 1, ..CsvFormat::default() }).import(b"Other\n1\n");
+    assert!(report.document_refused && report.notes == 0, "{:?}", sink.findings);
+}
+
+#[test]
 fn columns_by_number_are_held_to_the_header_and_a_missing_header_is_noticed() {
     for (numbers, document, message, hint) in [
         (&[1, 5][..], "Group,Name\n1,x\n", "there is no column 5: the header has 2", "the columns Group, Name"),
@@ -547,7 +593,8 @@ fn records_that_are_passed_over_at_the_end_count_as_they_stand_of_any_type() {
             let mut scene = nested(Format::Fixed(FixedFormat { record_length, skip_last, ..typed.clone() }));
             scene.project_entity.mapping.truncate(2);
             let (report, sink) = scene.import((lines.join(end) + end).as_bytes());
-            assert_eq!((report.counts, report.notes), (counts(rows, rows, 0, 0, 0), 0), "{skip_last}: {:?}", sink.findings);
+            let notes = u64::from(skip_last > 5);
+            assert_eq!((report.counts, report.notes), (counts(rows, rows, 0, 0, 0), notes), "{skip_last}: {:?}", sink.findings);
         }
     }
     let scene = nested(Format::Fixed(FixedFormat { skip_last: 1, ..typed }));
