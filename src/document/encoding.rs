@@ -135,7 +135,7 @@ impl<R: Read> Decoding<R> {
 }
 
 /// What an XML declaration without a byte order mark says.
-fn declared_encoding(first: &[u8]) -> Option<(&'static Encoding, Option<String>)> {
+pub(super) fn declared_encoding(first: &[u8]) -> Option<(&'static Encoding, Option<String>)> {
     match first {
         [b'<', 0, b'?', 0, ..] => return Some((encoding_rs::UTF_16LE, None)),
         [0, b'<', 0, b'?', ..] => return Some((encoding_rs::UTF_16BE, None)),

@@ -6,8 +6,9 @@ use std::io::{self, Cursor, Read};
 
 use encoding_rs::Encoding;
 
-use self::utf8::Watched;
+use self::utf8::{Stated, Watched};
 use super::broken::Broken;
+use super::encoding::declared_encoding;
 use crate::model::format::Format;
 
 /// Bytes that are looked at.
@@ -168,10 +169,11 @@ pub fn check<R: Read>(mut source: R, format: &Format) -> Result<Looked<R>, Broke
     if let Some((message, hint)) = trap(&first, format) {
         return Err(Broken::at(0, message, hint));
     }
-    // XML says itself what it is in.
-    let stated = format.encoding();
-    let doubted = stated.is_single_byte() && !matches!(format, Format::Xml(_)) && Encoding::for_bom(&first).is_none();
-    let watched = Watched::new(source, doubted.then_some(stated), &first, (first.len() as u64) < FIRST)?;
+    let declared = declared_encoding(&first).filter(|_| matches!(format, Format::Xml(_)));
+    let encoding = declared.as_ref().map_or(format.encoding(), |(encoding, _)| *encoding);
+    let doubted = encoding != encoding_rs::UTF_8 && !is_wide(encoding) && Encoding::for_bom(&first).is_none();
+    let stated = doubted.then_some(Stated { encoding, declared: declared.is_some() });
+    let watched = Watched::new(source, stated, &first, (first.len() as u64) < FIRST)?;
     Ok(Looked { empty: first.is_empty(), document: Cursor::new(first).chain(watched) })
 }
 

@@ -1,8 +1,9 @@
-//! Whether a document is in UTF-8 although its format names an encoding of single bytes: looked at while it is read, wherever that shows.
+//! Whether a document is in UTF-8 although its format, or its XML declaration, names another encoding: looked at while it is read, wherever that shows.
 //!
 //! A byte that is no part of UTF-8 says that it is not, and what follows passes unseen. Text of single bytes may be UTF-8 by accident (`NESCAFÉ®` in
 //! windows-1252, `SPÓŁKA` in windows-1250), but then it hardly ever gives a character of its own encoding, as what is in UTF-8 does: there `Ã©` is `é`. So
-//! a document is in UTF-8 where no byte says otherwise and one such character is in it. Two, or eight of any kind, say so at once. Where all are others it is noted.
+//! a document is in UTF-8 where no byte says otherwise and one such character is in it. Two, or eight of any kind, say so at once. Where all are others it is
+//! noted. In encodings of more bytes (GBK) such a character may well be an accident, and only eight say so.
 
 use std::io::{self, Read};
 
@@ -15,11 +16,36 @@ const OWN_SURE: usize = 2;
 /// Nor are so many of any kind.
 const SURE: usize = 8;
 
+/// What a document is said to be in.
+#[derive(Clone, Copy, Debug)]
+pub struct Stated {
+    /// The encoding.
+    pub encoding: &'static Encoding,
+    /// Its XML declaration says so, not the format.
+    pub declared: bool,
+}
+
+impl Stated {
+    fn told(self) -> String {
+        format!("{} says {}", if self.declared { "its declaration" } else { "the format" }, self.encoding.name())
+    }
+
+    fn hint(self) -> &'static str {
+        if self.declared { "correct the declaration" } else { "write encoding = \"utf-8\"" }
+    }
+
+    /// Whether a character is one of its own, or a byte order mark, which text in UTF-8 may have anywhere when it was put together.
+    fn has(self, character: char) -> bool {
+        let own = || self.encoding.is_single_byte() && !self.encoding.encode(character.encode_utf8(&mut [0; 4])).2;
+        character == '\u{feff}' || own()
+    }
+}
+
 /// A source of bytes that is watched. What is found out while it is read ends it with an error that holds a [`Broken`].
 pub struct Watched<R> {
     source: R,
-    /// What the format says, as long as the document may be in UTF-8 instead.
-    stated: Option<&'static Encoding>,
+    /// What it is said to be in, as long as it may be in UTF-8 instead.
+    stated: Option<Stated>,
     line: u64,
     /// The last byte was a carriage return.
     returned: bool,
@@ -32,7 +58,7 @@ pub struct Watched<R> {
 
 impl<R> Watched<R> {
     /// Watches a document of which these are the first bytes, `whole` when they are all; nothing is stated where nothing is to be watched.
-    pub fn new(source: R, stated: Option<&'static Encoding>, first: &[u8], whole: bool) -> Result<Watched<R>, Broken> {
+    pub fn new(source: R, stated: Option<Stated>, first: &[u8], whole: bool) -> Result<Watched<R>, Broken> {
         let mut watched = Watched { source, stated, line: 1, returned: false, begun: Vec::new(), seen: Vec::new(), own: 0 };
         watched.look(first);
         watched.told(whole).map_or(Ok(watched), Err)
@@ -41,17 +67,16 @@ impl<R> Watched<R> {
     /// What cannot be known: that it may be in UTF-8, and what to do.
     pub fn doubt(&self) -> Option<(String, String)> {
         let (stated, character) = (self.stated?, self.seen.first()?);
-        let message =
-            format!("the document may be in UTF-8: then line {} has {character:?}, and the format says {}", self.line, stated.name());
-        Some((message, "where it is in UTF-8, write encoding = \"utf-8\"".into()))
+        let message = format!("the document may be in UTF-8: then line {} has {character:?}, and {}", self.line, stated.told());
+        Some((message, format!("where it is in UTF-8, {}", stated.hint())))
     }
 
     /// What is wrong, as far as it is known; `ended`: nothing follows.
     fn told(&self, ended: bool) -> Option<Broken> {
         let stated = self.stated?;
         let sure = self.own >= OWN_SURE || self.seen.len() >= SURE || (ended && self.own > 0);
-        let message = || format!("the document is in UTF-8, and the format says {}", stated.name());
-        let hint = || format!("write encoding = \"utf-8\", or save the document in {}", stated.name());
+        let message = || format!("the document is in UTF-8, and {}", stated.told());
+        let hint = || format!("{}, or save the document in {}", stated.hint(), stated.encoding.name());
         sure.then(|| Broken::at(self.line, message(), hint()))
     }
 
@@ -72,7 +97,7 @@ impl<R> Watched<R> {
             self.begun.push(*byte);
             match std::str::from_utf8(&self.begun).map(|text| text.chars().next()) {
                 Ok(Some(character)) if !self.seen.contains(&character) => {
-                    self.own += usize::from(is_own(character, stated));
+                    self.own += usize::from(stated.has(character));
                     self.seen.push(character);
                     self.begun.clear();
                     if self.told(false).is_some() {
@@ -100,11 +125,6 @@ impl<R> Watched<R> {
     }
 }
 
-/// Whether an encoding of single bytes has a character, or it is a byte order mark, which text in UTF-8 may have anywhere when it was put together.
-fn is_own(character: char, encoding: &'static Encoding) -> bool {
-    character == '\u{feff}' || !encoding.encode(character.encode_utf8(&mut [0; 4])).2
-}
-
 impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
@@ -124,9 +144,9 @@ mod tests {
 
     /// Reads all of it, the first bytes at once and the others in small pieces; what is told, and what is noted.
     fn read(bytes: &[u8], label: &str, first: usize) -> (Option<u64>, bool) {
-        let encoding = Encoding::for_label(label.as_bytes());
+        let stated = Encoding::for_label(label.as_bytes()).map(|encoding| Stated { encoding, declared: false });
         let (first, rest) = bytes.split_at(first.min(bytes.len()));
-        let mut watched = match Watched::new(rest, encoding, first, rest.is_empty()) {
+        let mut watched = match Watched::new(rest, stated, first, rest.is_empty()) {
             Ok(watched) => watched,
             Err(Broken::Document { line, .. }) => return (Some(line), false),
             Err(Broken::Source(error)) => panic!("{error}"),
@@ -167,6 +187,11 @@ mod tests {
             (latin(&format!("{far}1,\u{c3}\u{a9} \u{e9}\n")), "windows-1252", nothing),
             (polish("SP\u{d3}\u{141}KA"), "windows-1250", noted),
             (polish("SP\u{d3}\u{141}KA Z O.O., \u{141}\u{d3}D\u{179}"), "windows-1250", nothing),
+            ("1,M\u{fc}ller\n".into(), "shift_jis", noted),
+            ("\u{5c0f}\u{6821}\u{4f60}\u{597d}\u{6587}\u{4ef6}\u{7f16}\u{7801}".into(), "gbk", told(1)),
+            // Both are Cyrillic letters of GBK in UTF-8.
+            (b"\xD0\xA1\xD0\xA3".into(), "gbk", noted),
+            (encoding_rs::GBK.encode("\u{5c0f}\u{6821}\u{4f60}\u{597d}").0.into_owned(), "gbk", nothing),
             (b"1,\xC3".into(), "windows-1252", nothing),
             (b"1,\xC3\n".into(), "windows-1252", nothing),
         ];

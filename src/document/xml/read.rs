@@ -339,7 +339,7 @@ fn broken(error: quick_xml::Error, line: u64) -> Broken {
         // The error itself may say more to who opened the source than its text does.
         quick_xml::Error::Io(error) => {
             let copy = |error: std::sync::Arc<io::Error>| io::Error::new(error.kind(), error.to_string());
-            Broken::Source(std::sync::Arc::try_unwrap(error).unwrap_or_else(copy))
+            std::sync::Arc::try_unwrap(error).unwrap_or_else(copy).into()
         }
         error => Broken::at(line, format!("the document is not well-formed: {error}"), "correct the document, and send all of it again"),
     }

@@ -243,6 +243,16 @@ fn utf8_where_the_format_names_single_bytes_is_refused_wherever_it_begins() {
             assert!(finding.message.starts_with("the document may be in UTF-8: then line 2 has"), "{finding:?}");
         }
     }
+    for (declaration, said) in
+        [("", "the format says windows-1252"), ("<?xml version='1.0' encoding='iso-8859-2'?>", "its declaration says ISO-8859-2")]
+    {
+        let scene = nested(Format::Xml(XmlFormat { encoding: encoding_rs::WINDOWS_1252, ..XmlFormat::default() }));
+        let groups: String = (0..2000).map(|n| format!("<G><Group>{n}</Group></G>\n")).collect();
+        let (report, sink) =
+            scene.import(format!("{declaration}<D>{groups}<G><Group>x</Group><Name>M\u{fc}ller</Name></G></D>").as_bytes());
+        assert!(report.document_refused && sink.findings.len() == 1, "{:?}", sink.findings);
+        assert!(sink.findings[0].message.ends_with(said) && sink.findings[0].line == 2001, "{:?}", sink.findings);
+    }
     // The header that is asked for is not there: why is noted beside it.
     let (mut scene, _) = csv("windows-1252");
     scene.project_entity.mapping[1].source = Source::Column("Pr\u{e9}nom".into());
