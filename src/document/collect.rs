@@ -121,6 +121,8 @@ pub struct Collector {
     begun: bool,
     /// For each value of a record, then of nested ones.
     found: Vec<Found>,
+    /// Which of the nested records some record had.
+    nested_found: Vec<bool>,
     direct: Direct,
 }
 
@@ -151,19 +153,26 @@ impl Collector {
             missed: Vec::new(),
             begun: false,
             found: Vec::new(),
+            nested_found: Vec::new(),
             direct: Direct::default(),
         }
     }
 
     /// Begins anew behind what could not be read.
     pub fn begin_again(&mut self) {
-        let (asked, found) = (self.asked.clone(), std::mem::take(&mut self.found));
-        *self = Collector { found, ..Collector::new(asked, self.unnamed, self.write_frame) };
+        let (found, nested_found) = (std::mem::take(&mut self.found), std::mem::take(&mut self.nested_found));
+        *self = Collector { found, nested_found, ..Collector::new(self.asked.clone(), self.unnamed, self.write_frame) };
     }
 
     /// Values that no record had, as paths.
     pub fn never_found(&self) -> Vec<&str> {
         self.all_found(Found::Never)
+    }
+
+    /// Places of nested records that no record had.
+    pub fn nested_never_found(&self) -> Vec<&str> {
+        let missed = self.asked.nested.iter().zip(&self.nested_found).filter(|(_, found)| !**found);
+        missed.filter_map(|(nested, _)| nested.record.as_ref()).map(Path::text).collect()
     }
 
     /// Values that no record had, but that stand in attributes where elements are asked for, or the reverse.

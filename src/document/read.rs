@@ -226,7 +226,7 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
                 );
                 take.note(message, format!("where it is to be loaded, {hint}"));
             }
-            note_never_found(take, stated, &reader.never_found());
+            note_never_found(take, stated, &reader.never_found(), &reader.nested_never_found());
             Ok(())
         }
         Format::Json(format) => {
@@ -241,7 +241,7 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             }
             let origin = Origin { mended: mended || json::write::is_told_in(reader.ahead()), ..reader.origin() };
             begin(take, origin, &Layout::Asked, first, |record| next_of_json(&mut reader, record, &mut mended))?;
-            note_never_found(take, stated, &reader.never_found());
+            note_never_found(take, stated, &reader.never_found(), &reader.nested_never_found());
             Ok(())
         }
         Format::Excel(excel) => excel::read::read(source, excel, take),
@@ -303,10 +303,14 @@ fn note_too_few(take: &mut dyn Take, what: &str, count: u64, key: &str, passed_o
     take.note(message, format!("where rows should be there, have the document sent again, or correct {key} in the format"));
 }
 
-fn note_never_found(take: &mut dyn Take, stated: bool, paths: &[&str]) {
+fn note_never_found(take: &mut dyn Take, stated: bool, paths: &[&str], nested: &[&str]) {
     if stated && !paths.is_empty() {
         let message = format!("no record of the document has {}", paths.join(", "));
         take.note(message, "where it should be there, correct the path in the mapping, or ask the sender".into());
+    }
+    if !nested.is_empty() {
+        let message = format!("no record of the document has nested records at {}", nested.join(", "));
+        take.note(message, "where they should be there, correct their record in the configuration, or ask the sender".into());
     }
 }
 

@@ -82,6 +82,7 @@ impl Collector {
             record.fault.get_or_insert(Fault::Style(style));
         }
         let nested = std::mem::take(&mut self.asked.nested);
+        self.nested_found.resize(nested.len(), false);
         for (number, nested) in nested.iter().enumerate() {
             let own = at..at + nested.values.len();
             at = own.end;
@@ -91,6 +92,7 @@ impl Collector {
                 record.fault = Some(Fault::Size);
                 break;
             }
+            self.nested_found[number] |= !all.is_empty();
             for id in all {
                 if self.tree.shape(id) == Shape::Null {
                     continue;

@@ -84,6 +84,11 @@ impl<R: Read> Reader<R> {
         self.collector.never_found()
     }
 
+    /// Places of nested records that no record had.
+    pub fn nested_never_found(&self) -> Vec<&str> {
+        self.collector.nested_never_found()
+    }
+
     /// Places where values stood, when there was no record at all.
     pub fn seen_instead(&self) -> Option<Instead<'_>> {
         self.collector.seen_instead().filter(|_| self.found == 0)

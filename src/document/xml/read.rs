@@ -25,6 +25,8 @@ pub const RECORD_SIZE_MAX: usize = 16 * 1024 * 1024;
 const ATTRIBUTES_MAX: usize = 4096;
 /// Namespace declarations that are open at a time.
 const NAMESPACES_MAX: usize = 1000;
+/// Characters that are shown of the text of a root element without records.
+const OWN_TEXT_MAX: usize = 200;
 /// So many first records of the other style, and none of the stated one, refuse the document.
 const HELD_MAX: usize = 20;
 
@@ -39,6 +41,10 @@ pub struct Reader<R: Read> {
     closes: bool,
     /// The root element was there.
     rooted: bool,
+    /// An element stood in it.
+    filled: bool,
+    /// The beginning of its own text, as long as none did.
+    own_text: String,
     found: u64,
     done: bool,
     mended: bool,
@@ -64,6 +70,8 @@ impl<R: Read> Reader<R> {
             declared,
             closes: false,
             rooted: false,
+            filled: false,
+            own_text: String::new(),
             found: 0,
             done: false,
             mended: false,
@@ -154,7 +162,12 @@ impl<R: Read> Reader<R> {
                 Event::End(_) => closed = true,
                 Event::Text(text) => {
                     if self.collector.depth() > 0 {
-                        self.collector.text(&text.xml10_content(), false).map_err(too_much)?;
+                        let text = text.xml10_content();
+                        if self.collector.depth() == 1 && !self.filled && self.own_text.len() < OWN_TEXT_MAX {
+                            let begin = if self.own_text.is_empty() { text.trim_start() } else { &text };
+                            self.own_text.extend(begin.chars().take(OWN_TEXT_MAX));
+                        }
+                        self.collector.text(&text, false).map_err(too_much)?;
                     } else if !text.trim_ascii().is_empty() {
                         return Err(Broken::at(
                             line,
@@ -187,6 +200,10 @@ impl<R: Read> Reader<R> {
                     if self.collector.depth() > 0 {
                         let message = format!("the document ends inside of <{}>", self.collector.innermost());
                         return Err(Broken::at(line, message, "it was cut off: send all of it again"));
+                    }
+                    if self.found == 0 && !self.filled && !self.own_text.is_empty() {
+                        let message = format!("the root element holds text and no record: {:?}", self.own_text.trim_end());
+                        return Err(Broken::at(line, message, "ask the sender what it says: a document has its records in elements"));
                     }
                     if self.found == 0 && self.collector.seen_instead().is_some_and(|instead| instead.seen.is_empty()) {
                         return Err(Broken::at(line, "there is no element in the document", "an XML document has one root element"));
@@ -226,6 +243,11 @@ impl<R: Read> Reader<R> {
         self.collector.never_found()
     }
 
+    /// Places of nested records that no record had.
+    pub fn nested_never_found(&self) -> Vec<&str> {
+        self.collector.nested_never_found()
+    }
+
     /// Values that no record had, but that stand in attributes where the format says elements, or the reverse.
     pub fn found_elsewhere(&self) -> Vec<&str> {
         self.collector.found_elsewhere()
@@ -260,6 +282,7 @@ impl<R: Read> Reader<R> {
         if depth == 1 && std::mem::replace(&mut self.rooted, true) {
             return Err(Broken::at(line, "a second root element", "a document has one root element: send each document by itself"));
         }
+        self.filled |= depth > 1;
         let mut attributes = Vec::new();
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|error| {

@@ -331,6 +331,55 @@ fn paths_that_no_record_has_are_noted_and_places_without_records_too() {
 }
 
 #[test]
+fn places_of_nested_records_that_no_record_has_are_noted() {
+    for (format, document, notes) in [
+        (Format::Json(JsonFormat::default()), "[{\"Group\":\"1\",\"lines\":[{\"n\":1}]},{\"Group\":\"2\"}]", 0),
+        (Format::Json(JsonFormat::default()), "[{\"Group\":\"1\",\"items\":[{\"n\":1}]},{\"Group\":\"2\"}]", 1),
+        (
+            Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }),
+            "{\"Group\":\"1\",\"lines\":[{\"n\":1}]}\n{\"Group\":\"2\"}\n",
+            0,
+        ),
+        (Format::Json(JsonFormat::default()), "[]", 0),
+        (Format::Xml(XmlFormat::default()), "<D><G><Group>1</Group><lines/></G></D>", 0),
+        (Format::Xml(XmlFormat::default()), "<D><G><Group>1</Group><line/></G></D>", 1),
+    ] {
+        let mut wanted = crate::document::read::Wanted { values: vec![path("Group").unwrap()], ..Default::default() };
+        wanted.nested.push(crate::document::collect::Nested { record: path("lines"), values: vec![path("n").unwrap()] });
+        let mut found = Notes(Vec::new());
+        crate::document::read::read(document.as_bytes(), &format, wanted, &mut found).unwrap();
+        assert_eq!(found.0.len(), notes, "{document}: {:?}", found.0);
+        assert!(found.0.iter().all(|note| note == "no record of the document has nested records at lines"), "{:?}", found.0);
+    }
+}
+
+struct Notes(Vec<String>);
+
+impl crate::document::read::Take for Notes {
+    fn layout(&mut self, _: &crate::document::read::Layout) -> std::ops::ControlFlow<()> {
+        std::ops::ControlFlow::Continue(())
+    }
+
+    fn record(&mut self, _: &mut crate::document::record::Record) -> std::ops::ControlFlow<()> {
+        std::ops::ControlFlow::Continue(())
+    }
+
+    fn note(&mut self, message: String, _: String) {
+        self.0.push(message);
+    }
+}
+
+#[test]
+fn a_root_element_of_text_alone_refuses_the_document() {
+    for style in [XmlStyle::Element, XmlStyle::Attribute] {
+        let scene = nested(Format::Xml(XmlFormat { style, ..XmlFormat::default() }));
+        let (report, sink) = scene.import(b"<?xml version=\"1.0\"?><Error code=\"5\">\n Not <![CDATA[&]]> authorized </Error>");
+        assert!(report.document_refused && sink.findings[0].message.contains("text and no record: \"Not"), "{:?}", sink.findings);
+        assert!(!scene.import(b"<Groups>\n</Groups>").0.document_refused);
+    }
+}
+
+#[test]
 fn errors_and_formulas_without_results_are_told_with_their_cell_where_they_are_asked_for() {
     let scene = nested(Format::Excel(ExcelFormat::default()));
     let mut workbook = rust_xlsxwriter::Workbook::new();
