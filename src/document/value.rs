@@ -18,6 +18,8 @@ pub const EXCEL_DAYS: &str = "excel";
 pub struct Reading {
     /// Separators of decimals and thousands.
     pub numbers: Numbers,
+    /// They are those of the mapping's line, not of the format.
+    pub own_numbers: bool,
     /// strftime patterns, tried in order before the ISO forms.
     pub date_formats: Vec<String>,
     /// Of datetimes without an offset; UTC when `None`.
@@ -202,9 +204,12 @@ fn within(field: &Field, value: impl Fn() -> Decimal) -> Result<(), Wrong> {
 
 fn boolean(text: &str) -> Result<bool, Wrong> {
     let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    // A workbook may show it with leading zeros.
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = is_number.then(|| text.trim_start_matches('0'));
     match () {
-        () if is(&["yes", "true", "1", "y"]) => Ok(true),
-        () if is(&["no", "false", "0", "n"]) => Ok(false),
+        () if number == Some("1") || is(&["yes", "true", "y"]) => Ok(true),
+        () if number == Some("") || is(&["no", "false", "n"]) => Ok(false),
         () => Err(wrong(Rule::Type, "expected Yes or No", "write Yes, No, true, false, 1 or 0, or convert it with values in the mapping")),
     }
 }
@@ -292,6 +297,9 @@ mod tests {
             (FieldKind::DateTime, "2026-01-15T14:30:00+99:00", Err(Rule::Type)),
             (FieldKind::Boolean, "YES", Ok("1")),
             (FieldKind::Boolean, "false", Ok("0")),
+            (FieldKind::Boolean, "01", Ok("1")),
+            (FieldKind::Boolean, "00", Ok("0")),
+            (FieldKind::Boolean, "10", Err(Rule::Type)),
             (FieldKind::Boolean, "maybe", Err(Rule::Type)),
             (colours(), "on HOLD", Ok("On hold")),
             (colours(), "5", Ok("On hold")),

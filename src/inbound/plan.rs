@@ -242,6 +242,7 @@ impl<'a> Plan<'a> {
             });
             let reading = Reading {
                 numbers: mapping.numbers.unwrap_or_else(|| format.numbers()),
+                own_numbers: mapping.numbers.is_some(),
                 date_formats: mapping.date_formats.clone(),
                 time_zone: mapping.time_zone,
                 plain: false,

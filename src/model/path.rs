@@ -352,14 +352,14 @@ pub fn plain_name(name: &str) -> Option<String> {
     (plain != name).then_some(plain)
 }
 
-/// Whether two names are equal, give or take case, spaces and underscores. Most that differ do so at once: it is asked for every name of a record.
+/// Whether two names are equal, give or take case, spaces, underscores and line ends. Most that differ do so at once: it is asked for every name of a record.
 pub fn alike(one: &str, other: &str) -> bool {
     let (mut left, mut right) = (one.as_bytes(), other.as_bytes());
     loop {
-        while let [b' ' | b'_', rest @ ..] = left {
+        while let [b' ' | b'_' | b'\r' | b'\n', rest @ ..] = left {
             left = rest;
         }
-        while let [b' ' | b'_', rest @ ..] = right {
+        while let [b' ' | b'_' | b'\r' | b'\n', rest @ ..] = right {
             right = rest;
         }
         match (left, right) {
@@ -373,7 +373,9 @@ pub fn alike(one: &str, other: &str) -> bool {
 }
 
 fn alike_in_any_script(one: &str, other: &str) -> bool {
-    let plain = |text: &str| text.chars().filter(|c| !matches!(c, ' ' | '_' | '\u{a0}')).flat_map(char::to_lowercase).collect::<Vec<_>>();
+    let plain = |text: &str| {
+        text.chars().filter(|c| !matches!(c, ' ' | '_' | '\r' | '\n' | '\u{a0}')).flat_map(char::to_lowercase).collect::<Vec<_>>()
+    };
     plain(one) == plain(other)
 }
 
@@ -433,6 +435,7 @@ mod tests {
         assert!(alike("Customer group_ID", "CUSTOMERGROUPID"));
         assert!(alike("Größe", "GRÖSSE") == alike("größe", "grösse"));
         assert!(!alike("CUSTOMER", "CUSTOMERS"));
+        assert!(alike("Cust\r\nNo", "Cust No") && alike("Größe\n(cm)", "Größe (cm)"));
     }
 
     proptest! {

@@ -133,7 +133,7 @@ pub(super) fn other_separators(text: &str, reading: &Reading) -> String {
     if reading.plain {
         return "write its digits, and \".\" before the decimals".into();
     }
-    let stated = reading.numbers;
+    let (stated, place) = (reading.numbers, if reading.own_numbers { "the mapping" } else { "the format" });
     let mut found: Vec<String> = Vec::new();
     for decimal_separator in ['.', ','] {
         for thousands_separator in [None, Some(','), Some('.'), Some(' '), Some('\''), Some('_')] {
@@ -165,9 +165,10 @@ pub(super) fn other_separators(text: &str, reading: &Reading) -> String {
         [] if stated.thousands_separator.is_some_and(|one| text.contains(one)) => {
             "correct the number: groups have three digits, and the first begins with none of 0".into()
         }
-        [] => "remove grouping and signs of currency, or set decimal_separator in the format".into(),
-        [one] => format!("set {one} in the format"),
-        more => format!("set {}, as the sender means it, in the format", more.join(" or ")),
+        [] if text.ends_with('-') || text.starts_with(['(', '\u{2212}']) => "write the minus before the digits, as in -5.00".into(),
+        [] => format!("remove grouping and signs of currency, or set decimal_separator in {place}"),
+        [one] => format!("set {one} in {place}"),
+        more => format!("set {}, as the sender means it, in {place}", more.join(" or ")),
     }
 }
 

@@ -514,6 +514,21 @@ fn an_error_that_a_spreadsheet_wrote_into_text_is_a_finding_and_in_qualifiers_te
 }
 
 #[test]
+fn a_hint_about_separators_says_where_they_are_stated() {
+    let mut scene = scene(CsvFormat::default());
+    for (numbers, value, hint) in [
+        (None, "\"1,5\"", "set decimal_separator = \",\" in the format"),
+        (Some(crate::model::format::Numbers::default()), "\"1,5\"", "set decimal_separator = \",\" in the mapping"),
+        (None, "5.00-", "write the minus before the digits, as in -5.00"),
+        (None, "(5.00)", "write the minus before the digits, as in -5.00"),
+    ] {
+        scene.project_entity.mapping[2].numbers = numbers;
+        let (_, sink) = scene.import(format!("Group,Name,Amount,Above\n1,x,{value},\n").as_bytes());
+        assert_eq!(sink.findings[0].hint, hint);
+    }
+}
+
+#[test]
 fn in_a_document_of_one_column_a_value_may_be_called_like_it() {
     let mut scene = scene(CsvFormat::default());
     scene.project_entity.mapping.truncate(1);
