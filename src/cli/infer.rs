@@ -91,9 +91,13 @@ fn tried(text: &str, sample: &[u8]) -> Result<String, Failure> {
     };
     let (report, shown) = run().map_err(|error| Failure::no(error.to_string()))?;
     let counts = report.counts;
+    let replaced = counts.updated + counts.unchanged;
     let mut outcome = format!("tried: {} of {} rows would be loaded", counts.inserted + counts.updated + counts.unchanged, counts.read);
     if let Some(finding) = shown.findings.first() {
         let _ = write!(outcome, ", the first finding is in line {}: {} {}", finding.line, finding.column, finding.message);
+    }
+    if replaced > 0 {
+        let _ = write!(outcome, "; {replaced} of them have the key of a row before them and replace it: choose another key");
     }
     Ok(outcome)
 }

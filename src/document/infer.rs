@@ -76,7 +76,8 @@ pub fn infer(sample: &[u8]) -> Result<Guess, String> {
         Looks::Zeros(count) => return Err(format!("this is no text: {count} bytes of it are zero")),
     };
     let values = sources.iter().flatten().filter_map(|source| path_of(&format, source).ok()).collect();
-    let mut collected = Collected { names: sources.clone(), columns: Vec::new(), records: 0, numbered: false };
+    let nulls = matches!(format, Format::Csv(_)).then(BTreeSet::new);
+    let mut collected = Collected { names: sources.clone(), columns: Vec::new(), nulls, records: 0, numbered: false };
     let wanted = Wanted { values, ..Wanted::default() };
     match read::read(sample, &format, wanted, &mut collected) {
         Ok(()) => {}
@@ -114,9 +115,14 @@ impl Shape {
     }
 }
 
+/// Spellings of no value in delimited text, where nothing qualifies them.
+const NULLS: [&str; 2] = ["NULL", "\\N"];
+
 struct Collected {
     names: Option<Vec<String>>,
     columns: Vec<Vec<String>>,
+    /// In delimited text: those of [`NULLS`] that were there, and are blank in the columns.
+    nulls: Option<BTreeSet<&'static str>>,
     records: usize,
     numbered: bool,
 }
@@ -134,7 +140,12 @@ impl Take for Collected {
         if record.fault.is_some() {
             return ControlFlow::Continue(());
         }
-        for (column, text) in record.texts().enumerate() {
+        for column in 0..record.len() {
+            let (mut text, exact) = record.field(column).unwrap_or_default();
+            if let (Some(nulls), Some(null)) = (&mut self.nulls, NULLS.into_iter().find(|null| *null == text && !exact)) {
+                nulls.insert(null);
+                text = "";
+            }
             if column >= self.columns.len() {
                 self.columns.resize(column + 1, vec![String::new(); self.records]);
             }
@@ -147,13 +158,11 @@ impl Take for Collected {
 }
 
 fn guess(mut format_text: String, format: &Format, collected: Collected) -> Guess {
-    let Collected { names, mut columns, records, numbered } = collected;
+    let Collected { names, mut columns, nulls, records, numbered } = collected;
     let mut notes = Vec::new();
-    let spelled: Vec<&str> = ["NULL", "\\N"].into_iter().filter(|null| columns.iter().flatten().any(|value| value == null)).collect();
-    if let (Format::Csv(_), false) = (format, spelled.is_empty()) {
-        let list: Vec<String> = spelled.iter().map(|null| toml_edit::Value::from(*null).to_string()).collect();
+    let list: Vec<String> = nulls.into_iter().flatten().map(|null| toml_edit::Value::from(null).to_string()).collect();
+    if !list.is_empty() {
         format_text = format_text.replace(" }", &format!(", nulls = [{}] }}", list.join(", ")));
-        columns.iter_mut().flatten().filter(|value| spelled.contains(&value.as_str())).for_each(String::clear);
     }
     let count = names.as_ref().map_or(columns.len(), Vec::len);
     columns.resize(count, vec![String::new(); records]);
@@ -241,7 +250,18 @@ fn kind_of(column: &[String]) -> (String, String, Option<String>) {
             if values.iter().any(|value| value.contains(group) || (group == ' ' && value.contains(['\u{a0}', '\u{202f}']))) {
                 let _ = write!(mapping, ", thousands_separator = \"{group}\"");
             }
-            return (format!("type = \"decimal\", precision = {precision}, scale = {scale}"), mapping, None);
+            // The same digits may be grouped, or have decimals: 1.234 is either.
+            let other = SEPARATORS.into_iter().find(|(other, group)| {
+                let reads =
+                    |value: &&str| decimal_digits(value, *other, None).or_else(|| decimal_digits(value, *other, Some(*group))).is_some();
+                *other != separator && values.iter().all(reads) && values.iter().any(|value| value.contains([separator, *other]))
+            });
+            let note = other.and_then(|(other, _)| values.iter().find(|value| value.contains([separator, other]))).map(|value| {
+                let one = value.chars().rfind(|c| !c.is_ascii_digit()).unwrap_or(separator);
+                let written = if one == separator { "decimals" } else { "groups of three digits" };
+                format!("the sample does not say whether {one:?} stands before decimals or between thousands, as in {value}: ask the sender; {written} are written")
+            });
+            return (format!("type = \"decimal\", precision = {precision}, scale = {scale}"), mapping, note);
         }
     }
     if all(&|value| value.len() >= 32 && parse_guid(value).is_ok()) {
@@ -486,6 +506,39 @@ mod tests {
         let found: Vec<_> = guess.fields.iter().map(|field| (field.source.as_str(), field.numbered, field.name.as_str())).collect();
         assert_eq!(found, [("ID", false, "ID"), ("2", true, "NAME"), ("3", true, "NAME2")]);
         assert!(infer(b"NL,NL,Ede\nDE,NL,Ulm\n").unwrap().format.contains("header = false"));
+    }
+
+    #[test]
+    fn numbers_that_may_be_grouped_or_have_decimals_are_noted() {
+        let note = |values: [&str; 2]| {
+            let guess = infer(format!("A;B\na;{}\nb;{}\n", values[0], values[1]).as_bytes()).unwrap();
+            (guess.fields[1].mapping.clone(), guess.notes.into_iter().find(|note| note.contains("thousands")))
+        };
+        for (values, mapping, said) in [
+            (["1,234", "2,500"], ", thousands_separator = \",\"", Some("as in 1,234: ask the sender; groups of three digits are written")),
+            (["1.234", "2.500"], "", Some("as in 1.234: ask the sender; decimals are written")),
+            (["1.234", "7"], "", Some("as in 1.234")),
+            (["1.234", "2.50"], "", None),
+            (["1,234", "2,50"], ", decimal_separator = \",\"", None),
+            (["1.234,5", "2.500"], ", decimal_separator = \",\", thousands_separator = \".\"", None),
+            (["0.125", "0.250"], "", None),
+        ] {
+            let (found, noted) = note(values);
+            assert_eq!(found, mapping, "{values:?}");
+            assert_eq!(noted.is_some(), said.is_some(), "{values:?}: {noted:?}");
+            assert!(said.is_none_or(|said| noted.unwrap().contains(said)), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn qualified_values_may_hold_delimiters_and_words_for_no_value() {
+        let guess = infer(
+            b"Prices of today\n\n\"Id\",\"Price\",\"Note\"\n\"1\",\"70,02 x\",\"NULL\"\n\"2\",\"7,5 y\",\"NULL\"\n\"3\",\"8,1\",\"NULL\"\n",
+        )
+        .unwrap();
+        assert_eq!(guess.format, "{ type = \"csv\", skip_first = 2 }");
+        assert_eq!(guess.fields[2].kind, "type = \"string\", length = 10");
+        assert_eq!(infer(b"id,n\n1,NULL\n2,5\n").unwrap().format, "{ type = \"csv\", nulls = [\"NULL\"] }");
     }
 
     #[test]

@@ -89,8 +89,21 @@ fn lines_behind(text: &str, skipped: usize) -> Vec<&str> {
     text.lines().skip(skipped).filter(|line| !line.trim().is_empty()).take(50).collect()
 }
 
+/// The values of a line. Qualified ones may hold the delimiter, where their quotes are pairs.
 fn cells<'a>(line: &'a str, delimiter: &'a str) -> impl Iterator<Item = &'a str> {
-    line.split(delimiter).map(|value| value.trim().trim_matches('"'))
+    let (mut rest, pairs) = (Some(line), line.matches('"').count() % 2 == 0);
+    let next = move || {
+        let text = rest?;
+        let (mut quotes, mut seen) = (0, 0);
+        let outside = |at: &usize| {
+            quotes += text[std::mem::replace(&mut seen, *at)..*at].matches('"').count();
+            !pairs || quotes % 2 == 0
+        };
+        let end = text.match_indices(delimiter).map(|(at, _)| at).find(outside);
+        rest = end.map(|at| &text[at + delimiter.len()..]);
+        Some(text[..end.unwrap_or(text.len())].trim().trim_matches('"'))
+    };
+    std::iter::from_fn(next)
 }
 
 /// Lines above the first that has as many values as most have: a title, and what stands below it.
