@@ -249,7 +249,8 @@ impl Work<'_> {
         let report = match earlier.filter(|earlier| earlier.execution == self.execution.0 || earlier.counts.loaded() > 0) {
             Some(Earlier { counts, findings, execution }) => {
                 log::warn!(
-                    "message was loaded before message={} entity=\"{}\" execution={execution}; reported now, not loaded again",
+                    "message was loaded before {} message={} entity=\"{}\"; reported now, not loaded again",
+                    if execution == self.execution.0 { "a crash" } else { "as another" },
                     self.message.id,
                     entity.name
                 );
