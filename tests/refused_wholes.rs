@@ -121,3 +121,20 @@ applications = ["Tests"]
     app.settle();
     assert_eq!(app.message(&id)["rows"]["inserted"], 3);
 }
+
+#[test]
+fn a_document_for_a_table_that_is_emptied_of_which_every_row_was_refused_comes_back_whole_and_empties_it_when_it_is_mended() {
+    let emptied = configuration("").replace("entity = \"Terms of payment\"\n", "entity = \"Terms of payment\"\ntruncate = true\n");
+    let mut app = Appliance::start(&emptied);
+    let manifest = manifest(&[("Terms of payment", "t.csv", 1, "")]);
+    let mut send = |text: &str| enqueue(&mut app, &package(manifest.as_bytes(), &[("t.csv", text.as_bytes())]));
+    send("NAME,DAYS\nA,1\nB,2\n");
+    let message = send("NAME,DAYS\nA,\"1,5\"\nC,\"4,5\"\n");
+    assert_eq!((&message["state"], &message["rows"]["refused"]), (&json!("refused"), &json!(2)), "{message}");
+    assert_eq!(app.sql("SELECT NAME FROM terms ORDER BY 1"), ["A", "B"]);
+    assert_eq!(refused(&app, &message), [("t.csv".to_owned(), "NAME,DAYS\nA,\"1,5\"\nC,\"4,5\"\n".to_owned())]);
+    let back = app.operator("GET", &format!("messages/{}/refused", message["id"].as_str().unwrap())).expect(200).body;
+    let again = enqueue(&mut app, &mend(&back, &[("\"1,5\"", "15"), ("\"4,5\"", "45")]));
+    assert_eq!(again["state"], "processed", "{again}");
+    assert_eq!(app.sql("SELECT NAME || DAYS FROM terms ORDER BY 1"), ["A15", "C45"]);
+}

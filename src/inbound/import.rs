@@ -86,7 +86,7 @@ pub struct Report {
     pub findings: u64,
     /// Findings that are no faults.
     pub notes: u64,
-    /// The document as a whole was refused: no record of it was read.
+    /// The document as a whole was refused: no record of it was read, or none was taken in the place of all rows.
     pub document_refused: bool,
     /// Rows that stood in the tables before, and were removed because the project says truncate.
     pub removed: u64,

@@ -235,10 +235,12 @@ impl<'a> Loader<'a> {
         if self.report.counts.refused > 0 {
             self.refused.end(&self.trailer, &mut self.refused_bytes).map_err(unwritable)?;
             self.flush(sink)?;
-            // Rows that nothing comes in the place of stay.
+            // Rows that nothing comes in the place of stay. Mended, it is to come in their place after all: that is no completion of this load.
             if self.report.removed > 0 && self.report.counts.refused == self.report.counts.read {
                 self.import.database.begin_again()?;
                 self.report.removed = 0;
+                self.report.document_refused = true;
+                sink.forget_refused_rows();
             }
         }
         Ok(())

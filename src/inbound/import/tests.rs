@@ -29,6 +29,10 @@ impl Sink for Memory {
         Ok(Box::new(&mut self.refused))
     }
 
+    fn forget_refused_rows(&mut self) {
+        self.refused.clear();
+    }
+
     fn before_commit(&mut self, _: &RowCounts, _: u64) -> Result<(), ImportError> {
         Ok(())
     }

@@ -145,8 +145,9 @@ fn a_document_of_which_every_row_is_refused_removes_nothing() {
     let mut scene = scene(CsvFormat::default());
     scene.import(b"Group,Name,Amount,Above\n10,kept,1,\n");
     scene.project_entity.truncate = true;
-    let (report, _) = scene.import(b"Group,Name,Amount,Above\n20,x,x,\n");
+    let (report, sink) = scene.import(b"Group,Name,Amount,Above\n20,x,x,\n");
     assert_eq!((report.counts, report.removed), (counts(1, 0, 0, 0, 1), 0));
+    assert!(report.document_refused && sink.refused.is_empty(), "what comes back as refused rows would not empty the table");
     assert_eq!(scene.rows(), ["10|kept|1.00"]);
     let (report, _) = scene.import(b"Group,Name,Amount,Above\n20,x,x,\n30,new,1,\n");
     assert_eq!((report.counts, report.removed), (counts(2, 1, 0, 0, 1), 1));
