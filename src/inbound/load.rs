@@ -1,9 +1,11 @@
 //! Loads rows of one entity: look-ups, references and what no two rows may share, then the row itself. What is wrong with it becomes findings.
 
+mod handed;
 mod kept;
 
 use std::sync::Arc;
 
+use self::handed::Handed;
 use self::kept::Keeping;
 use super::block::{Block, RowEntry, Value};
 use super::checked::Checked;
@@ -41,6 +43,8 @@ pub struct Loading<'a> {
     checks: Vec<Checked<'a>>,
     /// Where a rule has to look at the row that is there.
     keeping: Option<Keeping<'a>>,
+    /// Where nested rows take what that row keeps.
+    handed: Option<Handed<'a>>,
 }
 
 struct Numbering<'a> {
@@ -136,6 +140,7 @@ impl<'a> Loading<'a> {
         let given = numbered.then(|| list(unique.len())).transpose()?;
         let (checks, keeping) = rules(project_entity, database, &columns)?;
         let deferred = database.deferred(entity, &columns, part)?;
+        let handed = Handed::new(project_entity, database, &columns)?;
         Ok(Loading {
             project_entity,
             entity,
@@ -152,6 +157,7 @@ impl<'a> Loading<'a> {
             deferred,
             checks,
             keeping,
+            handed,
         })
     }
 
@@ -168,6 +174,7 @@ impl<'a> Loading<'a> {
         self.upsert = self.database.rows(self.entity, &self.columns, fields, self.project_entity.write, self.together)?;
         self.deferred.iter_mut().for_each(|deferred| deferred.leave_out(fields));
         (self.checks, self.keeping) = rules(self.project_entity, self.database, &self.columns)?;
+        self.handed = Handed::new(self.project_entity, self.database, &self.columns)?;
         Ok(())
     }
 
@@ -338,6 +345,13 @@ impl<'a> Loading<'a> {
                 if let Some(keep) = keep {
                     keep.clear();
                     keep.extend(cells.iter().map(Cell::stored));
+                    if let Some(handed) = &mut self.handed
+                        && let Some((target, wrong)) = handed.fill(&self.key, cells, keep)?
+                    {
+                        let message = format!("what its row has there cannot be given to nested ones: {}", wrong.message);
+                        let finding = self.finding(at, wrong.rule, message, "correct that row in its table", &[(target, cells[target])]);
+                        return Ok(Outcome { loaded: None, findings: vec![finding] });
+                    }
                 }
                 return Ok(Outcome { loaded: Some(loaded), findings });
             }

@@ -261,30 +261,46 @@ fn a_look_up_in_the_own_entity_sees_what_the_rows_before_have_made_of_it() {
 #[test]
 fn a_record_that_is_refused_with_what_is_nested_in_it_counts_among_those_of_its_key() {
     let mut scene = scene(CsvFormat::default());
-    let fields = vec![
-        field("NO", FieldKind::Integer),
-        Field { references: Some("Groups".into()), ..field("OF", FieldKind::String { length: None }) },
-    ];
-    let entity = Arc::new(Entity {
-        name: "Lines".into(),
-        database: "entities".into(),
-        table: "lines".into(),
-        key: vec![0],
-        fields,
-        ..Entity::default()
-    });
-    scene.all.push(entity.clone());
-    let json = Format::Json(JsonFormat::default());
-    let lines = ProjectEntity {
-        mapping: vec![Mapping::plain(Source::Column("No".into()), 0), Mapping::plain(Source::Column("Of".into()), 1)],
-        ..ProjectEntity::new(entity, json.clone())
-    };
-    scene.project_entity.format = json;
-    scene.project_entity.nested = vec![crate::model::project::NestedEntity { record: path("lines").unwrap(), project_entity: lines }];
+    with_lines(&mut scene, Source::Column("Of".into()));
+    let lines = scene.all[1].clone();
+    let mut fields = lines.fields.clone();
+    fields[1].references = Some("Groups".into());
+    scene.all[1] = Arc::new(Entity { fields, ..(*lines).clone() });
+    scene.project_entity.nested[0].project_entity.entity = scene.all[1].clone();
     scene.project_entity.refuse_duplicates = true;
     let document = br#"[{"Group":"1","Name":"first","lines":[{"No":1,"Of":"none"}]},{"Group":"1","Name":"second","lines":[]}]"#;
     let (report, sink) = scene.import(document);
     assert_eq!(report.counts, counts(3, 0, 0, 0, 3), "{:?}", sink.findings);
     let told = sink.findings.iter().any(|finding| finding.row == 2 && finding.message == "row 1 of the document has it too");
     assert!(told, "{:?}", sink.findings);
+}
+
+/// Groups in JSON, with lines nested in them: their number, and what they are of.
+fn with_lines(scene: &mut Scene, of: Source) {
+    let fields = vec![field("NO", FieldKind::Integer), field("OF", FieldKind::String { length: None })];
+    let entity =
+        Entity { name: "Lines".into(), database: "entities".into(), table: "lines".into(), key: vec![0], fields, ..Entity::default() };
+    scene.all.push(Arc::new(entity));
+    let json = Format::Json(JsonFormat::default());
+    let lines = ProjectEntity {
+        mapping: vec![Mapping::plain(Source::Column("No".into()), 0), Mapping::plain(of, 1)],
+        ..ProjectEntity::new(scene.all[1].clone(), json.clone())
+    };
+    scene.project_entity.format = json;
+    scene.project_entity.nested = vec![crate::model::project::NestedEntity { record: path("lines").unwrap(), project_entity: lines }];
+}
+
+#[test]
+fn nested_rows_take_what_their_row_has_where_the_document_leaves_it_as_it_is() {
+    let mut scene = scene(CsvFormat::default());
+    scene.import(b"Group,Name,Amount,Above\n1,kept,1,\n2,other,1,\n");
+    with_lines(&mut scene, Source::Parent(1));
+    scene.project_entity.mapping[1].ignore_blank = true;
+    let document = br#"[{"Group":"1","Name":"","lines":[{"No":1},{"No":2}]},{"Group":"2","Name":"new","lines":[{"No":3}]},{"Group":"3","Name":"","lines":[{"No":4}]}]"#;
+    let (report, sink) = scene.import(document);
+    assert_eq!((report.counts.inserted, report.counts.refused), (5, 0), "{:?}", sink.findings);
+    let connection = scene.entities.reader("entities", &[]).unwrap().unwrap();
+    let mut statement = connection.prepare("SELECT NO || coalesce(OF, '-') FROM lines ORDER BY NO").unwrap();
+    let lines: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(lines, ["1kept", "2kept", "3new", "4-"]);
 }
