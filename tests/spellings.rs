@@ -185,6 +185,15 @@ fn what_no_two_rows_may_have_is_found_in_other_spellings_when_refused_rows_come_
 }
 
 #[test]
+fn what_a_column_calls_alike_stands_twice_in_a_document() {
+    let fields = "{ name = \"K\", type = \"string\" }, { name = \"V\", type = \"string\", unique = true }";
+    let table = "CREATE TABLE article (K TEXT COLLATE NOCASE PRIMARY KEY, V TEXT COLLATE RTRIM)";
+    let (mut app, connection) = start_with(&configuration(fields, "duplicates = \"refuse\""), table);
+    assert_eq!(load(&mut app, "K,V\nabc,a\nABC,b\nabd,\"a \"\nabe,A\n"), [2, 0, 0, 2]);
+    assert_eq!(all(&connection), "'abe' A,'abc' a");
+}
+
+#[test]
 fn look_ups_references_and_filters_find_values_in_other_spellings() {
     let fields = r#"{ name = "K", type = "string" }, { name = "V", type = "string", references = "Kinds" }, { name = "STATE", type = "enum", values = { Open = 2, Done = 3 } }, { name = "NOTE", type = "string" }"#;
     let more = r#"mapping = [

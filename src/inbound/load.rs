@@ -18,7 +18,7 @@ use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
 use crate::store::StoreError;
 use crate::store::entities::{
-    Cell, Dangling, Deferred, Finder, Loaded, Looked, Numbered, Others, Reference, Seen, Sequence, Upsert, Writing,
+    Cell, Dangling, Deferred, Finder, Loaded, Looked, Numbered, Others, Reference, SEPARATOR, Seen, Sequence, Upsert, Writing,
 };
 
 /// What is prepared to load rows of one entity.
@@ -130,14 +130,14 @@ impl<'a> Loading<'a> {
         if project_entity.refuse_duplicates {
             lists.push(key.clone());
         }
-        let list = |number: usize| database.seen(part * entity.fields.len().max(1000) + number);
+        let list = |fields: &[usize], number: usize| database.seen(entity, fields, part * entity.fields.len().max(1000) + number);
         let mut unique = Vec::new();
         for (number, targets) in lists.into_iter().enumerate() {
             let fields: Vec<usize> = targets.iter().map(|target| columns[*target].0).collect();
-            unique.push(Unique { targets, seen: list(number)?, loaded: database.others(entity, &fields)? });
+            unique.push(Unique { targets, seen: list(&fields, number)?, loaded: database.others(entity, &fields)? });
         }
         let numbered = sequences.iter().any(|numbering| key.contains(&numbering.target));
-        let given = numbered.then(|| list(unique.len())).transpose()?;
+        let given = numbered.then(|| list(&entity.key, unique.len())).transpose()?;
         let (checks, keeping) = rules(project_entity, database, &columns)?;
         let deferred = database.deferred(entity, &columns, part)?;
         let handed = Handed::new(project_entity, database, &columns)?;
@@ -531,9 +531,6 @@ impl<'a> Loading<'a> {
         }
     }
 }
-
-/// Stands between the values of a key.
-const SEPARATOR: &str = "\u{1f}";
 
 /// The values of a row, with those that it has from the row it belongs to.
 fn cells<'c>(block: &'c Block, row: &RowEntry<'_>, parent: &'c [Option<Stored>]) -> Vec<Cell<'c>> {

@@ -1,8 +1,8 @@
-//! What a load asks the database besides: values of other entities, rows that are referenced, values that the document had before.
+//! What a load asks the database besides: values of other entities, rows that are referenced, and other rows of the table.
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, ToSql};
 
 use super::cell::{Cell, as_kept};
 use super::spelled::{Otherwise, Spellings};
@@ -203,39 +203,6 @@ impl<'a> Others<'a> {
             }
         }
         Ok(false)
-    }
-}
-
-/// Values that were seen in the document: exact, in a temporary table that spills to disk.
-pub struct Seen<'a> {
-    add: rusqlite::Statement<'a>,
-    first: rusqlite::Statement<'a>,
-}
-
-impl<'a> Seen<'a> {
-    pub(super) fn prepare(connection: &'a Connection, number: usize) -> Result<Seen<'a>, StoreError> {
-        let failed = StoreError::sqlite("prepare a list of values");
-        let table = format!("temp.entrepot_seen_{number}");
-        let make =
-            format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} (value TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID");
-        connection.execute_batch(&make).map_err(&failed)?;
-        let add = connection.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES (?1, ?2)")).map_err(&failed)?;
-        let first = connection.prepare(&format!("SELECT row FROM {table} WHERE value = ?1")).map_err(&failed)?;
-        Ok(Seen { add, first })
-    }
-
-    /// Notes a value; the row that had it before, when one did.
-    pub fn note(&mut self, value: &str, row: u64) -> Result<Option<u64>, StoreError> {
-        let failed = StoreError::sqlite("note a value");
-        if self.add.execute(params![value, row]).map_err(failed)? == 1 {
-            return Ok(None);
-        }
-        self.had(value)
-    }
-
-    /// The row that has it, when one does.
-    pub fn had(&mut self, value: &str) -> Result<Option<u64>, StoreError> {
-        self.first.query_row([value], |found| found.get(0)).optional().map_err(StoreError::sqlite("look for a value"))
     }
 }
 

@@ -8,7 +8,8 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::deferred::Deferred;
 use super::kept::Kept;
-use super::lookup::{Finder, Others, Reference, Seen};
+use super::lookup::{Finder, Others, Reference};
+use super::seen::Seen;
 use super::sequence::Sequence;
 use super::spelled::Spellings;
 use super::upsert::Upsert;
@@ -275,9 +276,9 @@ impl<'a> Writing<'a> {
         Others::prepare(&self.connection, &self.spellings, entity, fields)
     }
 
-    /// Prepares the note of values that a document has; `number` tells one list from another.
-    pub fn seen(&self, number: usize) -> Result<Seen<'_>, StoreError> {
-        Seen::prepare(&self.connection, number)
+    /// Prepares the note of values that a document has for these fields; `number` tells one list from another.
+    pub fn seen(&self, entity: &Entity, fields: &[usize], number: usize) -> Result<Seen<'_>, StoreError> {
+        Seen::prepare(&self.connection, entity, fields, number)
     }
 
     /// Removes all rows of an entity, in the load's transaction; how many there were.
