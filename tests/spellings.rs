@@ -185,6 +185,26 @@ fn what_no_two_rows_may_have_is_found_in_other_spellings_when_refused_rows_come_
 }
 
 #[test]
+fn filters_compare_values_in_whatever_class_they_are_stored() {
+    let fields = "{ name = \"K\", type = \"string\" }, { name = \"S\", type = \"enum\", values = { Open = 0, Done = 1, Late = 2 } }, { name = \"V\", type = \"string\" }";
+    let tables = "CREATE TABLE article (K TEXT PRIMARY KEY, S REAL, V); INSERT INTO article VALUES ('a', 1, 7), ('b', 0, '7'), ('c', 2, 12), ('d', NULL, 'x')";
+    for (filter, keys) in [
+        ("field = \"S\", equals = \"Done\"", "a"),
+        ("field = \"S\", not = \"Done\"", "b c d"),
+        ("field = \"S\", at_least = \"Done\"", "a c"),
+        ("field = \"V\", equals = \"7\"", "a b"),
+        ("field = \"V\", at_least = \"7\"", "a b d"),
+        ("field = \"V\", at_most = \"7\"", "a b c"),
+    ] {
+        let part = "direction = \"export\"\n[[project.entity]]\nentity = \"Articles\"\n";
+        let filtered = configuration(fields, "").replace(part, &format!("{part}fields = [\"K\"]\nfilter = [{{ {filter} }}]\n"));
+        let (mut app, _connection) = start_with(&filtered, tables);
+        let document = exported(&mut app).unwrap();
+        assert_eq!(document.lines().skip(1).collect::<Vec<_>>().join(" "), keys, "{filter}");
+    }
+}
+
+#[test]
 fn what_a_column_calls_alike_stands_twice_in_a_document() {
     let fields = "{ name = \"K\", type = \"string\" }, { name = \"V\", type = \"string\", unique = true }";
     let table = "CREATE TABLE article (K TEXT COLLATE NOCASE PRIMARY KEY, V TEXT COLLATE RTRIM)";

@@ -137,7 +137,11 @@ pub(super) fn comparison(entity: &Entity, field: usize, column: &str, operator: 
             };
             let fitting = names.iter().filter(|(name, number)| fits(name, *number));
             let list: Vec<String> = fitting.flat_map(|(name, number)| [bind(name), format!("'{number}'")]).collect();
-            let column = if managed { column.to_owned() } else { format!("trim({column}) COLLATE NOCASE") };
+            // A REAL column keeps the number 1 as 1.0.
+            let whole = format!(
+                "CASE WHEN typeof({column}) = 'real' AND {column} = CAST({column} AS INTEGER) THEN CAST({column} AS INTEGER) ELSE {column} END"
+            );
+            let column = if managed { column.to_owned() } else { format!("trim({whole}) COLLATE NOCASE") };
             return format!("{column} {} ({})", if operator == "<>" { "NOT IN" } else { "IN" }, list.join(", "));
         }
         // A column without a type keeps a number, or bytes, as they came.
@@ -146,6 +150,12 @@ pub(super) fn comparison(entity: &Entity, field: usize, column: &str, operator: 
             let number = value.parse::<i64>().ok().filter(|number| number.to_string() == value);
             let number = number.map_or_else(String::new, |number| format!(", {number}"));
             return format!("{column} {} ({text}, CAST({text} AS BLOB){number})", if operator == "<>" { "NOT IN" } else { "IN" });
+        }
+        (FieldKind::String { .. }, false) => {
+            let text = bind(value);
+            return format!(
+                "CASE typeof({column}) WHEN 'text' THEN {column} {operator} {text} ELSE CAST({column} AS TEXT) {operator} {text} END"
+            );
         }
         _ => return format!("{column} {operator} {}", bind(value)),
     };
