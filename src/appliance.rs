@@ -31,7 +31,7 @@ use crate::model::id::MessageId;
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
 use crate::store::entities::Entities;
-use crate::store::{Store, blobs, jobs, messages, people};
+use crate::store::{Store, blobs, increments, jobs, messages, people};
 
 /// The configuration in force and what is made from it. Replaced as a whole when the file changes.
 pub struct Live {
@@ -319,11 +319,13 @@ impl Appliance {
         }
     }
 
-    /// Makes the store know the jobs.
+    /// Makes the store know the jobs, and entities by the names that they have now.
     fn register(&self, live: &Live) -> Result<(), crate::store::StoreError> {
         let now = self.clock.now();
         let known: Vec<_> = live.config.jobs.iter().map(|job| (job.activity_id, job.name.clone(), job.recurs())).collect();
+        let entities = live.config.entities.clone();
         let waited_for = self.store.write("register the jobs", move |batch| {
+            entities.iter().try_for_each(|entity| increments::adopt(batch.connection, entity))?;
             for (activity, name, recurrence) in &known {
                 jobs::register(batch.connection, *activity, name, now)?;
                 jobs::recurs(batch.connection, *activity, recurrence, now)?;

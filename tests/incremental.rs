@@ -325,6 +325,35 @@ fn rows_that_a_wider_filter_lets_in_and_fields_that_are_new_are_exported() {
 }
 
 #[test]
+fn an_entity_that_is_renamed_goes_on_where_it_was() {
+    let mut app = Appliance::start(&configuration());
+    load(&mut app, "1,one,1\n2,two,2\n");
+    export(&mut app);
+    ack(&app, &take(&app).unwrap());
+    load(&mut app, "3,three,3\n");
+    export(&mut app);
+    let waiting = take(&app).unwrap();
+    database(&app).execute_batch("DELETE FROM customer_groups WHERE ID = '1'").unwrap();
+    // Its earlier name is an alias; the second time it is the same in other capitals.
+    for (name, alias) in [("Groups", "customer groups"), ("GROUPS", "CustCustomerGroupEntity")] {
+        let renamed = configuration()
+            .replace("name = \"Customer groups\"\n", &format!("name = \"{name}\"\n"))
+            .replace("CustCustomerGroupEntity", alias)
+            .replace("entity = \"Customer groups\"", &format!("entity = \"{name}\""));
+        app.rewrite_configuration(&renamed);
+        app.operator("POST", "configuration/reload").expect(200);
+        assert_eq!((&standing(&app)["entity"], standing(&app)["acked_as_of"].is_string()), (&json!(name), true));
+    }
+    assert_eq!(standing(&app)["waiting"], json!([waiting.id()]));
+    ack(&app, &waiting);
+    export(&mut app);
+    let taken = take(&app).unwrap();
+    assert_eq!(taken.documents["deleted/GROUPS.csv"].lines().skip(1).collect::<Vec<_>>(), ["1"]);
+    assert_eq!(taken.documents["GROUPS.csv"].lines().count(), 1, "nothing else has changed: {:?}", taken.documents);
+    assert_eq!(standing(&app)["anew"], Value::Null);
+}
+
+#[test]
 fn a_job_can_begin_again_and_does_so_by_itself_when_the_table_is_a_new_one() {
     let mut app = Appliance::start(&configuration());
     load(&mut app, "1,one,1\n2,two,2\n");

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::{StoreError, messages};
+use crate::model::entity::Entity;
 use crate::model::id::{ActivityId, ApplicationId, MessageId};
 use crate::model::time::Timestamp;
 
@@ -105,6 +106,31 @@ pub fn reached(connection: &Connection, activity: ActivityId, entity: &str) -> R
         }
     }
     Ok(reached)
+}
+
+/// What consumers have of an entity under a name that it had before, one of its aliases or its name in other capitals, they have under its name from now
+/// on; not those who have something under that already.
+pub fn adopt(connection: &Connection, entity: &Entity) -> Result<(), StoreError> {
+    let failed = StoreError::sqlite("adopt what consumers have");
+    for earlier in entity.aliases.iter().chain([&entity.name]) {
+        let consumers: Vec<String> = connection
+            .prepare_cached(
+                "SELECT activity_id FROM watermark WHERE entity = ?1 COLLATE NOCASE AND entity <> ?2
+                 UNION SELECT activity_id FROM increment WHERE entity = ?1 COLLATE NOCASE AND entity <> ?2
+                 EXCEPT SELECT activity_id FROM watermark WHERE entity = ?2 EXCEPT SELECT activity_id FROM increment WHERE entity = ?2",
+            )
+            .and_then(|mut statement| statement.query_map([earlier, &entity.name], |row| row.get(0))?.collect())
+            .map_err(&failed)?;
+        for consumer in consumers {
+            for table in ["watermark", "increment"] {
+                let sql = format!(
+                    "UPDATE OR REPLACE {table} SET entity = ?1 WHERE activity_id = ?2 AND entity = ?3 COLLATE NOCASE AND entity <> ?1"
+                );
+                connection.execute(&sql, [&entity.name, &consumer, earlier]).map_err(&failed)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What the consumers of a table need of its database.
