@@ -8,6 +8,7 @@ mod direct;
 mod fill;
 
 use self::direct::Direct;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fill::{Found, Missed};
@@ -121,10 +122,15 @@ pub struct Collector {
     begun: bool,
     /// For each value of a record, then of nested ones.
     found: Vec<Found>,
-    /// Which of the nested records some record had.
+    /// Which places of nested records some record had, with records in them or without.
     nested_found: Vec<bool>,
+    /// Names of arrays inside of records, some of them: an empty one leaves nothing else.
+    arrays: BTreeSet<String>,
     direct: Direct,
 }
+
+/// So many names of arrays are kept.
+const ARRAYS_MAX: usize = 100;
 
 impl Collector {
     /// A collector of these records. Paths do not name the `unnamed` outermost elements.
@@ -154,6 +160,7 @@ impl Collector {
             begun: false,
             found: Vec::new(),
             nested_found: Vec::new(),
+            arrays: BTreeSet::new(),
             direct: Direct::default(),
         }
     }
@@ -209,6 +216,9 @@ impl Collector {
     /// An array begins whose items have this name: it may be the place of records, and empty. `inside`: it is an item of another.
     pub fn array(&mut self, name: &str, inside: bool, line: u64) -> Result<(), TooMuch> {
         if self.record.is_some() {
+            if !self.asked.nested.is_empty() && self.arrays.len() < ARRAYS_MAX && !self.arrays.contains(name) {
+                self.arrays.insert(name.to_owned());
+            }
             if inside {
                 self.open(name, 0, line)?;
                 self.shape(Shape::Array);

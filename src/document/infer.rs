@@ -173,7 +173,7 @@ fn guess(mut format_text: String, format: &Format, collected: Collected) -> Gues
             notes.push(format!("column {} has no name and is left out", at + 1));
             continue;
         }
-        let (kind, mapping, note) = kind_of(column);
+        let (kind, mapping, note) = kind_of(column, !matches!(format, Format::Excel(_) | Format::Json(_)));
         notes.extend(note.map(|note| format!("{source}: {note}")));
         let name = field_name(&source, numbered, &fields);
         // A name that stands twice means no column.
@@ -219,8 +219,8 @@ const DAYS: [&str; 13] = [
     "%m-%d-%y", "%y-%m-%d",
 ];
 
-/// Type, more of the mapping, and a note.
-fn kind_of(column: &[String]) -> (String, String, Option<String>) {
+/// Type, more of the mapping, and a note. Numbers of texts may be written in many ways.
+fn kind_of(column: &[String], is_text: bool) -> (String, String, Option<String>) {
     let values: Vec<&str> = column.iter().map(|value| value.trim()).filter(|value| !value.is_empty()).collect();
     let all = |test: &dyn Fn(&str) -> bool| !values.is_empty() && values.iter().all(|value| test(value));
     let plain = |kind: &str| (format!("type = \"{kind}\""), String::new(), None);
@@ -261,7 +261,7 @@ fn kind_of(column: &[String]) -> (String, String, Option<String>) {
                 let written = if one == separator { "decimals" } else { "groups of three digits" };
                 format!("the sample does not say whether {one:?} stands before decimals or between thousands, as in {value}: ask the sender; {written} are written")
             });
-            return (format!("type = \"decimal\", precision = {precision}, scale = {scale}"), mapping, note);
+            return (format!("type = \"decimal\", precision = {precision}, scale = {scale}"), mapping, note.filter(|_| is_text));
         }
     }
     if all(&|value| value.len() >= 32 && parse_guid(value).is_ok()) {

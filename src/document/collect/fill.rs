@@ -92,7 +92,7 @@ impl Collector {
                 record.fault = Some(Fault::Size);
                 break;
             }
-            self.nested_found[number] |= !all.is_empty();
+            self.nested_found[number] = self.nested_found[number] || !all.is_empty() || self.is_empty_place(id, place);
             for id in all {
                 if self.tree.shape(id) == Shape::Null {
                     continue;
@@ -217,6 +217,14 @@ impl Collector {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the place of nested records is there, and has none.
+    fn is_empty_place(&self, record: NodeId, place: &Path) -> bool {
+        let Some((last, before)) = place.steps.split_last() else { return true };
+        let before = Path::relative(before.to_vec());
+        matches!(&last.to, To::Element(name) if self.arrays.iter().any(|array| name.is(array)))
+            || !before.steps.is_empty() && !place.absolute && !self.tree.find_all(record, &before, &self.asked.namespaces, 1).is_empty()
     }
 
     /// Whether an element inside of a record is one of its nested records.

@@ -341,6 +341,8 @@ fn places_of_nested_records_that_no_record_has_are_noted() {
             0,
         ),
         (Format::Json(JsonFormat::default()), "[]", 0),
+        (Format::Json(JsonFormat::default()), "[{\"Group\":\"1\",\"lines\":[]}]", 0),
+        (Format::Json(JsonFormat::default()), "[{\"Group\":\"1\",\"lines\":null}]", 0),
         (Format::Xml(XmlFormat::default()), "<D><G><Group>1</Group><lines/></G></D>", 0),
         (Format::Xml(XmlFormat::default()), "<D><G><Group>1</Group><line/></G></D>", 1),
     ] {
