@@ -107,6 +107,9 @@ fn a_package_that_fails_reports_what_it_loaded_and_whoever_sends_it_again_goes_o
     let first = send(&mut app);
     let message = assert_articles_are_told(&app, &first);
     assert_eq!(message["state"], "failed");
+    let shown = crate::operator::entrepot(app.dir.path(), &["message", "show", &first]).stdout;
+    let shown = String::from_utf8(shown).unwrap();
+    assert!(shown.contains("  Articles  processed_with_errors  rows read 3: inserted 2,"), "{shown}");
     assert!(message["reason"].as_str().unwrap().contains("price"), "{message}");
     // While the cause is there it fails again, and again nothing is loaded twice.
     let second = send(&mut app);

@@ -321,22 +321,21 @@ fn print_job(job: &Value) {
     );
 }
 
+/// Rows by outcome.
+fn rows(rows: &Value) -> String {
+    let validated = rows["validated"].as_u64().filter(|validated| *validated > 0);
+    let validated = validated.map_or_else(String::new, |validated| format!(", valid and not loaded {validated}"));
+    let (inserted, updated, unchanged) = (&rows["inserted"], &rows["updated"], &rows["unchanged"]);
+    format!("read {}: inserted {inserted}, updated {updated}, unchanged {unchanged}{validated}, refused {}", rows["read"], rows["refused"])
+}
+
 fn print_message(operator: &Operator, message: &Value) -> Result<(), Failure> {
-    let rows = &message["rows"];
     println!("{}  {}  {}", text(&message["id"]), text(&message["state"]), text(&message["job"]));
     println!("  entity {}, {} bytes, external id {}", text(&message["entity"]), message["size"], text(&message["external_id"]));
-    println!(
-        "  rows read {}: inserted {}, updated {}, unchanged {}{}, refused {}",
-        rows["read"],
-        rows["inserted"],
-        rows["updated"],
-        rows["unchanged"],
-        match rows["validated"].as_u64() {
-            None | Some(0) => String::new(),
-            Some(validated) => format!(", valid and not loaded {validated}"),
-        },
-        rows["refused"]
-    );
+    println!("  rows {}", rows(&message["rows"]));
+    for entity in message["entities"].as_array().into_iter().flatten().filter(|_| message["content"] == "package") {
+        println!("  {}  {}  rows {}", text(&entity["entity"]), text(&entity["outcome"]), rows(&entity["rows"]));
+    }
     if let Some(reason) = message["reason"].as_str() {
         println!("  {reason}");
     }
