@@ -291,3 +291,26 @@ fn a_key_that_is_spelled_anew_is_exported_once_and_its_old_spelling_is_told_as_d
         assert_eq!((documents["Articles.csv"].as_str(), documents["deleted/Articles.csv"].as_str()), ("K,V\r\nABC,b\r\n", "K\r\nabc\r\n"));
     }
 }
+
+#[test]
+fn the_index_of_a_key_says_which_spellings_are_one() {
+    let fields =
+        "{ name = \"K\", type = \"string\" }, { name = \"V\", type = \"string\" }, { name = \"N\", type = \"string\", required = true }";
+    let keep = "mapping = [{ source = \"K\", field = \"K\" }, { source = \"V\", field = \"V\" }, { source = \"N\", field = \"N\", ignore_blank = true }]";
+    for (column, index, counts) in [("", "COLLATE NOCASE", [0, 1, 0, 0]), ("COLLATE NOCASE", "COLLATE BINARY", [0, 0, 0, 1])] {
+        for more in ["", "write = \"update\"", "duplicates = \"refuse\""] {
+            let tables = format!(
+                "CREATE TABLE article (K TEXT {column}, V TEXT, N TEXT); CREATE UNIQUE INDEX one ON article (K {index}); INSERT INTO article VALUES ('abc', 'a', 'n')"
+            );
+            let (mut app, connection) = start_with(&configuration(fields, &format!("{keep}\n{more}")), &tables);
+            assert_eq!(load(&mut app, "K,V,N\nABC,b,\n"), counts, "{column} {index} {more}");
+            let one = index.contains("NOCASE");
+            assert_eq!(all(&connection), if one { "'abc' b" } else { "'abc' a" }, "{column} {index} {more}");
+            // Both in one document are two rows, or the same one twice.
+            let twice = if more.contains("refuse") { [0, 0, 1, 1] } else { [0, 0, 2, 0] };
+            if one {
+                assert_eq!(load(&mut app, "K,V,N\nabc,b,\nABC,b,\n"), twice, "{column} {index} {more}");
+            }
+        }
+    }
+}

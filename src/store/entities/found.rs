@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::quote;
 use crate::document::value;
 use crate::model::entity::{Entity, Field, FieldKind};
 
@@ -21,6 +22,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Sets of columns that no two rows have alike, the primary key first.
     pub keys: Vec<Vec<String>>,
+    /// By which rules the index of each of them compares; nothing where none is known.
+    pub collations: Vec<Vec<String>>,
 }
 
 /// A column.
@@ -106,6 +109,7 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
     }
     if !key.is_empty() {
         found.keys.push(key.into_iter().map(|(_, name)| name).collect());
+        found.collations.push(Vec::new());
     }
     let mut kind = connection.prepare_cached(
         "SELECT type = 'view', wr, EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE
@@ -115,8 +119,8 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
     )?;
     (found.view, found.without_rowid, found.triggers) = kind.query_row([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut indexes = connection.prepare_cached(
-        "SELECT list.name, info.name FROM pragma_index_list(?1) AS list, pragma_index_info(list.name) AS info
-         WHERE list.\"unique\" AND NOT list.partial ORDER BY list.seq, info.seqno",
+        "SELECT list.name, info.name, info.coll FROM pragma_index_list(?1) AS list, pragma_index_xinfo(list.name) AS info
+         WHERE list.\"unique\" AND NOT list.partial AND info.\"key\" ORDER BY list.seq, info.seqno",
     )?;
     let mut rows = indexes.query([table])?;
     let mut last = None;
@@ -124,8 +128,10 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
         let (index, column): (String, Option<String>) = (row.get(0)?, row.get(1)?);
         if last.as_ref() != Some(&index) {
             found.keys.push(Vec::new());
+            found.collations.push(Vec::new());
             last = Some(index);
         }
+        found.collations.last_mut().expect("one was added").push(row.get(2)?);
         // An expression has no name, and no key of an entity is one.
         found.keys.last_mut().expect("one was added").push(column.unwrap_or_default());
     }
@@ -179,6 +185,30 @@ impl Table {
         self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
     }
 
+    /// That a field of the entity's key has a value, as the index compares by which rows are told apart: it may call alike what the column does not, and the
+    /// reverse.
+    pub fn is_key(&self, entity: &Entity, index: usize, number: usize) -> String {
+        let name = quote(&entity.fields[index].name);
+        match self.collation_of_key(entity, index) {
+            Some(collation) => format!("{name} = ?{number} COLLATE {}", quote(collation)),
+            None => format!("{name} = ?{number}"),
+        }
+    }
+
+    /// By which rules that index compares the field.
+    pub fn collation_of_key(&self, entity: &Entity, index: usize) -> Option<&str> {
+        let mut known = self.keys.iter().zip(&self.collations).filter(|_| !entity.is_managed());
+        let (columns, rules) = known.find(|(columns, rules)| !rules.is_empty() && self.is_of(entity, columns))?;
+        let place = columns.iter().position(|column| column.eq_ignore_ascii_case(&entity.fields[index].name))?;
+        rules.get(place).map(String::as_str)
+    }
+
+    /// Whether these columns are the entity's key.
+    fn is_of(&self, entity: &Entity, columns: &[String]) -> bool {
+        let is = |column: &String| entity.key.iter().any(|index| entity.fields[*index].name.eq_ignore_ascii_case(column));
+        columns.len() == entity.key.len() && columns.iter().all(is)
+    }
+
     /// The value of a blank one in a new row, as SQL; `None` where that is NULL, and may be.
     pub fn blank(&self, name: &str) -> Option<&str> {
         let column = self.column(name)?;
@@ -211,10 +241,7 @@ impl Table {
             return Some(format!("\"{table}\" computes the column {generated} itself: no value can be loaded into it"));
         }
         let key: Vec<&str> = entity.key.iter().map(name).collect();
-        let same = |columns: &Vec<String>| {
-            columns.len() == key.len() && columns.iter().all(|column| key.iter().any(|name| name.eq_ignore_ascii_case(column)))
-        };
-        (!self.keys.iter().any(same)).then(|| {
+        (!self.keys.iter().any(|columns| self.is_of(entity, columns))).then(|| {
             let keys = key.join(", ");
             format!(
                 "\"{table}\" has neither primary key nor unique index of just {keys}: new rows could not be told from those that are there"

@@ -28,7 +28,7 @@ impl<'a> Kept<'a> {
     ) -> Result<Kept<'a>, StoreError> {
         let table = found_for(connection, entity, "prepare a look at what rows keep")?;
         let name = |index: &usize| quote(&entity.fields[*index].name);
-        let same: Vec<String> = entity.key.iter().enumerate().map(|(at, index)| format!("{} = ?{}", name(index), at + 1)).collect();
+        let same: Vec<String> = entity.key.iter().enumerate().map(|(at, index)| table.is_key(entity, *index, at + 1)).collect();
         let names: Vec<String> = fields.iter().map(name).collect();
         let sql = format!("SELECT {} FROM {} WHERE {}", names.join(", "), quote(&entity.table), same.join(" AND "));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a look at what rows keep"))?;

@@ -103,7 +103,7 @@ pub struct Reference<'a> {
 impl<'a> Reference<'a> {
     pub(super) fn prepare(connection: &'a Connection, spellings: &'a Spellings, entity: &'a Entity) -> Result<Reference<'a>, StoreError> {
         let table = found_for(connection, entity, "prepare a reference")?;
-        let sql = format!("SELECT 1 FROM {} WHERE {} = ?1", quote(&entity.table), quote(&entity.fields[entity.key[0]].name));
+        let sql = format!("SELECT 1 FROM {} WHERE {}", quote(&entity.table), table.is_key(entity, entity.key[0], 1));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a reference"))?;
         let otherwise = Otherwise::new(connection, spellings, entity, &table, vec![entity.key[0]]);
         Ok(Reference { statement, otherwise, found: HashSet::new(), missing: HashSet::new() })
@@ -163,7 +163,10 @@ impl<'a> Others<'a> {
         let itself: Vec<usize> = if fields == entity.key { Vec::new() } else { entity.key.clone() };
         let name = |index: &usize| quote(&entity.fields[*index].name);
         let same = |from: usize, fields: &[usize]| {
-            let one = |(at, index): (usize, &usize)| format!("{} = ?{}", name(index), from + at + 1);
+            let one = |(at, index): (usize, &usize)| match entity.key.contains(index) {
+                true => table.is_key(entity, *index, from + at + 1),
+                false => format!("{} = ?{}", name(index), from + at + 1),
+            };
             fields.iter().enumerate().map(one).collect::<Vec<_>>().join(" AND ")
         };
         let key: Vec<String> = itself.iter().map(|index| format!(", {}", name(index))).collect();

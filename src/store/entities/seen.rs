@@ -59,7 +59,11 @@ impl<'a> Seen<'a> {
         connection.execute_batch(&make).map_err(&failed)?;
         let add = connection.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES (?1, ?2)")).map_err(&failed)?;
         let first = connection.prepare(&format!("SELECT row FROM {table} WHERE value = ?1")).map_err(&failed)?;
-        let compared = |index: &usize| Alike::of(&found::collation(connection, &entity.table, &entity.fields[*index].name));
+        let table = found::of(connection, &entity.table).map_err(&failed)?.unwrap_or_default();
+        let compared = |index: &usize| match table.collation_of_key(entity, *index).filter(|_| fields == entity.key) {
+            Some(collation) => Alike::of(collation),
+            None => Alike::of(&found::collation(connection, &entity.table, &entity.fields[*index].name)),
+        };
         let mut alike: Vec<Alike> = fields.iter().map(compared).collect();
         if alike.iter().all(|alike| *alike == Alike::Same) {
             alike.clear();

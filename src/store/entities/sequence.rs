@@ -56,7 +56,7 @@ impl<'a> Sequence<'a> {
         const PREPARE: &str = "prepare a number sequence";
         let found = found_for(connection, entity, PREPARE)?;
         let (name, table) = (|index: usize| quote(&entity.fields[index].name), quote(&entity.table));
-        let same: Vec<String> = entity.key.iter().enumerate().map(|(at, index)| format!("{} = ?{}", name(*index), at + 1)).collect();
+        let same: Vec<String> = entity.key.iter().enumerate().map(|(at, index)| found.is_key(entity, *index, at + 1)).collect();
         let prepare = |sql: String| connection.prepare(&sql).map_err(StoreError::sqlite(PREPARE));
         let there = prepare(format!("SELECT {} FROM {table} WHERE {}", name(field), same.join(" AND ")))?;
         let in_key = entity.key.iter().position(|index| *index == field);

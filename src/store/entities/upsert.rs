@@ -123,7 +123,7 @@ impl<'a> Upsert<'a> {
         let names: Vec<String> = written.iter().map(|(index, _)| name(*index)).collect();
         let key: Vec<String> = entity.key.iter().map(|index| name(*index)).collect();
         let number = |index: usize| columns.iter().position(|(column, _)| *column == index).map_or(0, |at| at + 1);
-        let same_key: Vec<String> = entity.key.iter().map(|index| format!("{} = ?{}", name(*index), number(*index))).collect();
+        let same_key: Vec<String> = entity.key.iter().map(|index| found.is_key(entity, *index, number(*index))).collect();
         // What is kept where it is blank: SQLite looks at the row as if it were new first. Only then does a column have its own value.
         let kept = |index: usize| found.blank(&field(index).name).filter(|_| !entity.is_managed() && !entity.key.contains(&index));
         let marks = written.iter().map(|(index, keep)| match (number(*index), kept(*index).filter(|_| *keep)) {
@@ -176,7 +176,7 @@ impl<'a> Upsert<'a> {
         let same: Vec<String> = written
             .iter()
             .map(|(index, keep)| match (name(*index), number(*index)) {
-                (column, number) if entity.key.contains(index) => format!("{column} IS ?{number}"),
+                (_, number) if entity.key.contains(index) => found.is_key(entity, *index, number),
                 (column, number) if *keep => format!("(?{number} IS NULL OR {column} COLLATE BINARY IS ?{number})"),
                 (column, number) => format!("{column} COLLATE BINARY IS ?{number}"),
             })
@@ -193,7 +193,7 @@ impl<'a> Upsert<'a> {
         let statement = connection.prepare(&sql).map_err(&failed)?;
         let otherwise = Otherwise::new(connection, spellings, entity, &found, entity.key.clone());
         let key = entity.key.iter().map(|index| number(*index).saturating_sub(1)).collect();
-        let same: Vec<String> = entity.key.iter().enumerate().map(|(at, index)| format!("{} = ?{}", name(*index), at + 1)).collect();
+        let same: Vec<String> = entity.key.iter().enumerate().map(|(at, index)| found.is_key(entity, *index, at + 1)).collect();
         let same_key = format!("SELECT 1 FROM {table} WHERE {}", same.join(" AND "));
         Ok(Upsert {
             connection,
