@@ -144,7 +144,7 @@ pub struct Writer {
 }
 
 enum Inner {
-    Csv(csv::write::Writer, bool),
+    Csv(Box<csv::write::Writer>, bool),
     Fixed(fixed::write::Writer),
     Xml(xml::write::Writer),
     Json(json::write::Writer),
@@ -158,7 +158,7 @@ impl Writer {
         let kinds: Vec<&FieldKind> = fields.iter().map(|index| &entity.fields[*index].kind).collect();
         let columns: Vec<&str> = names.iter().map(String::as_str).collect();
         let inner = match format {
-            Format::Csv(format) => Inner::Csv(csv::write::Writer::new(format), format.header),
+            Format::Csv(format) => Inner::Csv(Box::new(csv::write::Writer::new(format)), format.header),
             Format::Fixed(format) => Inner::Fixed(fixed::write::Writer::new(format, &columns)),
             Format::Xml(format) => Inner::Xml(xml::write::Writer::new(format, &entity.name, &columns)),
             Format::Json(format) => Inner::Json(json::write::Writer::new(format, &columns, &kinds)),

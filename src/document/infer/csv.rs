@@ -91,13 +91,13 @@ fn lines_behind(text: &str, skipped: usize) -> Vec<&str> {
 
 /// The values of a line. Qualified ones may hold the delimiter, where their quotes are pairs.
 fn cells<'a>(line: &'a str, delimiter: &'a str) -> impl Iterator<Item = &'a str> {
-    let (mut rest, pairs) = (Some(line), line.matches('"').count() % 2 == 0);
+    let (mut rest, pairs) = (Some(line), line.matches('"').count().is_multiple_of(2));
     let next = move || {
         let text = rest?;
-        let (mut quotes, mut seen) = (0, 0);
+        let (mut quotes, mut seen) = (0usize, 0);
         let outside = |at: &usize| {
             quotes += text[std::mem::replace(&mut seen, *at)..*at].matches('"').count();
-            !pairs || quotes % 2 == 0
+            !pairs || quotes.is_multiple_of(2)
         };
         let end = text.match_indices(delimiter).map(|(at, _)| at).find(outside);
         rest = end.map(|at| &text[at + delimiter.len()..]);
