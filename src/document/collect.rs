@@ -124,6 +124,8 @@ pub struct Collector {
     found: Vec<Found>,
     /// Which places of nested records some record had, with records in them or without.
     nested_found: Vec<bool>,
+    /// An array stood in an array inside of a record.
+    in_arrays: bool,
     /// Names of arrays inside of records, some of them: an empty one leaves nothing else.
     arrays: BTreeSet<String>,
     direct: Direct,
@@ -161,6 +163,7 @@ impl Collector {
             found: Vec::new(),
             nested_found: Vec::new(),
             arrays: BTreeSet::new(),
+            in_arrays: false,
             direct: Direct::default(),
         }
     }
@@ -223,6 +226,7 @@ impl Collector {
                 self.open(name, 0, line)?;
                 self.shape(Shape::Array);
                 self.open.pop();
+                self.in_arrays = true;
             }
             return Ok(());
         }

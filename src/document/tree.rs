@@ -370,6 +370,12 @@ impl Tree {
         first
     }
 
+    /// Whether a path leads through an array in an array, whose items have no name.
+    pub fn leads_through_array(&self, from: NodeId, path: &Path, namespaces: &Namespaces) -> bool {
+        let is_array = |steps: &[Step]| self.walk(self.start(from, path), steps, namespaces, &mut |id| self.shape(id) == Shape::Array);
+        (1..path.steps.len()).any(|steps| is_array(&path.steps[..steps]))
+    }
+
     /// The node that a path leads to, and whether there are more. A path with `//` means the first.
     pub fn find_one(&self, from: NodeId, path: &Path, namespaces: &Namespaces) -> Option<(NodeId, bool)> {
         let deep = path.steps.iter().any(|step| step.deep);

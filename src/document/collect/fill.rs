@@ -128,27 +128,28 @@ impl Collector {
     fn value(&mut self, from: NodeId, path: &Path, leads_to: Option<(NodeId, bool)>, record: &mut Record) -> bool {
         let Some((found, more)) = leads_to else {
             self.miss(from, path);
+            let through = self.in_arrays && self.tree.leads_through_array(from, path, &self.asked.namespaces);
+            if through {
+                record.wrong.push((record.len(), array_in_array(path)));
+            }
             record.push("", false);
-            return false;
+            return through;
         };
+        let wrong = |message, hint| Some(Wrong { rule: Rule::Type, message, hint });
         let wrong = if more && self.are_all_blank(from, path) {
             None
         } else if more {
-            let message = format!("{path} leads to more than one value");
             let hint = "say which, by a position or a condition as in item[1]/name, or take them as nested records";
-            Some((message, hint.to_owned()))
+            wrong(format!("{path} leads to more than one value"), hint.to_owned())
         } else if self.tree.shape(found) == Shape::Array {
-            Some((
-                format!("{path} leads to an array in an array, and to no value"),
-                "let a value stand there by itself, or null".to_owned(),
-            ))
+            Some(array_in_array(path))
         } else if self.tree.is_made_of_others(found) {
-            Some((format!("{path} leads to no value, but to what has values in it"), format!("write the path to the value: {path}/…")))
+            wrong(format!("{path} leads to no value, but to what has values in it"), format!("write the path to the value: {path}/…"))
         } else {
             None
         };
-        if let Some((message, hint)) = wrong {
-            record.wrong.push((record.len(), Wrong { rule: Rule::Type, message, hint }));
+        if let Some(wrong) = wrong {
+            record.wrong.push((record.len(), wrong));
         }
         match self.tree.string(found) {
             Some((text, exact)) => record.push(&text, exact),
@@ -232,6 +233,11 @@ impl Collector {
         let places = self.asked.nested.iter().filter_map(|nested| nested.record.as_ref());
         places.into_iter().any(|place| self.tree.find_all(record, place, &self.asked.namespaces, NESTED_MAX).contains(&id))
     }
+}
+
+fn array_in_array(path: &Path) -> Wrong {
+    let message = format!("{path} leads to an array in an array, and to no value");
+    Wrong { rule: Rule::Type, message, hint: "let a value stand there by itself, or null".to_owned() }
 }
 
 /// Why an element is no record: it is a value, and the paths ask for more than that.

@@ -223,6 +223,8 @@ fn what_leads_to_no_value_or_to_more_than_one_is_a_finding_that_names_the_path()
         (&json, &["Id", "Name"], r#"[{"Id":1,"Name":["a"]},{"Id":2,"Name":[]},{"Id":3,"Name":{}},{"Id":4,"Name":null}]"#, Ok(4)),
         (&json, &["Id", "Name"], r#"[{"Id":1,"Name":[["a"]]}]"#, Err("leads to an array in an array")),
         (&json, &["Id", "Name"], r#"[{"Id":1,"Name":[[]]}]"#, Err("leads to an array in an array")),
+        (&json, &["Id", "b/Name"], r#"[{"Id":1,"b":[[{"Name":"a"}]]}]"#, Err("leads to an array in an array")),
+        (&json, &["Id", "b/Name"], r#"[{"Id":1,"b":[{"Name":"a"}],"c":[[1]]}]"#, Ok(1)),
         (&json, &["Id", "Name"], r#"[{"Id":1,"Name":[null,""]}]"#, Ok(1)),
         (&json, &["Id", "Name"], r#"[{"Id":1,"Name":"a","Name":"b"}]"#, Err(more)),
         (&json, &["Id", "'dc:Name'"], r#"[{"Id":1,"dc:Name":"a","x:Name":"b"}]"#, Ok(1)),
