@@ -452,6 +452,9 @@ mod tests {
         assert_eq!(guess.fields[2].mapping, ", thousands_separator = \"'\"");
         assert!(guess.notes[0].contains("on line 3"), "{:?}", guess.notes);
         assert_eq!(infer(b"# from the shop\nid,name\n1,x\n2,y\n").unwrap().format, "{ type = \"csv\", skip_first = 1 }");
+        let bare = infer(b"Report of people\n\nSmith;12;Berlin\nJones;7;Ulm\n").unwrap();
+        assert_eq!(bare.format, "{ type = \"csv\", delimiter = \";\", header = false, skip_first = 2 }");
+        assert!(bare.notes.iter().any(|note| note.contains("first row seems to stand on line 3")), "{:?}", bare.notes);
         assert_eq!(infer(b"1,\n2,b\n3,c\n").unwrap().format, "{ type = \"csv\", header = false }", "a row that lacks values is no title");
         assert_eq!(fields(&infer(b"id,name\r1,x\r2,y\r").unwrap())[0], ("id", "ID", "type = \"integer\""));
         let workbook = |rows: &[&[&str]]| {

@@ -53,7 +53,13 @@ pub(super) fn csv(sample: &[u8]) -> Result<Shape, String> {
     let skipped = preamble(&text, delimiter).filter(|_| stated.is_none());
     let behind = skipped.map(|skipped| lines_behind(&text, skipped));
     let mut header = behind.and_then(|lines| header(&lines, delimiter));
-    match skipped.filter(|_| header.is_some()) {
+    // A line that lacks values is a row; one that has fewer cells is a title, also where no header stands below it.
+    let count = |line: &str| cells(line, delimiter).count();
+    let is_title = |skipped: usize| {
+        let below = lines_behind(&text, skipped).first().map_or(0, |line| count(line));
+        text.lines().take(skipped).all(|line| line.trim().is_empty() || count(line) < below)
+    };
+    match skipped.filter(|skipped| header.is_some() || is_title(*skipped)) {
         Some(skipped) => format.skip_first = u32::try_from(skipped).unwrap_or_default(),
         None => header = self::header(&lines, delimiter),
     }
@@ -77,7 +83,8 @@ pub(super) fn csv(sample: &[u8]) -> Result<Shape, String> {
     }
     if format.skip_first > 0 {
         let _ = write!(text, ", skip_first = {}", format.skip_first);
-        notes.push(format!("the header seems to stand on line {}: what is above it is passed over", format.skip_first + 1));
+        let what = if format.header { "header seems" } else { "first row seems" };
+        notes.push(format!("the {what} to stand on line {}: what is above it is passed over", format.skip_first + 1));
     }
     text.push_str(&encoding_key(sample, encoding));
     text.push_str(" }");
