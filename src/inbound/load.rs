@@ -203,8 +203,30 @@ impl<'a> Loading<'a> {
         let mut bad: Vec<bool> = row.values.iter().map(|value| matches!(value, Value::Bad | Value::Parent(_))).collect();
         let cells: Vec<Cell<'_>> = row.values.iter().map(|value| block.cell(*value)).collect();
         let (found, mut findings) = self.look_up(at, &cells, &mut bad)?;
-        self.compare(at, &with(&cells, &found), &bad, &mut findings)?;
+        let cells = with(&cells, &found);
+        self.compare(at, &cells, &bad, &mut findings)?;
+        self.judge_key(at, &cells, &bad, &mut findings)?;
         Ok(findings)
+    }
+
+    /// Whether a row that is refused would not be loaded for its key, either.
+    fn judge_key(&mut self, at: At<'_>, cells: &[Cell<'_>], bad: &[bool], findings: &mut Vec<Finding>) -> Result<(), StoreError> {
+        if !self.key.iter().any(|target| bad.get(*target).is_some_and(|bad| *bad))
+            && let Some(why) = self.upsert.is_kept_out(cells)?
+        {
+            findings.push(self.kept_out(at, cells, &why));
+        }
+        Ok(())
+    }
+
+    fn kept_out(&self, at: At<'_>, cells: &[Cell<'_>], why: &Loaded) -> Finding {
+        let (rule, message, hint) = match why {
+            Loaded::Exists => {
+                (Rule::Exists, "a row with this key exists, and only new rows are taken", "take the row out, or write upsert")
+            }
+            _ => (Rule::Missing, "no row has this key, and only existing rows are changed", "correct the key, or write upsert"),
+        };
+        self.finding(at, rule, message.to_owned(), hint, &self.of_key(cells))
     }
 
     /// Notes the values of a row that no two rows of the document have, anew: what was noted of them was taken back with its record.
@@ -312,6 +334,7 @@ impl<'a> Loading<'a> {
     ) -> Result<Outcome, ImportError> {
         self.compare(at, cells, bad, &mut findings)?;
         if !findings.is_empty() {
+            self.judge_key(at, cells, bad, &mut findings)?;
             return Ok(Outcome { loaded: None, findings });
         }
         // Numbers are taken last, and given back by a row that the table refuses: no number is left out.
@@ -355,14 +378,7 @@ impl<'a> Loading<'a> {
                 }
                 return Ok(Outcome { loaded: Some(loaded), findings });
             }
-            Loaded::Exists => {
-                let message = "a row with this key exists, and only new rows are taken".to_owned();
-                self.finding(at, Rule::Exists, message, "take the row out, or write upsert", &self.of_key(cells))
-            }
-            Loaded::Missing => {
-                let message = "no row has this key, and only existing rows are changed".to_owned();
-                self.finding(at, Rule::Missing, message, "correct the key, or write upsert", &self.of_key(cells))
-            }
+            Loaded::Exists | Loaded::Missing => self.kept_out(at, cells, &loaded),
             Loaded::Refused(reason) => {
                 let message = format!("the table does not take the row: {reason}");
                 self.finding(at, Rule::Load, message, "correct the row, or the table's rule", &self.named_in(reason, cells))

@@ -284,7 +284,14 @@ fn rows_may_be_only_new_ones_only_existing_ones_or_all_there_are() {
     let (report, sink) = scene.import(document);
     assert_eq!(report.counts, counts(3, 1, 0, 0, 2));
     assert_eq!(sink.findings.iter().map(|finding| (finding.rule, finding.row)).collect::<Vec<_>>(), [(Rule::Exists, 1), (Rule::Exists, 3)]);
+    let all = |sink: &Memory| sink.findings.iter().map(|finding| (finding.rule, finding.row)).collect::<Vec<_>>();
+    // Beside whatever else is wrong with a row.
+    let (_, sink) = scene.import(b"Group,Name,Amount,Above\n10,Changed,x,\n50,New,x,\n,New,x,\n");
+    assert_eq!(all(&sink)[..3], [(Rule::Type, 1), (Rule::Exists, 1), (Rule::Type, 2)], "{:?}", sink.findings);
+    assert!(!all(&sink)[3..].contains(&(Rule::Exists, 3)));
     scene.project_entity.write = WriteMode::Update;
+    let (_, sink) = scene.import(b"Group,Name,Amount,Above\n10,Changed,x,\n50,New,x,\n");
+    assert_eq!(all(&sink), [(Rule::Type, 1), (Rule::Type, 2), (Rule::Missing, 2)]);
     let (report, sink) = scene.import(b"Group,Name,Amount,Above\n10,Changed,1,\n40,New,1,\n20,x,1,\n");
     assert_eq!(report.counts, counts(3, 0, 1, 1, 1));
     assert_eq!((sink.findings[0].rule, sink.findings[0].row, sink.findings[0].value.as_str()), (Rule::Missing, 2, "40"));

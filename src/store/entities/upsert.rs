@@ -251,6 +251,24 @@ impl<'a> Upsert<'a> {
         }
     }
 
+    /// Whether the row is one that is not to be loaded because its key exists, or exists not; asked of rows that are refused for another reason.
+    pub fn is_kept_out(&mut self, cells: &[Cell<'_>]) -> Result<Option<Loaded>, StoreError> {
+        let key: Vec<Cell<'_>> = self.key.iter().map(|target| cells[*target]).collect();
+        if self.mode == WriteMode::Upsert || key.contains(&Cell::Null) {
+            return Ok(None);
+        }
+        let failed = StoreError::sqlite("look for a key");
+        let ours = self.otherwise.ours(&key);
+        let exists =
+            self.connection.prepare_cached(&self.same_key).and_then(|mut found| found.exists(rusqlite::params_from_iter(ours.iter())));
+        let exists = exists.map_err(failed)? || self.otherwise.is_any()? && !self.otherwise.of(&key)?.is_empty();
+        Ok(match (self.mode, exists) {
+            (WriteMode::Insert, true) => Some(Loaded::Exists),
+            (WriteMode::Update, false) => Some(Loaded::Missing),
+            _ => None,
+        })
+    }
+
     /// The row's key as the table spells it, when it spells it otherwise than we.
     fn theirs(&mut self, cells: &[Cell<'_>]) -> Result<Result<Option<Vec<Value>>, Loaded>, StoreError> {
         let key: Vec<Cell<'_>> = self.key.iter().map(|target| cells[*target]).collect();
