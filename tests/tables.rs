@@ -80,3 +80,17 @@ fn a_column_that_the_document_lacks_is_not_written() {
         assert_eq!(kept, if more.is_empty() { "Ab-x,Bbw-" } else { "Ab-x" });
     }
 }
+
+#[test]
+fn check_warns_of_a_truncate_that_reaches_rows_of_other_tables() {
+    let tables = |action: &str| {
+        format!("CREATE TABLE article (SKU TEXT PRIMARY KEY); CREATE TABLE stock (SKU TEXT REFERENCES Article (SKU) {action}, N INTEGER)")
+    };
+    for (action, import, warned) in
+        [("ON DELETE CASCADE", "truncate = true\n", true), ("ON DELETE CASCADE", "", false), ("", "truncate = true\n", false)]
+    {
+        let (app, _) = start_with(&articles("", import), &tables(action));
+        let said = check(&app, &[]);
+        assert_eq!(said.contains("truncate removes rows of stock, too"), warned, "{said}");
+    }
+}

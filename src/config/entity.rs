@@ -256,6 +256,10 @@ pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities:
                 break;
             }
         }
+        if judged.iter().any(|part| part.truncate) && !table.cascades.is_empty() {
+            let message = format!("truncate removes rows of {}, too, or what they refer to (ON DELETE)", table.cascades.join(", "));
+            section.warning("table", message, "leave truncate out, or take the action out of those foreign keys");
+        }
         let mut loaded = judged.iter().map(|part| part.mapping.iter().map(|mapping| mapping.field).collect::<Vec<_>>());
         if let Some(reason) = loaded.find_map(|filled| table.takes_for_numbers(entity, &filled)) {
             section.warning("table", reason, "rows with texts that it would change are refused; declare the column as TEXT");

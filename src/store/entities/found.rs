@@ -24,6 +24,8 @@ pub struct Table {
     pub keys: Vec<Vec<String>>,
     /// By which rules the index of each of them compares; nothing where none is known.
     pub collations: Vec<Vec<String>>,
+    /// Tables of which rows go, or lose what they refer to, when a row of this one is removed.
+    pub cascades: Vec<String>,
 }
 
 /// A column.
@@ -118,6 +120,12 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
          FROM pragma_table_list(?1) WHERE schema = 'main'",
     )?;
     (found.view, found.without_rowid, found.triggers) = kind.query_row([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut others = connection.prepare_cached(
+        "SELECT DISTINCT other.name FROM sqlite_schema AS other, pragma_foreign_key_list(other.name) AS refers
+         WHERE other.type = 'table' AND refers.\"table\" = ?1 COLLATE NOCASE AND other.name <> ?1 COLLATE NOCASE
+           AND refers.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT') ORDER BY other.name",
+    )?;
+    found.cascades = others.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut indexes = connection.prepare_cached(
         "SELECT list.name, info.name, info.coll FROM pragma_index_list(?1) AS list, pragma_index_xinfo(list.name) AS info
          WHERE list.\"unique\" AND NOT list.partial AND info.\"key\" ORDER BY list.seq, info.seqno",
