@@ -18,7 +18,7 @@ use super::read::{self, Layout, Take, Wanted, path_of};
 use super::record::Record;
 use super::sniff::{self, Looks};
 use super::value::date::by_pattern;
-use super::value::{self, Reading};
+use super::value::{self, Reading, minus_elsewhere};
 use crate::model::entity::{Field, FieldKind};
 use crate::model::format::Format;
 use crate::model::id::parse_guid;
@@ -316,7 +316,7 @@ fn is_integer(value: &str) -> bool {
 
 /// Digits before and after the separator.
 fn decimal_digits(value: &str, separator: char, group: Option<char>) -> Option<(usize, usize)> {
-    let digits = value.strip_prefix('-').unwrap_or(value);
+    let digits = value.strip_prefix('-').or_else(|| minus_elsewhere(value)).unwrap_or(value);
     let (whole, part) = digits.split_once(separator).unwrap_or((digits, ""));
     let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if !number(part) || (whole.is_empty() && part.is_empty()) || (whole.len() > 1 && whole.starts_with('0')) {

@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-pub use self::number::{compare, decimal_text, parse_decimal, real_text};
+pub use self::number::{compare, decimal_text, minus_elsewhere, parse_decimal, real_text};
 use crate::model::entity::{Decimal, Field, FieldKind};
 use crate::model::finding::Rule;
 use crate::model::format::Numbers;

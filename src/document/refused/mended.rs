@@ -103,8 +103,8 @@ pub fn own_columns(names: &[String]) -> Option<usize> {
     let first = names.iter().rposition(|name| is(name, LINE))?;
     let mut behind = names[first + 1..].iter();
     let last = behind.next().is_some_and(|name| is(name, REASON)) && behind.all(|name| name.trim().is_empty());
-    // Somebody has put them elsewhere: nothing maps them there.
-    Some(if last { first } else { names.len() })
+    // Somebody has put them elsewhere: nothing maps them there. A document has a column of its own.
+    Some(if last { first } else { names.len() }).filter(|own| *own > 0)
 }
 
 /// What we added to delimited text. It stands in the last two cells of a record: in the columns of their names, or in cells that say what they are.

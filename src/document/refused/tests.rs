@@ -212,6 +212,17 @@ fn joined(parts: &[&str]) -> Vec<u8> {
     parts.concat().into_bytes()
 }
 
+#[test]
+fn a_document_of_columns_that_are_called_as_ours_has_them_itself() {
+    for format in delimited_formats().into_iter().filter(|format| format.header && format.skip_first == 0) {
+        let line = |cells: &[&str]| cells.join(&format.delimiter) + format.record_end.as_deref().unwrap_or("\n");
+        let text = [line(&["Entrepot line", "Entrepot reason"]), line(&["x"]), line(&["7", "y"]), line(&["a", "b", "c"])].concat();
+        let mut document = Vec::new();
+        crate::document::encoding::encode_raw(text.as_bytes(), format.encoding, &mut document);
+        assert_eq!(rounds(&Format::Csv(format), &document), Ok(3));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

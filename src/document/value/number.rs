@@ -15,8 +15,23 @@ const ZEROS_MAX: i32 = 60;
 pub(super) fn simple<'a>(text: &'a str, reading: &Reading, simple: &'a mut String) -> &'a str {
     match reading.plain {
         true => unfolded(text, simple),
-        false => ungrouped(text, reading.numbers, simple),
+        false => match minus_elsewhere(text) {
+            None => ungrouped(text, reading.numbers, simple),
+            Some(digits) => {
+                let mut digits_alone = String::new();
+                simple.push('-');
+                simple.push_str(ungrouped(digits, reading.numbers, &mut digits_alone));
+                simple
+            }
+        },
     }
+}
+
+/// The digits of a number with its minus behind, as SAP and AS/400 write it and spreadsheets take it, or with the long one of typesetters.
+pub fn minus_elsewhere(text: &str) -> Option<&str> {
+    let behind = || text.strip_suffix('-').filter(|digits| digits.ends_with(|c: char| c.is_ascii_digit()));
+    let digits = behind().or_else(|| text.strip_prefix('\u{2212}'))?;
+    digits.starts_with(|c: char| c.is_ascii_digit()).then_some(digits)
 }
 
 /// Without an exponent.
@@ -165,7 +180,7 @@ pub(super) fn other_separators(text: &str, reading: &Reading) -> String {
         [] if stated.thousands_separator.is_some_and(|one| text.contains(one)) => {
             "correct the number: groups have three digits, and the first begins with none of 0".into()
         }
-        [] if text.ends_with('-') || text.starts_with(['(', '\u{2212}']) => "write the minus before the digits, as in -5.00".into(),
+        [] if text.starts_with('(') => "write a minus in place of parentheses, as in -5.00".into(),
         [] => format!("remove grouping and signs of currency, or set decimal_separator in {place}"),
         [one] => format!("set {one} in {place}"),
         more => format!("set {}, as the sender means it, in {place}", more.join(" or ")),
@@ -264,6 +279,25 @@ mod tests {
         for text in ["0.125", "-0.125", "+012.345", "1.23", "1234.567", "1.2345", "12.34.567,00"] {
             assert_eq!(read(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_minus_may_stand_behind_the_number_or_be_the_long_one() {
+        let read = |text: &str, reading: &Reading| parse(&field(decimal()), text, reading).map(|stored| stored.text()).ok();
+        for (text, value) in [("5.00-", "-5.000"), ("\u{2212}5", "-5.000"), ("0-", "0.000"), (".5", "0.500")] {
+            assert_eq!(read(text, &Reading::default()).as_deref(), Some(value), "{text}");
+        }
+        assert_eq!(read("1.234,50-", &texts(',', '.')).as_deref(), Some("-1234.500"));
+        assert_eq!(parse(&field(FieldKind::Integer), "12-", &Reading::default()).unwrap().text(), "-12");
+        for text in ["-5-", "+5-", "5--", "-", "5-6", "5 -", "\u{2212}-5", "\u{2212}5-", "(5)"] {
+            assert_eq!(read(text, &Reading::default()), None, "{text}");
+        }
+        assert_eq!(
+            read("5-", &Reading { plain: true, ..Reading::default() }),
+            None,
+            "what JSON and workbooks keep as numbers has its minus before"
+        );
+        assert!(refused(decimal(), "(5.00)", &Reading::default()).contains("in place of parentheses"));
     }
 
     #[test]

@@ -523,8 +523,7 @@ fn a_hint_about_separators_says_where_they_are_stated() {
     for (numbers, value, hint) in [
         (None, "\"1,5\"", "set decimal_separator = \",\" in the format"),
         (Some(crate::model::format::Numbers::default()), "\"1,5\"", "set decimal_separator = \",\" in the mapping"),
-        (None, "5.00-", "write the minus before the digits, as in -5.00"),
-        (None, "(5.00)", "write the minus before the digits, as in -5.00"),
+        (None, "(5.00)", "write a minus in place of parentheses, as in -5.00"),
     ] {
         scene.project_entity.mapping[2].numbers = numbers;
         let (_, sink) = scene.import(format!("Group,Name,Amount,Above\n1,x,{value},\n").as_bytes());
