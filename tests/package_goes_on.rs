@@ -144,17 +144,23 @@ fn a_replay_goes_on_with_a_message_that_failed_and_loads_all_again_of_one_that_d
 
 #[test]
 fn a_deferred_package_that_is_cancelled_reports_what_it_loaded_and_is_gone_on_with() {
-    let (mut app, shop) = start("");
-    shop.execute_batch("ALTER TABLE price ADD COLUMN PRICE INTEGER; BEGIN EXCLUSIVE").unwrap();
-    let first = send(&mut app);
-    assert_eq!(assert_articles_are_told(&app, &first)["state"], "queued");
-    app.advance(Duration::from_secs(20));
-    assert_articles_are_told(&app, &first);
-    app.operator("POST", &format!("messages/{first}/cancel")).expect(200);
-    assert_eq!(assert_articles_are_told(&app, &first)["state"], "cancelled");
-    shop.execute_batch("ROLLBACK").unwrap();
-    let second = send(&mut app);
-    assert_completes(&app, &second, &first);
+    for replayed in [false, true] {
+        let (mut app, shop) = start("");
+        shop.execute_batch("ALTER TABLE price ADD COLUMN PRICE INTEGER; BEGIN EXCLUSIVE").unwrap();
+        let first = send(&mut app);
+        assert_eq!(assert_articles_are_told(&app, &first)["state"], "queued");
+        app.advance(Duration::from_secs(20));
+        assert_articles_are_told(&app, &first);
+        app.operator("POST", &format!("messages/{first}/cancel")).expect(200);
+        assert_eq!(assert_articles_are_told(&app, &first)["state"], "cancelled");
+        shop.execute_batch("ROLLBACK").unwrap();
+        let second = match replayed {
+            false => send(&mut app),
+            true => app.operator("POST", &format!("messages/{first}/replay")).expect(200).json()["id"].as_str().unwrap().to_owned(),
+        };
+        app.settle();
+        assert_completes(&app, &second, &first);
+    }
 }
 
 #[test]

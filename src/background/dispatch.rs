@@ -148,8 +148,13 @@ impl Dispatch {
     pub fn reserve(&self, activity: ActivityId, entities: &[String], in_order: bool) -> bool {
         let mut state = self.state();
         let busy = entities.iter().any(|entity| state.busy_entities.contains(entity));
-        if busy || (in_order && state.busy_jobs.contains_key(&activity)) || state.is_claimed(activity, entities) {
-            state.claim(activity, entities);
+        let waits = busy || state.is_claimed(activity, entities);
+        let itself = in_order && state.busy_jobs.contains_key(&activity);
+        if waits || itself {
+            // One that waits for its own job would not run, however free its entities are.
+            if !itself {
+                state.claim(activity, entities);
+            }
             state.blocked.insert(activity);
             return false;
         }
@@ -270,6 +275,20 @@ mod tests {
         dispatch.release(both, &entities(&["A", "B"]));
         assert_eq!(wanted(&dispatch), [a, b]);
         assert!(reserve(a, &["A"]) && reserve(b, &["B"]));
+    }
+
+    #[test]
+    fn a_job_that_waits_for_itself_keeps_nothing_from_others() {
+        let (dispatch, [two, a]) = (Dispatch::default(), [job(1), job(2)]);
+        let (one, other) = (["A".to_owned()], ["B".to_owned()]);
+        look(&dispatch, two);
+        assert!(dispatch.reserve(two, &other, true));
+        dispatch.looked(two, true);
+        look(&dispatch, two);
+        assert!(!dispatch.reserve(two, &one, true));
+        dispatch.looked(two, false);
+        look(&dispatch, a);
+        assert!(dispatch.reserve(a, &one, false));
     }
 
     #[test]

@@ -44,8 +44,9 @@ impl Rescuer {
         loop {
             let Some(first) = self.0.lock().unwrap_or_else(PoisonError::into_inner).first().cloned() else { return Ok(()) };
             let id = first.message;
+            let met = appliance.store.read("count the bugs", |connection| messages::deferred_for(connection, id, &first.reason))?;
             let next = match retry::after(first.attempts) {
-                _ if first.panicked && first.attempts >= retry::CRASHES_MAX => None,
+                _ if first.panicked && met + 1 >= retry::CRASHES_MAX => None,
                 Verdict::Again(wait) => Some(now.plus(wait)),
                 Verdict::GiveUp => Some(now.plus(retry::RETRY_DELAY_MAX)),
             };

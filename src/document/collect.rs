@@ -200,6 +200,12 @@ impl Collector {
         self.record.is_some()
     }
 
+    /// Whether the element that is open is the one that records stand in, outside of any.
+    pub fn is_at_place(&self) -> bool {
+        let Some((last, before)) = self.asked.record.steps.split_last() else { return false };
+        self.record.is_none() && !last.deep && !before.is_empty() && !self.open.is_empty() && self.leads(before, false, &self.open)
+    }
+
     /// How many elements are open.
     pub fn depth(&self) -> usize {
         self.open.len()

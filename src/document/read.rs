@@ -161,6 +161,9 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
                 let (_, message, hint) = fault.told(&Format::Csv(CsvFormat { encoding: reader.encoding(), ..csv.clone() }));
                 return Err(Broken::at(record.line, format!("the header cannot be read: {message}"), hint));
             }
+            if csv.skip_last > 0 {
+                reader.count_all();
+            }
             let mut ours = Ours::of(csv, &mut layout);
             if let Layout::Named { line, names, .. } = &layout
                 && names.len() > FIELDS_MAX
@@ -371,7 +374,7 @@ impl Held<'_> {
             _ => false,
         };
         if !self.held.back().is_some_and(swallowed) {
-            if self.held.len() < self.skip && !self.enough && !empty {
+            if !self.held.is_empty() && self.held.len() < self.skip && !self.enough && !empty {
                 note_too_few(self.take, "records", self.held.len() as u64, "skip_last", self.skip as u64);
             }
             let trailer = self.held.iter().map(passed_over).collect();

@@ -514,7 +514,7 @@ fn replay(appliance: &Arc<Appliance>, message: &Message, by: &str, now: Timestam
         findings: 0,
         replay_of: Some(id),
         // Of one that came to its end all is loaded again.
-        continues: (old.state == MessageState::Failed).then_some(ledger),
+        continues: matches!(old.state, MessageState::Failed | MessageState::Cancelled).then_some(ledger),
     };
     let who = by.to_owned();
     stored(appliance.store.write("replay the message", move |batch| {

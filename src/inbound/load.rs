@@ -18,7 +18,7 @@ use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
 use crate::store::StoreError;
 use crate::store::entities::{
-    Cell, Dangling, Deferred, Finder, Loaded, Looked, Numbered, Others, Reference, SEPARATOR, Seen, Sequence, Upsert, Writing,
+    Cell, Change, Dangling, Deferred, Finder, Loaded, Looked, Numbered, Others, Reference, SEPARATOR, Seen, Sequence, Upsert, Writing,
 };
 
 /// What is prepared to load rows of one entity.
@@ -63,6 +63,8 @@ struct LookedUp<'a> {
     entity: &'a str,
     take: &'a str,
     finder: Finder<'a>,
+    /// It looks at rows of the same table of ours: where in a row what they are found by stands, and what is taken.
+    own: Option<(Option<usize>, Option<usize>)>,
 }
 
 /// Values, or keys, that no two rows of the document have.
@@ -121,7 +123,8 @@ impl<'a> Loading<'a> {
             let places = other.and_then(|other| Some((other, other.field(&look_up.find)?, other.field(&look_up.take)?)));
             if let Some((other, find, take)) = places {
                 let finder = database.finder(other, find, take)?;
-                look_ups.push(LookedUp { target, entity: &other.name, take: &other.fields[take].name, finder });
+                let own = (other.name == entity.name && entity.is_managed()).then(|| (target_of(find), target_of(take)));
+                look_ups.push(LookedUp { target, entity: &other.name, take: &other.fields[take].name, finder, own });
             }
         }
         let fields = (0..entity.fields.len()).filter(|field| entity.fields[*field].unique);
@@ -211,22 +214,36 @@ impl<'a> Loading<'a> {
 
     /// Whether a row that is refused would not be loaded for its key, either.
     fn judge_key(&mut self, at: At<'_>, cells: &[Cell<'_>], bad: &[bool], findings: &mut Vec<Finding>) -> Result<(), StoreError> {
-        if !self.key.iter().any(|target| bad.get(*target).is_some_and(|bad| *bad))
+        // That of a row of the document is told already.
+        if !findings.iter().any(|finding| finding.rule == Rule::Unique)
+            && !self.key.iter().any(|target| bad.get(*target).is_some_and(|bad| *bad))
             && let Some(why) = self.upsert.is_kept_out(cells)?
         {
-            findings.push(self.kept_out(at, cells, &why));
+            findings.push(self.turned_away(at, cells, &why));
         }
         Ok(())
     }
 
-    fn kept_out(&self, at: At<'_>, cells: &[Cell<'_>], why: &Loaded) -> Finding {
-        let (rule, message, hint) = match why {
+    /// Why the table does not have the row.
+    fn turned_away(&self, at: At<'_>, cells: &[Cell<'_>], why: &Loaded) -> Finding {
+        match why {
             Loaded::Exists => {
-                (Rule::Exists, "a row with this key exists, and only new rows are taken", "take the row out, or write upsert")
+                let message = "a row with this key exists, and only new rows are taken".to_owned();
+                self.finding(at, Rule::Exists, message, "take the row out, or write upsert", &self.of_key(cells))
             }
-            _ => (Rule::Missing, "no row has this key, and only existing rows are changed", "correct the key, or write upsert"),
-        };
-        self.finding(at, rule, message.to_owned(), hint, &self.of_key(cells))
+            Loaded::Refused(reason) => {
+                let message = format!("the table does not take the row: {reason}");
+                self.finding(at, Rule::Load, message, "correct the row, or the table's rule", &self.named_in(reason, cells))
+            }
+            Loaded::Alike(one) => {
+                let message = format!("several rows of the table have this key, and spell it differently, one as {one}");
+                self.finding(at, Rule::Load, message, "correct the table, so that one row has the key", &self.of_key(cells))
+            }
+            _ => {
+                let message = "no row has this key, and only existing rows are changed".to_owned();
+                self.finding(at, Rule::Missing, message, "correct the key, or write upsert", &self.of_key(cells))
+            }
+        }
     }
 
     /// Notes the values of a row that no two rows of the document have, anew: what was noted of them was taken back with its record.
@@ -361,6 +378,9 @@ impl<'a> Loading<'a> {
                         unique.seen.note(&number.value().text(), at.number)?;
                     }
                 }
+                if !self.look_ups.is_empty() && loaded != Loaded::Unchanged {
+                    self.forget_of(cells, loaded == Loaded::Inserted);
+                }
                 let key = self.deferred.as_ref().is_some_and(|deferred| deferred.concerns(&loaded)).then(|| self.key_text(cells));
                 if let (Some(deferred), Some(key)) = (&mut self.deferred, key) {
                     deferred.note(&key, at.number, at.row.line)?;
@@ -378,15 +398,7 @@ impl<'a> Loading<'a> {
                 }
                 return Ok(Outcome { loaded: Some(loaded), findings });
             }
-            Loaded::Exists | Loaded::Missing => self.kept_out(at, cells, &loaded),
-            Loaded::Refused(reason) => {
-                let message = format!("the table does not take the row: {reason}");
-                self.finding(at, Rule::Load, message, "correct the row, or the table's rule", &self.named_in(reason, cells))
-            }
-            Loaded::Alike(one) => {
-                let message = format!("several rows of the table have this key, and spell it differently, one as {one}");
-                self.finding(at, Rule::Load, message, "correct the table, so that one row has the key", &self.of_key(cells))
-            }
+            why => self.turned_away(at, cells, why),
         };
         self.give_back(&numbers)?;
         Ok(Outcome { loaded: None, findings: vec![finding] })
@@ -483,11 +495,23 @@ impl<'a> Loading<'a> {
     }
 
     /// A row of this entity is new, or changed: what was missing may exist now, and what was looked up may be another.
-    pub fn changed(&mut self, entity: &str) {
+    /// `itself`: it was loaded here, which its own look-ups know already.
+    pub fn changed(&mut self, entity: &str, itself: bool) {
         let own = self.references.iter_mut().filter(|referenced| referenced.entity == entity);
         own.for_each(|referenced| referenced.reference.forget_missing());
-        let own = self.look_ups.iter_mut().filter(|look_up| look_up.entity == entity);
+        let own = self.look_ups.iter_mut().filter(|look_up| look_up.entity == entity && !(itself && look_up.own.is_some()));
         own.for_each(|look_up| look_up.finder.forget());
+    }
+
+    /// A row of this load is new or changed: its own look-ups forget what it may have made another.
+    fn forget_of(&mut self, cells: &[Cell<'_>], inserted: bool) {
+        let is_key = |target: usize| self.key.contains(&target);
+        for look_up in &mut self.look_ups {
+            let Some((find, take)) = look_up.own else { continue };
+            let cell = |target: Option<usize>| target.map(|target| cells[target]);
+            let change = Change { find: cell(find), take: cell(take), take_is_key: take.is_some_and(is_key), inserted };
+            look_up.finder.forget_of(&change);
+        }
     }
 
     /// Rows were taken back: what was there may be missing now.

@@ -175,7 +175,7 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
     };
     ending.message_id = Some(id);
     let size = new.size;
-    appliance.store.write("enqueue the package", move |batch| {
+    let enqueued = appliance.store.write("enqueue the package", move |batch| {
         messages::enqueue(batch, &new, Payload::Stored(place), Timestamp(i64::MAX))?;
         for increment in increments.into_iter().flatten() {
             increment.offer(batch.connection, activity, new.id, new.received_at)?;
@@ -184,7 +184,9 @@ fn make(appliance: &Arc<Appliance>, job: &Job, execution: &ExecutionId, now: Tim
         executions::keep_entities(batch.connection, &ended, &runs)?;
         jobs::run_worked(batch.connection, activity)?;
         executions::end(batch.connection, &ended, activity, &ending, now)
-    })?;
+    });
+    // A package that no row names is not kept.
+    enqueued.inspect_err(|_| drop(spool.remove_large(&id.to_string())))?;
     log::info!(
         "export reported message={id} job=\"{}\" execution={execution} rows={} deleted={} bytes={size}{transformed} total_ms={}",
         job.name,

@@ -23,7 +23,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 pub use self::cell::{Cell, as_kept, is_kept};
 pub use self::deferred::{Dangling, Deferred};
 pub use self::kept::{Kept, KeptValue};
-pub use self::lookup::{Finder, Looked, Others, Reference};
+pub use self::lookup::{Change, Finder, Looked, Others, Reference};
 pub use self::seen::{SEPARATOR, Seen};
 pub use self::sequence::{Numbered, Sequence};
 pub use self::upsert::{Loaded, Upsert};

@@ -70,7 +70,7 @@ pub fn request(connection: &Connection, asked: &Requested, export: bool, now: Ti
             "INSERT INTO execution (id, activity_id, project, message_id, outcome, started_at, application_id, request)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, started_at = excluded.started_at, finished_at = NULL, rows_read = 0,
-               reason = NULL, blob_id = NULL, attempts = 0, next_try_at = NULL",
+               reason = NULL, blob_id = NULL, attempts = 0, crashes = 0, next_try_at = NULL",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -281,7 +281,7 @@ fn busy(connection: &Connection, activity: ActivityId, busy_ms: u64) -> Result<(
         .map_err(StoreError::sqlite("count the job's load"))
 }
 
-/// Counts the rows of an execution. The job's counters move by what is new since they were counted last, but for what was `carried` here.
+/// Counts the rows of an execution: a later try, which counts what earlier ones did from the beginning, takes nothing back. The job's counters move by what is new since they were counted last, but for what was `carried` here.
 pub fn count(
     connection: &Connection,
     id: &ExecutionId,
@@ -297,7 +297,8 @@ pub fn count(
     let Some((loaded, refused)) = before else { return Ok(()) };
     connection
         .prepare_cached(
-            "UPDATE execution SET rows_read = ?2, rows_inserted = ?3, rows_updated = ?4, rows_unchanged = ?5, rows_refused = ?6 WHERE id = ?1",
+            "UPDATE execution SET rows_read = max(rows_read, ?2), rows_inserted = max(rows_inserted, ?3), rows_updated = max(rows_updated, ?4),
+             rows_unchanged = max(rows_unchanged, ?5), rows_refused = max(rows_refused, ?6) WHERE id = ?1",
         )
         .and_then(|mut statement| {
             statement.execute(params![id.0, counts.read, counts.inserted, counts.updated, counts.unchanged, counts.refused])

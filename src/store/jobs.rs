@@ -153,11 +153,11 @@ pub fn recover_runs(connection: &Connection) -> Result<Vec<String>, StoreError> 
     const WHY: &str = "the appliance ended while it ran";
     connection
         .prepare(
-            "UPDATE job SET run_to = NULL, attempts = attempts + 1,
-               next_try_at = CASE WHEN attempts + 1 < ?2 THEN coalesce(last_run_at, 0) END,
-               failing_since = CASE WHEN attempts + 1 < ?2 THEN failing_since ELSE coalesce(failing_since, last_run_at, 0) END,
-               failed_at = CASE WHEN attempts + 1 < ?2 THEN failed_at ELSE coalesce(last_run_at, 0) END,
-               failure = CASE WHEN attempts + 1 < ?2 THEN failure ELSE ?3 END
+            "UPDATE job SET run_to = NULL, attempts = attempts + 1, crashes = crashes + 1,
+               next_try_at = CASE WHEN crashes + 1 < ?2 THEN coalesce(last_run_at, 0) END,
+               failing_since = CASE WHEN crashes + 1 < ?2 THEN failing_since ELSE coalesce(failing_since, last_run_at, 0) END,
+               failed_at = CASE WHEN crashes + 1 < ?2 THEN failed_at ELSE coalesce(last_run_at, 0) END,
+               failure = CASE WHEN crashes + 1 < ?2 THEN failure ELSE ?3 END
              WHERE run_to = ?1 RETURNING name",
         )
         .and_then(|mut statement| statement.query_map(params![EXPORT, retry::CRASHES_MAX, WHY], |row| row.get(0))?.collect())
@@ -186,7 +186,7 @@ pub fn run_failed(connection: &Connection, activity: ActivityId, reason: &str, n
 pub fn run_worked(connection: &Connection, activity: ActivityId) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE job SET attempts = 0, next_try_at = NULL, failing_since = NULL, failed_at = NULL, failure = NULL, run_to = NULL
+            "UPDATE job SET attempts = 0, crashes = 0, next_try_at = NULL, failing_since = NULL, failed_at = NULL, failure = NULL, run_to = NULL
              WHERE activity_id = ?1",
         )
         .and_then(|mut statement| statement.execute([activity.to_string()]))
@@ -217,7 +217,7 @@ pub fn mark_scheduled(connection: &Connection, activity: ActivityId, to: Timesta
     connection
         .execute(
             "UPDATE job SET scheduled_to = ?2, runs = runs + ?3, last_run_at = CASE WHEN ?3 THEN ?2 ELSE last_run_at END,
-               attempts = CASE WHEN ?3 THEN 0 ELSE attempts END, next_try_at = CASE WHEN ?3 THEN NULL ELSE next_try_at END
+               attempts = CASE WHEN ?3 THEN 0 ELSE attempts END, crashes = CASE WHEN ?3 THEN 0 ELSE crashes END, next_try_at = CASE WHEN ?3 THEN NULL ELSE next_try_at END
              WHERE activity_id = ?1",
             params![activity.to_string(), to.0, fired],
         )
@@ -332,6 +332,8 @@ mod tests {
         let connection = crate::store::open::open_queue(&dir.path().join("queue.db")).unwrap();
         let activity: ActivityId = "6D31E09F-0249-459F-94F0-AAD9C2C47B64".parse().unwrap();
         register(&connection, activity, "Out", Timestamp(5)).unwrap();
+        // What was put off meanwhile counts apart.
+        defer_export(&connection, activity, 20, Some(Timestamp(6))).unwrap();
         for attempt in 1..=retry::CRASHES_MAX {
             begin_run(&connection, activity, Timestamp(7)).unwrap();
             take_deferred(&connection, activity).unwrap();

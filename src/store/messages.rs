@@ -294,6 +294,13 @@ pub fn defer(connection: &Connection, id: MessageId, next_try: Timestamp, reason
     Ok(moved == 1)
 }
 
+/// How often a message was put off for this reason.
+pub fn deferred_for(connection: &Connection, id: MessageId, reason: &str) -> Result<u32, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT count(*) FROM event WHERE message_id = ?1 AND event = 'deferred' AND detail = ?2")?
+        .query_row([id.to_string().as_str(), reason], |row| row.get(0))
+}
+
 /// Gives a message back untouched, because the appliance stops: the try does not count. Its job's run may have been over but for it, so it is taken
 /// up whatever the schedule says.
 pub fn give_back(connection: &Connection, id: MessageId, now: Timestamp) -> Result<(), StoreError> {
@@ -366,8 +373,9 @@ pub fn note_progress(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE message SET rows_read = ?2, rows_inserted = ?3, rows_updated = ?4, rows_unchanged = ?5, rows_refused = ?6, findings = ?7,
-             refused_file = ?8 WHERE id = ?1 AND state = 'processing'",
+            "UPDATE message SET rows_read = max(rows_read, ?2), rows_inserted = max(rows_inserted, ?3), rows_updated = max(rows_updated, ?4),
+             rows_unchanged = max(rows_unchanged, ?5), rows_refused = max(rows_refused, ?6), findings = max(findings, ?7),
+             refused_file = coalesce(?8, refused_file) WHERE id = ?1 AND state = 'processing'",
         )
         .and_then(|mut statement| {
             statement.execute(params![

@@ -89,9 +89,9 @@ pub fn recover(connection: &mut Connection, spool: &Spool) -> Result<(), StoreEr
     // An export that a client asked for runs again; an import of his has its message back in the queue.
     transaction
         .execute(
-            "UPDATE execution SET attempts = attempts + 1,
-               outcome = CASE WHEN attempts + 1 < ?1 THEN 'requested' ELSE 'failed' END,
-               finished_at = CASE WHEN attempts + 1 < ?1 THEN NULL ELSE started_at END,
+            "UPDATE execution SET crashes = crashes + 1,
+               outcome = CASE WHEN crashes + 1 < ?1 THEN 'requested' ELSE 'failed' END,
+               finished_at = CASE WHEN crashes + 1 < ?1 THEN NULL ELSE started_at END,
                reason = 'the appliance ended while it ran'
              WHERE finished_at IS NULL AND application_id IS NOT NULL AND message_id IS NULL AND outcome = 'executing'",
             [CRASHES_MAX],

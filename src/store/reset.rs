@@ -26,7 +26,7 @@ pub fn queue(store: &Store) -> Result<(), StoreError> {
             .connection
             .execute(
                 "UPDATE job SET runs = 0, last_run_at = NULL, arrived = 0, finished = 0, busy_ms = 0, rows_loaded = 0, rows_refused = 0, paused = 0,
-                   attempts = 0, next_try_at = NULL, failing_since = NULL, failed_at = NULL, failure = NULL, run_to = NULL",
+                   attempts = 0, crashes = 0, next_try_at = NULL, failing_since = NULL, failed_at = NULL, failure = NULL, run_to = NULL",
                 [],
             )
             .map_err(&failed)?;

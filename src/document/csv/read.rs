@@ -41,6 +41,8 @@ pub struct Reader<R> {
     record_end: Option<End>,
     /// It begins with the delimiter.
     end_first: bool,
+    /// Records of delimiters alone are given, marked as others: they count among those that are passed over at the end.
+    counts_all: bool,
     /// A record end was there.
     ended: bool,
     qualifier: Option<u8>,
@@ -107,6 +109,7 @@ impl<R: Read> Reader<R> {
             delimiter: format.delimiter.as_bytes().to_vec(),
             end_first: record_end.as_ref().is_some_and(|end| end.text.starts_with(format.delimiter.as_bytes())),
             record_end,
+            counts_all: false,
             ended: false,
             qualifier: byte(format.qualifier),
             escape: byte(format.escape),
@@ -128,6 +131,11 @@ impl<R: Read> Reader<R> {
     pub fn origin(&self) -> Origin {
         let record_end = if self.record_end.is_some() && !self.ended { Some("") } else { self.end_seen };
         Origin { marked: self.source.is_marked(), record_end, ..Origin::new(self.source.encoding()) }
+    }
+
+    /// From now on records of delimiters alone are given, marked as others.
+    pub fn count_all(&mut self) {
+        self.counts_all = true;
     }
 
     /// The next record into `record`; `false` at the end. Errors are the source's.
@@ -245,13 +253,14 @@ impl<R: Read> Reader<R> {
         // Nor is the mark with which DOS ends a file.
         let last = self.end_of_input && self.start == self.buffer.len() && record.raw == [0x1A];
         let nothing = values.is_empty() && fault.is_none() && !ends.iter().any(|(_, qualified)| *qualified);
-        let empty_line = nothing || last;
+        let empty_line = (nothing && (length == 0 || !self.counts_all)) || last;
         let unended = self.record_end.is_some() && !self.ended && consumed == length;
         // Where all is qualified, the line end stands behind a qualifier.
         let behind = matches!(fault, Some(Fault::Qualifier(_))) && memchr::memchr2(b'\n', b'\r', &record.raw).is_some();
         let endless = unended && (behind || has_lines(&values, &ends));
         self.ended |= consumed > length;
         record.take_bytes(&mut values, &ends);
+        record.is_other = nothing;
         let fault = fault.filter(|_| !(endless && behind)).or(endless.then_some(Fault::RecordEnd));
         record.fault = fault.or(record.fault.take());
         (self.values, self.ends) = (values, ends);

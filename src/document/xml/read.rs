@@ -163,10 +163,7 @@ impl<R: Read> Reader<R> {
                 Event::Text(text) => {
                     if self.collector.depth() > 0 {
                         let text = text.xml10_content();
-                        if self.collector.depth() == 1 && !self.filled && self.own_text.len() < OWN_TEXT_MAX {
-                            let begin = if self.own_text.is_empty() { text.trim_start() } else { &text };
-                            self.own_text.extend(begin.chars().take(OWN_TEXT_MAX));
-                        }
+                        self.keep_own(&text);
                         self.collector.text(&text, false).map_err(too_much)?;
                     } else if !text.trim_ascii().is_empty() {
                         return Err(Broken::at(
@@ -176,7 +173,11 @@ impl<R: Read> Reader<R> {
                         ));
                     }
                 }
-                Event::CData(text) => self.collector.text(&text.xml10_content(), false).map_err(too_much)?,
+                Event::CData(text) => {
+                    let text = text.xml10_content();
+                    self.keep_own(&text);
+                    self.collector.text(&text, false).map_err(too_much)?;
+                }
                 Event::GeneralRef(reference) => {
                     let character = match reference.resolve_char_ref() {
                         Ok(Some(character)) => Some(character),
@@ -201,8 +202,8 @@ impl<R: Read> Reader<R> {
                         let message = format!("the document ends inside of <{}>", self.collector.innermost());
                         return Err(Broken::at(line, message, "it was cut off: send all of it again"));
                     }
-                    if self.found == 0 && !self.filled && !self.own_text.is_empty() {
-                        let message = format!("the root element holds text and no record: {:?}", self.own_text.trim_end());
+                    if self.found == 0 && !self.own_text.is_empty() {
+                        let message = format!("text and no record stands in the document: {:?}", self.own_text.trim_end());
                         return Err(Broken::at(line, message, "ask the sender what it says: a document has its records in elements"));
                     }
                     if self.found == 0 && self.collector.seen_instead().is_some_and(|instead| instead.seen.is_empty()) {
@@ -256,6 +257,15 @@ impl<R: Read> Reader<R> {
     /// Places where elements stood, when there was no record at all.
     pub fn seen_instead(&self) -> Option<Instead<'_>> {
         self.collector.seen_instead().filter(|_| self.found == 0)
+    }
+
+    /// Keeps text of the root element, as long as no element stood in it, and of the element that records should stand in.
+    fn keep_own(&mut self, text: &str) {
+        let own = self.collector.depth() == 1 && !self.filled || self.found == 0 && self.collector.is_at_place();
+        if own && self.own_text.len() < OWN_TEXT_MAX {
+            let begin = if self.own_text.is_empty() { text.trim_start() } else { text };
+            self.own_text.extend(begin.chars().take(OWN_TEXT_MAX));
+        }
     }
 
     fn close(&mut self, record: &mut Record) -> Result<bool, Broken> {

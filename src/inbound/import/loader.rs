@@ -119,7 +119,7 @@ impl<'a> Loader<'a> {
     fn would_empty(&self) -> Option<Finding> {
         let report = &self.report;
         let message = format!("the document has no row, and the {} rows that are there would be removed for it (truncate)", report.removed);
-        let hint = "they stay; send the document that was meant, or, where no row is meant, one with a header or an empty list";
+        let hint = "they stay: send the document that was meant; that there is no row is said by a header or a list without any, where the format has one";
         (report.removed > 0 && report.counts.read == 0 && report.notes > 0)
             .then(|| Finding::of_document(Rule::Format, &self.import.project_entity.entity.name, message, hint))
     }
@@ -177,7 +177,7 @@ impl<'a> Loader<'a> {
             }
             if is_change(&outcome) {
                 let entity = self.parts[0].entity();
-                self.parts[0].changed(entity);
+                self.parts[0].changed(entity, true);
             }
             count(&mut self.report.counts, outcome.loaded.as_ref());
             findings.extend(outcome.findings);
@@ -203,7 +203,7 @@ impl<'a> Loader<'a> {
             }
             if is_change(&outcome) {
                 let entity = part.entity();
-                self.parts.iter_mut().for_each(|part| part.changed(entity));
+                self.parts.iter_mut().enumerate().for_each(|(at, part)| part.changed(entity, at == row.part));
             }
             count(&mut counts, outcome.loaded.as_ref());
             findings.extend(outcome.findings);

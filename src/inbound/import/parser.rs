@@ -151,6 +151,10 @@ impl Take for Parsing<'_> {
             Format::Json(json) => (json.record.as_ref().map_or_else(String::new, ToString::to_string), "record"),
             _ => (String::new(), "type"),
         };
+        // A list without an item.
+        if self.project_entity.format.may_be_empty() && instead.seen.is_empty() {
+            return;
+        }
         let message = format!("the document has no record at {place}");
         let seen = instead.seen.join(", ");
         match instead.others {

@@ -35,6 +35,21 @@ pub struct Finder<'a> {
     otherwise: Otherwise<'a>,
     take: Field,
     found: HashMap<String, Looked>,
+    /// By what each value was found, and what was found that is no value: of a row that changes only these may be others.
+    by_value: HashMap<String, HashSet<String>>,
+    others: HashSet<String>,
+}
+
+/// What is known of a row of the looked-up entity that is loaded by the load itself.
+pub struct Change<'c> {
+    /// What it is found by, where the load has that.
+    pub find: Option<Cell<'c>>,
+    /// What is taken from it, where the load has that.
+    pub take: Option<Cell<'c>>,
+    /// What is taken from a row never changes.
+    pub take_is_key: bool,
+    /// It is new.
+    pub inserted: bool,
 }
 
 impl<'a> Finder<'a> {
@@ -50,12 +65,32 @@ impl<'a> Finder<'a> {
         let sql = format!("SELECT DISTINCT {} COLLATE BINARY FROM {} WHERE {by} = ?1", quote(&take.name), quote(&entity.table));
         let statement = connection.prepare(&sql).map_err(StoreError::sqlite("prepare a look-up"))?;
         let otherwise = Otherwise::new(connection, spellings, entity, &table, vec![find]);
-        Ok(Finder { statement, otherwise, take: take.clone(), found: HashMap::new() })
+        Ok(Finder { statement, otherwise, take: take.clone(), found: HashMap::new(), by_value: HashMap::new(), others: HashSet::new() })
     }
 
     /// Rows were loaded or taken back: what was seen may be another by now.
     pub fn forget(&mut self) {
         self.found.clear();
+        self.by_value.clear();
+        self.others.clear();
+    }
+
+    /// A row of the entity, which is one of ours, is new or changed: forgets what it may have made another, not all that was seen.
+    pub fn forget_of(&mut self, change: &Change<'_>) {
+        match (change.find, change.take) {
+            // It is found by nothing; or by what it was, and the same is taken.
+            (None, _) if change.inserted || change.take_is_key => return,
+            (Some(_), Some(take)) if !change.inserted && change.take_is_key => {
+                for text in self.by_value.remove(&take.text()).into_iter().flatten().chain(std::mem::take(&mut self.others)) {
+                    self.found.remove(&text);
+                }
+            }
+            (Some(_), _) if change.inserted => {}
+            _ => return self.forget(),
+        }
+        if let Some(find) = change.find {
+            self.found.remove(&find.text());
+        }
     }
 
     /// What is found by this value.
@@ -70,6 +105,11 @@ impl<'a> Finder<'a> {
             found = self.ask(&theirs[0], found)?;
         }
         if self.found.len() < REMEMBERED_MAX {
+            match &found {
+                Looked::Value(value) => drop(self.by_value.entry(value.text()).or_default().insert(text.clone())),
+                Looked::Nothing => {}
+                _ => drop(self.others.insert(text.clone())),
+            }
             self.found.insert(text, found.clone());
         }
         Ok(found)

@@ -264,7 +264,7 @@ impl<'a> Upsert<'a> {
         let exists = exists.map_err(failed)? || self.otherwise.is_any()? && !self.otherwise.of(&key)?.is_empty();
         Ok(match (self.mode, exists) {
             (WriteMode::Insert, true) => Some(Loaded::Exists),
-            (WriteMode::Update, false) => Some(Loaded::Missing),
+            (WriteMode::Update, false) => Some(self.no_new.clone().map_or(Loaded::Missing, Loaded::Refused)),
             _ => None,
         })
     }

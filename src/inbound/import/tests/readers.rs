@@ -161,7 +161,7 @@ fn a_document_of_which_nothing_is_left_but_what_is_passed_over_says_so() {
     }
     for (format, document, message) in [
         (csv(0, 5, None), "1,a\n2,b\n", Some("the document has 2 records, and skip_last passes over 5")),
-        (csv(0, 1, None), "\n", Some("the document has 0 records, and skip_last passes over 1")),
+        (csv(0, 1, None), "\n", None),
         (csv(5, 0, None), "1,a\n2,b\n", Some("the document has 2 lines, and skip_first passes over 5")),
         (fixed(5, 0, None), "1 a \n2 b \n", Some("the document has 2 lines, and skip_first passes over 5")),
         (fixed(0, 5, None), "1 a \n2 b \n", Some("the document has 2 records, and skip_last passes over 5")),
@@ -378,8 +378,16 @@ fn a_root_element_of_text_alone_refuses_the_document() {
     for style in [XmlStyle::Element, XmlStyle::Attribute] {
         let scene = nested(Format::Xml(XmlFormat { style, ..XmlFormat::default() }));
         let (report, sink) = scene.import(b"<?xml version=\"1.0\"?><Error code=\"5\">\n Not <![CDATA[&]]> authorized </Error>");
-        assert!(report.document_refused && sink.findings[0].message.contains("text and no record: \"Not"), "{:?}", sink.findings);
+        assert!(
+            report.document_refused && sink.findings[0].message.contains("text and no record stands in the document: \"Not"),
+            "{:?}",
+            sink.findings
+        );
         assert!(!scene.import(b"<Groups>\n</Groups>").0.document_refused);
+        assert!(scene.import(b"<Error><![CDATA[Session expired]]></Error>").0.document_refused);
+        let deeper = nested(Format::Xml(XmlFormat { style, record: path("/D/Groups/G"), ..XmlFormat::default() }));
+        assert!(deeper.import(b"<D><Groups>Database down</Groups></D>").0.document_refused);
+        assert!(!deeper.import(b"<D><Made>today</Made><Groups>\n</Groups></D>").0.document_refused);
     }
 }
 
@@ -672,4 +680,17 @@ fn records_that_are_passed_over_at_the_end_count_as_they_stand_of_any_type() {
     let (report, sink) = scene.import(b"1HDR\n5xxx\n9TRL\n");
     assert_eq!((report.counts.read, report.notes), (0, 1));
     assert!(sink.findings[0].message.contains("has the type 6: theirs are \"5\", \"9\""), "{:?}", sink.findings);
+}
+
+#[test]
+fn lines_of_delimiters_alone_count_among_those_that_are_passed_over_at_the_end() {
+    for (skip_last, document, rows) in [
+        (2, "Group,Name,Amount,Above\n1,a,1,\n2,b,1,\n3,c,1,\nTotal,3,,\n,,,\n", 3),
+        (2, "Group,Name,Amount,Above\n1,a,1,\n2,b,1,\n3,c,1,\n,,,\nTotal,3,,\n", 3),
+        (2, "Group,Name,Amount,Above\n1,a,1,\n,,,\n2,b,1,\n3,c,1,\n\n\n", 1),
+        (0, "Group,Name,Amount,Above\n1,a,1,\n,,,\n2,b,1,\n,,,\n", 2),
+    ] {
+        let (report, sink) = scene(CsvFormat { skip_last, ..CsvFormat::default() }).import(document.as_bytes());
+        assert_eq!((report.counts, report.notes), (counts(rows, rows, 0, 0, 0), 0), "{document}: {:?}", sink.findings);
+    }
 }
