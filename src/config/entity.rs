@@ -262,7 +262,11 @@ pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities:
         }
         let mut loaded = judged.iter().map(|part| part.mapping.iter().map(|mapping| mapping.field).collect::<Vec<_>>());
         if let Some(reason) = loaded.find_map(|filled| table.takes_for_numbers(entity, &filled)) {
-            section.warning("table", reason, "rows with texts that it would change are refused; declare the column as TEXT");
+            section.warning(
+                "table",
+                reason,
+                "rows with texts that it would change are refused; declare the column as TEXT, or state a field of numbers",
+            );
         }
         let tracked = projects.iter().flat_map(|project| &project.entities).filter(|part| part.refresh != Refresh::Full);
         if table.view && tracked.into_iter().any(|part| Arc::ptr_eq(&part.entity, entity)) {

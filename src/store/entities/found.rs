@@ -334,11 +334,14 @@ fn kind_of(declared: &str) -> FieldKind {
     let name = name.trim();
     if name.starts_with("BOOL") {
         FieldKind::Boolean
-    } else if name.contains("INT") {
+    } else if name.contains("INT") || name == "LONG" {
         FieldKind::Integer
     } else if ["GUID", "UUID", "UNIQUEIDENTIFIER"].contains(&name) {
         FieldKind::Guid
-    } else if ["DEC", "NUM", "REAL", "FLOA", "DOUB", "MONEY"].iter().any(|begin| name.starts_with(begin)) {
+    } else if ["DEC", "NUM", "REAL", "FLOA", "DOUB", "MONEY", "SMALLMONEY", "CURRENCY", "PRICE", "AMOUNT"]
+        .iter()
+        .any(|begin| name.starts_with(begin))
+    {
         // A double may be large; how many digits of it count is looked at where one is read or written.
         let precision = first.filter(|precision| (1..=38).contains(precision)).unwrap_or(38);
         let scale = second.or(first.map(|_| 0)).unwrap_or(6).min(precision).min(28);
@@ -365,6 +368,9 @@ mod tests {
             ("numeric(8)", decimal(8, 0)),
             ("REAL", decimal(38, 6)),
             ("double precision", decimal(38, 6)),
+            ("currency", decimal(38, 6)),
+            ("LONG", FieldKind::Integer),
+            ("LONG VARCHAR(20)", string(Some(20))),
             ("VARCHAR(20)", string(Some(20))),
             ("TEXT", string(None)),
             ("DATETIME", string(None)),
