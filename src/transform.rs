@@ -11,7 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use entrepot_xslt::{Error, ErrorKind, Message, Records, Way};
 
 use crate::clock::Stopwatch;
-use crate::document::refused;
+use crate::document::broken::Broken;
+use crate::document::{refused, sniff};
 use crate::files::Scratch;
 use crate::model::finding::{Finding, Rule};
 use crate::model::project::ProjectEntity;
@@ -104,7 +105,10 @@ pub fn run(
 ) -> Result<Result<Scratch, Finding>, Failure> {
     let watch = Stopwatch::start();
     let (first, others) = steps.split_first().expect("without stylesheets nothing is transformed");
-    let mut passed = pass(first, document, call, &watch, transcript)?;
+    let mut passed = match sniff::for_stylesheets(document) {
+        Ok(document) => pass(first, document, call, &watch, transcript)?,
+        Err(broken) => Err(unread(call.entity, broken)?),
+    };
     for step in others {
         let Ok(result) = passed else { break };
         let before = transcript.passages.last().map_or_else(String::new, |last| last.stylesheet.clone());
@@ -187,7 +191,7 @@ fn pass(
         return Err(Failure::Stopped);
     }
     if let Some(error) = taken(unread) {
-        return Err(Failure::Read(error));
+        return Ok(Err(self::unread(call.entity, Broken::from(error))?));
     }
     if let Some(error) = taken(unwritten) {
         return Err(Failure::System(error));
@@ -253,6 +257,14 @@ impl<W: Write> Write for Noting<'_, W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.note(Write::flush)
+    }
+}
+
+/// What is found against a document that is in another encoding than it says; a source that gives no bytes is no finding.
+fn unread(entity: &str, broken: Broken) -> Result<Finding, Failure> {
+    match broken {
+        Broken::Source(error) => Err(Failure::Read(error)),
+        Broken::Document { line, message, hint } => Ok(Finding { line, ..finding(Rule::Format, entity, message, hint) }),
     }
 }
 

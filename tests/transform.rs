@@ -218,6 +218,22 @@ fn a_fault_while_transforming_is_a_finding_with_its_place() {
 }
 
 #[test]
+fn a_document_in_utf8_that_says_otherwise_is_refused_before_a_stylesheet_takes_it_for_other_letters() {
+    let mut app = Appliance::start_with_files(&orders(&in_file("shop.xsl"), ""), &[("shop.xsl", &shop())]);
+    let declared = |encoding: &str| format!("<?xml version=\"1.0\" encoding=\"{encoding}\"?>\n{}", SHOP.replace("Ada", "Müller, Straße"));
+    let message = send(&mut app, &declared("windows-1252"));
+    let finding = only_finding(&app, &message);
+    assert_eq!((&message["state"], &finding["line"]), (&"refused".into(), &3.into()), "{finding}");
+    assert!(finding["message"].as_str().unwrap().contains("its declaration says windows-1252"), "{finding}");
+    assert_eq!(send(&mut app, &declared("utf-8"))["state"], "processed");
+    assert_eq!(app.sql("SELECT CUSTOMER FROM orders WHERE ID = '1'"), ["Müller, Straße"]);
+    let id = app.enqueue_to(IMPORT, "Orders", &encoding_rs::WINDOWS_1252.encode(&declared("windows-1252")).0, None);
+    app.settle();
+    assert_eq!(app.message(&id)["state"], "processed");
+    assert_eq!(app.sql("SELECT CUSTOMER FROM orders WHERE ID = '1'"), ["Müller, Straße"]);
+}
+
+#[test]
 fn a_sender_cannot_reach_files_through_a_stylesheet() {
     let body = r#"<xsl:template match="/a"><D><xsl:for-each select="x"><R><ID><xsl:value-of select="position()"/></ID><CUSTOMER><xsl:value-of select="document(@of)"/></CUSTOMER></R></xsl:for-each></D></xsl:template>"#;
     let lookup = "<t>from a table</t>";

@@ -169,8 +169,19 @@ pub fn check<R: Read>(mut source: R, format: &Format) -> Result<Looked<R>, Broke
     if let Some((message, hint)) = trap(&first, format) {
         return Err(Broken::at(0, message, hint));
     }
-    let declared = declared_encoding(&first).filter(|_| matches!(format, Format::Xml(_)));
-    let encoding = declared.as_ref().map_or(format.encoding(), |(encoding, _)| *encoding);
+    watch(source, first, matches!(format, Format::Xml(_)), format.encoding())
+}
+
+/// XML that stylesheets read, whose declaration may say another encoding than it has.
+pub fn for_stylesheets<R: Read>(mut source: R) -> Result<Looked<R>, Broken> {
+    let mut first = Vec::new();
+    Read::by_ref(&mut source).take(FIRST).read_to_end(&mut first)?;
+    watch(source, first, true, encoding_rs::UTF_8)
+}
+
+fn watch<R: Read>(source: R, first: Vec<u8>, xml: bool, stated: &'static Encoding) -> Result<Looked<R>, Broken> {
+    let declared = declared_encoding(&first).filter(|_| xml);
+    let encoding = declared.as_ref().map_or(stated, |(encoding, _)| *encoding);
     let doubted = encoding != encoding_rs::UTF_8 && !is_wide(encoding) && Encoding::for_bom(&first).is_none();
     let stated = doubted.then_some(Stated { encoding, declared: declared.is_some() });
     let watched = Watched::new(source, stated, &first, (first.len() as u64) < FIRST)?;
