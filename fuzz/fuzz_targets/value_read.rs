@@ -50,6 +50,7 @@ libfuzzer_sys::fuzz_target!(|input: (u8, [u8; 3], [u8; 3], u16, Vec<Edit<'_>>)| 
         date_formats: formats.iter().filter_map(|at| FORMATS.get(usize::from(*at))).map(|&format| format.to_owned()).collect(),
         time_zone: chrono_tz::TZ_VARIANTS.get(usize::from(zone)).copied(),
         plain: separators > 127,
+        own_numbers: edits.len() % 2 == 1,
     };
     let field = Field { name: "F".into(), kind, ..Field::default() };
     let text = edited(TEXTS[usize::from(separators) % TEXTS.len()], &edits);
