@@ -54,7 +54,7 @@ impl Take for Refusing<'_> {
             // Of a last record that is cut short, a line end in it may be its end.
             (Some(Fault::Encoding), Format::Fixed(fixed)) => {
                 let characters = record.raw.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
-                fixed.record_length.is_none_or(|length| characters < length && record.raw.contains(&b'\n'))
+                fixed.record_length.is_none_or(|length| characters < length && record.raw.iter().any(|byte| matches!(byte, b'\n' | b'\r')))
             }
             _ => true,
         };
