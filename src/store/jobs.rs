@@ -148,8 +148,8 @@ pub fn close_run(connection: &Connection, activity: ActivityId, run_to: MessageI
 }
 
 /// Exports that were under way when the appliance ended are tried again, like those that fail for a reason that may pass: one that ends the appliance
-/// each time is given up. Their names.
-pub fn recover_runs(connection: &Connection) -> Result<Vec<String>, StoreError> {
+/// each time is given up. Their names, and whether there is another try.
+pub fn recover_runs(connection: &Connection) -> Result<Vec<(String, bool)>, StoreError> {
     const WHY: &str = "the appliance ended while it ran";
     connection
         .prepare(
@@ -158,9 +158,11 @@ pub fn recover_runs(connection: &Connection) -> Result<Vec<String>, StoreError> 
                failing_since = CASE WHEN crashes + 1 < ?2 THEN failing_since ELSE coalesce(failing_since, last_run_at, 0) END,
                failed_at = CASE WHEN crashes + 1 < ?2 THEN failed_at ELSE coalesce(last_run_at, 0) END,
                failure = CASE WHEN crashes + 1 < ?2 THEN failure ELSE ?3 END
-             WHERE run_to = ?1 RETURNING name",
+             WHERE run_to = ?1 RETURNING name, next_try_at IS NOT NULL",
         )
-        .and_then(|mut statement| statement.query_map(params![EXPORT, retry::CRASHES_MAX, WHY], |row| row.get(0))?.collect())
+        .and_then(|mut statement| {
+            statement.query_map(params![EXPORT, retry::CRASHES_MAX, WHY], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
         .map_err(StoreError::sqlite("recover the runs"))
 }
 
@@ -338,7 +340,7 @@ mod tests {
             begin_run(&connection, activity, Timestamp(7)).unwrap();
             take_deferred(&connection, activity).unwrap();
             open_run(&connection, activity, Direction::Export).unwrap();
-            assert_eq!(recover_runs(&connection).unwrap(), ["Out"]);
+            assert_eq!(recover_runs(&connection).unwrap(), [("Out".to_owned(), attempt < retry::CRASHES_MAX)]);
             let again = deferred_exports(&connection).unwrap();
             assert_eq!(again.len(), usize::from(attempt < retry::CRASHES_MAX), "attempt {attempt}");
         }

@@ -104,8 +104,13 @@ pub fn recover(connection: &mut Connection, spool: &Spool) -> Result<(), StoreEr
             params![],
         )
         .map_err(&failed)?;
-    for name in jobs::recover_runs(&transaction)? {
-        log::warn!("export restarted job=\"{name}\" reason=\"the appliance ended while it ran\"");
+    for (name, again) in jobs::recover_runs(&transaction)? {
+        match again {
+            true => log::warn!("export restarted job=\"{name}\" reason=\"the appliance ended while it ran\""),
+            false => log::error!(
+                "export failed job=\"{name}\" reason=\"the appliance ended {CRASHES_MAX} times while it ran\"; the next run tries again"
+            ),
+        }
     }
     transaction.commit().map_err(&failed)
 }
