@@ -90,3 +90,27 @@ fn each_thing_stands_where_the_map_says() {
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
+
+/// What an anchor of a heading is on the web: small letters, digits and dashes.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn every_link_of_a_page_for_readers_leads_somewhere() {
+    let read = |page: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page));
+    let mut links = 0;
+    for page in ["README.md", "REFERENCE.md", "EXAMPLES.md", "packaging/README.md", "src/README.md", "tests/README.md"] {
+        let text = read(page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")) {
+            links += 1;
+            let (path, section) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { page.into() } else { Path::new(page).with_file_name(path).to_str().unwrap().to_owned() };
+            let found = read(&target).unwrap_or_else(|error| panic!("{page}: {link}: {error}"));
+            let mut headings = found.lines().filter(|line| line.starts_with('#'));
+            assert!(section.is_empty() || headings.any(|heading| anchor(heading) == section), "{page}: {link} leads to no heading");
+        }
+    }
+    assert!(links > 25, "{links} links");
+}

@@ -563,9 +563,9 @@ fn a_trial_and_a_test_show_what_each_stylesheet_gave() {
 }
 
 #[test]
-fn the_example_of_the_readme_works() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let section = readme.split("\n## Stylesheets\n").nth(1).unwrap();
+fn the_example_of_the_reference_works() {
+    let reference = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/REFERENCE.md")).unwrap();
+    let section = reference.split("\n## Stylesheets\n").nth(1).unwrap();
     let block = |kind: &str| section.split(&format!("```{kind}\n")).nth(1).unwrap().split("```").next().unwrap().to_owned();
     let dir = folder(&block("toml"), &[("orders.xsl", &block("xml")), ("bad.xml", "<shop><order no='8'/></shop>")]);
     let (code, out, error) = run(dir.path(), &["test"]);
