@@ -326,12 +326,12 @@ impl Appliance {
         let entities = live.config.entities.clone();
         let waited_for = self.store.write("register the jobs", move |batch| {
             entities.iter().try_for_each(|entity| increments::adopt(batch.connection, entity))?;
-            for (activity, name, recurrence) in &known {
+            for (activity, name, recurs) in &known {
                 jobs::register(batch.connection, *activity, name, now)?;
-                jobs::recurs(batch.connection, *activity, recurrence, now)?;
+                jobs::recurs(batch.connection, *activity, recurs, now)?;
             }
             let known: Vec<_> = known.iter().map(|(activity, ..)| *activity).collect();
-            jobs::retire(batch.connection, &known, now)
+            jobs::retire(batch.connection, &known)
         })?;
         for (name, waiting) in waited_for {
             log::warn!("job gone job=\"{name}\" waiting={waiting}; put it back into the configuration, or cancel its messages");

@@ -188,6 +188,67 @@ fn a_locked_database_holds_up_one_worker_and_nothing_else() {
 }
 
 #[test]
+fn exports_of_a_locked_database_wait_one_after_the_other_and_hold_up_nobody_else() {
+    let another = |number: u32| {
+        format!(
+            "[[job]]\nname = \"Cheap out {number}\"\nactivity_id = \"00000000-0000-0000-0000-00000000000{number}\"\nproject = \"Cheap out\"\n\
+             applications = [\"Tests\"]\nrecurrence = \"on demand\"\n"
+        )
+    };
+    let own = "[[entity]]\nname = \"Own\"\ntable = \"own\"\nkey = [\"ID\"]\nfields = [{ name = \"ID\", type = \"string\" }]\n\
+               [[project]]\nname = \"Own\"\ndirection = \"import\"\n[[project.entity]]\nentity = \"Own\"\n\
+               [[job]]\nname = \"Own\"\nactivity_id = \"00000000-0000-0000-0000-000000000009\"\nproject = \"Own\"\napplications = [\"Tests\"]\n";
+    let all = CONFIGURATION.replace("lock_wait = \"0s\"", "lock_wait = \"3s\"") + &(1..=6).map(another).collect::<String>() + own;
+    let (mut app, connection) =
+        start_with(&all, "CREATE TABLE article (SKU TEXT PRIMARY KEY, PRICE TEXT); CREATE VIEW cheap AS SELECT SKU, PRICE FROM article;");
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let job = |number: u32| format!("00000000-0000-0000-0000-00000000000{number}");
+    let asked = |id: &str| {
+        let body = serde_json::json!({ "definitionGroupId": "Cheap out", "packageName": "p", "executionId": id, "reExecute": false, "legalEntityId": "" });
+        let address = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.ExportToPackage";
+        app.post(address, body.to_string().as_bytes()).expect(200);
+    };
+    ["one", "two", "three"].into_iter().for_each(asked);
+    std::thread::scope(|scope| {
+        for number in 1..=6 {
+            let (app, of_job) = (&app, format!("jobs/{}", job(number)));
+            let run = format!("{of_job}/run");
+            scope.spawn(move || app.operator("POST", &run));
+            while app.operator("GET", &of_job).json()["running"] != true {
+                std::thread::yield_now();
+            }
+        }
+        let before = app.log().matches("export deferred").count();
+        let own = app.enqueue_to(&job(9), "Own", b"ID\n1\n", None);
+        while app.message(&own)["state"] != "processed" {
+            std::thread::yield_now();
+        }
+        let tried = app.log().matches("export deferred").count() - before;
+        assert!(tried <= 1, "{tried} had their turn meanwhile, of which each takes 3 s: {}", app.log());
+    });
+    connection.execute_batch("COMMIT").unwrap();
+    app.settle();
+    app.advance(Duration::from_secs(10));
+    assert_eq!(app.log().matches("export reported").count(), 9, "{}", app.log());
+}
+
+#[test]
+fn an_export_that_fails_at_each_of_its_frequent_runs_is_among_what_needs_attention() {
+    let often = CONFIGURATION.replace("0 6 * * *", "*/5 * * * *");
+    let (mut app, connection) =
+        start_with(&often, "CREATE TABLE article (SKU TEXT PRIMARY KEY, PRICE TEXT); CREATE VIEW cheap AS SELECT SKU, PRICE FROM article;");
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let failing = |app: &Appliance| app.operator("GET", "messages?attention=1").json()["failing_jobs"].as_array().unwrap().len();
+    app.advance(Duration::from_secs(302));
+    assert_eq!(failing(&app), 0, "what may pass in minutes troubles nobody");
+    (0..12).for_each(|_| app.advance(Duration::from_secs(60)));
+    assert_eq!(failing(&app), 1);
+    connection.execute_batch("COMMIT").unwrap();
+    app.advance(Duration::from_secs(300));
+    assert_eq!(failing(&app), 0);
+}
+
+#[test]
 fn a_configuration_of_many_tables_waits_for_a_locked_database_once() {
     let app = Appliance::start(CONFIGURATION);
     shop(&app).execute_batch(&(0..40).map(|number| format!("CREATE TABLE t{number} (id PRIMARY KEY);")).collect::<String>()).unwrap();

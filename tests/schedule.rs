@@ -49,6 +49,11 @@ fn a_clock_that_was_ahead_stops_no_schedule_lease_or_try_once_it_is_set_right() 
     app.advance(10 * MINUTE);
     app.advance(5 * MINUTE);
     assert_eq!(app.message(&late)["state"], "processed");
+    // A lease that was drawn back once is not drawn back again: it would end at once.
+    app.restart();
+    app.advance(10 * MINUTE);
+    app.set_clock_back(MINUTE);
+    app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(204);
     app.advance(30 * MINUTE);
     app.get(&format!("/api/connector/dequeue/{EXPORT}")).expect(200);
     assert!(app.log().contains("the clock was ahead"), "{}", app.log());
@@ -119,6 +124,44 @@ fn a_schedule_that_is_moved_or_enabled_missed_nothing() {
     assert_eq!(exports(&app), 1);
     app.advance(24 * 60 * MINUTE);
     assert_eq!(exports(&app), 2);
+}
+
+#[test]
+fn a_recurrence_of_so_many_runs_counts_on_whatever_else_changes() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let mut app = Appliance::start(&groups("").replace("cron = \"0 6 * * *\"", "cron = \"0 6 * * *\", count = 2"));
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n", None);
+    app.settle();
+    let file = app.dir.path().join("entrepot.toml");
+    let exports =
+        |app: &Appliance| app.operator("GET", &format!("messages?job={EXPORT}")).expect(200).json()["messages"].as_array().unwrap().len();
+    let days = |app: &mut Appliance| (0..4).for_each(|_| app.advance(DAY));
+    let change = |app: &Appliance, from: &str, to: &str| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from}: {text}");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        app.operator("POST", "configuration/reload").expect(200);
+    };
+    days(&mut app);
+    assert_eq!(exports(&app), 2);
+    // Disabled for a minute, and out of the file for another.
+    let id = format!("activity_id = \"{EXPORT}\"");
+    for other in [format!("{id}\nenabled = false"), "activity_id = \"00000000-0000-0000-0000-000000000001\"".into()] {
+        change(&app, &id, &other);
+        change(&app, &other, &id);
+        days(&mut app);
+        assert_eq!(exports(&app), 2, "{other}");
+    }
+    // One more; and none of those that the days before would have had.
+    change(&app, "count = 2", "count = 3");
+    app.settle();
+    assert_eq!(exports(&app), 2);
+    days(&mut app);
+    assert_eq!(exports(&app), 3);
+    // Another recurrence is counted from its first run.
+    change(&app, "0 6 * * *", "0 7 * * *");
+    days(&mut app);
+    assert_eq!(exports(&app), 6);
 }
 
 #[test]

@@ -3,9 +3,11 @@
 //!
 //! Nothing here is durable: what is wanted after a restart is read from the store again (`Appliance::look_at_queues`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use uuid::Uuid;
 
 use crate::model::id::ActivityId;
 
@@ -26,16 +28,20 @@ pub enum Candidate {
     },
 }
 
+/// Stands among jobs for the exports that clients asked for.
+const REQUESTED: ActivityId = ActivityId(Uuid::max());
+
 #[derive(Default)]
 struct State {
     wanted: BTreeSet<ActivityId>,
-    exports: BTreeSet<ActivityId>,
+    /// With what only one may have: databases of others.
+    exports: BTreeMap<ActivityId, Vec<String>>,
     /// Clients asked for exports; which, the store knows.
     requested: bool,
     /// Workers that look at those, or do one.
     serving_requests: u32,
     /// Exports that are running; one asked for meanwhile waits.
-    exporting: BTreeSet<ActivityId>,
+    exporting: BTreeMap<ActivityId, Vec<String>>,
     busy_entities: BTreeSet<String>,
     busy_jobs: HashMap<ActivityId, u32>,
     /// Jobs that could not go on because an entity or the job itself was busy.
@@ -74,7 +80,46 @@ impl State {
     }
 
     fn exports_at(&self, activity: ActivityId) -> bool {
-        self.exports.contains(&activity) || self.exporting.contains(&activity)
+        self.exports.contains_key(&activity) || self.exporting.contains_key(&activity)
+    }
+
+    /// Whether these are free for who comes in the place of this job.
+    fn is_free(&self, activity: ActivityId, entities: &[String]) -> bool {
+        !entities.iter().any(|entity| self.busy_entities.contains(entity)) && !self.is_claimed(activity, entities)
+    }
+
+    /// Frees what was reserved: who waited for it looks again.
+    fn free(&mut self, entities: &[String]) {
+        for entity in entities {
+            self.busy_entities.remove(entity);
+        }
+        self.look_again();
+    }
+
+    fn look_again(&mut self) {
+        let blocked = std::mem::take(&mut self.blocked);
+        self.requested |= blocked.contains(&REQUESTED);
+        self.wanted.extend(blocked.into_iter().filter(|activity| *activity != REQUESTED));
+    }
+
+    /// The next export that may run now. Those that may not keep their places.
+    fn ready(&mut self) -> Option<ActivityId> {
+        let waiting: Vec<_> = self.exports.keys().filter(|activity| !self.exporting.contains_key(activity)).copied().collect();
+        for activity in waiting {
+            let needs = self.exports[&activity].clone();
+            if !self.is_free(activity, &needs) {
+                self.claim(activity, &needs);
+                continue;
+            }
+            self.exports.remove(&activity);
+            if self.claims.remove(&activity).is_some() {
+                self.look_again();
+            }
+            self.busy_entities.extend(needs.iter().cloned());
+            self.exporting.insert(activity, needs);
+            return Some(activity);
+        }
+        None
     }
 }
 
@@ -97,9 +142,9 @@ impl Dispatch {
         }
     }
 
-    /// Asks for an export run; asked twice before it starts, it runs once.
-    pub fn want_export(&self, activity: ActivityId) {
-        self.state().exports.insert(activity);
+    /// Asks for an export run that needs these databases of others; asked twice before it starts, it runs once.
+    pub fn want_export(&self, activity: ActivityId, databases: Vec<String>) {
+        self.state().exports.insert(activity, databases);
         self.changed.notify_all();
     }
 
@@ -109,9 +154,38 @@ impl Dispatch {
         self.changed.notify_all();
     }
 
-    /// An export that a client asked for is done, or there was none.
-    pub fn requested_done(&self) {
-        self.state().serving_requests -= 1;
+    /// Reserves the databases of others for an export that a client asked for; `false` when one is busy: those exports are looked at again afterwards.
+    pub fn reserve_requested(&self, databases: &[String]) -> bool {
+        let mut state = self.state();
+        let free = state.is_free(REQUESTED, databases);
+        if free {
+            // Another that came before may wait for other ones, and keeps its place.
+            if state.claims.get(&REQUESTED).is_some_and(|claim| claim.entities == databases) {
+                state.claims.remove(&REQUESTED);
+            }
+            state.busy_entities.extend(databases.iter().cloned());
+        } else {
+            state.claim(REQUESTED, databases);
+            state.blocked.insert(REQUESTED);
+        }
+        free
+    }
+
+    /// Frees databases that were reserved for nothing.
+    pub fn free(&self, databases: &[String]) {
+        self.state().free(databases);
+        self.changed.notify_all();
+    }
+
+    /// An export that a client asked for is done, and had these databases; or there was none, or none that may run.
+    pub fn requested_done(&self, databases: &[String]) {
+        let mut state = self.state();
+        state.serving_requests -= 1;
+        // Where none waits, who waited behind one looks again.
+        let gone = !state.blocked.contains(&REQUESTED) && state.claims.remove(&REQUESTED).is_some();
+        if gone || !databases.is_empty() {
+            state.free(databases);
+        }
         self.changed.notify_all();
     }
 
@@ -126,10 +200,7 @@ impl Dispatch {
                 state.serving_requests += 1;
                 return Some(Candidate::Requested);
             }
-            let ready = state.exports.iter().find(|activity| !state.exporting.contains(activity)).copied();
-            if let Some(activity) = ready {
-                state.exports.remove(&activity);
-                state.exporting.insert(activity);
+            if let Some(activity) = state.ready() {
                 return Some(Candidate::Export { activity });
             }
             if let Some(activity) = state.wanted.pop_first() {
@@ -147,8 +218,7 @@ impl Dispatch {
     /// waits for one: the job is looked at again afterwards.
     pub fn reserve(&self, activity: ActivityId, entities: &[String], in_order: bool) -> bool {
         let mut state = self.state();
-        let busy = entities.iter().any(|entity| state.busy_entities.contains(entity));
-        let waits = busy || state.is_claimed(activity, entities);
+        let waits = !state.is_free(activity, entities);
         let itself = in_order && state.busy_jobs.contains_key(&activity);
         if waits || itself {
             // One that waits for its own job would not run, however free its entities are.
@@ -173,8 +243,7 @@ impl Dispatch {
         // What waited has its turn, or is gone: who waited behind it looks again.
         if state.claims.get(&activity).is_some_and(|claim| !claim.found) {
             state.claims.remove(&activity);
-            let blocked = std::mem::take(&mut state.blocked);
-            state.wanted.extend(blocked);
+            state.look_again();
         }
         self.changed.notify_all();
     }
@@ -182,23 +251,21 @@ impl Dispatch {
     /// A message is done: its entities are free, and who waited for them looks again.
     pub fn release(&self, activity: ActivityId, entities: &[String]) {
         let mut state = self.state();
-        for entity in entities {
-            state.busy_entities.remove(entity);
-        }
         if let Some(count) = state.busy_jobs.get_mut(&activity) {
             *count -= 1;
             if *count == 0 {
                 state.busy_jobs.remove(&activity);
             }
         }
-        let blocked = std::mem::take(&mut state.blocked);
-        state.wanted.extend(blocked);
+        state.free(entities);
         self.changed.notify_all();
     }
 
     /// An export run is over.
     pub fn exported(&self, activity: ActivityId) {
-        self.state().exporting.remove(&activity);
+        let mut state = self.state();
+        let databases = state.exporting.remove(&activity).unwrap_or_default();
+        state.free(&databases);
         self.changed.notify_all();
     }
 
@@ -289,6 +356,33 @@ mod tests {
         dispatch.looked(two, false);
         look(&dispatch, a);
         assert!(dispatch.reserve(a, &one, false));
+    }
+
+    #[test]
+    fn exports_of_a_database_run_one_after_the_other_and_those_of_clients_have_their_turn() {
+        let (dispatch, [import, out, other]) = (Dispatch::default(), [job(1), job(2), job(3)]);
+        let shop = vec!["[[database]] shop".to_owned()];
+        dispatch.want_export(out, shop.clone());
+        assert_eq!(dispatch.next(), Some(Candidate::Export { activity: out }));
+        dispatch.want_requested();
+        assert_eq!(dispatch.next(), Some(Candidate::Requested));
+        assert!(!dispatch.reserve_requested(&shop));
+        dispatch.requested_done(&[]);
+        dispatch.want_export(other, shop.clone());
+        // Neither is asked for again before the database is free; an import of something else goes on.
+        look(&dispatch, import);
+        assert!(dispatch.reserve(import, &["A".to_owned()], false));
+        dispatch.looked(import, false);
+        dispatch.exported(out);
+        assert_eq!(dispatch.next(), Some(Candidate::Requested));
+        assert!(dispatch.reserve_requested(&shop), "it came before the other export");
+        look(&dispatch, import);
+        assert!(!dispatch.reserve(import, &shop, false));
+        dispatch.looked(import, false);
+        dispatch.requested_done(&shop);
+        assert_eq!(dispatch.next(), Some(Candidate::Export { activity: other }));
+        dispatch.exported(other);
+        assert_eq!(wanted(&dispatch), [import]);
     }
 
     #[test]

@@ -187,7 +187,7 @@ pub fn start(
         jobs::open_run(batch.connection, activity, direction)
     })?;
     match direction {
-        Direction::Export => appliance.dispatch.want_export(activity),
+        Direction::Export => appliance.dispatch.want_export(activity, job.project.databases_of_others()),
         Direction::Import => appliance.dispatch.want(activity),
     }
     Ok(())

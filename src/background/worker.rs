@@ -37,10 +37,11 @@ pub fn work(appliance: &Arc<Appliance>) {
                 appliance.dispatch.exported(activity);
             }
             Candidate::Requested => {
-                if catch_unwind(AssertUnwindSafe(|| outbound::request::serve(appliance))).is_err() {
+                let mut reserved = Vec::new();
+                if catch_unwind(AssertUnwindSafe(|| outbound::request::serve(appliance, &mut reserved))).is_err() {
                     log::error!("export panicked: a bug, please report it with the lines above; it is taken up again at the next start");
                 }
-                appliance.dispatch.requested_done();
+                appliance.dispatch.requested_done(&reserved);
             }
             Candidate::Import { activity } => import(appliance, activity),
         }
@@ -83,16 +84,14 @@ fn import(appliance: &Arc<Appliance>, activity: ActivityId) {
     }
 }
 
-/// What only one message may have at a time: its entities, and the databases of somebody else that they live in. Another program may hold such a
-/// database, and one worker that waits for it is enough.
+/// What only one message may have at a time: its entities, and the databases of somebody else that they live in.
 fn needed(job: &Job, content: Content, entity: &str) -> Vec<String> {
     let parts = match content {
         Content::File => job.project.entity(entity).into_iter().collect::<Vec<_>>(),
         Content::Package => job.project.entities.iter().collect(),
     };
     let names = parts.iter().map(|part| part.entity.name.clone());
-    let databases = parts.iter().filter(|part| !part.entity.is_managed()).map(|part| format!("[[database]] {}", part.entity.database));
-    let mut needed: Vec<String> = names.chain(databases).collect();
+    let mut needed: Vec<String> = names.chain(parts.iter().filter_map(|part| part.entity.database_of_others())).collect();
     needed.sort();
     needed.dedup();
     needed

@@ -277,7 +277,7 @@ fn dequeue(appliance: &Arc<Appliance>, call: Call, job: &Arc<Job>) {
             );
         }
         if overtaken.again {
-            appliance.dispatch.want_export(activity);
+            appliance.dispatch.want_export(activity, job.project.databases_of_others());
         }
         taken
     });

@@ -229,8 +229,9 @@ pub(super) fn failing_jobs(appliance: &Appliance, only: Option<ActivityId>) -> R
     let mut failing = Vec::new();
     for job in live.config.jobs.iter().filter(|job| job.enabled && only.is_none_or(|only| only == job.activity_id)) {
         let record = stored(appliance.store.read("read the job", |connection| jobs::find(connection, job.activity_id)))?;
-        if let Some(JobRecord { failure: Some(failure), next_try_at, attempts, .. }) = record
-            && (next_try_at.is_none() || attempts >= retry::ATTEMPTS_UNSEEN)
+        let seen_since = appliance.clock.now().minus(retry::UNSEEN);
+        if let Some(JobRecord { failure: Some(failure), next_try_at, .. }) = record
+            && (next_try_at.is_none() || failure.since <= seen_since)
         {
             failing.push(json!({ "activity_id": job.activity_id, "name": job.name, "failure": failure }));
         }

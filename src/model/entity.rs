@@ -34,6 +34,12 @@ impl Entity {
         self.database == MANAGED
     }
 
+    /// The database of somebody else that its table is in, as what only one worker may have at a time: another program may hold it, and one that waits
+    /// for it is enough.
+    pub fn database_of_others(&self) -> Option<String> {
+        (!self.is_managed()).then(|| format!("[[database]] {}", self.database))
+    }
+
     /// The position of a field, by its name without regard to case.
     pub fn field(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name.eq_ignore_ascii_case(name))

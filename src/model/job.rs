@@ -40,15 +40,25 @@ impl Job {
         self.project.entities.iter().any(|entity| entity.refresh != Refresh::Full)
     }
 
-    /// How it recurs, as a text that changes when that does; empty for never.
-    pub fn recurs(&self) -> String {
+    /// How it recurs, as texts that change when that does.
+    pub fn recurs(&self) -> Recurs {
         match &self.recurrence {
-            Recurrence::Schedule(schedule) if self.enabled => {
-                format!("{schedule} {} {:?} {:?} {:?}", schedule.zone(), schedule.start(), schedule.end(), schedule.count())
-            }
-            _ => String::new(),
+            Recurrence::Schedule(schedule) => Recurs {
+                when: format!("{schedule} {} {:?}", schedule.zone(), schedule.start()),
+                bounds: if self.enabled { format!("{:?} {:?}", schedule.end(), schedule.count()) } else { "never".into() },
+            },
+            _ => Recurs::default(),
         }
     }
+}
+
+/// How a job recurs, to be compared with how it did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recurs {
+    /// When. In another recurrence runs count from the first.
+    pub when: String,
+    /// Until when and how often; never while it is disabled. Runs go on counting where this changes.
+    pub bounds: String,
 }
 
 /// When a job runs.

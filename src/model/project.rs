@@ -73,6 +73,16 @@ impl Project {
         self.entities.iter().chain(nested).map(|entity| &entity.entity).find(|entity| entity.unread.is_some())
     }
 
+    /// The databases of somebody else that it needs, each once.
+    pub fn databases_of_others(&self) -> Vec<String> {
+        self.entities
+            .iter()
+            .filter_map(|part| part.entity.database_of_others())
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect()
+    }
+
     /// The project's entity that a client calls `label`.
     pub fn entity(&self, label: &str) -> Option<&ProjectEntity> {
         self.entities.iter().find(|entity| entity.entity.is_called(label))

@@ -15,8 +15,10 @@ pub enum Verdict {
 pub const ATTEMPTS_MAX: u32 = 150;
 /// Tries of one that meets a bug of the appliance, or ends it, each time.
 pub const CRASHES_MAX: u32 = 8;
-/// After so many, some ten minutes, one that still waits is shown to people.
+/// After so many, some ten minutes, a message that still waits is shown to people.
 pub const ATTEMPTS_UNSEEN: u32 = 8;
+/// After so long an export that still fails is. Its tries begin anew whenever its schedule fires.
+pub const UNSEEN: Duration = Duration::from_secs(10 * 60);
 /// The first wait; each further one is twice as long.
 pub const RETRY_DELAY_MIN: Duration = Duration::from_secs(5);
 /// The longest wait.

@@ -14,12 +14,14 @@ use crate::model::id::{ApplicationId, ExecutionId, MessageId};
 use crate::model::project::{Direction, Project, ProjectEntity, Refresh};
 use crate::store::blobs::{self, Blob, Content};
 use crate::store::executions::{self, Ending, Execution};
-use crate::store::increments;
+use crate::store::{StoreError, increments};
 
-/// Takes one requested export, if there is one, and does it.
-pub fn serve(appliance: &Arc<Appliance>) {
-    let now = appliance.clock.now();
-    match appliance.store.write("claim the execution", move |batch| executions::claim_requested(batch.connection, now)) {
+/// Requested exports looked at to find one whose databases are free.
+const HEAD: u32 = 100;
+
+/// Takes one requested export, if there is one that may run, and does it. The databases that are `reserved` for it are to be freed.
+pub fn serve(appliance: &Arc<Appliance>, reserved: &mut Vec<String>) {
+    match take(appliance, reserved) {
         Ok(Some((execution, scope))) => {
             // Another worker may take the next one.
             appliance.dispatch.want_requested();
@@ -28,6 +30,30 @@ pub fn serve(appliance: &Arc<Appliance>) {
         Ok(None) => {}
         Err(error) => log::error!("requested exports not read reason=\"{error}\"; they are read again at the next request"),
     }
+}
+
+fn take(appliance: &Arc<Appliance>, reserved: &mut Vec<String>) -> Result<Option<(Execution, Scope)>, StoreError> {
+    let (now, live) = (appliance.clock.now(), appliance.live());
+    for (id, project) in appliance.store.read("read requested exports", |connection| executions::requested_head(connection, now, HEAD))? {
+        let databases = live
+            .config
+            .projects
+            .iter()
+            .find(|known| known.name == project)
+            .map(|project| project.databases_of_others())
+            .unwrap_or_default();
+        if !appliance.dispatch.reserve_requested(&databases) {
+            continue;
+        }
+        *reserved = databases;
+        let claimed = appliance.store.write("claim the execution", move |batch| executions::claim_requested(batch.connection, &id, now))?;
+        if claimed.is_some() {
+            return Ok(claimed);
+        }
+        // Another worker has it, or it is no more.
+        appliance.dispatch.free(&std::mem::take(reserved));
+    }
+    Ok(None)
 }
 
 /// Why a requested export does not come about.

@@ -115,21 +115,31 @@ pub fn requested(connection: &Connection, id: &str) -> Result<Option<Request>, r
         .optional()
 }
 
-/// Takes the oldest requested export whose job is not paused, for a worker.
-pub fn claim_requested(connection: &Connection, now: Timestamp) -> Result<Option<(Execution, Scope)>, StoreError> {
-    let failed = StoreError::sqlite("claim the execution");
-    let id: Option<String> = connection
+/// The oldest exports that clients asked for, that are due, and whose job is not paused: ids and projects.
+pub fn requested_head(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<(ExecutionId, String)>, rusqlite::Error> {
+    connection
         .prepare_cached(
-            "UPDATE execution SET outcome = 'executing', started_at = ?1, next_try_at = NULL WHERE id =
-               (SELECT id FROM execution WHERE outcome = 'requested' AND request IS NOT NULL AND (next_try_at IS NULL OR next_try_at <= ?1)
-                AND activity_id NOT IN (SELECT activity_id FROM job WHERE paused = 1) ORDER BY started_at LIMIT 1)
-             RETURNING id",
+            "SELECT id, project FROM execution WHERE outcome = 'requested' AND request IS NOT NULL AND (next_try_at IS NULL OR next_try_at <= ?1)
+             AND activity_id NOT IN (SELECT activity_id FROM job WHERE paused = 1) ORDER BY started_at LIMIT ?2",
+        )?
+        .query_map(params![now.0, limit], |row| Ok((ExecutionId(row.get(0)?), row.get(1)?)))?
+        .collect()
+}
+
+/// Takes a requested export for a worker; `None` when another has it, or it is no more.
+pub fn claim_requested(connection: &Connection, id: &ExecutionId, now: Timestamp) -> Result<Option<(Execution, Scope)>, StoreError> {
+    let failed = StoreError::sqlite("claim the execution");
+    let claimed = connection
+        .prepare_cached(
+            "UPDATE execution SET outcome = 'executing', started_at = ?2, next_try_at = NULL WHERE id = ?1 AND outcome = 'requested'",
         )
-        .and_then(|mut statement| statement.query_row([now.0], |row| row.get(0)).optional())
+        .and_then(|mut statement| statement.execute(params![id.0, now.0]))
         .map_err(&failed)?;
-    let Some(id) = id else { return Ok(None) };
-    let scope = requested(connection, &id).map_err(&failed)?.and_then(|request| request.scope).unwrap_or_default();
-    Ok(find(connection, &id).map_err(&failed)?.map(|execution| (execution, scope)))
+    if claimed == 0 {
+        return Ok(None);
+    }
+    let scope = requested(connection, &id.0).map_err(&failed)?.and_then(|request| request.scope).unwrap_or_default();
+    Ok(find(connection, &id.0).map_err(&failed)?.map(|execution| (execution, scope)))
 }
 
 /// A claimed export failed for a reason that may pass: it waits until it is tried again. Which attempt failed, and when the next comes; `None` when

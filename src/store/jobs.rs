@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{StoreError, messages};
 use crate::model::id::{ActivityId, MessageId};
+use crate::model::job::Recurs;
 use crate::model::project::Direction;
 use crate::model::retry;
 use crate::model::state::{MESSAGE_STATES, MessageState};
@@ -65,21 +66,25 @@ pub fn register(connection: &Connection, activity: ActivityId, name: &str, now: 
         .map_err(StoreError::sqlite("register the job"))
 }
 
-/// Notes how a job recurs. Where that is another way than before it counts from now on: nothing of it was missed.
-pub fn recurs(connection: &Connection, activity: ActivityId, recurrence: &str, now: Timestamp) -> Result<(), StoreError> {
+/// Notes how a job recurs. Where that is another way than before it counts from now on: nothing of it was missed. How often it ran is forgotten only
+/// where it recurs at other times.
+pub fn recurs(connection: &Connection, activity: ActivityId, recurs: &Recurs, now: Timestamp) -> Result<(), StoreError> {
     connection
         .execute(
-            "UPDATE job SET recurrence = ?2, scheduled_to = CASE WHEN recurrence IS NULL THEN scheduled_to ELSE ?3 END,
-               runs = CASE WHEN recurrence IS NULL THEN runs ELSE 0 END
-             WHERE activity_id = ?1 AND recurrence IS NOT ?2",
-            params![activity.to_string(), recurrence, now.0],
+            "UPDATE job SET recurrence = ?2, bounds = ?3, scheduled_to = CASE WHEN recurrence IS NULL THEN scheduled_to ELSE ?4 END,
+               runs = CASE WHEN recurrence IS NULL OR recurrence = ?2 THEN runs ELSE 0 END
+             WHERE activity_id = ?1 AND (recurrence IS NOT ?2 OR bounds IS NOT ?3)",
+            params![activity.to_string(), recurs.when, recurs.bounds, now.0],
         )
         .map(|_| ())
         .map_err(StoreError::sqlite("note the recurrence"))
 }
 
-/// Jobs that are in force no more: they recur never. Those that messages wait for, by name, and how many.
-pub fn retire(connection: &Connection, known: &[ActivityId], now: Timestamp) -> Result<Vec<(String, u64)>, StoreError> {
+/// What `bounds` says of a job that is not in the configuration.
+const GONE: &str = "gone";
+
+/// Jobs that are in force no more: they recur never, until they are back. Those that messages wait for, by name, and how many.
+pub fn retire(connection: &Connection, known: &[ActivityId]) -> Result<Vec<(String, u64)>, StoreError> {
     let all: Vec<(String, String, u64)> = connection
         .prepare("SELECT activity_id, name, queued + enqueued FROM job")
         .and_then(|mut statement| statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
@@ -87,7 +92,9 @@ pub fn retire(connection: &Connection, known: &[ActivityId], now: Timestamp) -> 
     let mut waited_for = Vec::new();
     for (activity, name, waiting) in all {
         let Some(activity) = activity.parse::<ActivityId>().ok().filter(|activity| !known.contains(activity)) else { continue };
-        recurs(connection, activity, "", now)?;
+        connection
+            .execute("UPDATE job SET bounds = ?2 WHERE activity_id = ?1", params![activity.to_string(), GONE])
+            .map_err(StoreError::sqlite("note that a job is gone"))?;
         if waiting > 0 {
             waited_for.push((name, waiting));
         }
@@ -219,7 +226,7 @@ pub fn mark_scheduled(connection: &Connection, activity: ActivityId, to: Timesta
     connection
         .execute(
             "UPDATE job SET scheduled_to = ?2, runs = runs + ?3, last_run_at = CASE WHEN ?3 THEN ?2 ELSE last_run_at END,
-               attempts = CASE WHEN ?3 THEN 0 ELSE attempts END, crashes = CASE WHEN ?3 THEN 0 ELSE crashes END, next_try_at = CASE WHEN ?3 THEN NULL ELSE next_try_at END
+               attempts = CASE WHEN ?3 THEN 0 ELSE attempts END, next_try_at = CASE WHEN ?3 THEN NULL ELSE next_try_at END
              WHERE activity_id = ?1",
             params![activity.to_string(), to.0, fired],
         )

@@ -15,7 +15,7 @@ const SLACK: Duration = Duration::from_secs(60);
 /// Draws back what lies ahead of `now`: how far schedules are served, when leases end that were given later than now, and tries that are further away than
 /// the longest wait. How many rows that were.
 pub fn draw_back(connection: &Connection, now: Timestamp) -> Result<usize, StoreError> {
-    let (ahead, far) = (now.plus(SLACK).0, now.plus(RETRY_DELAY_MAX).0);
+    let (ahead, far) = (now.plus(SLACK).0, now.plus(RETRY_DELAY_MAX).plus(SLACK).0);
     let step = |sql: &str, bound: i64| {
         connection
             .prepare_cached(sql)
@@ -27,7 +27,8 @@ pub fn draw_back(connection: &Connection, now: Timestamp) -> Result<usize, Store
         + step("UPDATE message SET next_try_at = ?1 WHERE next_try_at > ?2", far)?
         + step("UPDATE execution SET next_try_at = ?1 WHERE next_try_at > ?2", far)?
         + step(
-            "UPDATE message SET lease_until = ?1 + lease_until - last_dequeued_at WHERE lease_until IS NOT NULL AND last_dequeued_at > ?2",
+            "UPDATE message SET lease_until = ?1 + lease_until - last_dequeued_at, last_dequeued_at = ?1
+             WHERE lease_until IS NOT NULL AND last_dequeued_at > ?2",
             ahead,
         )?)
 }

@@ -344,7 +344,7 @@ fn an_export_that_a_client_asked_for_and_that_ends_the_appliance_each_time_is_gi
     let find = |store: &Store, name: &str| store.read("find", |connection| executions::find(connection, name)).unwrap().unwrap();
     for _ in 1..=CRASHES_MAX {
         assert_eq!(find(&store, "ends").outcome, "requested");
-        let claimed = store.write("claim", |batch| executions::claim_requested(batch.connection, NOW)).unwrap();
+        let claimed = store.write("claim", move |batch| executions::claim_requested(batch.connection, &id("ends"), NOW)).unwrap();
         assert_eq!(claimed.unwrap().0.id, id("ends"));
         store.close();
         store = Store::open(dir.path()).unwrap();
