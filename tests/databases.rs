@@ -513,6 +513,28 @@ fn what_the_file_or_the_table_lacks_fails_an_export_in_place_of_making_it_empty(
 }
 
 #[test]
+fn a_table_that_is_away_while_the_appliance_runs_is_waited_for_and_nothing_is_made_in_the_empty_file() {
+    let tables = "CREATE TABLE article (SKU TEXT PRIMARY KEY, NAME TEXT, PRICE REAL); INSERT INTO article VALUES ('A1', 'one', 9.5);";
+    let (mut app, connection) = start_with(&found(), tables);
+    drop(connection);
+    let (here, away) = (app.dir.path().join("shop.db"), app.dir.path().join("away.db"));
+    // As `rm shop.db; sqlite3 shop.db < dump.sql` has it before its commit.
+    std::fs::rename(&here, &away).unwrap();
+    std::fs::write(&here, b"").unwrap();
+    let id = app.enqueue_to(IMPORT, "Articles", b"SKU,NAME\nA2,two\n", None);
+    app.settle();
+    let message = app.message(&id);
+    assert_eq!((message["state"].as_str(), message["attempts"].as_u64()), (Some("queued"), Some(1)), "{message}");
+    assert!(message["reason"].as_str().unwrap().contains("has no table \"article\""), "{message}");
+    assert_eq!(exported(&mut app), None);
+    assert!(app.log().contains("export deferred"), "{}", app.log());
+    assert_eq!(std::fs::metadata(&here).unwrap().len(), 0, "the dump finds nothing of ours in its way");
+    std::fs::rename(&away, &here).unwrap();
+    app.advance(Duration::from_secs(600));
+    assert_eq!(app.message(&id)["state"], "processed");
+}
+
+#[test]
 fn an_entity_whose_table_is_not_there_yet_waits_for_it_and_keeps_nothing_else_from_starting() {
     let mapped = found().replace(
         "direction = \"import\"\n[[project.entity]]\nentity = \"Articles\"\n",

@@ -22,6 +22,47 @@ fn done(dir: &Path, arguments: &[&str]) -> String {
 }
 
 #[test]
+fn a_verb_whose_reader_goes_ends_quietly() {
+    let app = Appliance::start(&groups(""));
+    for arguments in [&["schema"][..], &["completions", "bash"], &["check", "--effective"], &["job", "list"]] {
+        let (read, write) = std::io::pipe().unwrap();
+        drop(read);
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_entrepot")).args(arguments).current_dir(app.dir.path()).stdout(write).output().unwrap();
+        assert_eq!((output.status.code(), text(&output).as_str()), (Some(0), ""), "{arguments:?}");
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_entrepot")).arg("schema").stdout(full).output().unwrap();
+        assert!(output.status.code() == Some(1) && text(&output).contains("error: what this prints cannot be written"), "{output:?}");
+    }
+}
+
+#[test]
+fn findings_beyond_those_that_are_kept_are_told_by_their_number() {
+    let mut app = Appliance::start(&groups(""));
+    let file = app.dir.path().join("entrepot.toml");
+    let configuration = std::fs::read_to_string(&file).unwrap().replace("free_min = 0\n", "free_min = 0\nfindings_max = 2\n");
+    std::fs::write(&file, configuration).unwrap();
+    app.operator("POST", "configuration/reload").expect(200);
+    let id = app.enqueue(b"ID,NAME,AMOUNT\n1,a,x\n2,a,x\n3,a,x\n4,a,x\n5,a,x\n", None);
+    app.settle();
+    let shown = done(app.dir.path(), &["message", "show", &id]);
+    assert!(shown.contains("and 3 more findings; queue.findings_max says how many are kept"), "{shown}");
+    let page = crate::pages::Person::signed_in(&app).get(&app, &format!("/messages/{id}")).expect(200).text();
+    assert!(page.contains("And 3 more, which are not kept"), "{page}");
+}
+
+#[test]
+fn refused_rows_of_a_message_that_waits_are_not_said_to_be_none() {
+    let app = Appliance::start(&groups("recurrence = \"0 0 1 1 *\""));
+    let id = app.enqueue(b"ID,NAME,AMOUNT\n1,a,x\n", None);
+    let output = entrepot(app.dir.path(), &["message", "refused", &id]);
+    assert!(output.status.code() == Some(1) && text(&output).contains("this message is not processed yet"), "{output:?}");
+}
+
+#[test]
 fn messages_are_listed_shown_replayed_cancelled_and_released_from_the_shell() {
     let mut app = Appliance::start(&groups(""));
     let dir = app.dir.path().to_owned();

@@ -184,6 +184,12 @@ fn staging_only_validates_and_loads_nothing() {
     let rows = app.operator("GET", &format!("messages/{id}/staging?entity=Terms%20of%20payment")).expect(200).json();
     let statuses: Vec<&str> = rows["rows"].as_array().unwrap().iter().map(|row| row["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["Validated", "Error"]);
+    // Its refused rows are for looking at: the others were not loaded either.
+    assert_eq!(message["validated_only"], true);
+    let page = crate::pages::Person::signed_in(&app).get(&app, &format!("/messages/{id}")).expect(200).text();
+    assert!(page.contains("This run loaded nothing: mend the document that was sent, and send all of it."), "{page}");
+    let told = crate::operator::entrepot(app.dir.path(), &["message", "refused", &id]);
+    assert!(told.status.success() && String::from_utf8_lossy(&told.stderr).contains("this run loaded nothing"), "{told:?}");
 }
 
 #[test]

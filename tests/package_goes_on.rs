@@ -122,6 +122,31 @@ fn a_package_that_fails_reports_what_it_loaded_and_whoever_sends_it_again_goes_o
 }
 
 #[test]
+fn a_package_goes_on_though_its_own_refused_rows_came_mended_under_its_name_meanwhile() {
+    let (mut app, shop) = start("");
+    let first = send(&mut app);
+    let refused = app.operator("GET", &format!("messages/{first}/refused")).expect(200).body;
+    let told = crate::operator::entrepot(app.dir.path(), &["message", "refused", &first]);
+    assert!(String::from_utf8_lossy(&told.stderr).contains("entities that were not run are not in it"), "{told:?}");
+    let document = {
+        use std::io::Read;
+        let mut text = String::new();
+        zip::ZipArchive::new(std::io::Cursor::new(refused)).unwrap().by_name("a.csv").unwrap().read_to_string(&mut text).unwrap();
+        text
+    };
+    let mended =
+        package(manifest(&[("Articles", "a.csv", 1, "")]).as_bytes(), &[("a.csv", document.replace("too long", "lon").as_bytes())]);
+    let id = app.enqueue_to(PACKAGES, "", &mended, Some("articles.zip"));
+    app.settle();
+    assert_eq!(app.message(&id)["rows"]["inserted"], 1);
+    shop.execute_batch("ALTER TABLE price ADD COLUMN PRICE INTEGER").unwrap();
+    let third = send(&mut app);
+    let message = app.message(&third);
+    assert_eq!((&message["continues"], &outcomes(&message)[1].1), (&json!(first), &"processed".to_owned()), "{message}");
+    assert_eq!(app.sql("SELECT NO, NAME FROM article ORDER BY NO"), ["A-0001|one", "A-0002|two", "A-0003|lon"]);
+}
+
+#[test]
 fn a_replay_goes_on_with_a_message_that_failed_and_loads_all_again_of_one_that_did_not() {
     let (mut app, shop) = start("");
     let first = send(&mut app);

@@ -137,6 +137,15 @@ fn tests_of_mappings_pass_or_say_what_differs() {
 }
 
 #[test]
+fn a_test_whose_given_rows_are_not_loaded_fails_and_says_which() {
+    let test = "[[project.test]]\nname = \"t\"\ngiven = { \"Customer groups\" = \"ID,NAME,AMOUNT\\n1,a,x\\n\" }\ninput = \"ID,NAME,AMOUNT\\n2,b,1\\n\"\nrows = [{ ID = 2 }]\n";
+    let (code, out, _) = run(configuration(test).path(), &["test"]);
+    assert!(code == 1 && out.contains("given Customer groups: row 1, AMOUNT, type: \"x\""), "{out}");
+    let (code, out, _) = run(configuration(&test.replace("1,a,x", "1,a,7")).path(), &["test"]);
+    assert_eq!(code, 0, "{out}");
+}
+
+#[test]
 fn what_is_inferred_from_a_sample_imports_it() {
     let dir = configuration("");
     let rows: String = (1..60).map(|n| format!("C{n:03};Name {n};{n},50;{:02}.11.2026\n", n % 28 + 1)).collect();

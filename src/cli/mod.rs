@@ -105,6 +105,25 @@ enum Verb {
     },
 }
 
+/// Who reads what a verb prints may go before its end (`| head`): then the verb ends, quietly.
+fn end_with_the_reader() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
+        match said.strip_prefix("failed printing to stdout: ") {
+            // As Linux and Windows number it.
+            Some(why) if ["(os error 32)", "(os error 109)", "(os error 232)"].iter().any(|number| why.ends_with(number)) => {
+                std::process::exit(0)
+            }
+            Some(why) => {
+                eprintln!("error: what this prints cannot be written: {why}");
+                std::process::exit(1)
+            }
+            None => before(panic),
+        }
+    }));
+}
+
 /// The table of verbs and options, which the manual is made from.
 pub fn command() -> clap::Command {
     Arguments::command()
@@ -195,6 +214,9 @@ impl Failure {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let format = arguments.log_format;
+    if !matches!(arguments.verb, Verb::Serve(_) | Verb::Demo(_) | Verb::Record(_) | Verb::Replay(_)) {
+        end_with_the_reader();
+    }
     let done = match arguments.verb {
         Verb::Serve(serve) => {
             crate::log::start(format, "info");
@@ -231,7 +253,9 @@ pub fn main() -> ExitCode {
         #[cfg(windows)]
         Verb::Service(verb) => verb.run(format),
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut command(), "entrepot", &mut std::io::stdout());
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut command(), "entrepot", &mut text);
+            print!("{}", String::from_utf8_lossy(&text));
             Ok(())
         }
     };

@@ -190,7 +190,10 @@ fn print_file(named: &Named, which: &str, entity: Option<&str>) -> Result<(), Fa
         let value: Value = response.body_mut().read_json().map_err(|error| failed(&error))?;
         return Err(refusal(&value));
     }
-    std::io::copy(&mut response.body_mut().as_reader(), &mut std::io::stdout().lock()).map(|_| ()).map_err(|error| failed(&error))
+    match std::io::copy(&mut response.body_mut().as_reader(), &mut std::io::stdout().lock()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed(&error)),
+        _ => Ok(()),
+    }
 }
 
 /// One path segment or query value.
@@ -349,11 +352,15 @@ fn print_message(operator: &Operator, message: &Value) -> Result<(), Failure> {
     }
     if message["findings"].as_u64().unwrap_or(0) > 0 {
         let answer = operator.ask("GET", &format!("messages/{}/findings", text(&message["id"])))?;
-        for finding in answer["findings"].as_array().into_iter().flatten() {
+        let shown = answer["findings"].as_array().map_or(&[][..], Vec::as_slice);
+        for finding in shown {
             println!("{}", super::try_document::finding_text(finding, &text(&message["entity"])));
         }
-        if answer["next"].is_u64() {
-            println!("  and more: {} findings in all", answer["total"]);
+        let more = answer["total"].as_u64().unwrap_or_default().saturating_sub(shown.len() as u64);
+        let where_they_are =
+            if answer["next"].is_u64() { "the message's page has them" } else { "queue.findings_max says how many are kept" };
+        if more > 0 {
+            println!("  and {more} more findings; {where_they_are}");
         }
     }
     Ok(())
@@ -401,7 +408,15 @@ impl MessageVerb {
             }
             MessageVerb::Show(named) => act("GET", "messages", &named, ""),
             MessageVerb::Document(named) => print_file(&named, "document", None),
-            MessageVerb::Refused { named, entity } => print_file(&named, "refused", entity.as_deref()),
+            MessageVerb::Refused { named, entity } => {
+                let message = Operator::connect(&named.common)?.ask("GET", &format!("messages/{}", escape(&named.id)))?;
+                if message["validated_only"] == true {
+                    eprintln!("note: this run loaded nothing: mend the document that was sent, and send all of it");
+                } else if message["content"] == "package" && (message["state"] == "failed" || message["state"] == "cancelled") {
+                    eprintln!("note: entities that were not run are not in it: replay the message for them");
+                }
+                print_file(&named, "refused", entity.as_deref())
+            }
             MessageVerb::Transformed(named) => print_file(&named, "transformed", None),
             MessageVerb::Staging { named, entity, status, after } => {
                 let mut query = format!("messages/{}/staging?", escape(&named.id));

@@ -61,18 +61,23 @@ fn run_test(config: &Config, test: &MappingTest) -> Vec<String> {
     let project_entity = of(&test.entity);
     let here: Vec<_> = config.entities.iter().filter(|entity| entity.database == project_entity.entity.database).cloned().collect();
     let limits = Limits { rows: 10_000, findings: 10_000, preview: PREVIEW_MAX };
-    let run = || {
+    let mut missing = Vec::new();
+    let mut run = || {
         let database = Writing::scratch(&here)?;
         for (name, document) in &test.given {
             // Kept: what is given must be there.
-            database.keep(|kept| trial::run(of(name), &here, kept, test.company.as_deref(), document.as_slice(), limits, &config.xslt))?;
+            let (report, shown) = database
+                .keep(|kept| trial::run(of(name), &here, kept, test.company.as_deref(), document.as_slice(), limits, &config.xslt))?;
+            if report.document_refused || report.counts.refused > 0 {
+                missing.extend(shown.findings.iter().map(|finding| format!("given {name}: {}", line_of(finding))));
+            }
         }
         trial::run(project_entity, &here, &database, test.company.as_deref(), test.input.as_slice(), limits, &config.xslt)
     };
     match run() {
         Err(error) => vec![error.to_string()],
         Ok((_, shown)) => {
-            let mut complaints = Vec::new();
+            let mut complaints = missing;
             for expected in &test.rows {
                 let rows: Vec<&Row> = shown.rows.iter().filter(|row| row.entity == expected.entity).collect();
                 let whose = if expected.entity == test.entity { String::new() } else { format!("{}: ", expected.entity) };

@@ -248,7 +248,7 @@ pub(super) fn message_json(appliance: &Appliance, message: &Message) -> Value {
         "received_at": message.received_at, "started_at": message.started_at, "finished_at": message.finished_at, "attempts": message.attempts,
         "next_try_at": message.next_try_at, "lease_until": message.lease_until, "execution_id": message.execution_id, "rows": message.counts,
         "findings": message.findings, "reason": message.reason, "replay_of": message.replay_of, "replayed_by": message.replayed_by,
-        "continues": message.continues,
+        "continues": message.continues, "validated_only": message.stage_only,
         "payload_kept": message.place != PayloadPlace::Pruned, "refused_rows_kept": refused_kept(appliance, message),
     })
 }
@@ -350,6 +350,9 @@ fn refused_kept(appliance: &Appliance, message: &Message) -> bool {
 
 /// The refused rows of one entity; without a name, of the message: those of a package as a package.
 pub(super) fn refused(appliance: &Appliance, message: &Message, entity: Option<&str>) -> Answered {
+    if message.direction == Direction::Import && !message.state.is_final() {
+        return Err(Answer::refuse(404, "this message is not processed yet", "ask again when it is: its state says so"));
+    }
     let runs = runs(appliance, message)?;
     if let (Content::Package, None) = (message.content, entity) {
         if !runs.iter().any(package::refused::comes_back) {

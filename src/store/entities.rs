@@ -95,6 +95,11 @@ impl Entities {
         }
         connection.pragma_update(None, "synchronous", "FULL").map_err(&failed)?;
         connection.pragma_update(None, "cache_size", -LOAD_CACHE_KIB).map_err(&failed)?;
+        // Nothing is made in a file that somebody is about to fill again.
+        entities
+            .iter()
+            .filter(|_| !database.managed)
+            .try_for_each(|entity| table_of(&connection, entity, "open the entity database").map(drop))?;
         connection.execute_batch(TABLES).map_err(&failed)?;
         for entity in entities.iter().filter(|_| database.managed) {
             prepare_table(&connection, entity)?;
@@ -230,12 +235,20 @@ pub fn is_read(entity: &Entity) -> Result<(), StoreError> {
     }
 }
 
+/// The table of an entity. One that is not there is waited for, as the file is: somebody may be about to restore it.
+fn table_of(connection: &Connection, entity: &Entity, operation: &'static str) -> Result<found::Table, StoreError> {
+    let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, format!("the database has no table \"{}\"", entity.table));
+    let found = found::of(connection, &entity.table).map_err(StoreError::sqlite(operation))?;
+    found.ok_or_else(|| StoreError::file(operation)(missing()))
+}
+
 /// What a table must have before a statement names its columns: SQLite takes a name in quotes that is none of them for a text.
 fn found_for(connection: &Connection, entity: &Entity, operation: &'static str) -> Result<found::Table, StoreError> {
-    let damaged = |reason| StoreError { operation, cause: Cause::Damaged(reason) };
-    let found = found::of(connection, &entity.table).map_err(StoreError::sqlite(operation))?;
-    let found = found.ok_or_else(|| damaged(format!("the database has no table \"{}\"", entity.table)))?;
-    found.lacks(entity).map_or(Ok(found), |reason| Err(damaged(reason)))
+    let found = table_of(connection, entity, operation)?;
+    found.lacks(entity).map_or(Ok(found), |reason| {
+        let read = "where the configuration leaves its fields to the table, `entrepot reload` reads them again";
+        Err(StoreError { operation, cause: Cause::Damaged(format!("{reason}; {read}")) })
+    })
 }
 
 /// The type of a column that keeps values of this kind.

@@ -127,7 +127,11 @@ pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat
             })
             .map_err(StoreError::sqlite("look for a repeat"))?;
         match found {
-            None | Some((_, false, true, _)) => {}
+            None => {
+                let ledger = left_half_way(batch.connection, new, external_id, repeat_since)?;
+                goes_on = ledger.map(|ledger| NewMessage { continues: Some(ledger), ..new.clone() });
+            }
+            Some((_, false, true, _)) => {}
             Some((_, true, _, ledger)) => goes_on = Some(NewMessage { continues: Some(parse_id(&ledger)?), ..new.clone() }),
             Some((id, false, false, _)) => {
                 let id = parse_id(&id)?;
@@ -144,6 +148,31 @@ pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat
     };
     insert(batch.connection, new, &place)?;
     Ok(Enqueued::New(new.id))
+}
+
+/// The message that holds what was loaded of these bytes under this external identifier, where they were not brought to their end, and others came under
+/// it since: a package's own refused rows, mended, for example.
+fn left_half_way(
+    connection: &Connection,
+    new: &NewMessage,
+    external_id: &str,
+    repeat_since: Timestamp,
+) -> Result<Option<MessageId>, StoreError> {
+    let ledger: Option<String> = connection
+        .prepare_cached(
+            "SELECT coalesce(continues, id) AS ledger FROM message INDEXED BY message_half_way
+             WHERE activity_id = ?1 AND external_id = ?2 AND sha256 = ?3 AND state IN ('failed', 'cancelled') AND entity = ?4 AND company IS ?5
+             AND received_at >= ?6 AND replay_of IS NULL AND direction = 'import' AND rows_inserted + rows_updated + rows_unchanged > 0
+             AND NOT EXISTS (SELECT 1 FROM message AS later WHERE later.continues = coalesce(message.continues, message.id)
+               AND later.state NOT IN ('failed', 'cancelled') AND later.replay_of IS NULL)
+             ORDER BY id DESC LIMIT 1",
+        )
+        .and_then(|mut statement| {
+            let known = params![new.activity_id.to_string(), external_id, new.sha256, new.entity, new.company, repeat_since.0];
+            statement.query_row(known, |row| row.get(0)).optional()
+        })
+        .map_err(StoreError::sqlite("look for what was left half way"))?;
+    ledger.map(|id| parse_id(&id)).transpose()
 }
 
 /// Inserts the row of a message whose payload is on disk, or will be before the commit.

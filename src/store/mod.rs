@@ -76,6 +76,8 @@ impl StoreError {
             Cause::Sqlite(rusqlite::Error::SqliteFailure(error, _)) => {
                 use rusqlite::ErrorCode::*;
                 matches!(error.code, DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory | SystemIoFailure | OperationInterrupted)
+                    // Another file was moved into the place of this one: that is opened next time.
+                    || error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED
             }
             Cause::Sqlite(_) | Cause::Damaged(_) => false,
             Cause::File(error) => error.kind() != std::io::ErrorKind::InvalidData,

@@ -13,7 +13,7 @@ const VERSION: i64 = STEPS.len() as i64;
 /// `PRAGMA application_id`: "ENTQ", so that `file` and people can tell what it is.
 const APPLICATION_ID: i64 = 0x454E_5451;
 /// What brings a queue from each version to the next, beginning with none.
-const STEPS: [&str; 21] = [
+const STEPS: [&str; 22] = [
     include_str!("sql/001_create.sql"),
     include_str!("sql/002_people.sql"),
     include_str!("sql/003_package.sql"),
@@ -35,6 +35,7 @@ const STEPS: [&str; 21] = [
     include_str!("sql/019_recurrence.sql"),
     include_str!("sql/020_crashes.sql"),
     include_str!("sql/021_bounds.sql"),
+    include_str!("sql/022_half_way.sql"),
 ];
 
 /// Opens the queue for its one writer, creating it when it does not exist.
