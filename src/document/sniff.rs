@@ -92,6 +92,12 @@ pub fn looks(first: &[u8]) -> Looks {
         [0xD0, 0xCF, 0x11, 0xE0, ..] => return Looks::Old,
         _ => {}
     }
+    if first.starts_with(b"--") && has("form-data;") {
+        return Looks::Other(
+            "a form of a web page (multipart)",
+            "send the file itself as the body: curl does with --data-binary @FILE, not with -F",
+        );
+    }
     if let Some((_, what, hint)) = OTHERS.iter().find(|(begin, ..)| first.starts_with(begin)) {
         return Looks::Other(what, hint);
     }
@@ -273,6 +279,11 @@ mod tests {
             (&csv, b"\xEF\xBB\xBF <a><b/></a>", "this is XML"),
             (&csv, b"[{\"a\":1}]", "this is JSON"),
             (&csv, b"%PDF-1.7", "this is a PDF"),
+            (
+                &csv,
+                b"--------------------------703a\r\nContent-Disposition: form-data; name=\"file\"; filename=\"t.csv\"\r\n\r\na,b\n",
+                "this is a form of a web page",
+            ),
             (&csv, b"SQLite format 3\0\x10\0", "this is an SQLite database, and the format says csv"),
             (&Format::Excel(ExcelFormat::default()), b"\x89PNG\r\n", "this is a picture, and the format says excel"),
             (&csv, b"\x7FELF\x02\x01", "this is a program"),
@@ -289,7 +300,7 @@ mod tests {
             assert!(message.contains(expected), "{message}");
             assert!(!hint.is_empty());
         }
-        for good in [&b"a,b\n"[..], b"\n", b"<5,>7\n", b"[a],[b]\n", b"{id},x\n", b"\xE9\xE8,x\n"] {
+        for good in [&b"a,b\n"[..], b"\n", b"<5,>7\n", b"[a],[b]\n", b"{id},x\n", b"\xE9\xE8,x\n", b"--,form-data\n"] {
             assert_eq!(trap(good, &csv), None, "{}", String::from_utf8_lossy(good));
         }
         assert_eq!(trap(&wide, &unicode), None);

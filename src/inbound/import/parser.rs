@@ -37,6 +37,7 @@ pub(super) fn parse(
         plan: None,
         block: Block::default(),
         number: 0,
+        one_line: false,
         refused: Vec::new(),
     };
     let ended = read::read(document, &project_entity.format, plan::wanted(project_entity), &mut parsing);
@@ -46,6 +47,11 @@ pub(super) fn parse(
         Err(Broken::Source(error)) => Piece::Failed(error),
         Err(Broken::Document { line, message, hint }) => Piece::DocumentRefused(vec![parsing.about_the_document(line, message, hint)]),
         Ok(()) if !parsing.refused.is_empty() => Piece::DocumentRefused(parsing.refused),
+        Ok(()) if parsing.one_line && parsing.number == 0 => {
+            let message = "the document is one line, which is taken for its header, and has columns that are none".to_owned();
+            let hint = "where its line ends were lost on the way, send it as it is: curl takes them out with -d, and leaves them with --data-binary".to_owned();
+            Piece::DocumentRefused(vec![parsing.about_the_document(1, message, hint)])
+        }
         Ok(()) => return,
     };
     let _ = sender.send(last);
@@ -62,6 +68,8 @@ struct Parsing<'a> {
     plan: Option<Plan<'a>>,
     block: Block,
     number: u64,
+    /// Nothing ends the header, and it has columns that are no fields, and lacks some that are.
+    one_line: bool,
     refused: Vec<Finding>,
 }
 
@@ -108,6 +116,8 @@ impl Take for Parsing<'_> {
                     return ControlFlow::Break(());
                 }
                 if let Some((columns, fields)) = plan.left_over() {
+                    let format = &self.project_entity.format;
+                    self.one_line = matches!(format, Format::Csv(csv) if csv.record_end.is_none()) && self.origin.record_end.is_none();
                     let message =
                         format!("no column of the document is for {}, and no field for its {}", fields.join(", "), columns.join(", "));
                     self.note(message, "where they belong together, write a mapping".into());

@@ -101,6 +101,20 @@ fn columns_that_nobody_mapped_may_lack_and_their_fields_are_kept() {
     assert!(scene.import(b"Name\nx\n").0.document_refused, "the key has to be there");
 }
 
+#[test]
+fn a_document_whose_line_ends_were_lost_on_the_way_is_no_header_without_rows() {
+    let mut scene = scene(CsvFormat::default());
+    scene.project_entity.mapping =
+        ["ID", "NAME", "AMOUNT"].iter().enumerate().map(|(at, name)| Mapping::plain(Source::Column(name.to_string()), at)).collect();
+    scene.project_entity.mapping_stated = false;
+    // As curl -d sends "ID,NAME,AMOUNT\n1,x,2\n2,y,3\n".
+    let (report, sink) = scene.import(b"ID,NAME,AMOUNT1,x,22,y,3");
+    assert!(report.document_refused && sink.findings.iter().any(|finding| finding.hint.contains("--data-binary")), "{:?}", sink.findings);
+    for document in [&b"ID,NAME,AMOUNT"[..], b"ID,NAME", b"ID,NAME,TOTAL\n"] {
+        assert!(!scene.import(document).0.document_refused, "{}", String::from_utf8_lossy(document));
+    }
+}
+
 /// Fields by number, from 1.
 fn by_number(format: CsvFormat, numbers: &[usize]) -> Scene {
     let mut scene = scene(format);
