@@ -214,6 +214,42 @@ fn an_increment_whose_lease_ends_after_a_later_one_was_acked_is_replaced_by_one_
 }
 
 #[test]
+fn what_takes_the_place_of_a_first_message_tells_of_the_rows_that_were_deleted_since() {
+    let mut app = Appliance::start(&configuration());
+    load(&mut app, "A,told,1\nB,stays,1\n");
+    export(&mut app);
+    let lost = take(&app).unwrap();
+    load(&mut app, "C,told,1\n");
+    export(&mut app);
+    let second = take(&app).unwrap();
+    assert_eq!((lost.rows().len(), second.rows()), (2, vec!["C,told,1.00"]));
+    ack(&app, &second);
+    database(&app).execute_batch("DELETE FROM customer_groups WHERE NAME = 'told'").unwrap();
+    app.advance(LEASE);
+    assert!(take(&app).is_none());
+    app.settle();
+    let again = take(&app).unwrap();
+    assert_eq!((again.rows(), again.deleted()), (vec!["B,stays,1.00"], vec!["A", "C"]));
+    // However often it is given up; what was acked behind it is known still.
+    app.operator("POST", &format!("messages/{}/cancel", again.id())).expect(200);
+    export(&mut app);
+    let last = take(&app).unwrap();
+    assert_eq!((last.rows(), last.deleted()), (vec!["B,stays,1.00"], vec!["A", "C"]));
+    ack(&app, &last);
+    export(&mut app);
+    assert!(take(&app).is_none());
+    assert_eq!(app.sql("SELECT count(*) FROM entrepot_changes_customer_groups")[0], "0");
+
+    // A consumer that begins anew hears of what its acks had not seen.
+    database(&app).execute_batch("DELETE FROM customer_groups").unwrap();
+    load(&mut app, "D,new,1\n");
+    app.operator("POST", &format!("jobs/{EXPORT}/reset")).expect(200);
+    export(&mut app);
+    let anew = take(&app).unwrap();
+    assert_eq!((anew.rows(), anew.deleted()), (vec!["D,new,1.00"], vec!["B"]));
+}
+
+#[test]
 fn an_increment_whose_lease_ends_waits_for_a_later_one_that_is_still_in_hand() {
     let mut app = Appliance::start(&configuration());
     load(&mut app, "A,v1,1\n");

@@ -284,22 +284,30 @@ fn a_project_is_exported_to_a_package_under_the_id_that_the_client_chose() {
     app.action("GetExecutionSummaryStatus", &json!({ "executionId": "late" })).expect(400);
 }
 
-/// The rows of terms in the package of an execution, which is fetched with these headers; nothing when only a part is.
-fn fetch(app: &Appliance, execution: &str, headers: &[(&str, &str)]) -> String {
+/// The package of an execution, which is fetched with these headers.
+fn package_of(app: &Appliance, execution: &str, headers: &[(&str, &str)]) -> Answer {
     assert_eq!(status(app, execution), "Succeeded");
     let url = app.value("GetExportedPackageUrl", &json!({ "executionId": execution })).as_str().unwrap().to_owned();
     let answer = app.send("GET", path(&url), headers, b"");
     assert!(matches!(answer.status, 200 | 206));
-    if answer.status == 206 {
-        return String::new();
-    }
-    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(answer.body)).unwrap();
+    answer
+}
+
+/// The rows of a document in a package.
+fn rows(package: &[u8], document: &str) -> String {
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(package)).unwrap();
     let mut text = String::new();
-    zip.by_name("Terms of payment.csv").unwrap().read_to_string(&mut text).unwrap();
+    zip.by_name(document).unwrap().read_to_string(&mut text).unwrap();
     text.lines().skip(1).collect::<Vec<_>>().join(" ")
 }
 
-fn load(app: &mut Appliance, terms: &str) {
+/// The rows of terms in the package of an execution; nothing when only a part is fetched.
+pub fn fetch(app: &Appliance, execution: &str, headers: &[(&str, &str)]) -> String {
+    let answer = package_of(app, execution, headers);
+    if answer.status == 206 { String::new() } else { rows(&answer.body, "Terms of payment.csv") }
+}
+
+pub fn load(app: &mut Appliance, terms: &str) {
     import(app, &both(format!("NAME,DAYS\r\n{terms}").as_bytes(), b"ID,NAME,TERMS\r\n"), "");
     app.settle();
 }
@@ -344,6 +352,28 @@ fn a_delta_holds_what_changed_since_the_package_that_the_client_fetched_last() {
     assert_eq!(app.value("ResetVersionToken", &reset), true);
     delta(&mut app, "ExportToPackageDelta", "9");
     assert_eq!(fetch(&app, "9", &[]).split(' ').count(), 6);
+}
+
+#[test]
+fn a_package_that_takes_the_place_of_the_first_tells_of_the_rows_that_were_deleted_since() {
+    let incremental = "entity = \"Terms of payment\"\nrefresh = \"incremental\"\ndeletes = \"document\"";
+    let configuration =
+        format!("{}{}", configuration("recurrence = \"on demand\""), EXPORT_JOB.replace("entity = \"Terms of payment\"", incremental));
+    let mut app = Appliance::start(&configuration);
+    load(&mut app, "A,1\r\n");
+    delta(&mut app, "ExportToPackage", "1");
+    load(&mut app, "B,2\r\n");
+    delta(&mut app, "ExportToPackage", "2");
+    assert_eq!(fetch(&app, "2", &[]), "B,2");
+    rusqlite::Connection::open(app.dir.path().join("data/entities.db")).unwrap().execute_batch("DELETE FROM terms").unwrap();
+    load(&mut app, "C,3\r\n");
+    // Nobody fetched the first, nor what was to take its place.
+    for execution in ["3", "4"] {
+        app.advance(Duration::from_secs(9 * 24 * 3600));
+        delta(&mut app, "ExportToPackage", execution);
+    }
+    let package = package_of(&app, "4", &[]).body;
+    assert_eq!((rows(&package, "Terms of payment.csv").as_str(), rows(&package, "deleted/Terms of payment.csv").as_str()), ("C,3", "A B"));
 }
 
 #[test]

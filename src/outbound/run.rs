@@ -215,7 +215,8 @@ impl Taken {
         message: MessageId,
         as_of: Timestamp,
     ) -> Result<(), StoreError> {
-        if self.range.is_full() {
+        // What stands behind a gap at the beginning, acked or on offer, stays noted: its consumer is one of the table until what fills the gap is acked.
+        if self.anew.is_some() {
             increments::reset(connection, consumer, Some(&self.entity))?;
         }
         match self.range.epoch {

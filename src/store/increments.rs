@@ -80,11 +80,13 @@ pub fn is_on_offer(connection: &Connection, message: MessageId) -> Result<bool, 
 
 /// Forgets clients of the package API that have fetched nothing since `before`: the next package is a full one, and no log is kept for them.
 pub fn forget_clients(connection: &Connection, before: Timestamp) -> Result<(), StoreError> {
-    // The version stands at the fifteenth character of a GUID. What is on offer goes with its blob.
-    connection
-        .execute("DELETE FROM watermark WHERE as_of < ?1 AND substr(activity_id, 15, 1) = '8'", [before.0])
-        .map(|_| ())
-        .map_err(StoreError::sqlite("forget clients of packages"))
+    // The version stands at the fifteenth character of a GUID. What is on offer goes with its blob; what was fetched before one that comes earlier has none
+    // any more.
+    for rows in ["watermark WHERE", "increment WHERE acked = 1 AND"] {
+        let sql = format!("DELETE FROM {rows} as_of < ?1 AND substr(activity_id, 15, 1) = '8'");
+        connection.execute(&sql, [before.0]).map_err(StoreError::sqlite("forget clients of packages"))?;
+    }
+    Ok(())
 }
 
 /// Where the next increment begins.
