@@ -2,7 +2,7 @@
 //!
 //! Two threads: this one reads rows and writes text into blocks; a helper deflates them into the zip and hashes it. Blocks are used again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -74,6 +74,8 @@ pub struct Report {
     pub documents: Vec<u64>,
     /// Keys of deleted rows, in documents of their own.
     pub deleted: u64,
+    /// Keys of deleted rows that their document's format cannot hold, and so no message had.
+    pub passed_over: u64,
     /// The package.
     pub package: Digested,
     /// What stylesheets did and said.
@@ -158,6 +160,7 @@ enum Piece {
 pub fn run(export: &Export<'_>, file: &mut File) -> Result<Report, ExportError> {
     let watch = Stopwatch::start();
     let (project, mut transcript) = (export.project, Transcript::default());
+    let passed_over = Cell::new(0);
     let (documents, deleted) = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BLOCKS);
         let (emptied, empties) = sync_channel::<Vec<u8>>(2 * BLOCKS);
@@ -167,8 +170,8 @@ pub fn run(export: &Export<'_>, file: &mut File) -> Result<Report, ExportError> 
             .spawn_scoped(scope, move || pack(project, output, receiver, |block| drop(emptied.try_send(block))))
             .map_err(ExportError::WritePackage)?;
         let send = |piece| sender.send(piece).is_ok();
-        let written =
-            documents(export, &mut transcript, &send, &|| empties.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK + 4096)));
+        let empty = || empties.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK + 4096));
+        let written = documents(export, &mut transcript, &passed_over, &send, &empty);
         if written.is_err() {
             send(Piece::Abandon);
         }
@@ -179,7 +182,8 @@ pub fn run(export: &Export<'_>, file: &mut File) -> Result<Report, ExportError> 
         written
     })?;
     let package = digest_file(file).map_err(ExportError::WritePackage)?;
-    Ok(Report { rows: documents.iter().sum(), documents, deleted, package, transcript, elapsed_ms: watch.elapsed_ms() })
+    let (rows, passed_over) = (documents.iter().sum(), passed_over.get());
+    Ok(Report { rows, documents, deleted, passed_over, package, transcript, elapsed_ms: watch.elapsed_ms() })
 }
 
 fn pack(project: &Project, file: &mut File, pieces: Receiver<Piece>, emptied: impl Fn(Vec<u8>)) -> io::Result<()> {
@@ -220,6 +224,7 @@ fn digest_file(file: &mut File) -> io::Result<Digested> {
 fn documents(
     export: &Export<'_>,
     transcript: &mut Transcript,
+    passed_over: &Cell<u64>,
     send: &dyn Fn(Piece) -> bool,
     empty: &dyn Fn() -> Vec<u8>,
 ) -> Result<(Vec<u64>, u64), ExportError> {
@@ -242,7 +247,7 @@ fn documents(
             return Ok((rows, deleted));
         }
         let select = |row: &mut Row<'_>| connection.map_or(Ok((0, None)), |open| select::rows(open, project_entity, range, row));
-        let source = Source { fields: &project_entity.fields, rows_max: export.rows_max, select: &select, passes_over: false };
+        let source = Source { fields: &project_entity.fields, rows_max: export.rows_max, select: &select, passed_over: None };
         rows.push(match project_entity.transform.is_empty() {
             true => document(export, project_entity, &source, send, empty)?,
             false => transformed(export, project_entity, &source, transcript, send, empty)?,
@@ -259,7 +264,7 @@ fn documents(
             return Ok((rows, deleted));
         }
         let select = |row: &mut Row<'_>| select::deleted(open, project_entity, range, row);
-        let source = Source { fields: &project_entity.entity.key, rows_max: u64::MAX, select: &select, passes_over: true };
+        let source = Source { fields: &project_entity.entity.key, rows_max: u64::MAX, select: &select, passed_over: Some(passed_over) };
         deleted += document(export, project_entity, &source, send, empty)?;
     }
     Ok((rows, deleted))
@@ -276,8 +281,9 @@ struct Source<'a> {
     fields: &'a [usize],
     rows_max: u64,
     select: &'a Select<'a>,
-    /// A row with a value that its field cannot have ends the export; keys of deleted rows are passed over then, no message ever had them.
-    passes_over: bool,
+    /// A row that cannot be written, or has a value that its field cannot have, ends the export. Keys of deleted rows are passed over then, and counted:
+    /// no message of this format had such a row.
+    passed_over: Option<&'a Cell<u64>>,
 }
 
 /// A document that passes stylesheets: it is written into a file first.
@@ -337,24 +343,32 @@ fn document(
     empty: &dyn Fn() -> Vec<u8>,
 ) -> Result<u64, ExportError> {
     let entity = &*project_entity.entity;
-    let unwritable = |row: u64, reason| ExportError::Unwritable { entity: entity.name.clone(), row, reason };
-    let mut writer = Writer::new(&project_entity.format, entity, source.fields).map_err(|reason| unwritable(0, reason))?;
+    let name = if source.passed_over.is_some() { format!("the deleted keys of {}", entity.name) } else { entity.name.clone() };
+    let unwritable = |row: u64, reason| ExportError::Unwritable { entity: name.clone(), row, reason };
+    let new_writer = || Writer::new(&project_entity.format, entity, source.fields);
+    let mut writer = new_writer().map_err(|reason| unwritable(0, reason))?;
     let mut block = empty();
     writer.begin(&mut block).map_err(|reason| unwritable(0, reason))?;
     let fields: Vec<&Field> = source.fields.iter().map(|index| &entity.fields[*index]).collect();
     let how = Spelling { managed: entity.is_managed(), decimal_separator: project_entity.format.decimal_separator_written() };
     let mut texts = vec![String::new(); fields.len()];
-    let mut count = 0u64;
+    let (mut count, mut passed) = (0u64, None);
     let (_, failure) = (source.select)(&mut |cells| {
         if count == source.rows_max {
             return ControlFlow::Break(None);
         }
-        count += 1;
-        if source.passes_over && cells.iter().zip(&fields).any(|(cell, field)| how.spell(*cell, field, &mut String::new()).is_err()) {
-            count -= 1;
-            return ControlFlow::Continue(());
+        let mut pass = |reason| {
+            source.passed_over.inspect(|count| count.set(count.get() + 1));
+            passed.get_or_insert((0u64, reason)).0 += 1;
+            ControlFlow::Continue(())
+        };
+        if source.passed_over.is_some()
+            && let Some(reason) = cells.iter().zip(&fields).find_map(|(cell, field)| how.spell(*cell, field, &mut String::new()).err())
+        {
+            return pass(reason);
         }
-        let mut wrong = None;
+        count += 1;
+        let (mut wrong, before) = (None, block.len());
         let values = cells.iter().zip(&fields).zip(&mut texts).map(|((cell, field), text)| {
             how.spell(*cell, field, text).unwrap_or_else(|reason| {
                 wrong.get_or_insert(reason);
@@ -363,6 +377,18 @@ fn document(
         });
         let written = writer.record(values, &mut block);
         if let Some(reason) = wrong.or(written.err()) {
+            // That a workbook is full is not the key's fault.
+            if source.passed_over.is_some() && !matches!(reason, Unwritable::Workbook(_)) {
+                count -= 1;
+                block.truncate(before);
+                // The first record is written otherwise than those that follow.
+                if count == 0
+                    && let Ok(new) = new_writer()
+                {
+                    writer = new;
+                }
+                return pass(reason);
+            }
             return ControlFlow::Break(Some(unwritable(count, reason)));
         }
         if block.len() >= BLOCK && (export.stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty())))) {
@@ -372,6 +398,12 @@ fn document(
     })?;
     if let Some(Some(failure)) = failure {
         return Err(failure);
+    }
+    if let Some((passed, reason)) = passed {
+        log::warn!(
+            "deleted keys passed over entity=\"{}\" count={passed} reason=\"{reason}\"; no message of this format had such a row",
+            entity.name
+        );
     }
     writer.end(&mut block).map_err(|reason| unwritable(count, reason))?;
     send(Piece::Bytes(block));

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use super::export::{Export, ExportError, run};
 use crate::config::Database;
 use crate::model::entity::{Entity, Field, FieldKind};
-use crate::model::format::{CsvFormat, Format, Numbers};
-use crate::model::project::{Condition, Direction, Project, ProjectEntity, Test, WriteMode};
+use crate::model::format::{CsvFormat, FixedColumn, FixedFormat, Format, JsonFormat, Numbers, XmlFormat};
+use crate::model::project::{Condition, Direction, Project, ProjectEntity, Refresh, Test, WriteMode};
 use crate::model::transform::Budget;
 use crate::store::entities::{Cell, Entities};
 
@@ -286,4 +286,64 @@ fn an_entity_that_was_never_imported_exports_a_header_and_no_rows() {
     let dir = tempfile::tempdir().unwrap();
     let entities = Entities::new(&[Database::managed(dir.path())]);
     assert_eq!(export(&entities, CsvFormat::default(), vec![0], vec![]).unwrap(), (0, b"ID\r\n".to_vec()));
+}
+
+/// What an incremental export of a table holds that a consumer had already, in this format, when this was done to it since: its document, that of
+/// deleted keys where there is one, and how many were passed over.
+fn changed_since(key: FieldKind, table: &str, done: &str, format: Format) -> Result<(String, Option<String>, u64), String> {
+    use crate::store::changes::end_epoch;
+    use crate::store::increments::{Needs, Reached};
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database { name: "shop".into(), path: dir.path().join("shop.db"), managed: false, lock_wait: Default::default() };
+    let connection = rusqlite::Connection::open(&database.path).unwrap();
+    connection.execute_batch(table).unwrap();
+    let entities = Entities::new(&[database]);
+    let mut fields = crate::store::entities::found::of(&connection, "t").unwrap().unwrap().fields();
+    fields[0].kind = key;
+    let entity = Entity { name: "Shop".into(), database: "shop".into(), table: "t".into(), key: vec![0], fields, ..Entity::default() };
+    let first = end_epoch(&entities, &entity, &Reached::default(), &Needs::default()).map_err(|error| error.to_string())?.0;
+    connection.execute_batch(done).unwrap();
+    let reached = Reached { epoch: first.epoch, mark: Some(first.mark), selection: None };
+    let range = end_epoch(&entities, &entity, &reached, &Needs::default()).map_err(|error| error.to_string())?.0;
+    assert!(!range.is_full());
+    let part = ProjectEntity { refresh: Refresh::Incremental { deletes: true }, ..ProjectEntity::new(Arc::new(entity), format) };
+    let project = Project { name: "Out".into(), direction: Direction::Export, entities: vec![part] };
+    let mut file = tempfile::tempfile().unwrap();
+    let report = run(&Export { ranges: &[Some(range)], ..whole(&project, &entities) }, &mut file).map_err(|error| error.to_string())?;
+    let mut zip = zip::ZipArchive::new(file).unwrap();
+    let names: Vec<String> = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
+    let mut read = |deleted: bool| {
+        let name = names.iter().find(|name| name.contains("Shop.") && name.starts_with("deleted/") == deleted)?;
+        let mut bytes = Vec::new();
+        zip.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    Ok((read(false).unwrap(), read(true), report.passed_over))
+}
+
+#[test]
+fn a_deleted_key_that_the_format_cannot_hold_is_passed_over_and_a_row_is_not() {
+    let text = || FieldKind::String { length: None };
+    let column = FixedColumn { name: "K".into(), start: 1, length: 4, pad: ' ', right: false };
+    let csv = |format: CsvFormat| Format::Csv(CsvFormat { header: false, ..format });
+    let numbers = |lines| Format::Json(JsonFormat { lines, nulls: vec!["0".into()], ..JsonFormat::default() });
+    let table: [(FieldKind, &str, Format, &str); 6] = [
+        (text(), "'toolong'", Format::Fixed(FixedFormat { columns: vec![column], ..FixedFormat::default() }), "b   \r\nc   \r\n"),
+        (text(), "'a' || char(1)", Format::Xml(XmlFormat::default()), "<SHOP><K>b</K></SHOP>\n<SHOP><K>c</K></SHOP>\n</Document>\n"),
+        (text(), "'a,b'", csv(CsvFormat { qualifier: None, ..CsvFormat::default() }), "b\r\nc\r\n"),
+        (text(), "'a日'", csv(CsvFormat { encoding: encoding_rs::WINDOWS_1252, ..CsvFormat::default() }), "b\r\nc\r\n"),
+        (FieldKind::Integer, "0", numbers(false), "[\n{\"K\":98},\n{\"K\":99}\n]\n"),
+        (FieldKind::Integer, "'no number'", numbers(true), "{\"K\":98}\n{\"K\":99}\n"),
+    ];
+    for (kind, bad, format, expected) in table {
+        let good = if kind == FieldKind::Integer { "(98), (99)" } else { "('b'), ('c')" };
+        let rows = format!("CREATE TABLE t (K PRIMARY KEY); INSERT INTO t VALUES {good}");
+        let came = format!("INSERT INTO t VALUES ({bad})");
+        let error = changed_since(kind.clone(), &rows, &came, format.clone()).unwrap_err();
+        assert!(error.contains("cannot write Shop, row 1"), "{error}");
+        let (_, deleted, passed_over) = changed_since(kind.clone(), &rows, &format!("{came}; DELETE FROM t"), format.clone()).unwrap();
+        let deleted = deleted.unwrap();
+        assert!(deleted.ends_with(expected), "{deleted}");
+        assert_eq!(passed_over, 1, "{deleted}");
+    }
 }
