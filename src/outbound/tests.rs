@@ -347,3 +347,14 @@ fn a_deleted_key_that_the_format_cannot_hold_is_passed_over_and_a_row_is_not() {
         assert_eq!(passed_over, 1, "{deleted}");
     }
 }
+
+#[test]
+fn a_key_that_is_called_as_the_log_calls_its_own_column_is_tracked() {
+    for name in ["epoch", "Epoch"] {
+        let table = format!("CREATE TABLE t ({name} INTEGER PRIMARY KEY, rate TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')");
+        let done = format!("UPDATE t SET rate = 'B' WHERE {name} = 2; DELETE FROM t WHERE {name} = 3; INSERT INTO t VALUES (4, 'd')");
+        let format = Format::Csv(CsvFormat { header: false, ..CsvFormat::default() });
+        let (rows, deleted, _) = changed_since(FieldKind::Integer, &table, &done, format).unwrap();
+        assert_eq!((rows.as_str(), deleted.as_deref()), ("2,B\r\n4,d\r\n", Some("3\r\n")), "{name}");
+    }
+}

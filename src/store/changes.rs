@@ -38,6 +38,12 @@ pub(super) fn log_of(entity: &Entity) -> String {
     quote(&format!("entrepot_changes_{}", entity.table))
 }
 
+/// The column of the log that says in which epoch: the others are the key's, which may have one of that name itself.
+pub(super) fn epoch_of(entity: &Entity) -> &'static str {
+    let is_taken = key_columns(entity).iter().any(|name| name.eq_ignore_ascii_case("epoch"));
+    if is_taken { "entrepot_epoch" } else { "epoch" }
+}
+
 /// Marks of the latest epochs are kept, whoever needs them: an export that is under way will.
 const MARKS_KEPT: u64 = 100;
 
@@ -112,7 +118,8 @@ pub fn end_epoch(
             params![entity.table, needless],
         )
         .map_err(&failed)?;
-    transaction.execute(&format!("DELETE FROM {} WHERE epoch <= ?1", log_of(entity)), [needless]).map_err(&failed)?;
+    let forget = format!("DELETE FROM {} WHERE {} <= ?1", log_of(entity), epoch_of(entity));
+    transaction.execute(&forget, [needless]).map_err(&failed)?;
     let kept: Vec<String> = needs.epochs.iter().map(u64::to_string).collect();
     let forget_marks = format!("DELETE FROM entrepot_mark WHERE name = ?1 AND epoch < ?2 AND epoch NOT IN ({})", kept.join(", "));
     transaction.execute(&forget_marks, params![entity.table, epoch.saturating_sub(MARKS_KEPT)]).map_err(&failed)?;
@@ -135,7 +142,7 @@ fn is_tracked(connection: &Connection, entity: &Entity) -> rusqlite::Result<bool
         .prepare("SELECT name FROM pragma_table_info(?1) ORDER BY cid")?
         .query_map([&log], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let expected = ["epoch"].into_iter().chain(key_columns(entity));
+    let expected = [epoch_of(entity)].into_iter().chain(key_columns(entity));
     if !columns.iter().map(String::as_str).eq(expected) {
         return Ok(false);
     }
@@ -148,7 +155,7 @@ fn triggers(entity: &Entity) -> [(String, String); 3] {
     let (log, table) = (log_of(entity), quote(&entity.table));
     let key: Vec<String> = key_columns(entity).into_iter().map(quote).collect();
     let of = |row: &str| key.iter().map(|column| format!("{row}.{column}")).collect::<Vec<_>>().join(", ");
-    let into = format!("INSERT INTO {log} (epoch, {})", key.join(", "));
+    let into = format!("INSERT INTO {log} ({}, {})", epoch_of(entity), key.join(", "));
     let note = |row: &str| format!("{into} VALUES ((SELECT number FROM entrepot_epoch), {});", of(row));
     // Another spelling of what the column calls one key is another key to a consumer.
     let moved: Vec<String> = key.iter().map(|column| format!("old.{column} COLLATE BINARY IS NOT new.{column}")).collect();
@@ -165,7 +172,7 @@ fn triggers(entity: &Entity) -> [(String, String); 3] {
 fn track(connection: &Connection, entity: &Entity) -> rusqlite::Result<()> {
     let log = log_of(entity);
     let key: Vec<String> = key_columns(entity).into_iter().map(quote).collect();
-    let mut script = format!("DROP TABLE IF EXISTS {log}; CREATE TABLE {log} (epoch INTEGER NOT NULL, {});", key.join(", "));
+    let mut script = format!("DROP TABLE IF EXISTS {log}; CREATE TABLE {log} ({} INTEGER NOT NULL, {});", epoch_of(entity), key.join(", "));
     for (name, trigger) in triggers(entity) {
         script.push_str(&format!("DROP TRIGGER IF EXISTS {name}; {trigger};"));
     }

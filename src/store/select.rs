@@ -40,6 +40,7 @@ pub fn deleted<B>(
     let entity = &*project_entity.entity;
     let key: Vec<String> = entity.key.iter().map(|index| compare::column(entity, *index)).collect();
     let (table, log, keys) = (quote(&entity.table), changes::log_of(entity), key.join(", "));
+    let epoch = changes::epoch_of(entity);
     let same: Vec<String> = key.iter().map(|column| same_spelling(entity, &format!("kept.{column}"), &format!("log.{column}"))).collect();
     let mut values = Vec::new();
     let mut conditions = vec!["1".to_owned()];
@@ -56,7 +57,7 @@ pub fn deleted<B>(
         conditions.push(compare::condition(entity, &column, condition, &mut values));
     }
     let sql = format!(
-        "SELECT DISTINCT {keys} FROM {log} AS log WHERE epoch > {} AND epoch <= {} AND {} AND NOT EXISTS (SELECT 1 FROM {table} AS kept WHERE {})
+        "SELECT DISTINCT {keys} FROM {log} AS log WHERE {epoch} > {} AND {epoch} <= {} AND {} AND NOT EXISTS (SELECT 1 FROM {table} AS kept WHERE {})
          ORDER BY {keys}",
         range.after,
         range.epoch,
@@ -129,15 +130,15 @@ fn statement(project_entity: &ProjectEntity, range: Option<Range>) -> (String, V
     let source = match range {
         None => table,
         Some(range) => {
-            let log = changes::log_of(entity);
-            let (after, epoch) = (range.after, range.epoch);
+            let (log, epoch) = (changes::log_of(entity), changes::epoch_of(entity));
+            let (after, last) = (range.after, range.epoch);
             // IS: a table of somebody else may have rows without a key.
             let named: Vec<String> = key.iter().enumerate().map(|(at, column)| format!("{column} AS entrepot_key{at}")).collect();
             let same = key.iter().enumerate();
             let same = same.map(|(at, column)| same_spelling(entity, &format!("{table}.{column}"), &format!("entrepot_key{at}")));
             let same: Vec<String> = same.collect();
             format!(
-                "(SELECT DISTINCT {} FROM {log} WHERE epoch > {after} AND epoch <= {epoch}) JOIN {table} ON {}",
+                "(SELECT DISTINCT {} FROM {log} WHERE {epoch} > {after} AND {epoch} <= {last}) JOIN {table} ON {}",
                 named.join(", "),
                 same.join(" AND ")
             )
