@@ -82,6 +82,34 @@ fn a_column_that_the_document_lacks_is_not_written() {
 }
 
 #[test]
+fn a_truncate_that_rows_of_other_tables_forbid_is_told_by_check_and_names_them_when_it_fails() {
+    for (refers, warned, state) in [
+        ("REFERENCES Article (SKU)", true, "failed"),
+        ("REFERENCES article (SKU) ON DELETE RESTRICT DEFERRABLE INITIALLY DEFERRED", true, "failed"),
+        ("REFERENCES article (SKU) DEFERRABLE INITIALLY DEFERRED", false, "processed"),
+        ("REFERENCES article (SKU) ON DELETE SET NULL", false, "processed"),
+    ] {
+        let tables = format!(
+            "CREATE TABLE article (SKU TEXT PRIMARY KEY, UP TEXT REFERENCES article (SKU)); CREATE TABLE stock (SKU TEXT {refers});
+             INSERT INTO article VALUES ('A', NULL), ('B', 'A'); INSERT INTO stock VALUES ('A')"
+        );
+        let (mut app, connection) = start_with(&articles("", "truncate = true\n"), &tables);
+        let said = check(&app, &[]);
+        assert_eq!(said.contains("truncate fails as long as rows of stock refer to those of \"article\""), warned, "{said}");
+        let id = app.enqueue_to(IMPORT, "Articles", b"SKU,UP\nA,\n", None);
+        app.settle();
+        let message = app.message(&id);
+        assert_eq!(message["state"], state, "{refers} {message}");
+        if warned {
+            let reason = message["reason"].as_str().unwrap();
+            assert!(reason.contains("cannot remove the entity's rows: rows of stock refer to them; leave truncate out, or"), "{reason}");
+        }
+        let kept: u64 = connection.query_row("SELECT count(*) FROM article", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, if warned { 2 } else { 1 }, "{refers}");
+    }
+}
+
+#[test]
 fn check_warns_of_a_truncate_that_reaches_rows_of_other_tables() {
     let tables = |action: &str| {
         format!("CREATE TABLE article (SKU TEXT PRIMARY KEY); CREATE TABLE stock (SKU TEXT REFERENCES Article (SKU) {action}, N INTEGER)")

@@ -260,6 +260,10 @@ pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities:
             let message = format!("truncate removes rows of {}, too, or what they refer to (ON DELETE)", table.cascades.join(", "));
             section.warning("table", message, "leave truncate out, or take the action out of those foreign keys");
         }
+        if judged.iter().any(|part| part.truncate) && !table.holders.is_empty() {
+            let message = format!("truncate fails as long as rows of {} refer to those of \"{}\"", table.holders.join(", "), entity.table);
+            section.warning("table", message, found::HELD);
+        }
         let mut loaded = judged.iter().map(|part| part.mapping.iter().map(|mapping| mapping.field).collect::<Vec<_>>());
         if let Some(reason) = loaded.find_map(|filled| table.takes_for_numbers(entity, &filled)) {
             section.warning(

@@ -26,7 +26,12 @@ pub struct Table {
     pub collations: Vec<Vec<String>>,
     /// Tables of which rows go, or lose what they refer to, when a row of this one is removed.
     pub cascades: Vec<String>,
+    /// Tables whose rows refer to rows of this one and keep them from being removed.
+    pub holders: Vec<String>,
 }
+
+/// What to do where rows of other tables keep those of one from being removed.
+pub const HELD: &str = "leave truncate out, or declare the foreign key ON DELETE CASCADE, or DEFERRABLE INITIALLY DEFERRED without RESTRICT: it is judged then when all is loaded";
 
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,12 +125,16 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
          FROM pragma_table_list(?1) WHERE schema = 'main'",
     )?;
     (found.view, found.without_rowid, found.triggers) = kind.query_row([table], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    // Without an action a key is judged when the statement ends, where rows of the table itself are gone as well, or with the commit; RESTRICT is at once.
     let mut others = connection.prepare_cached(
-        "SELECT DISTINCT other.name FROM sqlite_schema AS other, pragma_foreign_key_list(other.name) AS refers
-         WHERE other.type = 'table' AND refers.\"table\" = ?1 COLLATE NOCASE AND other.name <> ?1 COLLATE NOCASE
-           AND refers.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT') ORDER BY other.name",
+        "SELECT DISTINCT other.name, refers.on_delete IN ('RESTRICT', 'NO ACTION') FROM sqlite_schema AS other, pragma_foreign_key_list(other.name) AS refers
+         WHERE other.type = 'table' AND refers.\"table\" = ?1 COLLATE NOCASE AND (other.name <> ?1 COLLATE NOCASE OR refers.on_delete = 'RESTRICT')
+           AND NOT (refers.on_delete = 'NO ACTION' AND other.sql LIKE '%INITIALLY%DEFERRED%') ORDER BY other.name",
     )?;
-    found.cascades = others.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut rows = others.query([table])?;
+    while let Some(row) = rows.next()? {
+        if row.get(1)? { &mut found.holders } else { &mut found.cascades }.push(row.get(0)?);
+    }
     let mut indexes = connection.prepare_cached(
         "SELECT list.name, info.name, info.coll FROM pragma_index_list(?1) AS list, pragma_index_xinfo(list.name) AS info
          WHERE list.\"unique\" AND NOT list.partial AND info.\"key\" ORDER BY list.seq, info.seqno",

@@ -13,7 +13,7 @@ use super::seen::Seen;
 use super::sequence::Sequence;
 use super::spelled::Spellings;
 use super::upsert::Upsert;
-use super::{NO_ROW, TABLES, WAL_BYTES_MAX, prepare_table, quote};
+use super::{NO_ROW, TABLES, WAL_BYTES_MAX, found, prepare_table, quote};
 use crate::model::entity::Entity;
 use crate::model::execution::RowCounts;
 use crate::model::project::WriteMode;
@@ -284,7 +284,16 @@ impl<'a> Writing<'a> {
     /// Removes all rows of an entity, in the load's transaction; how many there were.
     pub fn truncate(&self, entity: &Entity) -> Result<u64, StoreError> {
         let sql = format!("DELETE FROM {}", quote(&entity.table));
-        self.connection.execute(&sql, []).map(|count| count as u64).map_err(StoreError::sqlite("remove the entity's rows"))
+        self.connection.execute(&sql, []).map(|count| count as u64).map_err(|error| {
+            // The code of RESTRICT is that of triggers.
+            let is_held = error.to_string().starts_with("FOREIGN KEY");
+            let holders = found::of(&self.connection, &entity.table).ok().flatten().filter(|_| is_held).unwrap_or_default().holders;
+            let cause = match holders.is_empty() {
+                true => Cause::Sqlite(error),
+                false => Cause::Damaged(format!("rows of {} refer to them; {}", holders.join(", "), found::HELD)),
+            };
+            StoreError { operation: "remove the entity's rows", cause }
+        })
     }
 
     /// Prepares the check that a referenced row exists.
