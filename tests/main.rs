@@ -34,6 +34,7 @@ mod spellings;
 mod staging;
 mod tables;
 mod tidy;
+mod tracking;
 mod transform;
 mod trial;
 mod values;

@@ -77,7 +77,7 @@ impl UrlKey {
     }
 
     /// Seals a text for a purpose other than URLs: who shows text and seal shows something that came from here.
-    pub(super) fn seal(&self, purpose: &str, text: &str) -> String {
+    pub fn seal(&self, purpose: &str, text: &str) -> String {
         URL_SAFE_NO_PAD.encode(self.keyed(&["entrepot seal", purpose, text]).finalize().into_bytes())
     }
 

@@ -12,6 +12,7 @@ use crate::model::id::ActivityId;
 use crate::model::job::{Job, Recurrence};
 use crate::model::project::Direction;
 use crate::model::time::Timestamp;
+use crate::outbound;
 use crate::store::retention::{self, Pruned};
 use crate::store::{StoreError, blobs, executions, increments, jobs, messages, set_back};
 
@@ -100,6 +101,7 @@ fn prune(appliance: &Arc<Appliance>, now: Timestamp) {
         if let Err(error) = live.entities.forget_loaded(&database.name, now.minus(queue.history)) {
             log::error!("loads not forgotten database=\"{}\" reason=\"{error}\"", database.name);
         }
+        outbound::run::forget_tracking(appliance, &database.name);
     }
 }
 

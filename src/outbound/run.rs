@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::export::{self, Export, ExportError};
 use crate::appliance::Appliance;
 use crate::clock::Stopwatch;
+use crate::model::entity::Entity;
 use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
 use crate::model::id::{ActivityId, ExecutionId, MessageId};
 use crate::model::job::{Company, Job};
@@ -276,7 +277,7 @@ pub(super) fn end_epochs(
             let all: Vec<_> = consumers.iter().copied().chain(clients.iter().map(|client| (*client, entity.name.as_str()))).collect();
             Ok((reached, increments::needs(connection, &all)?))
         })?;
-        let (mut range, mut anew) = changes::end_epoch(&live.entities, entity, &reached, &needs)?;
+        let (mut range, mut anew) = changes::end_epoch(&live.entities, &tracker(appliance), entity, &reached, &needs)?;
         if !range.is_full() && reached.selection.as_ref().is_some_and(|known| *known != selection) {
             (range.after, anew) = (0, Some("its fields or its filter are others than before"));
         }
@@ -286,6 +287,36 @@ pub(super) fn end_epochs(
         Ok(Some(Taken { entity: entity.name.clone(), range, selection, anew }))
     };
     project.entities.iter().map(take).collect()
+}
+
+/// By which a database that is tracked knows this appliance, wherever its data directory is moved to.
+fn tracker(appliance: &Appliance) -> String {
+    appliance.url_key.seal("tracks changes", "")
+}
+
+/// Takes change tracking away from a database where it serves nobody any more: no job, paused or disabled, no project and no client of the package API.
+pub fn forget_tracking(appliance: &Arc<Appliance>, database: &str) {
+    let is_used = |table: &str| {
+        let live = appliance.live();
+        let is_it = |entity: &Entity| entity.database == database && entity.table.eq_ignore_ascii_case(table);
+        let projects = live.config.projects.iter().chain(live.config.jobs.iter().map(|job| &job.project));
+        if projects.flat_map(|project| &project.entities).any(|of| of.refresh != Refresh::Full && is_it(&of.entity)) {
+            return Ok(true);
+        }
+        appliance.store.read("read the consumers", |connection| {
+            let entities = live.config.entities.iter().filter(|entity| is_it(entity));
+            let clients = entities.map(|entity| increments::package_consumers(connection, &entity.name)).collect::<Result<Vec<_>, _>>()?;
+            Ok(clients.iter().any(|clients| !clients.is_empty()))
+        })
+    };
+    match changes::forget_unused(&appliance.live().entities, database, &tracker(appliance), &is_used) {
+        Ok(tables) => tables.iter().for_each(|table| {
+            log::info!("change tracking ended database=\"{database}\" table=\"{table}\" reason=\"nothing exports its changes any more\"");
+        }),
+        // Somebody holds the database: another time.
+        Err(error) if error.may_pass() => {}
+        Err(error) => log::error!("change tracking not ended database=\"{database}\" reason=\"{error}\""),
+    }
 }
 
 /// What an export did with each entity of its project.

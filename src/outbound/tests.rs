@@ -301,10 +301,10 @@ fn changed_since(key: FieldKind, table: &str, done: &str, format: Format) -> Res
     let mut fields = crate::store::entities::found::of(&connection, "t").unwrap().unwrap().fields();
     fields[0].kind = key;
     let entity = Entity { name: "Shop".into(), database: "shop".into(), table: "t".into(), key: vec![0], fields, ..Entity::default() };
-    let first = end_epoch(&entities, &entity, &Reached::default(), &Needs::default()).map_err(|error| error.to_string())?.0;
+    let first = end_epoch(&entities, "a", &entity, &Reached::default(), &Needs::default()).map_err(|error| error.to_string())?.0;
     connection.execute_batch(done).unwrap();
     let reached = Reached { epoch: first.epoch, mark: Some(first.mark), selection: None };
-    let range = end_epoch(&entities, &entity, &reached, &Needs::default()).map_err(|error| error.to_string())?.0;
+    let range = end_epoch(&entities, "a", &entity, &reached, &Needs::default()).map_err(|error| error.to_string())?.0;
     assert!(!range.is_full());
     let part = ProjectEntity { refresh: Refresh::Incremental { deletes: true }, ..ProjectEntity::new(Arc::new(entity), format) };
     let project = Project { name: "Out".into(), direction: Direction::Export, entities: vec![part] };

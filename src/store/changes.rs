@@ -7,6 +7,9 @@
 //! Each epoch of a table has a mark, a number made by chance that is kept here and with the watermark. A database that lacks the mark of the epoch up to
 //! which a consumer has the changes is not the one that they came from: an older copy was put back, or it is another file. What it did since is not in
 //! its log under the epochs that follow, and so the consumer begins anew.
+//!
+//! Each table says which appliance was the last to export it. What nobody exports any more that one takes away, triggers and log, and no other: several may
+//! share a file, and each knows its own consumers only.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -35,7 +38,12 @@ impl Range {
 
 /// The log of an entity's changes, quoted.
 pub(super) fn log_of(entity: &Entity) -> String {
-    quote(&format!("entrepot_changes_{}", entity.table))
+    named(&entity.table, "")
+}
+
+/// What tracks a table, quoted: the log, and a trigger for each event.
+fn named(table: &str, event: &str) -> String {
+    quote(&format!("entrepot_changes_{table}{event}"))
 }
 
 /// The column of the log that says in which epoch: the others are the key's, which may have one of that name itself.
@@ -44,13 +52,20 @@ pub(super) fn epoch_of(entity: &Entity) -> &'static str {
     if is_taken { "entrepot_epoch" } else { "epoch" }
 }
 
+/// What a table's triggers are run for.
+const EVENTS: [&str; 3] = ["insert", "update", "delete"];
+
+/// What is noted of tables that are tracked, by their names.
+const NOTES: [&str; 3] = ["entrepot_tracked", "entrepot_tracker", "entrepot_mark"];
+
 /// Marks of the latest epochs are kept, whoever needs them: an export that is under way will.
 const MARKS_KEPT: u64 = 100;
 
-/// Ends the epoch of an entity's database for an export, and begins to track the entity if that is not so yet. Besides the changes: why a consumer that
-/// has changes begins anew.
+/// Ends the epoch of an entity's database for an export of this appliance, and begins to track the entity if that is not so yet. Besides the changes: why a
+/// consumer that has changes begins anew.
 pub fn end_epoch(
     entities: &Entities,
+    appliance: &str,
     entity: &Entity,
     reached: &Reached,
     needs: &Needs,
@@ -80,6 +95,7 @@ pub fn end_epoch(
             "CREATE TABLE IF NOT EXISTS entrepot_epoch (number INTEGER NOT NULL);
              INSERT INTO entrepot_epoch SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM entrepot_epoch);
              CREATE TABLE IF NOT EXISTS entrepot_tracked (name TEXT PRIMARY KEY, forgotten INTEGER NOT NULL);
+             CREATE TABLE IF NOT EXISTS entrepot_tracker (name TEXT PRIMARY KEY, appliance TEXT NOT NULL);
              CREATE TABLE IF NOT EXISTS entrepot_mark (name TEXT NOT NULL, epoch INTEGER NOT NULL, mark INTEGER NOT NULL, PRIMARY KEY (name, epoch))
                WITHOUT ROWID;",
         )
@@ -88,6 +104,7 @@ pub fn end_epoch(
     if !tracked {
         track(&transaction, entity).map_err(&failed)?;
     }
+    transaction.execute("INSERT OR REPLACE INTO entrepot_tracker VALUES (?1, ?2)", [&entity.table, appliance]).map_err(&failed)?;
     let epoch: u64 = transaction
         .query_row("UPDATE entrepot_epoch SET number = number + 1 RETURNING number - 1", [], |row| row.get(0))
         .map_err(&failed)?;
@@ -160,9 +177,10 @@ fn triggers(entity: &Entity) -> [(String, String); 3] {
     // Another spelling of what the column calls one key is another key to a consumer.
     let moved: Vec<String> = key.iter().map(|column| format!("old.{column} COLLATE BINARY IS NOT new.{column}")).collect();
     let note_moved = format!("{into} SELECT (SELECT number FROM entrepot_epoch), {} WHERE {};", of("old"), moved.join(" OR "));
-    let notes = [("insert", note("new")), ("update", format!("{note_moved} {}", note("new"))), ("delete", note("old"))];
-    notes.map(|(event, notes)| {
-        let name = quote(&format!("entrepot_changes_{}_{event}", entity.table));
+    let notes = [note("new"), format!("{note_moved} {}", note("new")), note("old")];
+    std::array::from_fn(|at| {
+        let (event, notes) = (EVENTS[at], &notes[at]);
+        let name = named(&entity.table, &format!("_{event}"));
         let trigger = format!("CREATE TRIGGER {name} AFTER {} ON {table} BEGIN {notes} END", event.to_uppercase());
         (name, trigger)
     })
@@ -181,6 +199,45 @@ fn track(connection: &Connection, entity: &Entity) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM entrepot_tracked WHERE name = ?1", [&entity.table]).map(|_| ())
 }
 
+/// Takes away what tracks tables of a database that nobody exports any more, of those that this appliance was the last to export; says which. Whether
+/// somebody does is asked again while no export can begin. A database that is away, or busy, is left for another time.
+pub fn forget_unused(
+    entities: &Entities,
+    database: &str,
+    appliance: &str,
+    is_used: &dyn Fn(&str) -> Result<bool, StoreError>,
+) -> Result<Vec<String>, StoreError> {
+    let failed = StoreError::sqlite("take change tracking away");
+    let Some((mut connection, _guard)) = entities.tidier(database)? else { return Ok(Vec::new()) };
+    let unused = |connection: &Connection| -> Result<Vec<String>, StoreError> {
+        let own: Vec<String> = connection
+            .prepare("SELECT name FROM entrepot_tracker WHERE appliance = ?1")
+            .and_then(|mut statement| statement.query_map([appliance], |row| row.get(0))?.collect())
+            .map_err(&failed)?;
+        own.into_iter().filter_map(|name| is_used(&name).map(|used| (!used).then_some(name)).transpose()).collect()
+    };
+    let known = "SELECT EXISTS (SELECT 1 FROM pragma_table_list('entrepot_tracker') WHERE schema = 'main')";
+    if !connection.query_row(known, [], |row| row.get::<_, bool>(0)).map_err(&failed)? || unused(&connection)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(&failed)?;
+    let gone = unused(&transaction)?;
+    for table in &gone {
+        let triggers: String =
+            EVENTS.iter().map(|event| format!("DROP TRIGGER IF EXISTS {};", named(table, &format!("_{event}")))).collect();
+        transaction.execute_batch(&format!("{triggers} DROP TABLE IF EXISTS {}", named(table, ""))).map_err(&failed)?;
+        for notes in NOTES {
+            transaction.execute(&format!("DELETE FROM {notes} WHERE name = ?1"), [table]).map_err(&failed)?;
+        }
+    }
+    let others: bool = transaction.query_row("SELECT EXISTS (SELECT 1 FROM entrepot_tracked)", [], |row| row.get(0)).map_err(&failed)?;
+    for notes in NOTES.iter().chain(&["entrepot_epoch"]).filter(|_| !others) {
+        transaction.execute_batch(&format!("DROP TABLE {notes}")).map_err(&failed)?;
+    }
+    transaction.commit().map_err(&failed)?;
+    Ok(gone)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,7 +254,7 @@ mod tests {
         let fields = vec![Field { name: "K".into(), ..Field::default() }];
         let entity = Entity { name: "T".into(), database: "shop".into(), table: "t".into(), key: vec![0], fields, ..Entity::default() };
         let end = |reached: &Reached, after: u64, epochs: &[u64]| {
-            end_epoch(&entities, &entity, reached, &Needs { after, epochs: epochs.to_vec() }).unwrap()
+            end_epoch(&entities, "a", &entity, reached, &Needs { after, epochs: epochs.to_vec() }).unwrap()
         };
         let reached = |range: Range| Reached { epoch: range.epoch, mark: Some(range.mark), selection: None };
         let first = end(&Reached::default(), 0, &[]);
@@ -222,5 +279,42 @@ mod tests {
         connection.execute_batch("DROP TRIGGER entrepot_changes_t_update").unwrap();
         let untracked = end(&has_last, has_last.epoch, &[]);
         assert!(untracked.0.is_full() && untracked.1.unwrap().contains("what tracks changes"), "{untracked:?}");
+    }
+
+    #[test]
+    fn what_tracks_a_table_goes_when_nobody_exports_it_and_by_the_hand_of_who_did_so_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database { name: "shop".into(), path: dir.path().join("shop.db"), managed: false, lock_wait: Default::default() };
+        let path = database.path.clone();
+        let entities = Entities::new(&[database]);
+        let forget = |appliance: &str, used: &[&str]| {
+            forget_unused(&entities, "shop", appliance, &|table| Ok(used.contains(&table))).map_err(|error| error.may_pass())
+        };
+        assert_eq!(forget("a", &[]), Ok(vec![]), "the file is away");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("CREATE TABLE t (epoch PRIMARY KEY); CREATE TABLE u (epoch PRIMARY KEY)").unwrap();
+        assert_eq!(forget("a", &[]), Ok(vec![]), "it is another one, or was never tracked");
+        for table in ["t", "u"] {
+            let fields = vec![Field { name: "epoch".into(), ..Field::default() }];
+            let entity =
+                Entity { name: "T".into(), database: "shop".into(), table: table.into(), key: vec![0], fields, ..Entity::default() };
+            end_epoch(&entities, "a", &entity, &Reached::default(), &Needs::default()).unwrap();
+            if table == "u" {
+                end_epoch(&entities, "b", &entity, &Reached::default(), &Needs::default()).unwrap();
+            }
+        }
+        let ours = || -> u64 {
+            let count = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'entrepot%'";
+            connection.query_row(count, [], |row| row.get(0)).unwrap()
+        };
+        let all = ours();
+        assert_eq!((forget("a", &["t"]), ours()), (Ok(vec![]), all), "one is used here, the other perhaps by somebody else");
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert_eq!(forget("a", &[]), Err(true), "another time");
+        connection.execute_batch("COMMIT").unwrap();
+        assert_eq!((forget("a", &[]), ours()), (Ok(vec!["t".to_owned()]), all - 4), "its log and triggers");
+        connection.execute_batch("INSERT INTO t VALUES (1); INSERT INTO u VALUES (1)").unwrap();
+        assert_eq!((forget("b", &[]), ours()), (Ok(vec!["u".to_owned()]), 0), "and with the last all that is ours");
+        connection.execute_batch("INSERT INTO u VALUES (2)").unwrap();
     }
 }

@@ -135,13 +135,8 @@ impl Entities {
 
     /// Forgets loads before `before`, whose messages are forgotten too; waits for no load: what is busy is cleaned another time.
     pub fn forget_loaded(&self, name: &str, before: Timestamp) -> Result<(), StoreError> {
-        let (database, lock) = self.database(name)?;
-        let Ok(_guard) = lock.try_lock() else { return Ok(()) };
-        if !database.path.exists() {
-            return Ok(());
-        }
+        let Some((connection, _guard)) = self.tidier(name)? else { return Ok(()) };
         let failed = StoreError::sqlite("forget loads");
-        let connection = open(&database.path, false, Duration::from_secs(1)).map_err(&failed)?;
         let known = connection
             .query_row("SELECT 1 FROM pragma_table_list('entrepot_loaded') WHERE schema = 'main'", [], |_| Ok(()))
             .optional()
@@ -150,6 +145,15 @@ impl Entities {
             connection.execute("DELETE FROM entrepot_loaded WHERE loaded_at < ?1", [before.0]).map_err(&failed)?;
         }
         Ok(())
+    }
+
+    /// Opens a database to clear away what nobody needs; `None` when there is none, or a load is under way: another time will do.
+    pub(super) fn tidier(&self, name: &str) -> Result<Option<(Connection, MutexGuard<'_, ()>)>, StoreError> {
+        let (database, lock) = self.database(name)?;
+        let Some(guard) = lock.try_lock().ok().filter(|_| database.path.exists()) else { return Ok(None) };
+        let connection =
+            open(&database.path, false, Duration::from_secs(1)).map_err(StoreError::sqlite("open the entity database to tidy it"))?;
+        Ok(Some((connection, guard)))
     }
 
     /// Empties the managed databases, each when no load is under way.
