@@ -370,6 +370,13 @@ fn a_package_that_takes_the_place_of_the_first_tells_of_the_rows_that_were_delet
     // Nobody fetched the first, nor what was to take its place.
     for execution in ["3", "4"] {
         app.advance(Duration::from_secs(9 * 24 * 3600));
+        // Nor does it matter that others have all of it.
+        for _ in 0..2 {
+            app.operator("POST", "jobs/22222222-2222-4333-8444-555555555555/run").expect(200);
+            app.settle();
+            let message = app.get("/api/connector/dequeue/22222222-2222-4333-8444-555555555555").expect(200).body;
+            app.post("/api/connector/ack/22222222-2222-4333-8444-555555555555", &message).expect(200);
+        }
         delta(&mut app, "ExportToPackage", execution);
     }
     let package = package_of(&app, "4", &[]).body;

@@ -261,10 +261,10 @@ pub fn acked(connection: &Connection, message: MessageId) -> Result<(), StoreErr
     Ok(())
 }
 
-/// A message was given up: what it held is offered again by the next run.
+/// A message was given up: what it held is offered again by the next run. What was acked before is the consumer's, whatever becomes of the message.
 pub(super) fn given_up(connection: &Connection, message: MessageId) -> Result<(), StoreError> {
     connection
-        .prepare_cached("DELETE FROM increment WHERE message_id = ?1")
+        .prepare_cached("DELETE FROM increment WHERE message_id = ?1 AND acked = 0")
         .and_then(|mut statement| statement.execute([message.to_string()]))
         .map(|_| ())
         .map_err(StoreError::sqlite("give the increments up"))
