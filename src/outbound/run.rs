@@ -16,7 +16,7 @@ use crate::model::project::{Direction, Project, ProjectEntity, Refresh};
 use crate::model::retry::{self, Verdict};
 use crate::model::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::changes::{self, Range};
+use crate::store::changes::{self, Exporter, Range};
 use crate::store::executions::{self, Ending};
 use crate::store::increments::{self, Increment};
 use crate::store::jobs;
@@ -256,6 +256,7 @@ pub(super) fn end_epochs(
     is_incremental: &dyn Fn(&ProjectEntity) -> bool,
 ) -> Result<Vec<Option<Taken>>, ExportError> {
     let live = appliance.live();
+    let known_as = tracker(appliance);
     let take = |entity: &ProjectEntity| {
         if !is_incremental(entity) {
             return Ok(None);
@@ -277,7 +278,8 @@ pub(super) fn end_epochs(
             let all: Vec<_> = consumers.iter().copied().chain(clients.iter().map(|client| (*client, entity.name.as_str()))).collect();
             Ok((reached, increments::needs(connection, &all)?))
         })?;
-        let (mut range, mut anew) = changes::end_epoch(&live.entities, &tracker(appliance), entity, &reached, &needs)?;
+        let (mut range, mut anew) =
+            changes::end_epoch(&live.entities, Exporter { appliance: &known_as, now: appliance.clock.now() }, entity, &reached, &needs)?;
         if !range.is_full() && reached.selection.as_ref().is_some_and(|known| *known != selection) {
             (range.after, anew) = (0, Some("its fields or its filter are others than before"));
         }
@@ -294,7 +296,7 @@ fn tracker(appliance: &Appliance) -> String {
     appliance.url_key.seal("tracks changes", "")
 }
 
-/// Takes change tracking away from a database where it serves nobody any more: no job, paused or disabled, no project and no client of the package API.
+/// Takes change tracking away from a database where it has served nobody for `queue.retention`: no job, paused or disabled, no project and no client of the package API.
 pub fn forget_tracking(appliance: &Arc<Appliance>, database: &str) {
     let is_used = |table: &str| {
         let live = appliance.live();
@@ -309,7 +311,8 @@ pub fn forget_tracking(appliance: &Arc<Appliance>, database: &str) {
             Ok(clients.iter().any(|clients| !clients.is_empty()))
         })
     };
-    match changes::forget_unused(&appliance.live().entities, database, &tracker(appliance), &is_used) {
+    let before = Exporter { appliance: &tracker(appliance), now: appliance.clock.now().minus(appliance.live().config.queue.retention) };
+    match changes::forget_unused(&appliance.live().entities, database, before, &is_used) {
         Ok(tables) => tables.iter().for_each(|table| {
             log::info!("change tracking ended database=\"{database}\" table=\"{table}\" reason=\"nothing exports its changes any more\"");
         }),

@@ -291,7 +291,7 @@ fn an_entity_that_was_never_imported_exports_a_header_and_no_rows() {
 /// What an incremental export of a table holds that a consumer had already, in this format, when this was done to it since: its document, that of
 /// deleted keys where there is one, and how many were passed over.
 fn changed_since(key: FieldKind, table: &str, done: &str, format: Format) -> Result<(String, Option<String>, u64), String> {
-    use crate::store::changes::end_epoch;
+    use crate::store::changes::{Exporter, end_epoch};
     use crate::store::increments::{Needs, Reached};
     let dir = tempfile::tempdir().unwrap();
     let database = Database { name: "shop".into(), path: dir.path().join("shop.db"), managed: false, lock_wait: Default::default() };
@@ -301,10 +301,11 @@ fn changed_since(key: FieldKind, table: &str, done: &str, format: Format) -> Res
     let mut fields = crate::store::entities::found::of(&connection, "t").unwrap().unwrap().fields();
     fields[0].kind = key;
     let entity = Entity { name: "Shop".into(), database: "shop".into(), table: "t".into(), key: vec![0], fields, ..Entity::default() };
-    let first = end_epoch(&entities, "a", &entity, &Reached::default(), &Needs::default()).map_err(|error| error.to_string())?.0;
+    let by = Exporter { appliance: "a", now: crate::model::time::Timestamp(0) };
+    let first = end_epoch(&entities, by, &entity, &Reached::default(), &Needs::default()).map_err(|error| error.to_string())?.0;
     connection.execute_batch(done).unwrap();
     let reached = Reached { epoch: first.epoch, mark: Some(first.mark), selection: None };
-    let range = end_epoch(&entities, "a", &entity, &reached, &Needs::default()).map_err(|error| error.to_string())?.0;
+    let range = end_epoch(&entities, by, &entity, &reached, &Needs::default()).map_err(|error| error.to_string())?.0;
     assert!(!range.is_full());
     let part = ProjectEntity { refresh: Refresh::Incremental { deletes: true }, ..ProjectEntity::new(Arc::new(entity), format) };
     let project = Project { name: "Out".into(), direction: Direction::Export, entities: vec![part] };

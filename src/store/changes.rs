@@ -17,6 +17,7 @@ use super::entities::{Entities, quote};
 use super::increments::{Needs, Reached};
 use super::{Cause, StoreError};
 use crate::model::entity::Entity;
+use crate::model::time::Timestamp;
 
 /// The changes that an export reads: those of the epochs after one and up to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +62,20 @@ const NOTES: [&str; 3] = ["entrepot_tracked", "entrepot_tracker", "entrepot_mark
 /// Marks of the latest epochs are kept, whoever needs them: an export that is under way will.
 const MARKS_KEPT: u64 = 100;
 
+/// Who exports, and when.
+#[derive(Clone, Copy)]
+pub struct Exporter<'a> {
+    /// By which a database knows the appliance, wherever its data directory is moved to.
+    pub appliance: &'a str,
+    /// The time of the export.
+    pub now: Timestamp,
+}
+
 /// Ends the epoch of an entity's database for an export of this appliance, and begins to track the entity if that is not so yet. Besides the changes: why a
 /// consumer that has changes begins anew.
 pub fn end_epoch(
     entities: &Entities,
-    appliance: &str,
+    by: Exporter<'_>,
     entity: &Entity,
     reached: &Reached,
     needs: &Needs,
@@ -95,7 +105,7 @@ pub fn end_epoch(
             "CREATE TABLE IF NOT EXISTS entrepot_epoch (number INTEGER NOT NULL);
              INSERT INTO entrepot_epoch SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM entrepot_epoch);
              CREATE TABLE IF NOT EXISTS entrepot_tracked (name TEXT PRIMARY KEY, forgotten INTEGER NOT NULL);
-             CREATE TABLE IF NOT EXISTS entrepot_tracker (name TEXT PRIMARY KEY, appliance TEXT NOT NULL);
+             CREATE TABLE IF NOT EXISTS entrepot_tracker (name TEXT PRIMARY KEY, appliance TEXT NOT NULL, exported_at INTEGER NOT NULL);
              CREATE TABLE IF NOT EXISTS entrepot_mark (name TEXT NOT NULL, epoch INTEGER NOT NULL, mark INTEGER NOT NULL, PRIMARY KEY (name, epoch))
                WITHOUT ROWID;",
         )
@@ -104,7 +114,8 @@ pub fn end_epoch(
     if !tracked {
         track(&transaction, entity).map_err(&failed)?;
     }
-    transaction.execute("INSERT OR REPLACE INTO entrepot_tracker VALUES (?1, ?2)", [&entity.table, appliance]).map_err(&failed)?;
+    let last = params![entity.table, by.appliance, by.now.0];
+    transaction.execute("INSERT OR REPLACE INTO entrepot_tracker VALUES (?1, ?2, ?3)", last).map_err(&failed)?;
     let epoch: u64 = transaction
         .query_row("UPDATE entrepot_epoch SET number = number + 1 RETURNING number - 1", [], |row| row.get(0))
         .map_err(&failed)?;
@@ -199,20 +210,20 @@ fn track(connection: &Connection, entity: &Entity) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM entrepot_tracked WHERE name = ?1", [&entity.table]).map(|_| ())
 }
 
-/// Takes away what tracks tables of a database that nobody exports any more, of those that this appliance was the last to export; says which. Whether
-/// somebody does is asked again while no export can begin. A database that is away, or busy, is left for another time.
+/// Takes away what tracks tables of a database that nobody exports any more, of those that this appliance was the last to export, before `before.now`;
+/// says which. Whether somebody does is asked again while no export can begin. A database that is away, or busy, is left for another time.
 pub fn forget_unused(
     entities: &Entities,
     database: &str,
-    appliance: &str,
+    before: Exporter<'_>,
     is_used: &dyn Fn(&str) -> Result<bool, StoreError>,
 ) -> Result<Vec<String>, StoreError> {
     let failed = StoreError::sqlite("take change tracking away");
     let Some((mut connection, _guard)) = entities.tidier(database)? else { return Ok(Vec::new()) };
     let unused = |connection: &Connection| -> Result<Vec<String>, StoreError> {
         let own: Vec<String> = connection
-            .prepare("SELECT name FROM entrepot_tracker WHERE appliance = ?1")
-            .and_then(|mut statement| statement.query_map([appliance], |row| row.get(0))?.collect())
+            .prepare("SELECT name FROM entrepot_tracker WHERE appliance = ?1 AND exported_at < ?2")
+            .and_then(|mut statement| statement.query_map(params![before.appliance, before.now.0], |row| row.get(0))?.collect())
             .map_err(&failed)?;
         own.into_iter().filter_map(|name| is_used(&name).map(|used| (!used).then_some(name)).transpose()).collect()
     };
@@ -241,6 +252,10 @@ pub fn forget_unused(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn by(appliance: &str, now: i64) -> Exporter<'_> {
+        Exporter { appliance, now: Timestamp(now) }
+    }
     use crate::config::Database;
     use crate::model::entity::Field;
 
@@ -254,7 +269,7 @@ mod tests {
         let fields = vec![Field { name: "K".into(), ..Field::default() }];
         let entity = Entity { name: "T".into(), database: "shop".into(), table: "t".into(), key: vec![0], fields, ..Entity::default() };
         let end = |reached: &Reached, after: u64, epochs: &[u64]| {
-            end_epoch(&entities, "a", &entity, reached, &Needs { after, epochs: epochs.to_vec() }).unwrap()
+            end_epoch(&entities, by("a", 0), &entity, reached, &Needs { after, epochs: epochs.to_vec() }).unwrap()
         };
         let reached = |range: Range| Reached { epoch: range.epoch, mark: Some(range.mark), selection: None };
         let first = end(&Reached::default(), 0, &[]);
@@ -287,9 +302,10 @@ mod tests {
         let database = Database { name: "shop".into(), path: dir.path().join("shop.db"), managed: false, lock_wait: Default::default() };
         let path = database.path.clone();
         let entities = Entities::new(&[database]);
-        let forget = |appliance: &str, used: &[&str]| {
-            forget_unused(&entities, "shop", appliance, &|table| Ok(used.contains(&table))).map_err(|error| error.may_pass())
+        let forget_before = |before: i64, appliance: &str, used: &[&str]| {
+            forget_unused(&entities, "shop", by(appliance, before), &|table| Ok(used.contains(&table))).map_err(|error| error.may_pass())
         };
+        let forget = |appliance: &str, used: &[&str]| forget_before(1, appliance, used);
         assert_eq!(forget("a", &[]), Ok(vec![]), "the file is away");
         let connection = Connection::open(&path).unwrap();
         connection.execute_batch("CREATE TABLE t (epoch PRIMARY KEY); CREATE TABLE u (epoch PRIMARY KEY)").unwrap();
@@ -298,9 +314,9 @@ mod tests {
             let fields = vec![Field { name: "epoch".into(), ..Field::default() }];
             let entity =
                 Entity { name: "T".into(), database: "shop".into(), table: table.into(), key: vec![0], fields, ..Entity::default() };
-            end_epoch(&entities, "a", &entity, &Reached::default(), &Needs::default()).unwrap();
+            end_epoch(&entities, by("a", 0), &entity, &Reached::default(), &Needs::default()).unwrap();
             if table == "u" {
-                end_epoch(&entities, "b", &entity, &Reached::default(), &Needs::default()).unwrap();
+                end_epoch(&entities, by("b", 0), &entity, &Reached::default(), &Needs::default()).unwrap();
             }
         }
         let ours = || -> u64 {
@@ -308,6 +324,7 @@ mod tests {
             connection.query_row(count, [], |row| row.get(0)).unwrap()
         };
         let all = ours();
+        assert_eq!((forget_before(0, "a", &[]), ours()), (Ok(vec![]), all), "it was exported just now");
         assert_eq!((forget("a", &["t"]), ours()), (Ok(vec![]), all), "one is used here, the other perhaps by somebody else");
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
         assert_eq!(forget("a", &[]), Err(true), "another time");
