@@ -3,6 +3,10 @@
 //! Bytes that are no text are never replaced in silence: they become text that no check of UTF-8 accepts, so that the record they stand in is
 //! refused.
 
+mod more;
+
+pub use self::more::width;
+
 use std::io::{self, Read};
 
 use encoding_rs::{Decoder, Encoding, UTF_8};
@@ -25,6 +29,8 @@ pub struct Decoding<R> {
     declared: bool,
     /// What stands for bytes that are no text; UTF-8 passes unchecked when it is no text itself.
     undecodable: &'static [u8],
+    /// It stands for each of them, not once for all.
+    each: bool,
 }
 
 /// What a decoder puts in place of bytes it can not read: text that no valid UTF-8 check accepts, so that the record is refused.
@@ -43,6 +49,7 @@ impl<R: Read> Decoding<R> {
             pending: Vec::new(),
             declared: false,
             undecodable: UNDECODABLE,
+            each: false,
             marked: false,
             label: None,
         }
@@ -51,6 +58,13 @@ impl<R: Read> Decoding<R> {
     /// As `new`, but always valid UTF-8: what is no text becomes [`NO_CHARACTER`]. `declared`: an XML declaration is believed too.
     pub fn checked(source: R, encoding: &'static Encoding, declared: bool) -> Self {
         Decoding { declared, undecodable: NO_CHARACTER.as_bytes(), ..Decoding::new(source, encoding) }
+    }
+
+    /// With as many bytes that are none as there are in the document.
+    #[must_use]
+    pub fn of_each_byte(mut self, each: bool) -> Self {
+        self.each = each;
+        self
     }
 
     /// The encoding that the document turned out to have; that of the configuration before the first byte is read.
@@ -93,7 +107,9 @@ impl<R: Read> Decoding<R> {
             match result {
                 encoding_rs::DecoderResult::InputEmpty => return Ok(!last),
                 encoding_rs::DecoderResult::OutputFull => {}
-                encoding_rs::DecoderResult::Malformed(..) => text.extend_from_slice(self.undecodable),
+                encoding_rs::DecoderResult::Malformed(length, _) => {
+                    (0..if self.each { length } else { 1 }).for_each(|_| text.extend_from_slice(self.undecodable));
+                }
             }
         }
     }
@@ -148,7 +164,8 @@ pub(super) fn declared_encoding(first: &[u8]) -> Option<(&'static Encoding, Opti
     let (quote, value) = value.split_first()?;
     let label = &value[..memchr::memchr(*quote, value)?];
     // A document of single bytes cannot be in UTF-16, whatever it says.
-    let encoding = Encoding::for_label(label).filter(|encoding| encoding.is_ascii_compatible())?;
+    let single = |encoding: &&'static Encoding| encoding.is_ascii_compatible() || *encoding == encoding_rs::ISO_2022_JP;
+    let encoding = Encoding::for_label(label).filter(single)?;
     Some((encoding, std::str::from_utf8(label).ok().map(str::to_owned)))
 }
 
@@ -170,26 +187,67 @@ pub fn mark(encoding: &'static Encoding, into: &mut Vec<u8>) {
     }
 }
 
-/// Encodes the exact text of a record: where bytes stand that were no text, others that are none, so that it is refused again. A character that the
-/// encoding lacks can only stand in our own words, and becomes a question mark.
+/// Encodes the exact text of a record, as it was sent: where bytes stand that were no text, others that are none, so that it is refused again. A character
+/// that the encoding lacks can only stand in our own words, and becomes a question mark.
 pub fn encode_raw(raw: &[u8], encoding: &'static Encoding, into: &mut Vec<u8>) {
     if encoding == UTF_8 {
         return into.extend_from_slice(raw);
     }
     for chunk in raw.utf8_chunks() {
-        let start = into.len();
-        if encode(chunk.valid(), encoding, into).is_err() {
-            into.truncate(start);
-            for c in chunk.valid().chars() {
-                if encode(c.encode_utf8(&mut [0; 4]), encoding, into).is_err() {
-                    into.push(b'?');
-                }
-            }
-        }
+        encode_sent(chunk.valid(), encoding, |_| "?".to_owned(), into);
         if !chunk.invalid().is_empty() {
             into.extend(undecodable(encoding));
         }
     }
+}
+
+/// Encodes text of which a part was read in this encoding, and is written by the bytes that it had; `instead` spells what the encoding lacks.
+pub fn encode_sent(text: &str, encoding: &'static Encoding, instead: impl Fn(char) -> String, into: &mut Vec<u8>) {
+    encode_parts(text, encoding, true, instead, into);
+}
+
+/// Encodes text for a document in which every character has a spelling: `instead` is that of one that the encoding lacks.
+pub fn encode_spelled(text: &str, encoding: &'static Encoding, instead: impl Fn(char) -> String, into: &mut Vec<u8>) {
+    encode_parts(text, encoding, false, instead, into);
+}
+
+fn encode_parts(text: &str, encoding: &'static Encoding, sent: bool, instead: impl Fn(char) -> String, into: &mut Vec<u8>) {
+    if encode(text, encoding, into).is_ok() {
+        return;
+    }
+    let (mut rest, mut plain) = (text, String::new());
+    while let Some(c) = rest.chars().next() {
+        let mut length = c.len_utf8();
+        if NO_CHARACTER.contains(c) {
+            // What stood there was no text, and is to be none again.
+            push_encoded(&std::mem::take(&mut plain), encoding, into);
+            into.extend(undecodable(encoding));
+        } else if has(c, encoding) {
+            plain.push(c);
+        } else if let Some((more, bytes)) = sent.then(|| more::bytes_of(rest, encoding)).flatten() {
+            push_encoded(&std::mem::take(&mut plain), encoding, into);
+            join(&bytes, into);
+            length = more;
+        } else {
+            plain.push_str(&instead(c));
+        }
+        rest = &rest[length..];
+    }
+    push_encoded(&plain, encoding, into);
+}
+
+/// Text that the encoding has.
+fn push_encoded(text: &str, encoding: &'static Encoding, into: &mut Vec<u8>) {
+    join(&encoded(text, encoding).unwrap_or_default(), into);
+}
+
+/// Appends what was encoded. Nothing stands between two changes of the set in ISO-2022-JP: the first is left out.
+fn join(bytes: &[u8], into: &mut Vec<u8>) {
+    const ASCII: &[u8] = b"\x1B(B";
+    if bytes.first() == Some(&ASCII[0]) && into.ends_with(ASCII) {
+        into.truncate(into.len() - ASCII.len());
+    }
+    into.extend_from_slice(bytes);
 }
 
 /// Bytes that are no text in an encoding; none where all are.
@@ -207,23 +265,111 @@ pub fn undecodable(encoding: &'static Encoding) -> Vec<u8> {
 
 /// Encodes text for a document; `Err` is the first character that the encoding does not have.
 pub fn encode(text: &str, encoding: &'static Encoding, into: &mut Vec<u8>) -> Result<(), char> {
-    if encoding == UTF_8 {
+    if encoding == UTF_8 || (encoding.is_ascii_compatible() && text.is_ascii()) {
         into.extend_from_slice(text.as_bytes());
         return Ok(());
     }
-    if encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE {
-        let little = encoding == encoding_rs::UTF_16LE;
-        into.extend(text.encode_utf16().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }));
-        return Ok(());
-    }
-    let mut encoder = encoding.new_encoder();
-    let mut output = vec![0u8; text.len() * 4 + 16];
-    let (result, _, written) = encoder.encode_from_utf8_without_replacement(text, &mut output, true);
-    match result {
-        encoding_rs::EncoderResult::Unmappable(character) => Err(character),
-        _ => {
-            into.extend_from_slice(&output[..written]);
+    match encoded(text, encoding) {
+        Some(bytes) => {
+            join(&bytes, into);
             Ok(())
         }
+        None => Err(text.chars().find(|c| !has(*c, encoding)).unwrap_or(char::REPLACEMENT_CHARACTER)),
+    }
+}
+
+/// Whether an encoding has a character.
+pub fn has(character: char, encoding: &'static Encoding) -> bool {
+    encoded(character.encode_utf8(&mut [0; 4]), encoding).is_some()
+}
+
+/// Text in an encoding, if that has all of it. Encoders of more bytes write some characters as others that look alike (in Shift_JIS a yen sign as a
+/// backslash): what is read again as another is not had.
+fn encoded(text: &str, encoding: &'static Encoding) -> Option<Vec<u8>> {
+    if encoding == UTF_8 {
+        return Some(text.as_bytes().to_vec());
+    }
+    if encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE {
+        let little = encoding == encoding_rs::UTF_16LE;
+        return Some(text.encode_utf16().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect());
+    }
+    let mut bytes = vec![0u8; text.len() * 4 + 16];
+    let (result, _, written) = encoding.new_encoder().encode_from_utf8_without_replacement(text, &mut bytes, true);
+    bytes.truncate(written);
+    let reads = || encoding.decode_without_bom_handling_and_without_replacement(&bytes).is_some_and(|read| read == text);
+    (result == encoding_rs::EncoderResult::InputEmpty && (encoding.is_single_byte() || reads())).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(text: &str, encoding: &'static Encoding) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_raw(text.as_bytes(), encoding, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn whatever_an_encoding_reads_comes_back_by_bytes_that_are_read_so() {
+        for encoding in [
+            encoding_rs::BIG5,
+            encoding_rs::EUC_JP,
+            encoding_rs::EUC_KR,
+            encoding_rs::GBK,
+            encoding_rs::GB18030,
+            encoding_rs::SHIFT_JIS,
+            encoding_rs::WINDOWS_1252,
+        ] {
+            let pairs = (0x80..=0xFF).flat_map(|lead| (0x21..=0xFF).map(move |trail| vec![lead, trail])).step_by(11);
+            let three = (0x80..=0xFF).flat_map(|lead| (0x80..=0xFF).map(move |trail| vec![0x8F, lead, trail])).step_by(7);
+            let four = (0x30..=0x39).map(|last| vec![0x81, 0x30, 0x81, last]);
+            let read = |bytes: Vec<u8>| encoding.decode_without_bom_handling_and_without_replacement(&bytes).map(|text| text.into_owned());
+            let text: String = pairs.chain(three).chain(four).filter_map(read).collect();
+            let bytes = sent(&text, encoding);
+            assert!(encoding.decode_without_bom_handling(&bytes).0 == text, "{}", encoding.name());
+        }
+        for (label, bytes) in [
+            ("big5", &b"\xfbH\x88\x62\x88\x64a"[..]),
+            ("gbk", b"\x819\xef0\xa8\xa6\x80"),
+            ("euc-jp", b"\x8f\xb0\xa1\x8e\xb1\xc6\xfc"),
+            ("shift_jis", b"\xf0\x40\xb1\x93\xfa\\"),
+            ("iso-2022-jp", b"a\x1B(I12\x1B$BF|\x1B(I1\x1B(B b"),
+        ] {
+            let encoding = Encoding::for_label(label.as_bytes()).unwrap();
+            let text = encoding.decode_without_bom_handling_and_without_replacement(bytes).unwrap();
+            let again = sent(&text, encoding);
+            assert_eq!(
+                encoding.decode_without_bom_handling_and_without_replacement(&again).as_deref(),
+                Some(&*text),
+                "{label}: {again:x?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_character_that_would_be_read_as_another_is_not_had() {
+        for (label, text, lacks) in [
+            ("shift_jis", "100\u{a5}", Some('\u{a5}')),
+            ("shift_jis", "x\u{203e}y", Some('\u{203e}')),
+            ("euc-jp", "\u{65e5}\u{2212}5", Some('\u{2212}')),
+            ("iso-2022-jp", "\u{65e5}\u{ff71}", Some('\u{ff71}')),
+            ("iso-2022-jp", "\u{a5}5\\~", None),
+            ("iso-2022-jp", "a\u{1b}b", Some('\u{1b}')),
+            ("shift_jis", "\\~\u{ff0d}\u{ff71}", None),
+            ("big5", "\u{5497}", Some('\u{5497}')),
+            ("gbk", "\u{3400}", Some('\u{3400}')),
+            ("gb18030", "\u{3400}\u{a5}\u{1f600}", None),
+            ("windows-1252", "\u{a5}\u{20ac}", None),
+        ] {
+            let encoding = Encoding::for_label(label.as_bytes()).unwrap();
+            assert_eq!(encode(text, encoding, &mut Vec::new()).err(), lacks, "{label}: {text}");
+        }
+        // Two that are encoded one behind the other have nothing between them.
+        let mut bytes = Vec::new();
+        for text in ["\u{65e5}", "\u{672c}", "a"] {
+            encode(text, encoding_rs::ISO_2022_JP, &mut bytes).unwrap();
+        }
+        assert_eq!(encoding_rs::ISO_2022_JP.decode(&bytes), ("\u{65e5}\u{672c}a".into(), encoding_rs::ISO_2022_JP, false));
     }
 }

@@ -356,6 +356,38 @@ mod tests {
     }
 
     #[test]
+    fn what_an_encoding_lacks_or_would_write_as_another_character_is_spelled_or_ends_the_export() {
+        let names = ["ID", "Gr\u{f6}\u{df}e \u{a5}"];
+        let fields = names.map(|name| Field { name: name.into(), kind: FieldKind::String { length: None }, ..Field::default() });
+        let entity = Entity { name: "\u{c4}rzte".into(), fields: fields.to_vec(), ..Entity::default() };
+        let rows = [["\u{a5} 500", "100\u{a5}"], ["x\u{203e}y", "\u{2212}5"], ["\u{ff71}\u{e9}\u{65e5}", "\u{5497}\u{1f600}"]];
+        for encoding in
+            [encoding_rs::SHIFT_JIS, encoding_rs::EUC_JP, encoding_rs::ISO_2022_JP, encoding_rs::BIG5, encoding_rs::WINDOWS_1251]
+        {
+            for format in [
+                Format::Xml(XmlFormat { encoding, ..XmlFormat::default() }),
+                Format::Xml(XmlFormat { encoding, style: XmlStyle::Attribute, ..XmlFormat::default() }),
+                Format::Json(JsonFormat { encoding, ..JsonFormat::default() }),
+                Format::Json(JsonFormat { encoding, lines: true, ..JsonFormat::default() }),
+            ] {
+                let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &entity, &[0, 1]).unwrap());
+                writer.begin(&mut bytes).unwrap();
+                for row in rows {
+                    writer.record(row.map(Some), &mut bytes).unwrap();
+                }
+                writer.end(&mut bytes).unwrap();
+                let values = names.iter().map(|name| path_of_name(&format, name)).collect();
+                let mut found = Rows(Vec::new());
+                read::read(bytes.as_slice(), &format, Wanted { values, ..Wanted::default() }, &mut found).unwrap();
+                assert_eq!(found.0, rows, "{}: {}", encoding.name(), encoding.decode(&bytes).0);
+            }
+        }
+        let csv = Format::Csv(CsvFormat { encoding: encoding_rs::SHIFT_JIS, escape: Some('\\'), ..CsvFormat::default() });
+        let error = Writer::new(&csv, &entity, &[0]).unwrap().record([Some("a, 100\u{a5}")], &mut Vec::new()).unwrap_err();
+        assert_eq!(error, Unwritable::Character { character: '\u{a5}', encoding: "Shift_JIS" });
+    }
+
+    #[test]
     fn a_number_that_a_workbook_keeps_as_text_has_the_separator_of_the_format() {
         let numbers = Numbers { decimal_separator: ',', thousands_separator: Some('.') };
         let format = Format::Excel(ExcelFormat { numbers, ..ExcelFormat::default() });

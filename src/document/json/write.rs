@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use encoding_rs::Encoding;
+
 use crate::document::collect::Inner;
-use crate::document::encoding::{NO_CHARACTER, encode, mark, undecodable};
+use crate::document::encoding::{encode_sent, encode_spelled, mark};
 use crate::document::read::Origin;
 use crate::document::record::Frame;
 use crate::document::refused::mended::{all_words_in, words_in};
@@ -112,21 +114,13 @@ fn quote(text: &str, into: &mut String) {
 }
 
 /// Text in an encoding; a character that it lacks is written as an escape.
-fn push(text: &str, encoding: &'static encoding_rs::Encoding, into: &mut Vec<u8>) {
-    let from = into.len();
-    if encode(text, encoding, into).is_ok() {
-        return;
-    }
-    into.truncate(from);
-    for c in text.chars() {
-        if NO_CHARACTER.contains(c) {
-            // What stood there was no text, and is to be none again.
-            into.extend(undecodable(encoding));
-        } else if encode(c.encode_utf8(&mut [0; 4]), encoding, into).is_err() {
-            // Only inside of quotes can such a character stand.
-            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| into.extend_from_slice(format!("\\u{unit:04x}").as_bytes()));
-        }
-    }
+fn push(text: &str, encoding: &'static Encoding, into: &mut Vec<u8>) {
+    encode_spelled(text, encoding, escape, into);
+}
+
+/// Only inside of quotes can such a character stand.
+fn escape(c: char) -> String {
+    c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
 /// An object that records stand in: its members before the one that leads to them, that one's name, and what closes it.
@@ -184,7 +178,7 @@ fn value(tree: &Tree, id: NodeId) -> String {
 
 /// The file of refused records: in the objects and arrays that the document had them in, each with two members more.
 pub struct Refused {
-    encoding: &'static encoding_rs::Encoding,
+    encoding: &'static Encoding,
     marked: bool,
     lines: bool,
     /// The document is an array.
@@ -214,7 +208,7 @@ impl Refused {
         let first = !std::mem::replace(&mut self.begun, true);
         if first {
             match self.marked {
-                true => push("\u{feff}", self.encoding, into),
+                true => encode_sent("\u{feff}", self.encoding, escape, into),
                 false => mark(self.encoding, into),
             }
         }
@@ -233,7 +227,7 @@ impl Refused {
             text.push_str(whole.as_deref().unwrap_or(&raw));
             frames.iter().rev().for_each(|frame| text.push_str(&frame.after));
             text.push_str(self.end);
-            return push(&text, self.encoding, into);
+            return encode_sent(&text, self.encoding, escape, into);
         }
         let same = self.open.iter().zip(frames).take_while(|(one, other)| one.number == other.number).count();
         if first && self.array {
@@ -270,7 +264,7 @@ impl Refused {
             // One value where records should stand may be an array of them.
             None => text.push_str(&format!("[{{{ours}}},{}{raw}]", self.end)),
         }
-        push(&text, self.encoding, into);
+        encode_sent(&text, self.encoding, escape, into);
     }
 
     /// Closes what is open.
@@ -284,7 +278,7 @@ impl Refused {
             text.push(']');
         }
         text.push_str(self.end);
-        push(&text, self.encoding, into);
+        encode_sent(&text, self.encoding, escape, into);
     }
 }
 

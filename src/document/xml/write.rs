@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use encoding_rs::Encoding;
+
 use crate::document::collect::Inner;
-use crate::document::encoding::{NO_CHARACTER, encode, mark, undecodable};
+use crate::document::encoding::{encode_sent, encode_spelled, has, mark};
 use crate::document::read::{Origin, record_of};
 use crate::document::record::Frame;
 use crate::document::refused::{REFUSED, TRANSFORMED};
@@ -26,7 +28,8 @@ pub struct Writer {
 impl Writer {
     /// A writer of records of this entity with these columns.
     pub fn new(format: &XmlFormat, entity: &str, columns: &[&str]) -> Writer {
-        let mut around: Vec<Option<String>> = record_of(format).steps.iter().map(element).collect();
+        let name_of = |name: &str| name_of(name, format.encoding);
+        let mut around: Vec<Option<String>> = record_of(format).steps.iter().map(|step| element(step, name_of)).collect();
         let record = around.pop().flatten().unwrap_or_else(|| name_of(&entity.to_uppercase().replace(' ', "")));
         Writer {
             around: around.into_iter().map(|name| name.unwrap_or_else(|| "Document".into())).collect(),
@@ -90,15 +93,15 @@ impl Writer {
 }
 
 /// The name that a step of a path is written by; `None` for any.
-fn element(step: &Step) -> Option<String> {
+fn element(step: &Step, name_of: impl Fn(&str) -> String) -> Option<String> {
     let To::Element(name) = &step.to else { return None };
     let local = Some(&name.local).filter(|local| *local != "*").map(|local| name_of(local))?;
     Some(name.prefix.as_ref().map_or(local.clone(), |prefix| format!("{prefix}:{local}")))
 }
 
-/// A name that XML allows: blanks become underscores, which make no difference when it is read, and what no name has is written by its number, as
-/// .NET does (`a_x0026_b`).
-fn name_of(name: &str) -> String {
+/// A name that XML allows: blanks become underscores, which make no difference when it is read, and what no name has, or
+/// the encoding lacks, is written by its number, as .NET does (`a_x0026_b`).
+fn name_of(name: &str, encoding: &'static Encoding) -> String {
     let mut out = String::new();
     for c in name.chars() {
         if out.is_empty() && !begins_name(c) {
@@ -106,8 +109,8 @@ fn name_of(name: &str) -> String {
         }
         match c {
             ' ' => out.push('_'),
-            '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}' | '\u{2040}' => out.push(c),
-            c if begins_name(c) => out.push(c),
+            '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}' | '\u{2040}' if has(c, encoding) => out.push(c),
+            c if begins_name(c) && has(c, encoding) => out.push(c),
             c => drop(write!(out, "_x{:01$X}_", u32::from(c), if c > '\u{ffff}' { 8 } else { 4 })),
         }
     }
@@ -121,29 +124,18 @@ fn begins_name(c: char) -> bool {
         | '\u{f900}'..='\u{fdcf}' | '\u{fdf0}'..='\u{fffd}' | '\u{10000}'..='\u{effff}')
 }
 
-fn label(encoding: &'static encoding_rs::Encoding) -> &'static str {
+fn label(encoding: &'static Encoding) -> &'static str {
     // UTF-16 with a byte order mark says its order itself.
     if encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE { "UTF-16" } else { encoding.name() }
 }
 
 /// Text in an encoding; a character that it lacks is written by its number.
-fn push(text: &str, encoding: &'static encoding_rs::Encoding, into: &mut Vec<u8>) {
-    let mut rest = text;
-    let from = into.len();
-    if encode(rest, encoding, into).is_ok() {
-        return;
-    }
-    into.truncate(from);
-    while let Some(c) = rest.chars().next() {
-        let (one, more) = rest.split_at(c.len_utf8());
-        if NO_CHARACTER.contains(c) {
-            // What stood there was no text, and is to be none again.
-            into.extend(undecodable(encoding));
-        } else if encode(one, encoding, into).is_err() {
-            into.extend_from_slice(format!("&#{};", u32::from(c)).as_bytes());
-        }
-        rest = more;
-    }
+fn push(text: &str, encoding: &'static Encoding, into: &mut Vec<u8>) {
+    encode_spelled(text, encoding, by_number, into);
+}
+
+fn by_number(c: char) -> String {
+    format!("&#{};", u32::from(c))
 }
 
 /// Appends text as XML writes it. `quoted`: inside of an attribute.
@@ -209,7 +201,7 @@ fn content(tree: &Tree, id: NodeId, into: &mut String) {
 
 /// The file of refused records: the document's own elements around them, before each a comment with line and reasons.
 pub struct Refused {
-    encoding: &'static encoding_rs::Encoding,
+    encoding: &'static Encoding,
     /// What the declaration calls the encoding.
     label: String,
     marked: bool,
@@ -235,7 +227,7 @@ impl Refused {
         let (mut text, end) = (String::new(), self.end);
         if !self.begun {
             match self.marked {
-                true => push("\u{feff}", self.encoding, into),
+                true => encode_sent("\u{feff}", self.encoding, by_number, into),
                 false => mark(self.encoding, into),
             }
             let _ = write!(text, "<?xml version=\"1.0\" encoding=\"{}\"?>{end}", self.label);
@@ -263,13 +255,13 @@ impl Refused {
         let _ = write!(text, "<!-- Entrepot line {line}: {reasons} -->{end}");
         text.push_str(&String::from_utf8_lossy(raw));
         text.push_str(end);
-        push(&text, self.encoding, into);
+        encode_sent(&text, self.encoding, by_number, into);
     }
 
     /// Closes what is open.
     pub fn end(&mut self, into: &mut Vec<u8>) {
         while let Some(frame) = self.open.pop() {
-            push(&format!("{}{}", frame.after, self.end), self.encoding, into);
+            encode_sent(&format!("{}{}", frame.after, self.end), self.encoding, by_number, into);
         }
     }
 }

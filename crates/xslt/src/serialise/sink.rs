@@ -84,7 +84,8 @@ impl<'w> Sink<'w> {
         matches!(self.coding, Coding::Utf8 | Coding::Utf16 { .. })
     }
 
-    /// Whether the encoding has this character.
+    /// Whether the encoding has this character. Encoders of more bytes write some as others that look alike, a yen sign in Shift_JIS as a backslash: those
+    /// are not had.
     pub(crate) fn has(&self, c: char) -> bool {
         match self.coding {
             Coding::Utf8 | Coding::Utf16 { .. } => true,
@@ -92,11 +93,11 @@ impl<'w> Sink<'w> {
             Coding::Ascii => c.is_ascii(),
             Coding::Table(encoding) => {
                 c.is_ascii() || {
-                    let mut bytes = [0; 16];
-                    let mut text = [0; 4];
-                    let (result, _, _) =
-                        encoding.new_encoder().encode_from_utf8_without_replacement(c.encode_utf8(&mut text), &mut bytes, true);
-                    !matches!(result, EncoderResult::Unmappable(_))
+                    let (mut bytes, mut text) = ([0; 16], [0; 4]);
+                    let text: &str = c.encode_utf8(&mut text);
+                    let (result, _, written) = encoding.new_encoder().encode_from_utf8_without_replacement(text, &mut bytes, true);
+                    let read = || encoding.decode_without_bom_handling_and_without_replacement(&bytes[..written]);
+                    result == EncoderResult::InputEmpty && (encoding.is_single_byte() || read().is_some_and(|read| read == text))
                 }
             }
         }
@@ -181,6 +182,7 @@ mod tests {
             assert_eq!(bytes(encoding, true, text).expect("good"), expected, "{encoding}");
         }
         assert!(bytes("iso-8859-1", true, "€").is_err());
+        assert!(bytes("shift_jis", true, "日\\").is_ok() && bytes("shift_jis", true, "¥").is_err());
         assert!(bytes("klingon", true, "").is_err());
         assert_eq!(bytes("utf-8", false, "").expect("good"), b"");
     }

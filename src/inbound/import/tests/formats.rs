@@ -187,6 +187,50 @@ fn text_of_every_encoding_is_read_and_its_refused_rows_come_back_in_it() {
 }
 
 #[test]
+fn refused_rows_come_back_in_characters_that_an_encoding_only_reads() {
+    for (label, name) in [
+        ("big5", &b"\xfbH\xfd\x6f\xa8\xb8"[..]),
+        ("gbk", b"\x819\xef0\xa8\xa6"),
+        ("euc-jp", b"\x8f\xb0\xa1\xc6\xfc"),
+        ("shift_jis", b"\xf0\x40\x93\xfa"),
+        ("iso-2022-jp", b"\x1B(I12\x1B(B"),
+    ] {
+        let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
+        let text = encoding.decode_without_bom_handling_and_without_replacement(name).unwrap().into_owned();
+        let column = |name: &str, start, length| FixedColumn { name: name.into(), start, length, pad: ' ', right: false };
+        let columns = vec![column("Group", 1, 1), column("Name", 2, 3), column("Amount", 5, 1), column("Above", 6, 1)];
+        let xml = |before: &[u8], behind: &[u8]| {
+            let declared = format!("<?xml version=\"1.0\" encoding=\"{label}\"?><D><G><Group>2</Group><Amount>x</Amount><Name>");
+            [declared.as_bytes(), before, name, behind, b"</Name></G></D>"].concat()
+        };
+        let blanks = " ".repeat(3 - text.chars().count());
+        for (format, document) in [
+            (Format::Csv(CsvFormat { encoding, ..CsvFormat::default() }), [b"Group,Name,Amount,Above\n2,", name, b",x,\n"].concat()),
+            (Format::Fixed(FixedFormat { encoding, columns, ..FixedFormat::default() }), [b"2", name, blanks.as_bytes(), b"x\n"].concat()),
+            (Format::Xml(XmlFormat::default()), xml(b"", b"")),
+            (Format::Xml(XmlFormat::default()), xml(b"<!-- ", &[b"--><![CDATA[", name, b"]]>"].concat())),
+            (
+                Format::Json(JsonFormat { encoding, ..JsonFormat::default() }),
+                [b"[{\"Group\":2,\"Amount\":\"x\",\"Name\":\"", name, b"\"}]"].concat(),
+            ),
+        ] {
+            let scene = nested(format.clone());
+            let (report, first) = scene.import(&document);
+            assert_eq!(report.counts.refused, 1, "{label} {}: {:?}", format.name(), first.findings);
+            let mut mended = first.refused.clone();
+            // The first x that stands alone is the amount, where the reasons stand behind it.
+            let alone = |three: &[u8]| three[1] == b'x' && ![three[0], three[2]].iter().any(u8::is_ascii_alphabetic);
+            let xml = matches!(format, Format::Xml(_));
+            let at = mended.windows(3).position(|three| if xml { three == b">x<" } else { alone(three) }).unwrap();
+            mended[at + 1] = b'7';
+            let (report, sink) = scene.import(&mended);
+            assert_eq!(report.counts.inserted, 1, "{label} {}: {:?}", format.name(), sink.findings);
+            assert_eq!(scene.rows(), [format!("2|{text}|7.00")], "{label} {}", format.name());
+        }
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_are_told_with_their_row_and_never_replaced() {
     for (label, bad) in [("utf-8", &b"\xC3("[..]), ("shift_jis", b"\x81 "), ("big5", b"\xA4 "), ("euc-kr", b"\xB0 "), ("gbk", b"\xFF")] {
         let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
