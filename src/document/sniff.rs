@@ -9,6 +9,7 @@ use encoding_rs::Encoding;
 use self::utf8::{Stated, Watched};
 use super::broken::Broken;
 use super::encoding::declared_encoding;
+use super::refused;
 use crate::model::format::Format;
 
 /// Bytes that are looked at.
@@ -189,7 +190,9 @@ fn watch<R: Read>(source: R, first: Vec<u8>, xml: bool, stated: &'static Encodin
     let declared = declared_encoding(&first).filter(|_| xml);
     let encoding = declared.as_ref().map_or(stated, |(encoding, _)| *encoding);
     let doubted = encoding != encoding_rs::UTF_8 && !is_wide(encoding) && Encoding::for_bom(&first).is_none();
-    let stated = doubted.then_some(Stated { encoding, declared: declared.is_some() });
+    let marks = [refused::REFUSED, refused::TRANSFORMED];
+    let ours = refused::words_in(&first).is_some() || marks.iter().any(|mark| memchr::memmem::find(&first, mark.as_bytes()).is_some());
+    let stated = doubted.then_some(Stated { encoding, declared: declared.is_some(), ours });
     let watched = Watched::new(source, stated, &first, (first.len() as u64) < FIRST)?;
     Ok(Looked { empty: first.is_empty(), document: Cursor::new(first).chain(watched) })
 }

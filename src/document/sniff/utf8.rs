@@ -3,7 +3,8 @@
 //! A byte that is no part of UTF-8 says that it is not, and what follows passes unseen. Text of single bytes may be UTF-8 by accident (`NESCAFÉ®` in
 //! windows-1252, `SPÓŁKA` in windows-1250), but then it hardly ever gives a character of its own encoding, as what is in UTF-8 does: there `Ã©` is `é`. So
 //! a document is in UTF-8 where no byte says otherwise and one such character is in it. Two, or eight of any kind, say so at once. Where all are others it is
-//! noted. In encodings of more bytes (GBK) such a character may well be an accident, and only eight say so.
+//! noted. In encodings of more bytes (GBK) such a character may well be an accident, and only eight say so. Nor is more than a note due where the document
+//! is a file of refused rows: they were written in the encoding that all of them were read in, and these few may be those that somebody has saved twice.
 
 use std::io::{self, Read};
 
@@ -23,6 +24,8 @@ pub struct Stated {
     pub encoding: &'static Encoding,
     /// Its XML declaration says so, not the format.
     pub declared: bool,
+    /// It is a file of refused rows.
+    pub ours: bool,
 }
 
 impl Stated {
@@ -73,7 +76,7 @@ impl<R> Watched<R> {
 
     /// What is wrong, as far as it is known; `ended`: nothing follows.
     fn told(&self, ended: bool) -> Option<Broken> {
-        let stated = self.stated?;
+        let stated = self.stated.filter(|stated| !stated.ours)?;
         let sure = self.own >= OWN_SURE || self.seen.len() >= SURE || (ended && self.own > 0);
         let message = || format!("the document is in UTF-8, and {}", stated.told());
         let hint = || format!("{}, or save the document in {}", stated.hint(), stated.encoding.name());
@@ -96,7 +99,7 @@ impl<R> Watched<R> {
             rest = behind;
             self.begun.push(*byte);
             match std::str::from_utf8(&self.begun).map(|text| text.chars().next()) {
-                Ok(Some(character)) if !self.seen.contains(&character) => {
+                Ok(Some(character)) if self.seen.len() < SURE && !self.seen.contains(&character) => {
                     self.own += usize::from(stated.has(character));
                     self.seen.push(character);
                     self.begun.clear();
@@ -143,8 +146,8 @@ mod tests {
     use super::*;
 
     /// Reads all of it, the first bytes at once and the others in small pieces; what is told, and what is noted.
-    fn read(bytes: &[u8], label: &str, first: usize) -> (Option<u64>, bool) {
-        let stated = Encoding::for_label(label.as_bytes()).map(|encoding| Stated { encoding, declared: false });
+    fn read(bytes: &[u8], label: &str, first: usize, ours: bool) -> (Option<u64>, bool) {
+        let stated = Encoding::for_label(label.as_bytes()).map(|encoding| Stated { encoding, declared: false, ours });
         let (first, rest) = bytes.split_at(first.min(bytes.len()));
         let mut watched = match Watched::new(rest, stated, first, rest.is_empty()) {
             Ok(watched) => watched,
@@ -197,7 +200,9 @@ mod tests {
         ];
         for (bytes, label, expected) in table {
             for first in [0, 1, 7, usize::MAX] {
-                assert_eq!(read(bytes, label, first), *expected, "{}", String::from_utf8_lossy(bytes));
+                assert_eq!(read(bytes, label, first, false), *expected, "{}", String::from_utf8_lossy(bytes));
+                let (line, doubted) = *expected;
+                assert_eq!(read(bytes, label, first, true), (None, line.is_some() || doubted), "{}", String::from_utf8_lossy(bytes));
             }
         }
     }

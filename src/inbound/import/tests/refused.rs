@@ -230,6 +230,37 @@ fn a_file_of_refused_rows_has_the_line_ends_the_mark_and_the_shape_of_the_docume
 }
 
 #[test]
+fn a_row_in_double_encoding_comes_back_among_refused_rows_and_its_file_is_no_utf8() {
+    let encoding = encoding_rs::WINDOWS_1252;
+    let twice = "M\u{c3}\u{bc}ller";
+    for (format, before, between, behind) in [
+        (csv(|csv| csv.encoding = encoding), &b"Group,Name,Amount,Above\n1,M\xFCller,1,\n2,"[..], &b",x,"[..], &b"\n"[..]),
+        (
+            Format::Xml(XmlFormat::default()),
+            b"<?xml version='1.0' encoding='iso-8859-1'?><D><G><Group>1</Group><Name>M\xFCller</Name></G><G><Group>2</Group><Name>",
+            b"</Name><Amount>x</Amount>",
+            b"</G></D>",
+        ),
+    ] {
+        let (scene, name) = (nested(format.clone()), format.name());
+        let mut document = before.to_vec();
+        crate::document::encoding::encode(twice, encoding, &mut document).unwrap();
+        let (report, first) = scene.import(&[&document, between, behind].concat());
+        assert_eq!(report.counts, counts(2, 1, 0, 0, 1), "{name}: {:?}", first.findings);
+        let (report, again) = scene.import(&first.refused);
+        assert_eq!(report.counts, counts(1, 0, 0, 0, 1), "{name}: {:?}", again.findings);
+        assert!(again.findings.iter().any(|finding| finding.message.contains("may be in UTF-8")), "{name}: {:?}", again.findings);
+        let at = memchr::memmem::find(&again.refused, between).unwrap_or_else(|| panic!("{name}"));
+        let mut mended = again.refused.clone();
+        let x = at + between.iter().position(|byte| *byte == b'x').unwrap();
+        mended[x] = b'7';
+        let (report, last) = scene.import(&mended);
+        assert_eq!(report.counts, counts(1, 1, 0, 0, 0), "{name}: {:?}", last.findings);
+        assert_eq!(scene.rows()[1], format!("2|{twice}|7.00"), "{name}");
+    }
+}
+
+#[test]
 fn bytes_that_were_no_text_are_none_again() {
     for (label, bad) in [("utf-8", &b"\xC3("[..]), ("shift_jis", b"\x81 "), ("windows-1253", b"\xAA"), ("utf-16le", b"\x00\xD8")] {
         let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
