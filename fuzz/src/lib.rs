@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use entrepot::document::broken::Broken;
 use entrepot::document::read::{Layout, Take, Wanted, read};
 use entrepot::document::record::Record;
-use entrepot::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, Format, JsonFormat, XmlFormat};
+use entrepot::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, Format, JsonFormat, Unit, XmlFormat};
 use entrepot::model::path::Path;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
@@ -21,7 +21,7 @@ pub fn format(kind: u8) -> Format {
     let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
     let columns = vec![column("a", 1), column("b", 4)];
     let ends = CsvFormat { delimiter: "+|".into(), record_end: Some("&|\n".into()), ..CsvFormat::default() };
-    match kind % 12 {
+    match kind % 13 {
         0 => Format::Csv(CsvFormat::default()),
         1 => Format::Csv(CsvFormat { skip_last: 1, ..ends }),
         2 => Format::Csv(CsvFormat { qualifier: None, ..ends }),
@@ -33,7 +33,14 @@ pub fn format(kind: u8) -> Format {
         8 => Format::Xml(XmlFormat { record: Some(path("//a")), ..XmlFormat::default() }),
         9 => Format::Json(JsonFormat { record: Some(path("a/b")), ..JsonFormat::default() }),
         10 => Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }),
-        _ => Format::Json(JsonFormat::default()),
+        11 => Format::Json(JsonFormat::default()),
+        _ => Format::Fixed(FixedFormat {
+            columns,
+            unit: Unit::Bytes,
+            encoding: encoding_rs::SHIFT_JIS,
+            record_length: Some(6),
+            ..FixedFormat::default()
+        }),
     }
 }
 

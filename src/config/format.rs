@@ -4,8 +4,9 @@ use encoding_rs::Encoding;
 
 use super::problem::suggest;
 use super::section::Section;
+use crate::document::fixed::measure::Measure;
 use crate::model::format::{
-    CsvFormat, ExcelFormat, FORMATS, FixedColumn, FixedFormat, Format, JsonFormat, Numbers, RecordType, XmlFormat, XmlStyle,
+    CsvFormat, ExcelFormat, FORMATS, FixedColumn, FixedFormat, Format, JsonFormat, Numbers, RecordType, Unit, XmlFormat, XmlStyle,
 };
 use crate::model::path::{Path, Predicate, To};
 
@@ -77,7 +78,8 @@ fn read_csv(section: &Section<'_>) -> CsvFormat {
 }
 
 fn read_fixed(section: &Section<'_>) -> FixedFormat {
-    let mut format = FixedFormat::default();
+    let mut format = FixedFormat { encoding: read_encoding(section), ..FixedFormat::default() };
+    format.unit = read_unit(section, format.encoding);
     let most = 1_000_000;
     let count = |section: &Section<'_>, name| section.integer(name, 1..=most).and_then(|value| usize::try_from(value).ok());
     let mut next = 1;
@@ -86,7 +88,7 @@ fn read_fixed(section: &Section<'_>) -> FixedFormat {
         let start = count(&column, "start").unwrap_or(next);
         let length = count(&column, "length");
         if length.is_none() && !column.has("length") {
-            column.problem("length", "it is missing", "how many characters the column has");
+            column.problem("length", "it is missing", "how long the column is");
         }
         let pad = match column.text("pad") {
             None => ' ',
@@ -138,14 +140,38 @@ fn read_fixed(section: &Section<'_>) -> FixedFormat {
             kind.problem("equals", "it is missing", "record_type = { start = 1, length = 1, equals = \"6\" }");
         }
         kind.finish();
-        let length = length.or_else(|| equals.first().map(|text| text.chars().count()))?;
+        let length = length.or_else(|| equals.first().map(|text| Measure::new(&format, format.encoding).of(text)))?;
         Some(RecordType { start, length, equals })
     });
-    format.encoding = read_encoding(section);
     (format.skip_first, format.skip_last) = (read_skip(section, "skip_first"), read_skip(section, "skip_last"));
     format.nulls = section.texts("nulls").unwrap_or_default();
     format.numbers = read_numbers(section);
     format
+}
+
+/// `unit`: what positions of fixed width count. Documents in encodings of more bytes are laid out in bytes, as a rule.
+fn read_unit(section: &Section<'_>, encoding: &'static Encoding) -> Unit {
+    let wide = encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE;
+    match section.text("unit").as_deref() {
+        Some("bytes") if wide || encoding == encoding_rs::ISO_2022_JP => {
+            section.problem("unit", format!("in {} a place in bytes is none in the text", encoding.name()), "write characters");
+            Unit::Characters
+        }
+        Some("bytes") => Unit::Bytes,
+        Some("characters") => Unit::Characters,
+        Some(other) => {
+            section.problem("unit", format!("\"{other}\" is nothing that positions count"), suggest(other, ["characters", "bytes"]));
+            Unit::Characters
+        }
+        None => {
+            let unicode = wide || encoding == encoding_rs::UTF_8;
+            if !unicode && !encoding.is_single_byte() && encoding != encoding_rs::ISO_2022_JP {
+                let message = format!("positions count characters, and columns of documents in {} mostly count bytes", encoding.name());
+                section.warning("unit", message, "write unit = \"bytes\", or unit = \"characters\" where that is meant");
+            }
+            Unit::Characters
+        }
+    }
 }
 
 fn read_xml(section: &Section<'_>, style: XmlStyle) -> XmlFormat {

@@ -88,6 +88,16 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
             "\"#\" stands in values and in the reasons of refused rows",
         ),
         (
+            "{ type = \"csv\", delimiter = \";\", header = true }",
+            "{ type = \"fixed\", encoding = \"utf-16le\", unit = \"bytes\", columns = [{ name = \"Group\", start = 1, length = 3 }] }",
+            "in UTF-16LE a place in bytes is none in the text",
+        ),
+        (
+            "{ type = \"csv\", delimiter = \";\", header = true }",
+            "{ type = \"fixed\", unit = \"octets\", columns = [{ name = \"Group\", start = 1, length = 3 }] }",
+            "\"octets\" is nothing that positions count",
+        ),
+        (
             "fields = [\"CUSTOMERGROUPID\", \"DESCRIPTION\", \"PAYMENTTERMID\"]",
             "format = { type = \"fixed\", columns = [{ name = \"CUSTOMERGROUPID\", start = 1, length = 9 }, { name = \"DESCRIPTION\", start = 9, length = 9 }] }",
             "the columns \"CUSTOMERGROUPID\" and \"DESCRIPTION\" overlap",

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::csv::read::Reader;
 use super::encoding::{encode_raw, mark};
+use super::fixed::measure::Measure;
 use super::read::Origin;
 use super::record::Frame;
 use super::write::Unwritable;
@@ -308,7 +309,7 @@ impl Delimited {
 fn fixed_record(format: &FixedFormat, entry: &Entry<'_>, misfit: bool, reason: &str, origin: &Origin, into: &mut Vec<u8>) {
     let end = format.record_end.as_deref().unwrap_or_default();
     let reason = plain(reason, &[end]);
-    let line = entry.line;
+    let (line, measure) = (entry.line, Measure::new(format, origin.encoding));
     match format.record_length {
         // As in delimited text.
         None if origin.record_end == Some("") && memchr::memchr2(b'\r', b'\n', entry.raw).is_some() => {
@@ -316,9 +317,11 @@ fn fixed_record(format: &FixedFormat, entry: &Entry<'_>, misfit: bool, reason: &
         }
         None => {
             let width = format.columns.iter().map(|column| column.start - 1 + column.length).max().unwrap_or(0);
-            let text = String::from_utf8_lossy(entry.raw);
-            let blanks = width.saturating_sub(text.chars().count());
-            let length = if misfit { format!(" ({} characters)", text.trim_end().chars().count()) } else { String::new() };
+            let blanks = width.saturating_sub(measure.of_raw(entry.raw));
+            let length = match misfit {
+                true => format!(" ({} {})", measure.of(String::from_utf8_lossy(entry.raw).trim_end()), measure.unit()),
+                false => String::new(),
+            };
             encode_raw(entry.raw, origin.encoding, into);
             encode_raw(format!("{}{BEHIND}{line}{length}: {reason}{end}", " ".repeat(blanks)).as_bytes(), origin.encoding, into);
         }
@@ -326,7 +329,7 @@ fn fixed_record(format: &FixedFormat, entry: &Entry<'_>, misfit: bool, reason: &
             // Our words need a line of their own.
             let own = if end.contains('\n') { end } else { "\n" };
             let mut words = format!("{BEFORE}{line}: {reason}");
-            if words.chars().count() == length {
+            if measure.of(&words) == length {
                 // A line that is as long as a record is one.
                 words.push(' ');
             }
@@ -339,7 +342,7 @@ fn fixed_record(format: &FixedFormat, entry: &Entry<'_>, misfit: bool, reason: &
 
 fn fixed_passed_over(format: &FixedFormat, raw: &[u8], origin: &Origin, into: &mut Vec<u8>) {
     let end = format.record_end.as_deref().filter(|end| !end.is_empty()).unwrap_or("\n");
-    let lacks = format.record_length.map_or(0, |length| length.saturating_sub(raw.iter().filter(|byte| **byte & 0xC0 != 0x80).count()));
+    let lacks = format.record_length.map_or(0, |length| length.saturating_sub(Measure::new(format, origin.encoding).of_raw(raw)));
     encode_raw(raw, origin.encoding, into);
     encode_raw(format!("{}{end}", " ".repeat(lacks)).as_bytes(), origin.encoding, into);
 }

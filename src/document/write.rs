@@ -24,8 +24,10 @@ pub enum Unwritable {
         column: String,
         /// The value.
         value: String,
-        /// Its width, in characters.
+        /// How long the column is.
         length: usize,
+        /// In what.
+        unit: &'static str,
     },
     /// A value that is none of its field's type: the table is not ours.
     Value {
@@ -73,8 +75,8 @@ impl fmt::Display for Unwritable {
             Unwritable::Character { character, encoding } => {
                 write!(f, "{encoding} has no \"{}\"; choose another encoding in the format", character.escape_debug())
             }
-            Unwritable::Width { column, value, length } => {
-                write!(f, "\"{}\" does not fit into the {length} characters of column {column}", value.escape_debug())
+            Unwritable::Width { column, value, length, unit } => {
+                write!(f, "\"{}\" does not fit into the {length} {unit} of column {column}", value.escape_debug())
             }
             Unwritable::Value { field, message } => write!(f, "{field}: {message}"),
             Unwritable::Unqualified { value } => {

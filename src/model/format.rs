@@ -79,12 +79,24 @@ impl Default for CsvFormat {
     }
 }
 
-/// Text in columns of fixed width. Positions count characters, from 1.
+/// What positions of fixed width count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unit {
+    /// Characters.
+    #[default]
+    Characters,
+    /// Bytes of the document's encoding.
+    Bytes,
+}
+
+/// Text in columns of fixed width. Positions count from 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FixedFormat {
+    /// What they count.
+    pub unit: Unit,
     /// The columns.
     pub columns: Vec<FixedColumn>,
-    /// Records of so many characters follow each other without a line end; line ends between them are passed over.
+    /// Records of so many units follow each other without a line end; line ends between them are passed over.
     pub record_length: Option<usize>,
     /// After each record; `None` accepts CRLF, LF and CR alike when reading, and writes CRLF.
     pub record_end: Option<String>,
@@ -105,6 +117,7 @@ pub struct FixedFormat {
 impl Default for FixedFormat {
     fn default() -> Self {
         FixedFormat {
+            unit: Unit::Characters,
             columns: Vec::new(),
             record_length: None,
             record_end: None,
@@ -123,9 +136,9 @@ impl Default for FixedFormat {
 pub struct FixedColumn {
     /// Its name, as mappings call it.
     pub name: String,
-    /// Its first character, from 1.
+    /// Its first unit, from 1.
     pub start: usize,
-    /// How many characters.
+    /// How many units.
     pub length: usize,
     /// What fills it up.
     pub pad: char,
@@ -136,9 +149,9 @@ pub struct FixedColumn {
 /// Which records of a document in several shapes are this entity's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordType {
-    /// First character of the type, from 1.
+    /// First unit of the type, from 1.
     pub start: usize,
-    /// How many characters.
+    /// How many units.
     pub length: usize,
     /// It is one of these.
     pub equals: Vec<String>,

@@ -1,4 +1,4 @@
-//! Reads records whose fields stand at fixed places, counted in characters.
+//! Reads records whose fields stand at fixed places, counted in characters or bytes.
 //!
 //! Records are lines, or follow each other without an end when the format says how long they are; they are exactly so long. With a stated end, or where
 //! the first is a line, such records end where that end stands. Where nothing ends them, line ends are data, and one where a record begins leaves
@@ -8,6 +8,7 @@
 
 use std::io::{self, Read};
 
+use super::measure::Measure;
 use crate::document::broken::Broken;
 use crate::document::csv::read::{End, RECORD_SIZE_MAX, Reader as Lines};
 use crate::document::encoding::Decoding;
@@ -15,7 +16,9 @@ use crate::document::read::{Origin, passed_over};
 use crate::document::record::{Fault, Record};
 use crate::document::refused::mended::{all_words_in, repeats};
 use crate::document::refused::{BEFORE, BEHIND, LINE};
-use crate::model::format::{CsvFormat, FixedColumn, FixedFormat};
+use crate::document::value::Wrong;
+use crate::model::finding::Rule;
+use crate::model::format::{CsvFormat, FixedColumn, FixedFormat, Unit};
 
 /// What no document has between fields: then a line is one field.
 const NEVER: &str = "\u{1}\u{ffff}\u{1}";
@@ -86,6 +89,17 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// What positions count.
+    fn measure(&self) -> Measure {
+        Measure::new(
+            &self.format,
+            match &self.source {
+                Source::Lines(lines) => lines.encoding(),
+                Source::Counted(counted) => counted.source.encoding(),
+            },
+        )
+    }
+
     /// How the document is written, as far as it is read.
     pub fn origin(&self) -> Origin {
         let origin = match &self.source {
@@ -122,7 +136,8 @@ impl<R: Read> Reader<R> {
     /// Refuses a document that is nothing but one line of several records.
     fn is_lines(&self) -> Result<(), Broken> {
         let Source::Lines(lines) = &self.source else { return Ok(()) };
-        let length = String::from_utf8_lossy(&self.whole.raw).trim_end().chars().count();
+        let measure = self.measure();
+        let length = measure.of_raw(self.whole.raw.trim_ascii_end());
         let alone =
             self.format.record_end.is_none() && (lines.origin().record_end.unwrap_or_default().is_empty() || lines.ahead().is_empty());
         if !alone || self.width == 0 || length < 2 * self.width {
@@ -130,7 +145,7 @@ impl<R: Read> Reader<R> {
         }
         Err(Broken::at(
             self.whole.line,
-            format!("the document is one line of {length} characters, and the columns of the format end at {}", self.width),
+            format!("the document is one line of {length} {}, and the columns of the format end at {}", measure.unit(), self.width),
             "where records have no line ends between them, say how long they are: record_length in the format",
         ))
     }
@@ -148,7 +163,8 @@ impl<R: Read> Reader<R> {
         while self.next_whole()? {
             // What we added when the record was refused is none of it.
             let mut misfit = None;
-            if let Some((at, told, length)) = told(&self.whole.raw, self.width) {
+            let measure = self.measure();
+            if let Some((at, told, length)) = told(&self.whole.raw, self.width, measure) {
                 self.whole.repeats = repeats(&self.whole.raw[at..]);
                 self.whole.raw.truncate(at);
                 self.whole.told = Some(told);
@@ -164,11 +180,11 @@ impl<R: Read> Reader<R> {
                 continue;
             }
             let ours = |kind: &crate::model::format::RecordType| {
-                let found = part(text, kind.start, kind.length);
+                let found = measure.part(text, kind.start, kind.length);
                 kind.equals.iter().any(|equal| equal == found)
             };
             if let Some(kind) = self.format.record_type.as_ref().filter(|kind| self.whole.fault.is_none() && !ours(kind)) {
-                let found = part(text, kind.start, kind.length);
+                let found = measure.part(text, kind.start, kind.length);
                 if self.others.len() < OTHERS_MAX && !self.others.iter().any(|other| other == found) {
                     self.others.push(found.to_owned());
                 }
@@ -186,22 +202,27 @@ impl<R: Read> Reader<R> {
             record.fault.clone_from(&self.whole.fault);
             (record.told, record.repeats) = (self.whole.told, self.whole.repeats);
             if record.fault.is_none()
-                && let Some(length) = misfit.filter(|length| *length == text.trim_end().chars().count())
+                && let Some(length) = misfit.filter(|length| *length == measure.of(text.trim_end()))
             {
-                record.fault = Some(Fault::Length(format!("the line still has the {length} characters that it was refused for")));
+                record.fault = Some(Fault::Length(format!("the line still has the {length} {} that it was refused for", measure.unit())));
             } else if record.fault.is_none() {
-                let beyond = !part(text, self.width + 1, usize::MAX / 2).trim().is_empty();
+                let beyond = !measure.part(text, self.width + 1, usize::MAX / 2).trim().is_empty();
                 record.fault = match *self.beyond.get_or_insert(beyond) {
                     false if beyond => Some(Fault::Length(format!(
-                        "the line has {} characters, and the columns of the format end at {}",
-                        text.trim_end().chars().count(),
+                        "the line has {} {}, and the columns of the format end at {}",
+                        measure.of(text.trim_end()),
+                        measure.unit(),
                         self.width
                     ))),
-                    _ => cut_off(text, &self.format.columns, self.width).map(Fault::Length),
+                    _ => cut_off(text, &self.format.columns, self.width, measure).map(Fault::Length),
                 };
             }
             for column in &self.format.columns {
-                record.push(unpadded(part(text, column.start, column.length), column), false);
+                let (place, whole) = measure.place(text, column.start, column.length);
+                if !whole {
+                    record.wrong.push((record.len(), across()));
+                }
+                record.push(unpadded(&text[place], column), false);
             }
             return Ok(true);
         }
@@ -212,17 +233,20 @@ impl<R: Read> Reader<R> {
 
 /// Where the reasons begin that stand behind a refused record, the line that it stood on, and how long it was if it was refused for that. What stands in
 /// the columns is data.
-fn told(raw: &[u8], width: usize) -> Option<(usize, u64, Option<usize>)> {
+fn told(raw: &[u8], width: usize, measure: Measure) -> Option<(usize, u64, Option<usize>)> {
     let before = BEHIND.find(LINE).unwrap_or_default();
     let at = all_words_in(raw).next_back()?.checked_sub(before)?;
-    if String::from_utf8_lossy(&raw[..at]).chars().count() < width {
+    if measure.of_raw(&raw[..at]) < width {
         return None;
     }
     let words = raw[at..].strip_prefix(BEHIND.as_bytes())?;
     let digits = words.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let length = words[digits..].strip_prefix(b" (").filter(|rest| {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        rest[digits..].starts_with(b" characters)")
+        rest[digits..]
+            .strip_prefix(b" ")
+            .and_then(|rest| rest.strip_prefix(measure.unit().as_bytes()))
+            .is_some_and(|rest| rest.starts_with(b")"))
     });
     Some((at, number(words)?, length.and_then(number).and_then(|length| usize::try_from(length).ok())))
 }
@@ -238,31 +262,32 @@ fn number(text: &[u8]) -> Option<u64> {
 }
 
 /// What a line lacks that cannot have been blanks.
-fn cut_off(text: &str, columns: &[FixedColumn], width: usize) -> Option<String> {
-    if text.len() >= width && (text.is_ascii() || text.chars().count() >= width) {
+fn cut_off(text: &str, columns: &[FixedColumn], width: usize, measure: Measure) -> Option<String> {
+    let (count, unit) = (measure.of(text), measure.unit());
+    if count >= width {
         return None;
     }
-    let count = text.chars().count();
     columns.iter().find_map(|column| {
         let (name, present) = (&column.name, (count + 1).saturating_sub(column.start));
-        let blank = part(text, column.start, column.length).trim().is_empty();
+        let blank = measure.part(text, column.start, column.length).trim().is_empty();
         match () {
             () if present >= column.length || (column.pad == ' ' && (blank || !column.right)) => None,
             () if present == 0 => {
-                Some(format!("the line has {count} characters and ends before column {name}, which is filled up with {:?}", column.pad))
+                Some(format!("the line has {count} {unit} and ends before column {name}, which is filled up with {:?}", column.pad))
             }
-            () => Some(format!("the line has {count} characters and ends inside of column {name}")),
+            () => Some(format!("the line has {count} {unit} and ends inside of column {name}")),
         }
     })
 }
 
-/// `length` characters from `start` (from 1) on, as many as there are.
-fn part(text: &str, start: usize, length: usize) -> &str {
-    let at = |count: usize| match text.is_ascii() {
-        true => count.min(text.len()),
-        false => text.char_indices().nth(count).map_or(text.len(), |(at, _)| at),
-    };
-    &text[at(start - 1)..at(start - 1 + length)]
+/// A column that begins or ends where no character does.
+fn across() -> Wrong {
+    let message = "a character stands across the beginning or the end of this column".to_owned();
+    Wrong {
+        rule: Rule::Type,
+        message,
+        hint: "correct start, length and encoding in the format, or have texts cut between characters".to_owned(),
+    }
 }
 
 fn unpadded<'a>(text: &'a str, column: &FixedColumn) -> &'a str {
@@ -289,12 +314,15 @@ struct Counted<R> {
     end_seen: Option<&'static str>,
     /// Whether records end with lines, although their length is stated; known after the first.
     lined: Option<bool>,
+    unit: Unit,
+    /// Bytes of the record at `start` that the last character of the one before has taken.
+    taken: usize,
 }
 
 impl<R: Read> Counted<R> {
     fn new(source: R, format: &FixedFormat, length: usize) -> Counted<R> {
         Counted {
-            source: Decoding::new(source, format.encoding),
+            source: Decoding::new(source, format.encoding).of_each_byte(format.unit == Unit::Bytes),
             length,
             record_end: format.record_end.as_deref().map(End::new),
             buffer: Vec::new(),
@@ -304,6 +332,15 @@ impl<R: Read> Counted<R> {
             line: 1,
             end_seen: None,
             lined: None,
+            unit: format.unit,
+            taken: 0,
+        }
+    }
+
+    fn measure(&self) -> Measure {
+        match self.unit {
+            Unit::Characters => Measure::Characters,
+            Unit::Bytes => Measure::Bytes(self.source.encoding()),
         }
     }
 
@@ -324,7 +361,10 @@ impl<R: Read> Counted<R> {
                 }
                 // A line that is as long as a record is one, and so is what no line end follows.
                 let rest = &self.buffer[self.start..];
-                let ours = |end: &usize| String::from_utf8_lossy(&rest[..*end]).trim_end_matches('\r').chars().count() != self.length;
+                let ours = |end: &usize| {
+                    let line = &rest[..*end];
+                    self.measure().of_raw(line.strip_suffix(b"\r").unwrap_or(line)) != self.length
+                };
                 if let Some(end) = end.filter(ours) {
                     (told, again) = (number(&rest[BEFORE.len()..]), repeats(&rest[..end]));
                     self.start += end + 1;
@@ -380,13 +420,19 @@ impl<R: Read> Counted<R> {
             let rest = &self.buffer[self.start..];
             self.end_seen = Some(["\r\n", "\n", "\r"].into_iter().find(|end| rest.starts_with(end.as_bytes())).unwrap_or_default());
         }
+        let measure = self.measure();
+        if self.unit == Unit::Bytes {
+            let behind = (self.taken + measure.of_raw(&record.raw)).saturating_sub(self.length);
+            self.taken = if self.lined == Some(false) { behind } else { 0 };
+        }
         match std::str::from_utf8(&record.raw) {
             Err(_) => record.fault = Some(Fault::Encoding),
             Ok(text) => {
                 let text = text.to_owned();
-                let count = text.chars().count();
+                let count = measure.of(&text);
                 if count != self.length && !text.trim().is_empty() {
-                    record.fault = Some(Fault::Length(format!("the record has {count} characters, records have {}", self.length)));
+                    let unit = measure.unit();
+                    record.fault = Some(Fault::Length(format!("the record has {count} {unit}, records have {}", self.length)));
                 }
                 record.push(&text, false);
             }
@@ -442,8 +488,11 @@ impl<R: Read> Counted<R> {
         }
     }
 
-    /// Where the record at `start` ends: behind so many characters. A byte that is no text counts as one.
+    /// Where the record at `start` ends: behind so many characters or bytes. A byte that is no text counts as one.
     fn end_of_record(&self) -> Option<usize> {
+        if self.unit == Unit::Bytes {
+            return self.end_in_bytes();
+        }
         let begins = |byte: u8| byte & 0xC0 != 0x80;
         let rest = &self.buffer[self.start..];
         let mut count = 0;
@@ -456,6 +505,25 @@ impl<R: Read> Counted<R> {
             }
         }
         (self.end_of_input && count == self.length).then_some(rest.len())
+    }
+
+    /// The same where bytes are counted: a character that stands across the end is this record's.
+    fn end_in_bytes(&self) -> Option<usize> {
+        let rest = &self.buffer[self.start..];
+        if self.source.encoding() == encoding_rs::UTF_8 {
+            return (rest.len() >= self.length).then_some(self.length);
+        }
+        let (measure, mut count, mut end) = (self.measure(), self.taken, 0);
+        for chunk in rest.utf8_chunks() {
+            let characters = chunk.valid().chars().map(|c| (c.len_utf8(), measure.width(c)));
+            for (length, width) in characters.chain(chunk.invalid().iter().map(|_| (1, 1))) {
+                if count >= self.length && width > 0 {
+                    return Some(end);
+                }
+                (count, end) = (count + width, end + length);
+            }
+        }
+        (count >= self.length).then_some(end)
     }
 
     fn fill(&mut self) -> io::Result<bool> {

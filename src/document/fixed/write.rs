@@ -1,5 +1,6 @@
 //! Writes records in columns of fixed width, so that [`super::read`] reads back what was written.
 
+use super::measure::Measure;
 use crate::document::csv::read::End;
 use crate::document::encoding::{encode, mark};
 use crate::document::write::Unwritable;
@@ -41,37 +42,48 @@ impl Writer {
     /// Appends a record; `None` is no value.
     pub fn record<'a>(&mut self, values: impl IntoIterator<Item = Option<&'a str>>, into: &mut Vec<u8>) -> Result<(), Unwritable> {
         let values: Vec<Option<&str>> = values.into_iter().collect();
-        let mut line = vec![' '; self.width];
+        let measure = Measure::new(&self.format, self.format.encoding);
+        // A place without a character is one that the character before it takes.
+        let mut line = vec![Some(' '); self.width];
         for (column, place) in self.format.columns.iter().zip(&self.places) {
             let value = place.and_then(|place| values.get(place).copied().flatten());
             if let Some(value) = value.filter(|value| self.format.nulls.iter().any(|null| null == value)) {
                 return Err(Unwritable::Null { value: value.to_owned() });
             }
-            let value: Vec<char> = value.or(self.format.nulls.first().map(String::as_str)).unwrap_or_default().chars().collect();
-            if value.len() > column.length || value.iter().any(|c| matches!(c, '\r' | '\n')) {
-                let shown: String = value.iter().collect();
-                return Err(Unwritable::Width { column: column.name.clone(), value: shown, length: column.length });
+            let value = value.or(self.format.nulls.first().map(String::as_str)).unwrap_or_default();
+            let written = cells(value.chars(), measure);
+            let length = written.len();
+            if length > column.length || value.contains(['\r', '\n']) {
+                let (name, unit) = (column.name.clone(), measure.unit());
+                return Err(Unwritable::Width { column: name, value: value.to_owned(), length: column.length, unit });
             }
             let target = &mut line[column.start - 1..column.start - 1 + column.length];
+            let lacks = column.length - length;
+            let (before, behind) = if column.right { (lacks, 0) } else { (0, lacks) };
             // No value is blank, whatever pads: zeros would be a value.
-            target.fill(if value.is_empty() { ' ' } else { column.pad });
-            let from = if column.right { column.length - value.len() } else { 0 };
-            target[from..from + value.len()].copy_from_slice(&value);
+            let pad = |count: usize| {
+                let width = if value.is_empty() { 0 } else { measure.width(column.pad) };
+                let pads = count.checked_div(width).unwrap_or(0);
+                std::iter::repeat_n(column.pad, pads).chain(std::iter::repeat_n(' ', count - pads * width))
+            };
+            let written = cells(pad(before), measure).into_iter().chain(written).chain(cells(pad(behind), measure));
+            target.iter_mut().zip(written).for_each(|(place, c)| *place = c);
         }
         if let Some(kind) = &self.format.record_type {
             let from = (kind.start - 1).min(line.len());
             let target = &mut line[from..self.width.min(from + kind.length)];
             // A value is never written over: it has to be a type itself.
-            let agrees = |equal: &&String| {
-                let mut places = equal.chars().zip(&*target).zip(&self.taken);
-                places.all(|((c, found), taken)| !taken || c == *found)
+            let agrees = |equal: &&Vec<Option<char>>| {
+                let mut places = equal.iter().zip(&*target).zip(&self.taken);
+                places.all(|((c, found), taken)| !taken || c == found)
             };
-            let Some(equal) = kind.equals.iter().find(agrees) else {
-                return Err(Unwritable::Type { found: target.iter().collect(), equals: kind.equals.join(", ") });
+            let equals: Vec<Vec<Option<char>>> = kind.equals.iter().map(|equal| cells(equal.chars(), measure)).collect();
+            let Some(equal) = equals.iter().find(agrees) else {
+                return Err(Unwritable::Type { found: target.iter().flatten().collect(), equals: kind.equals.join(", ") });
             };
-            target.iter_mut().zip(equal.chars()).for_each(|(place, c)| *place = c);
+            target.iter_mut().zip(equal).for_each(|(place, c)| *place = *c);
         }
-        let mut text: String = line.into_iter().collect();
+        let mut text: String = line.into_iter().flatten().collect();
         if text.starts_with('\u{feff}') {
             return Err(Unwritable::Mark { value: text });
         }
@@ -91,6 +103,12 @@ impl Writer {
         encode(&text, self.format.encoding, into)
             .map_err(|character| Unwritable::Character { character, encoding: self.format.encoding.name() })
     }
+}
+
+/// The places that characters take.
+fn cells(text: impl Iterator<Item = char>, measure: Measure) -> Vec<Option<char>> {
+    let taken = |c| (1..measure.width(c)).map(|_| None);
+    text.flat_map(|c| std::iter::once(Some(c)).chain(taken(c))).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::document::read::{self, Layout, Take, Wanted};
 use crate::document::record::{Fault, Record};
-use crate::model::format::{FixedColumn, JsonFormat, XmlFormat, XmlStyle};
+use crate::model::format::{FixedColumn, JsonFormat, Unit, XmlFormat, XmlStyle};
 
 fn file(format: &Format, encoding: &'static Encoding, header: &str, rows: &[(u64, &[u8])]) -> Vec<u8> {
     let marked = encoding == encoding_rs::UTF_8 && format.encoding() != encoding;
@@ -262,6 +262,24 @@ proptest! {
         // Records of a length that are no lines hold no line ends.
         let text = if length.is_some() { records.join(end.unwrap_or(between)).into_bytes() } else { joined(&parts) };
         rounds(&Format::Fixed(fixed), &text).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn rounds_of_fixed_width_in_bytes_are_stable(
+        length in proptest::option::of(Just(6usize)),
+        label in proptest::sample::select(vec!["shift_jis", "big5", "utf-8"]),
+        between in proptest::sample::select(vec!["", "\n", "\r\n"]),
+        records in proptest::collection::vec(proptest::sample::select(vec!["abcdef", "# Entr", "\u{5c71}\u{5c71}\u{5c71}", "a", "\u{5c71}\u{5c71}xy", "\u{5c71}bc\u{5c71}"]), 0..8),
+        parts in proptest::collection::vec(proptest::sample::select(vec!["a", "bc", "\u{5c71}", "\u{5c71}\u{5c71}", "abcdef", "   ", "\n", "\n", "\r\n", "  # Entrepot line 5: x"]), 0..20),
+    ) {
+        let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
+        let encoding = Encoding::for_label(label.as_bytes()).unwrap();
+        let columns = vec![column("a", 1), column("b", 4)];
+        let fixed = FixedFormat { unit: Unit::Bytes, columns, encoding, record_length: length, ..FixedFormat::default() };
+        let text = if length.is_some() { records.join(between).into_bytes() } else { joined(&parts) };
+        let mut document = Vec::new();
+        encode_raw(&text, encoding, &mut document);
+        rounds(&Format::Fixed(fixed), &document).map_err(TestCaseError::fail)?;
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::Database;
 use crate::model::entity::{Field, FieldKind};
 use crate::model::finding::Rule;
-use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, Format, JsonFormat, XmlFormat, XmlStyle};
+use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, Format, JsonFormat, Unit, XmlFormat, XmlStyle};
 use crate::model::mapping::{Conversion, LookUp, Mapping, Source, Test, When};
 use crate::model::project::WriteMode;
 use crate::store::entities::{Earlier, Entities};

@@ -231,6 +231,45 @@ fn refused_rows_come_back_in_characters_that_an_encoding_only_reads() {
 }
 
 #[test]
+fn refused_rows_of_fixed_width_in_bytes_come_back_and_mended_complete_the_load() {
+    let encoding = encoding_rs::SHIFT_JIS;
+    let column = |name: &str, start, length| FixedColumn { name: name.into(), start, length, pad: ' ', right: false };
+    let columns = vec![column("Group", 1, 2), column("Name", 3, 6), column("Amount", 9, 3), column("Above", 12, 2)];
+    let yamada = "\u{5c71}\u{7530}";
+    for (record_length, end) in [(None, "\r\n"), (Some(13), "\n"), (Some(13), "")] {
+        let format = FixedFormat { unit: Unit::Bytes, columns: columns.clone(), encoding, record_length, ..FixedFormat::default() };
+        let scene = nested(Format::Fixed(format));
+        let rows = [
+            format!("1 {yamada}  1    {end}"),
+            format!("2 {yamada}  x    {end}"),
+            format!("3 abcdef3    {end}"),
+            format!("4 {yamada}{yamada}4  {end}"),
+        ];
+        let bytes = |text: &str| {
+            let mut out = Vec::new();
+            crate::document::encoding::encode(text, encoding, &mut out).unwrap();
+            out
+        };
+        let (report, mut first) = scene.import(&bytes(&rows.concat()));
+        assert_eq!(report.counts, counts(4, 2, 0, 0, 2), "{end:?}: {:?}", first.findings);
+        for _ in 0..2 {
+            let (report, again) = scene.import(&first.refused);
+            assert_eq!(report.counts, counts(2, 0, 0, 0, 2), "{end:?}: {:?}", again.findings);
+            assert_eq!(again.refused.len(), first.refused.len(), "{end:?}");
+            first = again;
+        }
+        let refused = encoding.decode(&first.refused).0.into_owned();
+        let mended = refused
+            .replace(&format!("{yamada}  x"), &format!("{yamada}  2"))
+            .replace(&format!("{yamada}{yamada}4  "), &format!("{yamada}  4    "));
+        let (report, last) = scene.import(&bytes(&mended));
+        assert_eq!(report.counts, counts(2, 2, 0, 0, 0), "{end:?}: {:?} {mended}", last.findings);
+        let name = |row: &str| row.split('|').nth(1).unwrap().to_owned();
+        assert_eq!(scene.rows().iter().map(|row| name(row)).collect::<Vec<_>>(), [yamada, yamada, "abcdef", yamada], "{mended}");
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_are_told_with_their_row_and_never_replaced() {
     for (label, bad) in [("utf-8", &b"\xC3("[..]), ("shift_jis", b"\x81 "), ("big5", b"\xA4 "), ("euc-kr", b"\xB0 "), ("gbk", b"\xFF")] {
         let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
