@@ -12,10 +12,11 @@ use std::fmt::Write as _;
 use std::io::{Cursor, Read, Seek};
 use std::ops::{ControlFlow, Range};
 
-use calamine::{Data, DataRef, Reader as _, SheetType, SheetVisible};
+use calamine::{Data, DataRef, ExcelDateTime, ExcelDateTimeType, Reader as _, SheetType, SheetVisible};
 
 use super::write::COLUMNS_MAX;
 use crate::document::broken::Broken;
+use crate::document::csv::is_error;
 use crate::document::read::{Layout, Origin, Take};
 use crate::document::record::Record;
 use crate::document::refused::line_of;
@@ -51,7 +52,7 @@ pub fn read(source: impl Read, format: &ExcelFormat, take: &mut dyn Take) -> Res
         Some(b"PK\x03\x04") => zipped(&bytes, format, take),
         Some([0xD0, 0xCF, 0x11, 0xE0]) if format.old => {
             let workbook = calamine::Xls::new(Cursor::new(bytes.as_slice())).map_err(damaged)?;
-            range(workbook, format, take)
+            range(workbook, format, take, false)
         }
         Some([0xD0, 0xCF, 0x11, 0xE0]) => Err(Broken::at(
             0,
@@ -72,7 +73,7 @@ fn zipped(bytes: &[u8], format: &ExcelFormat, take: &mut dyn Take) -> Result<(),
     let ods = measure(bytes)?;
     if ods {
         let workbook = calamine::Ods::new(Cursor::new(bytes)).map_err(damaged)?;
-        return range(workbook, format, take);
+        return range(workbook, format, take, true);
     }
     let mut workbook = calamine::Xlsx::new(Cursor::new(bytes)).map_err(damaged)?;
     let sheet = sheet(&workbook, format)?;
@@ -187,15 +188,20 @@ fn sheet<RS: Read + Seek, R: calamine::Reader<RS>>(workbook: &R, format: &ExcelF
     })
 }
 
-/// A whole sheet in memory: the older kinds of workbook cannot be read otherwise.
-fn range<RS: Read + Seek, R: calamine::Reader<RS>>(mut workbook: R, format: &ExcelFormat, take: &mut dyn Take) -> Result<(), Broken>
+/// A whole sheet in memory: other kinds of workbook cannot be read otherwise. `open`: of an OpenDocument.
+fn range<RS: Read + Seek, R: calamine::Reader<RS>>(
+    mut workbook: R,
+    format: &ExcelFormat,
+    take: &mut dyn Take,
+    open: bool,
+) -> Result<(), Broken>
 where
     R::Error: std::fmt::Display,
 {
     let sheet = sheet(&workbook, format)?;
     let cells = workbook.worksheet_range(&sheet).map_err(damaged)?;
     let (first_row, first_column) = cells.start().unwrap_or_default();
-    let mut rows = Rows::new(format, take);
+    let mut rows = Rows { open, ..Rows::new(format, take) };
     for (row, column, value) in cells.used_cells() {
         let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         if rows.cell(first_row + narrow(row), first_column + narrow(column), &borrowed(value), false, 0)?.is_break() {
@@ -242,13 +248,15 @@ impl Cells {
         self.places.len()
     }
 
-    fn set(&mut self, column: usize, value: &DataRef<'_>, formula: bool, width: usize) {
+    fn set(&mut self, column: usize, value: &DataRef<'_>, formula: bool, width: usize, open: bool) {
         if column >= self.places.len() {
             self.places.resize(column + 1, (Kind::Empty, 0..0));
         }
         let start = self.text.len();
         let kind = match write(value, &mut self.text) {
             Kind::Empty if formula => Kind::Formula,
+            // An error is a text there.
+            Kind::Text if open && is_error_text(&self.text[start..]) => Kind::Error,
             // With the zeros that it is shown with it is a code.
             Kind::Number if self.text.len() - start < width && self.text[start..].bytes().all(|byte| byte.is_ascii_digit()) => {
                 let lacks = width - (self.text.len() - start);
@@ -294,9 +302,10 @@ fn write(value: &DataRef<'_>, out: &mut String) -> Kind {
         }
         DataRef::DateTime(value) if value.is_datetime() && (0.0..2_958_466.0).contains(&value.as_f64()) => {
             let (year, month, day, hour, minute, second, milli) = value.to_ymd_hms_milli();
-            // Excel's day 0 is a time of no day.
-            let timeless = year > 1899 && (hour, minute, second, milli) == (0, 0, 0, 0);
-            if year > 1899 {
+            // Day 0 is a time of no day, whatever day the workbook counts from.
+            let dated = value.as_f64() >= 1.0;
+            let timeless = dated && (hour, minute, second, milli) == (0, 0, 0, 0);
+            if dated {
                 print(format_args!("{year:04}-{month:02}-{day:02}{}", if timeless { "" } else { "T" }));
             }
             if !timeless {
@@ -329,10 +338,29 @@ fn borrowed(value: &Data) -> DataRef<'_> {
         Data::Bool(value) => DataRef::Bool(*value),
         Data::DateTime(value) => DataRef::DateTime(*value),
         Data::DateTimeIso(text) => DataRef::DateTimeIso(text.clone()),
-        Data::DurationIso(text) => DataRef::DurationIso(text.clone()),
+        Data::DurationIso(text) => match days(text) {
+            Some(days) if days < 1.0 => DataRef::DateTime(ExcelDateTime::new(days, ExcelDateTimeType::DateTime, false)),
+            // As in .xlsx, where it is a number of days.
+            Some(days) => DataRef::Float(days),
+            None => DataRef::DurationIso(text.clone()),
+        },
         Data::Error(error) => DataRef::Error(error.clone()),
         Data::Empty => DataRef::Empty,
     }
+}
+
+/// How LibreOffice shows an error: `#DIV/0!`, or `Err:502` where it has no name.
+fn is_error_text(text: &str) -> bool {
+    let numbered = |number: &str| number.len() == 3 && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_error(text) || text.strip_prefix("Err:").is_some_and(numbered)
+}
+
+/// The days of `PT09H30M00S`.
+fn days(duration: &str) -> Option<f64> {
+    let (hours, rest) = duration.strip_prefix("PT")?.split_once('H')?;
+    let (minutes, rest) = rest.split_once('M')?;
+    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    Some((number(hours)? * 3600.0 + number(minutes)? * 60.0 + number(rest.strip_suffix('S')?)?) / 86_400.0)
 }
 
 /// Below it every whole number is exact in binary.
@@ -378,6 +406,8 @@ struct Rows<'a> {
     own: Option<usize>,
     /// The row at hand was refused because another has the same.
     repeats: bool,
+    /// It is an OpenDocument.
+    open: bool,
     record: Record,
 }
 
@@ -392,6 +422,7 @@ impl<'a> Rows<'a> {
             preamble: Vec::new(),
             own: None,
             repeats: false,
+            open: false,
             record: Record::default(),
         }
     }
@@ -411,7 +442,7 @@ impl<'a> Rows<'a> {
         if column >= COLUMNS_MAX {
             return Err(damaged(format!("a row has more than {COLUMNS_MAX} columns")));
         }
-        self.cells.set(column, value, formula, width);
+        self.cells.set(column, value, formula, width, self.open);
         Ok(ControlFlow::Continue(()))
     }
 

@@ -16,6 +16,9 @@ const CELL_MAX: usize = 32_767;
 /// Excel's own limit of columns.
 pub const COLUMNS_MAX: usize = 16_384;
 
+/// The errors that cells hold.
+const ERRORS: [&str; 7] = ["#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"];
+
 /// Appends rows.
 pub struct Writer {
     workbook: Workbook,
@@ -164,7 +167,11 @@ fn cell(sheet: &mut Worksheet, row: u32, column: u16, letter: u8, value: &str, l
         (b'e', _) => return Ok(()),
         (b'n', Some(number)) => sheet.write_number(row, column, number)?,
         // It stays an error, which no resending takes for text.
-        (b'x', _) => sheet.write_formula(row, column, Formula::new(format!("={value}")).set_result(value))?,
+        (b'x', _) => {
+            // One that no .xlsx has would come back as text.
+            let error = ERRORS.into_iter().find(|error| *error == value).unwrap_or("#N/A");
+            sheet.write_formula(row, column, Formula::new(format!("={error}")).set_result(error))?
+        }
         (b'b', _) => sheet.write_boolean(row, column, value == "Yes")?,
         (b'd', _) => match ExcelDateTime::parse_from_str(value.trim_end_matches('Z')) {
             // Excel's day 0 is a time of no day, and it counts milliseconds.

@@ -425,6 +425,19 @@ fn nested(format: Format) -> Scene {
     scene
 }
 
+/// A workbook whose parts are written anew.
+fn packed_again(workbook: &[u8], part_of: impl Fn(&str) -> String) -> Vec<u8> {
+    let mut zip = zip::ZipArchive::new(io::Cursor::new(workbook)).unwrap();
+    let mut packed = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    for at in 0..zip.len() {
+        let (mut part, mut text) = (zip.by_index(at).unwrap(), String::new());
+        part.read_to_string(&mut text).unwrap();
+        packed.start_file(part.name().unwrap().to_string(), zip::write::SimpleFileOptions::default()).unwrap();
+        packed.write_all(part_of(&text).as_bytes()).unwrap();
+    }
+    packed.finish().unwrap().into_inner()
+}
+
 fn path(text: &str) -> Option<crate::model::path::Path> {
     Some(crate::model::path::Path::parse(text).unwrap())
 }

@@ -354,6 +354,79 @@ fn a_document_without_a_byte_is_noted_where_it_may_be_one_without_rows() {
     assert!(super::tests::scene(CsvFormat::default()).import(b"").0.document_refused);
 }
 
+fn ods_text(text: &str) -> String {
+    format!("<table:table-cell office:value-type=\"string\"><text:p>{text}</text:p></table:table-cell>")
+}
+
+/// An OpenDocument with these rows of cells.
+fn ods(rows: &[[String; 4]]) -> Vec<u8> {
+    let rows: String = rows.iter().map(|cells| format!("<table:table-row>{}</table:table-row>", cells.concat())).collect();
+    let spaces =
+        ["office", "table", "text"].map(|name| format!(" xmlns:{name}=\"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0\"")).concat();
+    let content = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><office:document-content{spaces} xmlns:calcext=\"urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0\" office:version=\"1.2\"><office:body><office:spreadsheet><table:table table:name=\"Groups\">{rows}</table:table></office:spreadsheet></office:body></office:document-content>"
+    );
+    let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let manifest = "<manifest:manifest xmlns:manifest=\"urn:oasis:names:tc:opendocument:xmlns:manifest:1.0\"/>";
+    let mimetype = "application/vnd.oasis.opendocument.spreadsheet";
+    for (name, text) in [("mimetype", mimetype), ("META-INF/manifest.xml", manifest), ("content.xml", content.as_str())] {
+        zip.start_file(name, stored).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn an_error_in_an_opendocument_is_a_finding_and_comes_back_as_one_and_a_time_is_that_of_xlsx() {
+    let error = |text: &str| {
+        format!(
+            "<table:table-cell table:formula=\"of:=1/0\" office:value-type=\"string\" office:string-value=\"\" calcext:value-type=\"error\"><text:p>{text}</text:p></table:table-cell>"
+        )
+    };
+    let time = |text: &str| {
+        format!("<table:table-cell office:value-type=\"time\" office:time-value=\"{text}\"><text:p>x</text:p></table:table-cell>")
+    };
+    let row = |key: &str, name: String| [ods_text(key), name, ods_text("1"), ods_text("")];
+    let document = ods(&[
+        ["Group", "Name", "Amount", "Above"].map(ods_text),
+        row("1", error("#DIV/0!")),
+        row("2", error("Err:502")),
+        row("3", error("#WERT!")),
+        row("4", time("PT09H30M00S")),
+        row("5", time("PT00H05M30.5S")),
+        row("6", time("PT36H00M00S")),
+        row("7", ods_text("Err: none")),
+    ]);
+    let scene = nested(Format::Excel(ExcelFormat::default()));
+    let (report, mut sink) = scene.import(&document);
+    assert_eq!(report.counts, counts(7, 4, 0, 0, 3), "{:?}", sink.findings);
+    assert_eq!(scene.rows(), ["4|09:30:00|1.00", "5|00:05:30.500|1.00", "6|1.5|1.00", "7|Err: none|1.00"]);
+    assert_eq!(sink.findings[1].message, "cell B3 holds the error Err:502");
+    for _ in 0..2 {
+        let (report, again) = scene.import(&sink.refused);
+        assert_eq!(report.counts, counts(3, 0, 0, 0, 3), "{:?}", again.findings);
+        assert!(again.findings.iter().all(|one| one.message.contains("holds the error")), "{:?}", again.findings);
+        sink = again;
+    }
+}
+
+#[test]
+fn a_time_of_no_day_is_that_in_a_workbook_that_counts_from_1904_too() {
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let sheet = workbook.add_worksheet();
+    for (column, name) in ["Group", "Name", "Amount", "Above"].iter().enumerate() {
+        sheet.write_string(0, column as u16, *name).unwrap();
+    }
+    let look = |format: &str| rust_xlsxwriter::Format::new().set_num_format(format);
+    sheet.write_string(1, 0, "1").unwrap().write_number_with_format(1, 1, 0.395_833_333_333_333_3, &look("hh:mm")).unwrap();
+    sheet.write_string(2, 0, "2").unwrap().write_number_with_format(2, 1, 44_525.0, &look("yyyy-mm-dd")).unwrap();
+    let document = packed_again(&workbook.save_to_buffer().unwrap(), |text| text.replace("<workbookPr ", "<workbookPr date1904=\"1\" "));
+    let scene = nested(Format::Excel(ExcelFormat::default()));
+    assert_eq!(scene.import(&document).0.counts, counts(2, 2, 0, 0, 0));
+    assert_eq!(scene.rows(), ["1|09:30:00", "2|2025-11-26"]);
+}
+
 #[test]
 fn a_workbook_may_be_wide_with_its_header_anywhere_and_of_another_make() {
     let mut scene = nested(Format::Excel(ExcelFormat { header_row: 7, ..ExcelFormat::default() }));
@@ -373,23 +446,11 @@ fn a_workbook_may_be_wide_with_its_header_anywhere_and_of_another_make() {
     assert_eq!(report.counts, counts(1, 1, 0, 0, 0), "{:?}", sink.findings);
     assert_eq!(scene.rows(), ["1|wide|399.00"]);
 
-    let cell = |text: &str| format!("<table:table-cell office:value-type=\"string\"><text:p>{text}</text:p></table:table-cell>");
-    let row = |cells: &[&str]| format!("<table:table-row>{}</table:table-row>", cells.iter().map(|text| cell(text)).collect::<String>());
-    let content = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><office:document-content xmlns:office=\"urn:oasis:names:tc:opendocument:xmlns:office:1.0\" xmlns:table=\"urn:oasis:names:tc:opendocument:xmlns:table:1.0\" xmlns:text=\"urn:oasis:names:tc:opendocument:xmlns:text:1.0\" office:version=\"1.2\"><office:body><office:spreadsheet><table:table table:name=\"Groups\">{}{}{}</table:table></office:spreadsheet></office:body></office:document-content>",
-        row(&["Group", "Name", "Amount", "Above"]),
-        row(&["31001", "\u{e9}", "19.99", ""]),
-        row(&["2", "two", "1,5", ""])
-    );
-    let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
-    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    let manifest = "<manifest:manifest xmlns:manifest=\"urn:oasis:names:tc:opendocument:xmlns:manifest:1.0\"/>";
-    let mimetype = "application/vnd.oasis.opendocument.spreadsheet";
-    for (name, text) in [("mimetype", mimetype), ("META-INF/manifest.xml", manifest), ("content.xml", content.as_str())] {
-        zip.start_file(name, stored).unwrap();
-        zip.write_all(text.as_bytes()).unwrap();
-    }
-    let open = zip.finish().unwrap().into_inner();
+    let open = ods(&[
+        ["Group", "Name", "Amount", "Above"].map(ods_text),
+        ["31001", "\u{e9}", "19.99", ""].map(ods_text),
+        ["2", "two", "1,5", ""].map(ods_text),
+    ]);
     // Made with xlwt.
     let old = include_bytes!("../../../../tests/workbooks/groups.xls").to_vec();
     for (name, document, trusted) in [("ods", open, false), ("xls", old.clone(), true)] {
