@@ -176,7 +176,7 @@ impl Collector {
 
     /// Values that no record had, as paths.
     pub fn never_found(&self) -> Vec<&str> {
-        self.all_found(Found::Never)
+        self.all_found(|found| found.asked && !found.once && found.elsewhere == 0).map(|(path, _)| path.text()).collect()
     }
 
     /// Places of nested records that no record had.
@@ -185,14 +185,16 @@ impl Collector {
         missed.filter_map(|(nested, _)| nested.record.as_ref()).map(Path::text).collect()
     }
 
-    /// Values that no record had, but that stand in attributes where elements are asked for, or the reverse.
-    pub fn found_elsewhere(&self) -> Vec<&str> {
-        self.all_found(Found::Elsewhere)
+    /// Values that stand in attributes where elements are asked for, or the reverse: in so many records, and whether others have them where they should be.
+    pub fn found_elsewhere(&self) -> Vec<(&str, u64, bool)> {
+        let is_mapped = |path: &&Path| self.asked.values.iter().any(|other| is_other_style(path, other));
+        let values = self.all_found(|found| found.elsewhere > 0).filter(|(path, _)| !is_mapped(path));
+        values.map(|(path, found)| (path.text(), found.elsewhere, found.once)).collect()
     }
 
-    fn all_found(&self, so: Found) -> Vec<&str> {
+    fn all_found(&self, is: fn(&Found) -> bool) -> impl Iterator<Item = (&Path, Found)> {
         let values = self.asked.values.iter().chain(self.asked.nested.iter().flat_map(|nested| &nested.values));
-        values.zip(&self.found).filter(|(_, found)| **found == so).map(|(path, _)| path.text()).collect()
+        values.zip(&self.found).filter(move |(_, found)| is(found)).map(|(path, found)| (path, *found))
     }
 
     /// Whether a record is being collected.
@@ -452,6 +454,17 @@ fn needs_context(path: &Path) -> bool {
     let rest = &path.steps[above..];
     let attribute_above = !path.absolute && matches!(rest, [Step { deep: false, to: To::Attribute(_), .. }]);
     path.leaves_the_record() && !attribute_above
+}
+
+/// Whether one path asks for an attribute where the other asks for an element that is called so.
+fn is_other_style(one: &Path, other: &Path) -> bool {
+    match (one.steps.as_slice(), other.steps.as_slice()) {
+        ([one], [other]) => match (&one.to, &other.to) {
+            (To::Element(one), To::Attribute(other)) | (To::Attribute(one), To::Element(other)) => alike(&one.local, &other.local),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// Whether a step has a condition on what stands in its element.

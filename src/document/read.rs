@@ -216,17 +216,18 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             begin(take, reader.origin(), &Layout::Asked, first, |record| reader.next_into(record))?;
             let elsewhere = reader.found_elsewhere();
             if !elsewhere.is_empty() {
+                let names: Vec<String> = elsewhere.iter().map(|(name, count, _)| format!("{name} (in {count} of them)")).collect();
+                let some = elsewhere.iter().any(|(.., once)| *once);
                 let (stand, hint) = match format.style {
+                    XmlStyle::Element if some => ("an attribute", "map it in a line more: source = \"@NAME\", when = \"blank\""),
                     XmlStyle::Element => ("an attribute", "map it as a path, source = \"@NAME\""),
+                    XmlStyle::Attribute if some => ("an element", "map it in a line more: source = \"./NAME\", when = \"blank\""),
                     XmlStyle::Attribute => {
                         ("an element", "write type = \"xml-element\" in the format, and map attributes as paths, source = \"@NAME\"")
                     }
                 };
-                let message = format!(
-                    "{} is {stand} of the records, and the format says {}",
-                    elsewhere.join(", "),
-                    Format::Xml(format.clone()).name()
-                );
+                let says = Format::Xml(format.clone()).name();
+                let message = format!("of records {} is {stand}, and the format says {says}", names.join(", "));
                 take.note(message, format!("where it is to be loaded, {hint}"));
             }
             note_never_found(take, stated, &reader.never_found(), &reader.nested_never_found());

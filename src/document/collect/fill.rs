@@ -13,30 +13,22 @@ use crate::model::path::{Path, Step, To};
 /// Places that one path leads to, of which it is looked at whether anything is said there.
 const PLACES_MAX: usize = 1000;
 
-/// Elements up to which it is looked for values of the other style.
-const LOOKED_MAX: u64 = 10_000;
-
 /// What is known of a value after some records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Found {
-    /// There was no record that could have it.
-    #[default]
-    Unasked,
-    /// No record had it.
-    Never,
-    /// No record had it, but one had an attribute in place of the element that is called so, or the reverse.
-    Elsewhere,
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    /// There was a record that could have it.
+    pub asked: bool,
     /// Some record had it.
-    Once,
+    pub once: bool,
+    /// So many records had, in its place, an attribute where an element is called so, or the reverse.
+    pub elsewhere: u64,
 }
 
 impl Found {
-    fn note(&mut self, found: bool) {
-        if found {
-            *self = Found::Once;
-        } else if *self == Found::Unasked {
-            *self = Found::Never;
-        }
+    fn note(&mut self, found: bool, elsewhere: impl FnOnce() -> bool) {
+        self.asked = true;
+        self.once |= found;
+        self.elsewhere += u64::from(!found && elsewhere());
     }
 }
 
@@ -56,7 +48,7 @@ impl Collector {
         record.clear(self.tree.line(id));
         // Taken out and put back: both are used while values are found.
         let (asked, mut found) = (std::mem::take(&mut self.asked.values), std::mem::take(&mut self.found));
-        found.resize(asked.len() + self.asked.nested.iter().map(|nested| nested.values.len()).sum::<usize>(), Found::Unasked);
+        found.resize(asked.len() + self.asked.nested.iter().map(|nested| nested.values.len()).sum::<usize>(), Found::default());
         self.direct.look(&self.tree, id, &asked, &self.asked.namespaces);
         let mut has_one = false;
         for (index, (path, found)) in asked.iter().zip(&mut found).enumerate() {
@@ -65,11 +57,7 @@ impl Collector {
                 None => self.tree.find_one(id, path, &self.asked.namespaces),
             };
             let leads_somewhere = self.value(id, path, leads_to, record);
-            found.note(leads_somewhere);
-            // The first records show what all are like.
-            if *found == Found::Never && self.opened < LOOKED_MAX && self.other_style(id, path).is_some() {
-                *found = Found::Elsewhere;
-            }
+            found.note(leads_somewhere, || self.other_style(id, path).is_some());
             has_one |= leads_somewhere;
         }
         let mut at = asked.len();
@@ -104,7 +92,8 @@ impl Collector {
                 inner.clear(self.tree.line(id));
                 for (path, found) in nested.values.iter().zip(&mut found[own.clone()]) {
                     let leads_to = self.tree.find_one(id, path, &self.asked.namespaces);
-                    found.note(self.value(id, path, leads_to, &mut inner));
+                    let leads_somewhere = self.value(id, path, leads_to, &mut inner);
+                    found.note(leads_somewhere, || self.other_style(id, path).is_some());
                 }
                 record.nested.push((number, inner));
             }
@@ -205,7 +194,9 @@ impl Collector {
             To::Attribute(_) => (Kind::Element, XmlStyle::Element),
             _ => (Kind::Attribute, XmlStyle::Attribute),
         };
-        self.tree.children(id).any(|child| self.tree.kind(child) == kind && name.is(self.tree.local_name(child))).then_some(style)
+        // Attributes come first.
+        let mut there = self.tree.children(id).take_while(|child| kind == Kind::Element || self.tree.kind(*child) == kind);
+        there.any(|child| self.tree.kind(child) == kind && name.is(self.tree.local_name(child))).then_some(style)
     }
 
     /// What the first record is, when it has none of the values.

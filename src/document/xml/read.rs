@@ -250,7 +250,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Values that no record had, but that stand in attributes where the format says elements, or the reverse.
-    pub fn found_elsewhere(&self) -> Vec<&str> {
+    pub fn found_elsewhere(&self) -> Vec<(&str, u64, bool)> {
         self.collector.found_elsewhere()
     }
 

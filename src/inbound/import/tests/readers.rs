@@ -460,8 +460,8 @@ fn a_record_of_the_other_style_is_refused_alone_and_a_document_of_them_as_a_whol
 fn a_value_of_the_other_style_is_noted_and_its_record_loaded() {
     let (element, attribute) = (XmlFormat::default(), XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() });
     for (format, document, words) in [
-        (&element, "<D><R Name='x'><Id>1</Id></R><R><Id>2</Id></R></D>", "Name is an attribute of the records"),
-        (&attribute, "<D><R Id='1'/><R Id='2'><Name>x</Name></R></D>", "Name is an element of the records"),
+        (&element, "<D><R Name='x'><Id>1</Id></R><R><Id>2</Id></R></D>", "of records Name (in 1 of them) is an attribute, "),
+        (&attribute, "<D><R Id='1'/><R Id='2'><Name>x</Name></R></D>", "of records Name (in 1 of them) is an element, "),
     ] {
         for stated in [true, false] {
             let mut scene = by_path(Format::Xml(format.clone()), &["Id", "Name"]);
@@ -471,7 +471,33 @@ fn a_value_of_the_other_style_is_noted_and_its_record_loaded() {
             assert!(sink.findings[0].message.starts_with(words), "{:?}", sink.findings);
         }
     }
-    let both = b"<D><R Name='x'><Id>1</Id></R><R><Id>2</Id><Name>y</Name></R></D>";
+}
+
+#[test]
+fn a_value_that_stands_the_other_way_in_some_records_is_noted_with_how_many_they_are() {
+    let (element, attribute) = (XmlFormat::default(), XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() });
+    let right = "<R><Id>0</Id><Name>y</Name></R>".repeat(6000);
+    let own = "<R Id='0' Name='y'/>".repeat(6000);
+    for (format, right, odd, other) in [
+        (&element, &right, "<R Name='x'><Id>1</Id></R><R Name='z'><Id>2</Id></R>", "@Name"),
+        (&attribute, &own, "<R Id='1'><Name>x</Name></R><R Id='2'><Name>z</Name></R>", "./Name"),
+    ] {
+        for document in [format!("<D>{odd}{right}</D>"), format!("<D>{right}{odd}</D>")] {
+            let mut scene = by_path(Format::Xml(format.clone()), &["Id", "Name"]);
+            let (report, sink) = scene.import(document.as_bytes());
+            assert_eq!((report.counts.refused, report.notes), (0, 1), "{:?}", sink.findings);
+            assert!(sink.findings[0].message.contains("Name (in 2 of them) is an "), "{:?}", sink.findings);
+            assert!(sink.findings[0].hint.ends_with(&format!("source = \"{}NAME\", when = \"blank\"", other.trim_end_matches("Name"))));
+            // As the hint says.
+            let more = Mapping { when: When::Blank, ..Mapping::plain(Source::Column(other.into()), 1) };
+            scene.project_entity.mapping.push(more);
+            let (report, _) = scene.import(document.as_bytes());
+            assert_eq!((report.counts.refused, report.notes), (0, 0));
+            assert_eq!(scene.rows()[1..], ["1|x", "2|z"]);
+        }
+    }
+    // A record that has both has what is asked for.
+    let both = b"<D><R Name='x'><Id>1</Id><Name>y</Name></R></D>";
     assert_eq!(by_path(Format::Xml(element), &["Id", "Name"]).import(both).0.notes, 0);
 }
 
