@@ -1,7 +1,8 @@
 //! `entrepot try` and `entrepot test`: the engine of the live run, and nothing is stored.
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use crate::appliance::{Appliance, GROUPS};
 
@@ -59,6 +60,22 @@ fn a_document_is_tried_and_nothing_is_stored() {
     ] {
         let (code, _, error) = run(dir.path(), arguments);
         assert!(code == 2 && error.contains(expected), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_comes_through_a_pipe_is_tried_whole() {
+    let dir = configuration("");
+    let rows: String = (0..5000).map(|row| format!("{row},Retail,1.5\n")).collect();
+    for rows in ["10,Retail,1.5\n", &rows] {
+        let mut command = Command::new(BINARY);
+        command.args(["try", "groups in", "/dev/stdin"]).current_dir(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(format!("ID,NAME,AMOUNT\n{rows}").as_bytes()).unwrap();
+        let out = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+        let count = rows.lines().count();
+        assert!(out.contains(&format!("{count} rows: {count} new, 0 changed, 0 unchanged, 0 refused")), "{out}");
     }
 }
 

@@ -62,9 +62,10 @@ impl Try {
             return Err(Failure::usage(format!("the project has no such entity\n  hint: it has {}", names.join(", "))));
         };
         let unreadable = |error: std::io::Error| Failure::no(format!("cannot read {}: {error}", self.file.display()));
-        let mut first = Vec::new();
-        File::open(&self.file).and_then(|file| file.take(16 * 1024).read_to_end(&mut first)).map_err(unreadable)?;
-        let document = File::open(&self.file).map_err(unreadable)?;
+        // What is a pipe can be read once.
+        let (mut file, mut first) = (File::open(&self.file).map_err(unreadable)?, Vec::new());
+        Read::by_ref(&mut file).take(16 * 1024).read_to_end(&mut first).map_err(unreadable)?;
+        let document = first.as_slice().chain(file);
         let entity = &project_entity.entity;
         let here: Vec<_> = config.entities.iter().filter(|one| one.database == entity.database).cloned().collect();
         let needed = |one: &&Arc<_>| Arc::ptr_eq(one, entity) || project_entity.needs().any(|name| one.is_called(name));

@@ -289,9 +289,44 @@ fn read_encoding(section: &Section<'_>) -> &'static Encoding {
     match Encoding::for_label(label.as_bytes()) {
         Some(encoding) if encoding != encoding_rs::REPLACEMENT => encoding,
         _ => {
-            section.problem("encoding", format!("there is no encoding \"{label}\""), "write utf-8, utf-16le, windows-1252, …");
+            section.problem("encoding", format!("there is no encoding \"{label}\""), hint_of_encoding(&label));
             encoding_rs::UTF_8
         }
+    }
+}
+
+/// Encodings by the names that other programs have for them.
+const OTHER_NAMES: [(&[&str], &str); 8] = [
+    (&["cp932", "ms932", "windows932", "mskanji", "ansi932"], "shift_jis"),
+    (&["cp936", "ms936", "windows936"], "gbk"),
+    (&["cp949", "ms949", "uhc", "windows51949"], "euc-kr"),
+    (&["cp950", "ms950", "windows950"], "big5"),
+    (&["ansi", "windows", "winlatin1", "latin"], "windows-1252"),
+    (&["utf8bom", "utf8sig", "utf8withbom", "cp65001"], "utf-8"),
+    (&["utf16", "ucs2", "ucs2le", "utf16bom", "cp1200", "widechar"], "utf-16le"),
+    (&["cp1201", "ucs2be"], "utf-16be"),
+];
+
+fn hint_of_encoding(label: &str) -> String {
+    let plain: String = label.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_lowercase();
+    match OTHER_NAMES.iter().find(|(names, _)| names.contains(&plain.as_str())) {
+        Some((_, known)) => format!("write {known}"),
+        None => suggest(
+            label,
+            [
+                "utf-8",
+                "utf-16le",
+                "utf-16be",
+                "windows-1252",
+                "windows-1250",
+                "iso-8859-15",
+                "shift_jis",
+                "euc-jp",
+                "gbk",
+                "big5",
+                "euc-kr",
+            ],
+        ),
     }
 }
 

@@ -113,6 +113,16 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         ("equals = \"No\"", "", "exactly one of equals"),
         ("type = \"csv\", delimiter", "type = \"exel\", delimiter", "there is no format \"exel\"\n  hint: did you mean \"excel\"?"),
         ("type = \"csv\", delimiter", "type = \"excel\", delimiter", "format.delimiter: unknown key"),
+        (
+            "type = \"csv\", delimiter",
+            "type = \"csv\", encoding = \"CP-932\", delimiter",
+            "there is no encoding \"CP-932\"\n  hint: write shift_jis",
+        ),
+        (
+            "fields = [\"CUSTOMERGROUPID\", \"DESCRIPTION\", \"PAYMENTTERMID\"]",
+            "format = { type = \"excel\", sheet = \"Customer groups: all [2026]\" }",
+            "no sheet can be called \"Customer groups: all [2026]\"",
+        ),
         ("direction = \"import\"", "direction = \"inport\"", "\"inport\" is no direction"),
         ("project      = \"Customer groups in\"", "project      = \"Customer groups inn\"", "did you mean \"Customer groups in\"?"),
         ("applications = [\"Web shop\"]", "applications = [\"Web ship\"]", "did you mean \"Web shop\"?"),

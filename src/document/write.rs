@@ -5,7 +5,7 @@ use std::fmt;
 use super::read::record_of;
 use super::{csv, excel, fixed, json, xml};
 use crate::model::entity::{Entity, FieldKind};
-use crate::model::format::{Format, JsonFormat};
+use crate::model::format::{ExcelFormat, Format, JsonFormat};
 use crate::model::path::{Name, Step, To};
 
 /// A value that the format cannot hold.
@@ -118,6 +118,11 @@ pub fn only_for_reading(format: &Format) -> Option<(String, &'static str)> {
             return Some((format!("{key}: an export writes nothing that is passed over"), "take it out"));
         }
     }
+    if let Format::Excel(ExcelFormat { sheet: Some(name), .. }) = format
+        && let Some(why) = excel::write::wrong_sheet_name(name)
+    {
+        return Some((format!("sheet: no sheet can be called \"{name}\": {why}"), "write a shorter or plainer name"));
+    }
     let alone = |step: &Step| !step.deep && step.predicates.is_empty();
     let writable = match format {
         Format::Xml(xml) if xml.record.is_some() => {
@@ -227,7 +232,7 @@ mod tests {
     use crate::document::record::Record;
     use crate::document::value::{self, Reading};
     use crate::model::entity::Field;
-    use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, Numbers, XmlFormat, XmlStyle};
+    use crate::model::format::{CsvFormat, FixedColumn, FixedFormat, Numbers, XmlFormat, XmlStyle};
     use crate::model::path::Path;
 
     struct Rows(Vec<Vec<String>>);
@@ -432,12 +437,23 @@ mod tests {
     fn what_only_reading_can_follow_is_told() {
         let xml = |record: &str| Format::Xml(XmlFormat { record: Path::parse(record).ok(), ..XmlFormat::default() });
         let json = |record: &str, lines| Format::Json(JsonFormat { record: Path::parse(record).ok(), lines, ..JsonFormat::default() });
-        for format in formats().into_iter().chain([xml("/Orders/Order"), xml("Order"), xml("/*/Order"), json("a/b", false)]) {
+        let sheet = |name: &str| Format::Excel(ExcelFormat { sheet: Some(name.into()), ..ExcelFormat::default() });
+        for format in formats().into_iter().chain([
+            sheet("Gr\u{f6}\u{df}e & 'co', (31 characters)"),
+            xml("/Orders/Order"),
+            xml("Order"),
+            xml("/*/Order"),
+            json("a/b", false),
+        ]) {
             assert_eq!(only_for_reading(&format), None, "{format:?}");
         }
         for (format, part) in [
             (Format::Csv(CsvFormat { skip_first: 1, ..CsvFormat::default() }), "skip_first"),
             (Format::Excel(ExcelFormat { skip_last: 1, ..ExcelFormat::default() }), "skip_last"),
+            (sheet("Customer groups: all [2026]"), "none of [ ] : * ? / \\ can stand in it"),
+            (sheet("a name that is longer than 31 ch."), "more than 31 characters"),
+            (sheet("'a"), "no apostrophe"),
+            (sheet(" "), "it is blank"),
             (xml("//Order"), "record"),
             (xml("/Order"), "record"),
             (xml("/o:Orders/Order"), "record"),

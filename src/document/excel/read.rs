@@ -87,7 +87,7 @@ fn zipped(bytes: &[u8], format: &ExcelFormat, take: &mut dyn Take) -> Result<(),
     let mut styled = again.as_mut().map(|again| again.worksheet_cells_reader(&sheet)).transpose().map_err(damaged)?;
     let mut ahead = (0, 0, 0);
     let mut rows = Rows::new(format, take);
-    while let Some(cell) = cells.next_cell_with_formula_metadata().map_err(damaged)? {
+    while let Some(cell) = cells.next_cell_with_formula_metadata().map_err(|error| rows.damaged(&sheet, error))? {
         let (row, column) = cell.pos;
         while let Some(styled) = styled.as_mut().filter(|_| (ahead.0, ahead.1) < cell.pos || ahead.2 == 0) {
             ahead = styled.next_style_id().map_err(damaged)?.unwrap_or((u32::MAX, u32::MAX, usize::MAX));
@@ -444,6 +444,13 @@ impl<'a> Rows<'a> {
         }
         self.cells.set(column, value, formula, width, self.open);
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// What cannot be read behind the row at hand, or in it.
+    fn damaged(&self, sheet: &str, error: impl std::fmt::Display) -> Broken {
+        let row = self.row.map_or(1, |row| u64::from(row) + 1);
+        let message = format!("the workbook is damaged in row {row} of sheet \"{sheet}\", or behind it: {error}");
+        Broken::at(row, message, "look at the cells there, or open it in a spreadsheet, and save it again as .xlsx")
     }
 
     fn end(mut self) -> Result<(), Broken> {

@@ -13,6 +13,8 @@ pub const BETWEEN: u8 = 0x1F;
 
 /// Characters that a cell holds.
 const CELL_MAX: usize = 32_767;
+/// Characters of a sheet's name.
+const SHEET_NAME_MAX: usize = 31;
 /// Excel's own limit of columns.
 pub const COLUMNS_MAX: usize = 16_384;
 
@@ -138,6 +140,17 @@ impl Writer {
     pub fn end(&mut self, into: &mut Vec<u8>) -> Result<(), Unwritable> {
         into.extend(self.workbook.save_to_buffer()?);
         Ok(())
+    }
+}
+
+/// Why no sheet can be called so.
+pub fn wrong_sheet_name(name: &str) -> Option<&'static str> {
+    match name {
+        _ if name.trim().is_empty() => Some("it is blank"),
+        _ if name.encode_utf16().count() > SHEET_NAME_MAX => Some("it has more than 31 characters"),
+        _ if name.contains(['[', ']', ':', '*', '?', '/', '\\']) => Some("none of [ ] : * ? / \\ can stand in it"),
+        _ if name.starts_with('\'') || name.ends_with('\'') => Some("no apostrophe can stand at its ends"),
+        _ => None,
     }
 }
 

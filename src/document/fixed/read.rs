@@ -291,6 +291,15 @@ fn across() -> Wrong {
 }
 
 fn unpadded<'a>(text: &'a str, column: &FixedColumn) -> &'a str {
+    // Where something else pads, a blank is part of the value; numbers have none, and a wide character leaves room that only blanks fill.
+    if !column.pad.is_ascii_digit() && column.pad.is_ascii() && !column.pad.is_control() {
+        return match () {
+            () if column.pad == ' ' && column.right => text.trim_matches(' '),
+            () if text.trim_matches(' ').is_empty() => "",
+            () if column.right => text.trim_start_matches(column.pad),
+            () => text.trim_end_matches(column.pad),
+        };
+    }
     if !column.right {
         return text.trim_end_matches([column.pad, ' ']);
     }

@@ -107,6 +107,16 @@ fn what_is_written_in_bytes_is_as_long_as_it_should_be_and_reads_back() {
         let error = writer.record([Some("a"), Some("\u{5c71}\u{7530}\u{5c71}\u{7530}")], &mut bytes).unwrap_err();
         assert_eq!(error.to_string(), "\"\u{5c71}\u{7530}\u{5c71}\u{7530}\" does not fit into the 6 bytes of column T");
     }
+    // Where another character pads, a blank is none of it.
+    for right in [false, true] {
+        let marked = FixedColumn { pad: '_', ..column("K", 1, 9, right) };
+        let format = FixedFormat { columns: vec![marked], ..FixedFormat::default() };
+        let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &["K"]));
+        let values = [Some("ends "), Some(" begins"), None, Some("in side")];
+        values.into_iter().for_each(|value| writer.record([value, Some("x")], &mut bytes).unwrap());
+        let rows = values.into_iter().flatten().map(|value| row([value])).collect::<Vec<_>>();
+        assert_eq!(read(&bytes, &format), rows, "a blank line is no record");
+    }
     // Two characters that are one in Big5 are not written by half.
     let big5 = FixedFormat { encoding: BIG5, ..format() };
     let error = Writer::new(&big5, &["K"]).record([Some("abc\u{304}")], &mut Vec::new()).unwrap_err();

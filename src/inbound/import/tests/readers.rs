@@ -434,6 +434,24 @@ fn errors_and_formulas_without_results_are_told_with_their_cell_where_they_are_a
 }
 
 #[test]
+fn a_cell_that_breaks_a_workbook_is_told_with_its_sheet_and_row() {
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let sheet = workbook.add_worksheet().set_name("Prices").unwrap();
+    for (column, name) in ["Group", "Name", "Amount", "Above"].iter().enumerate() {
+        sheet.write_string(0, column as u16, *name).unwrap();
+    }
+    sheet.write_string(1, 0, "1").unwrap().write_string(2, 0, "2").unwrap().write_number(2, 2, 7777.0).unwrap();
+    let document = packed_again(&workbook.save_to_buffer().unwrap(), |text| text.replace("><v>7777</v>", " t=\"n\"><v> 7777 </v>"));
+    let (report, sink) = nested(Format::Excel(ExcelFormat::default())).import(&document);
+    assert!(report.document_refused && sink.findings[0].line == 3, "{:?}", sink.findings);
+    assert!(
+        sink.findings[0].message.starts_with("the workbook is damaged in row 3 of sheet \"Prices\", or behind it: "),
+        "{:?}",
+        sink.findings
+    );
+}
+
+#[test]
 fn a_record_of_the_other_style_is_refused_alone_and_a_document_of_them_as_a_whole() {
     let (element, attribute) = (XmlFormat::default(), XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() });
     let odd = |good: &str, odd: &str, count: usize| format!("<D>{}{good}{odd}</D>", odd.repeat(count));
