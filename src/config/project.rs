@@ -348,7 +348,8 @@ fn read_nested(section: &Section<'_>, target: &Target<'_>) -> Vec<NestedEntity> 
                     }
                 };
                 if let Some(record) = record {
-                    let project_entity = ProjectEntity { mapping, ..ProjectEntity::new(entity.clone(), target.format.clone()) };
+                    let own = ProjectEntity::new(entity.clone(), target.format.clone());
+                    let project_entity = ProjectEntity { mapping, mapping_stated: inner.has("mapping"), ..own };
                     all.push(NestedEntity { record, project_entity });
                 }
             }

@@ -265,6 +265,12 @@ fn nested_records_are_elements_also_where_values_are_attributes() {
     let config = read(&text).unwrap();
     let groups = config.projects[0].entity("Customer groups").unwrap();
     assert_eq!(groups.nested[0].record, crate::model::path::Path::element("TERMS"));
+    // Where it has no mapping nobody has said what is there.
+    let unmapped = text.replace("\n  mapping = [{ parent = \"PAYMENTTERMID\", field = \"NAME\" }]", "");
+    let stated = |config: &Config| {
+        config.projects[0].entities.iter().flat_map(|entity| &entity.nested).all(|nested| nested.project_entity.mapping_stated)
+    };
+    assert_eq!((stated(&config), stated(&read(&unmapped).unwrap())), (true, false));
 }
 
 #[test]

@@ -54,6 +54,8 @@ struct Span {
     start: u32,
     end: u32,
     exact: bool,
+    /// The record says nothing of it.
+    lacks: bool,
 }
 
 impl Record {
@@ -71,6 +73,11 @@ impl Record {
     pub fn field(&self, index: usize) -> Option<(&str, bool)> {
         // An end that cuts a character can only stand in a record with the fault `Encoding`.
         self.fields.get(index).map(|span| (self.text.get(span.start as usize..span.end as usize).unwrap_or_default(), span.exact))
+    }
+
+    /// Whether a record says nothing of a field that was asked for by its path.
+    pub fn lacks(&self, index: usize) -> bool {
+        self.fields.get(index).is_some_and(|span| span.lacks)
     }
 
     /// All values.
@@ -106,6 +113,12 @@ impl Record {
         self.push_span(start, self.text.len(), exact);
     }
 
+    /// Adds a field of which the record says nothing.
+    pub fn push_lacking(&mut self) {
+        self.push("", false);
+        self.fields.last_mut().expect("it was added").lacks = true;
+    }
+
     /// Takes fields from bytes that are not known to be text, as `(end in bytes, exact)`, and leaves its own buffer in `bytes`. What is no text
     /// becomes the fault [`Fault::Encoding`].
     pub fn take_bytes(&mut self, bytes: &mut Vec<u8>, ends: &[(usize, bool)]) {
@@ -134,6 +147,6 @@ impl Record {
     fn push_span(&mut self, start: usize, end: usize, exact: bool) {
         // A record is at most 16 MiB: its offsets fit.
         let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        self.fields.push(Span { start: narrow(start), end: narrow(end), exact });
+        self.fields.push(Span { start: narrow(start), end: narrow(end), exact, lacks: false });
     }
 }

@@ -31,8 +31,10 @@ pub struct Block {
 /// A value of a row between mapping and loading.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
-    /// Blank.
+    /// Nothing, or blank where that makes no difference.
     None,
+    /// Blank, in a field that keeps what the row has where the record says nothing of it.
+    Blank,
     /// It has a finding: nothing else can be said of it.
     Bad,
     /// INTEGER.
@@ -191,6 +193,7 @@ impl Block {
     pub fn cell(&self, value: Value) -> Cell<'_> {
         match value {
             Value::None | Value::Bad | Value::Sequence(_) | Value::Parent(_) => Cell::Null,
+            Value::Blank => Cell::Blank,
             Value::Integer(integer) => Cell::Integer(integer),
             Value::Text { start, end } => Cell::Text(&self.text[start as usize..end as usize]),
         }

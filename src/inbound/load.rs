@@ -607,7 +607,7 @@ pub(super) fn columns_of(project_entity: &ProjectEntity) -> Vec<(usize, bool)> {
     let mut columns: Vec<(usize, bool)> = Vec::new();
     for mapping in &project_entity.mapping {
         if !columns.iter().any(|(field, _)| *field == mapping.field) {
-            columns.push((mapping.field, mapping.ignore_blank));
+            columns.push((mapping.field, project_entity.keeps(mapping)));
         }
     }
     columns

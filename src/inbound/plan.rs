@@ -72,6 +72,8 @@ struct Line<'a> {
     field: &'a Field,
     /// Position in `columns`.
     target: usize,
+    /// Of what its record says nothing the row keeps what it has, and what is blank there is blank.
+    may_lack: bool,
     /// Position in `sequences`.
     sequence: u32,
     /// Position in the columns of the row that a nested record belongs to.
@@ -183,11 +185,6 @@ impl<'a> Plan<'a> {
         let mut columns: Vec<(usize, bool)> = Vec::new();
         let (mut lines, mut sequences) = (Vec::new(), 0usize);
         let (mut fields_min, mut absent) = (0, Vec::new());
-        // Nobody has written that these columns are there.
-        // A table that is emptied has nothing to keep.
-        let may_lack = |field: usize| {
-            !project_entity.mapping_stated && !project_entity.truncate && !entity.fields[field].required && !entity.key.contains(&field)
-        };
         let (mut numbered, mut called) = (None, false);
         for mapping in &project_entity.mapping {
             let mut positions = Vec::new();
@@ -206,7 +203,7 @@ impl<'a> Plan<'a> {
                             let message = format!("the column \"{name}\" stands twice in the header");
                             refuse(name, mapping.field, message, "rename the one that is not meant, or map the other by its number");
                         }
-                        (None, _) if may_lack(mapping.field) && !names.is_empty() => {
+                        (None, _) if project_entity.may_lack(mapping.field) && !names.is_empty() => {
                             absent.push(mapping.field);
                             positions.push(usize::MAX);
                         }
@@ -226,7 +223,7 @@ impl<'a> Plan<'a> {
             }
             let condition = if matches!(mapping.when, When::Holds(..)) { positions.pop().unwrap_or_default() } else { 0 };
             let target = columns.iter().position(|(field, _)| *field == mapping.field).unwrap_or_else(|| {
-                columns.push((mapping.field, mapping.ignore_blank || absent.contains(&mapping.field)));
+                columns.push((mapping.field, project_entity.keeps(mapping) || absent.contains(&mapping.field)));
                 columns.len() - 1
             });
             let sequence = match &mapping.source {
@@ -256,6 +253,7 @@ impl<'a> Plan<'a> {
                 reading,
                 field: found_by.unwrap_or(&entity.fields[mapping.field]),
                 target,
+                may_lack: *layout == Layout::Asked && project_entity.may_lack(mapping.field),
                 sequence: u32::try_from(sequence).unwrap_or_default(),
                 parent: match &mapping.source {
                     Source::Parent(field) => {
@@ -308,14 +306,23 @@ impl<'a> Plan<'a> {
         &self.absent
     }
 
-    /// Columns of the document that no field is mapped from, and fields that no column is for: perhaps a name differs.
-    pub fn left_over(&self) -> Option<(Vec<&str>, Vec<&str>)> {
+    /// What a person should know of fields that no column is for: perhaps a name differs, as there are columns that no field is mapped from; and of a
+    /// table that is emptied no row keeps anything.
+    pub fn left_over(&self, emptied: bool) -> Option<(String, String)> {
         let names = self.header.as_ref().filter(|_| !self.absent.is_empty())?;
         let used = |at: usize| self.lines.iter().any(|line| line.columns.contains(&at));
         let columns = names.iter().map(|name| name.trim()).enumerate();
         let left: Vec<&str> = columns.filter(|(at, name)| !name.is_empty() && !used(*at)).map(|(_, name)| name).collect();
-        let fields = self.absent.iter().map(|field| self.entity.fields[*field].name.as_str()).collect();
-        (!left.is_empty()).then_some((left, fields))
+        let fields: Vec<&str> = self.absent.iter().map(|field| self.entity.fields[*field].name.as_str()).collect();
+        let message = format!("no column of the document is for {}", fields.join(", "));
+        if !left.is_empty() {
+            return Some((
+                format!("{message}, and no field for its {}", left.join(", ")),
+                "where they belong together, write a mapping".into(),
+            ));
+        }
+        let hint = "where they should be there, ask the sender; a mapping without them says that they need not";
+        emptied.then(|| (format!("{message}, and truncate removes what rows had there"), hint.into()))
     }
 
     /// Maps and validates a record into the block. `number` is its row number, from 1.
@@ -353,6 +360,9 @@ impl<'a> Plan<'a> {
                 findings.push(finding);
                 values[line.target] = Value::Bad;
             }
+            if line.may_lack && values[line.target] == Value::None && !line.columns.iter().all(|column| record.lacks(*column)) {
+                values[line.target] = Value::Blank;
+            }
         }
         for needed in &self.needed {
             if needed.target.is_some_and(|target| values[target] != Value::None) {
@@ -380,7 +390,7 @@ impl<'a> Plan<'a> {
         let value = |field: usize| match values[check.target(field)?] {
             Value::Integer(integer) => Some(integer.to_string()),
             Value::Text { start, end } => Some(text[start as usize..end as usize].to_owned()),
-            Value::None | Value::Bad | Value::Sequence(_) | Value::Parent(_) => None,
+            Value::None | Value::Blank | Value::Bad | Value::Sequence(_) | Value::Parent(_) => None,
         };
         let bad = check.targets().any(|target| values[target] == Value::Bad);
         (!bad && !check.holds(self.entity, &value)).then(|| check.finding(self.entity, record.line, number, &value))

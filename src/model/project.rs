@@ -172,6 +172,16 @@ impl ProjectEntity {
 }
 
 impl ProjectEntity {
+    /// Whether documents may lack what is mapped to a field: nobody has written that it is there. Rows keep what they have in it.
+    pub fn may_lack(&self, field: usize) -> bool {
+        !self.mapping_stated && !self.entity.fields[field].required && !self.entity.key.contains(&field)
+    }
+
+    /// Whether what a record says nothing of is kept; a column that the header lacks, which no record has, apart.
+    pub fn keeps(&self, mapping: &Mapping) -> bool {
+        mapping.ignore_blank || (self.format.nests() && self.may_lack(mapping.field))
+    }
+
     /// The extension of an exported document's file: stylesheets may write something else than XML.
     pub fn exported_extension(&self) -> &'static str {
         match self.transform.last().and_then(|step| step.stylesheet.output_method()) {

@@ -135,7 +135,7 @@ impl Rows<'_> {
             let mut count = 5;
             for cell in cells {
                 count += 1;
-                statement.raw_bind_parameter(count, cell)?;
+                statement.raw_bind_parameter(count, if cell == Cell::Blank { Cell::Null } else { cell })?;
             }
             for missing in count + 1..=statement.parameter_count() {
                 statement.raw_bind_parameter(missing, rusqlite::types::Null)?;

@@ -121,7 +121,7 @@ impl Collector {
             if through {
                 record.wrong.push((record.len(), array_in_array(path)));
             }
-            record.push("", false);
+            record.push_lacking();
             return through;
         };
         let wrong = |message, hint| Some(Wrong { rule: Rule::Type, message, hint });

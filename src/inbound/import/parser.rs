@@ -115,12 +115,12 @@ impl Take for Parsing<'_> {
                 if !plan.absent().is_empty() && self.sender.send(Piece::Absent(plan.absent().to_vec())).is_err() {
                     return ControlFlow::Break(());
                 }
-                if let Some((columns, fields)) = plan.left_over() {
+                if plan.left_over(false).is_some() {
                     let format = &self.project_entity.format;
                     self.one_line = matches!(format, Format::Csv(csv) if csv.record_end.is_none()) && self.origin.record_end.is_none();
-                    let message =
-                        format!("no column of the document is for {}, and no field for its {}", fields.join(", "), columns.join(", "));
-                    self.note(message, "where they belong together, write a mapping".into());
+                }
+                if let Some((message, hint)) = plan.left_over(self.project_entity.truncate && !self.origin.mended) {
+                    self.note(message, hint);
                 }
                 self.plan = Some(plan);
                 ControlFlow::Continue(())

@@ -131,7 +131,7 @@ impl Loading<'_> {
             }
             let value = |field: usize| match of_row(field) {
                 Some(kept) => kept.as_ref().ok()?.as_ref().map(Stored::text),
-                None => check.target(field).map(|place| cells[place]).filter(|cell| *cell != Cell::Null).map(|cell| cell.text()),
+                None => check.target(field).and_then(|place| cells[place].stored()).map(|stored| stored.text()),
             };
             if check.holds(self.entity, &value) {
                 continue;

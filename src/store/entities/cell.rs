@@ -12,8 +12,10 @@ use crate::model::finding::Rule;
 /// A value to be bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell<'a> {
-    /// No value.
+    /// No value; where blanks keep what the row has, it keeps it.
     Null,
+    /// No value, there too. Bound as a blob without a byte, which no document has.
+    Blank,
     /// INTEGER.
     Integer(i64),
     /// TEXT; valid UTF-8 by construction.
@@ -24,7 +26,7 @@ impl Cell<'_> {
     /// The value kept by itself.
     pub fn stored(&self) -> Option<Stored> {
         match self {
-            Cell::Null => None,
+            Cell::Null | Cell::Blank => None,
             Cell::Integer(value) => Some(Stored::Integer(*value)),
             Cell::Text(text) => Some(Stored::Text((*text).to_owned())),
         }
@@ -33,7 +35,7 @@ impl Cell<'_> {
     /// As text, for messages.
     pub fn text(&self) -> String {
         match self {
-            Cell::Null => String::new(),
+            Cell::Null | Cell::Blank => String::new(),
             Cell::Integer(value) => value.to_string(),
             Cell::Text(text) => (*text).to_owned(),
         }
@@ -44,6 +46,7 @@ impl ToSql for Cell<'_> {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
         Ok(rusqlite::types::ToSqlOutput::Borrowed(match self {
             Cell::Null => ValueRef::Null,
+            Cell::Blank => ValueRef::Blob(&[]),
             Cell::Integer(value) => ValueRef::Integer(*value),
             Cell::Text(text) => ValueRef::Text(text.as_bytes()),
         }))

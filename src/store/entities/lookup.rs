@@ -154,7 +154,7 @@ impl<'a> Reference<'a> {
         let text = match key {
             Cell::Text(text) => text.to_owned(),
             Cell::Integer(value) => value.to_string(),
-            Cell::Null => return Ok(true),
+            Cell::Null | Cell::Blank => return Ok(true),
         };
         if self.found.contains(&text) {
             return Ok(true);

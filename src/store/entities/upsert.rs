@@ -65,6 +65,11 @@ fn digits(text: &str) -> usize {
     places.next().map_or(0, |first| places.last().unwrap_or(first) - first + 1)
 }
 
+/// A value that keeps what is there where nothing is said: blank, and not kept, is said by [`Cell::Blank`].
+fn kept_or(number: usize, there: &str) -> String {
+    format!("CASE WHEN ?{number} = x'' THEN NULL ELSE coalesce(?{number}, {there}) END")
+}
+
 /// The values of a row up to the last that a statement takes.
 fn bound<'c, P: ToSql>(statement: &rusqlite::Statement<'_>, cells: &'c [P]) -> rusqlite::ParamsFromIter<&'c [P]> {
     rusqlite::params_from_iter(&cells[..statement.parameter_count().min(cells.len())])
@@ -73,6 +78,7 @@ fn bound<'c, P: ToSql>(statement: &rusqlite::Statement<'_>, cells: &'c [P]) -> r
 fn value(cell: &Cell<'_>) -> Value {
     match cell {
         Cell::Null => Value::Null,
+        Cell::Blank => Value::Blob(Vec::new()),
         Cell::Integer(integer) => Value::Integer(*integer),
         Cell::Text(text) => Value::Text((*text).to_owned()),
     }
@@ -127,10 +133,11 @@ impl<'a> Upsert<'a> {
         // What is kept where it is blank: SQLite looks at the row as if it were new first. Only then does a column have its own value.
         let kept = |index: usize| found.blank(&field(index).name).filter(|_| !entity.is_managed() && !entity.key.contains(&index));
         let marks = written.iter().map(|(index, keep)| match (number(*index), kept(*index).filter(|_| *keep)) {
+            (number, None) if *keep => format!("nullif(?{number}, x'')"),
             (number, None) => format!("?{number}"),
             (number, Some(blank)) => {
                 let there = format!("SELECT {} FROM {table} WHERE {}", name(*index), same_key.join(" AND "));
-                format!("coalesce(?{number}, ({there}), {blank})")
+                kept_or(number, &format!("({there}), {blank}"))
             }
         });
         let marks: Vec<String> = marks.collect();
@@ -139,7 +146,7 @@ impl<'a> Upsert<'a> {
             .filter(|(index, _)| !entity.key.contains(index))
             .map(|(index, keep)| {
                 let column = name(*index);
-                let value = if *keep { format!("coalesce(?{}, {table}.{column})", number(*index)) } else { format!("excluded.{column}") };
+                let value = if *keep { kept_or(number(*index), &format!("{table}.{column}")) } else { format!("excluded.{column}") };
                 (column, value)
             })
             .collect();
@@ -155,7 +162,7 @@ impl<'a> Upsert<'a> {
         let sql = if mode == WriteMode::Update {
             let value = |(index, keep): &(usize, bool)| {
                 let (column, number) = (name(*index), number(*index));
-                (column.clone(), if *keep { format!("coalesce(?{number}, {column})") } else { format!("?{number}") })
+                (column.clone(), if *keep { kept_or(number, &column) } else { format!("?{number}") })
             };
             let rest: Vec<(String, String)> = written.iter().filter(|(index, _)| !entity.key.contains(index)).map(value).collect();
             let set: Vec<String> = rest.iter().map(|(column, value)| format!("{column} = {value}")).collect();
@@ -177,7 +184,7 @@ impl<'a> Upsert<'a> {
             .iter()
             .map(|(index, keep)| match (name(*index), number(*index)) {
                 (_, number) if entity.key.contains(index) => found.is_key(entity, *index, number),
-                (column, number) if *keep => format!("(?{number} IS NULL OR {column} COLLATE BINARY IS ?{number})"),
+                (column, number) if *keep => format!("(?{number} IS NULL OR {column} COLLATE BINARY IS nullif(?{number}, x''))"),
                 (column, number) => format!("{column} COLLATE BINARY IS ?{number}"),
             })
             .collect();
@@ -228,7 +235,7 @@ impl<'a> Upsert<'a> {
         }
         for (target, affinity, column) in &self.numbers {
             let kept = match cells[*target] {
-                Cell::Null => None,
+                Cell::Null | Cell::Blank => None,
                 Cell::Text(text) => found::changed(text, *affinity),
                 Cell::Integer(value) => found::changed(&value.to_string(), *affinity),
             };

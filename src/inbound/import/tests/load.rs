@@ -304,3 +304,124 @@ fn nested_rows_take_what_their_row_has_where_the_document_leaves_it_as_it_is() {
     let lines: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(lines, ["1kept", "2kept", "3new", "4-"]);
 }
+
+/// Fields by their own names, as nobody has written a mapping; `shop` keeps them in a table of somebody else.
+fn unmapped(format: Format, shop: bool) -> Scene {
+    let mut scene = nested(format);
+    if shop {
+        let path = scene._dir.path().join("shop.db");
+        let sql = "CREATE TABLE groups (ID TEXT PRIMARY KEY, NAME TEXT, AMOUNT TEXT DEFAULT '7.00', ABOVE TEXT)";
+        rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        let database = Database { name: "shop".into(), path, managed: false, lock_wait: std::time::Duration::ZERO };
+        scene.entities = Entities::new(&[Database::managed(scene._dir.path()), database]);
+    }
+    let mut entity = (*scene.all[0]).clone();
+    entity.fields[3].references = None;
+    entity.database = if shop { "shop" } else { "entities" }.into();
+    scene.all = vec![Arc::new(entity)];
+    scene.project_entity.entity = scene.all[0].clone();
+    let names = ["ID", "NAME", "AMOUNT", "ABOVE"].into_iter().enumerate();
+    scene.project_entity.mapping = names.map(|(at, name)| Mapping::plain(Source::Column(name.into()), at)).collect();
+    scene.project_entity.mapping_stated = false;
+    scene
+}
+
+fn rows_in(scene: &Scene, database: &str) -> Vec<String> {
+    let connection = scene.entities.reader(database, &[]).unwrap().unwrap();
+    let sql = "SELECT concat_ws('|', ID, coalesce(NAME, '-'), coalesce(AMOUNT, '-'), coalesce(ABOVE, '-')) FROM groups ORDER BY ID";
+    let mut statement = connection.prepare(sql).unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn what_a_record_says_nothing_of_is_kept_where_nobody_wrote_a_mapping_and_what_is_blank_in_it_is_emptied() {
+    let (xml, lines) = (XmlFormat::default(), JsonFormat { lines: true, ..JsonFormat::default() });
+    let attributes = XmlFormat { style: XmlStyle::Attribute, ..xml.clone() };
+    for (format, first, lacks, blank) in [
+        (
+            Format::Json(JsonFormat::default()),
+            r#"[{"ID":"1","NAME":"a","AMOUNT":1,"ABOVE":"x"},{"ID":"2","NAME":"b","AMOUNT":2,"ABOVE":"y"}]"#,
+            r#"[{"ID":"1","NAME":"new"},{"ID":"2","ABOVE":"z"},{"ID":"3"}]"#,
+            r#"[{"ID":"1","AMOUNT":null,"ABOVE":""},{"ID":"3","AMOUNT":null}]"#,
+        ),
+        (
+            Format::Json(lines),
+            "{\"ID\":\"1\",\"NAME\":\"a\",\"AMOUNT\":1,\"ABOVE\":\"x\"}\n{\"ID\":\"2\",\"NAME\":\"b\",\"AMOUNT\":2,\"ABOVE\":\"y\"}\n",
+            "{\"ID\":\"1\",\"NAME\":\"new\"}\n{\"ID\":\"2\",\"ABOVE\":\"z\"}\n{\"ID\":\"3\"}\n",
+            "{\"ID\":\"1\",\"AMOUNT\":{},\"ABOVE\":\" \"}\n{\"ID\":\"3\",\"AMOUNT\":null}\n",
+        ),
+        (
+            Format::Xml(xml),
+            "<D><R><ID>1</ID><NAME>a</NAME><AMOUNT>1</AMOUNT><ABOVE>x</ABOVE></R><R><ID>2</ID><NAME>b</NAME><AMOUNT>2</AMOUNT><ABOVE>y</ABOVE></R></D>",
+            "<D><R><ID>1</ID><NAME>new</NAME></R><R><ID>2</ID><ABOVE>z</ABOVE></R><R><ID>3</ID></R></D>",
+            "<D><R><ID>1</ID><AMOUNT/><ABOVE></ABOVE></R><R><ID>3</ID><AMOUNT/></R></D>",
+        ),
+        (
+            Format::Xml(attributes),
+            "<D><R ID='1' NAME='a' AMOUNT='1' ABOVE='x'/><R ID='2' NAME='b' AMOUNT='2' ABOVE='y'/></D>",
+            "<D><R ID='1' NAME='new'/><R ID='2' ABOVE='z'/><R ID='3'/></D>",
+            "<D><R ID='1' AMOUNT='' ABOVE=''/><R ID='3' AMOUNT=''/></D>",
+        ),
+    ] {
+        for (shop, database, new) in [(false, "entities", "3|-|-|-"), (true, "shop", "3|-|7.00|-")] {
+            let mut scene = unmapped(format.clone(), shop);
+            assert_eq!(scene.import(first.as_bytes()).0.counts, counts(2, 2, 0, 0, 0));
+            let (report, sink) = scene.import(lacks.as_bytes());
+            assert_eq!(report.counts, counts(3, 1, 2, 0, 0), "{lacks}: {:?}", sink.findings);
+            assert_eq!(rows_in(&scene, database), ["1|new|1.00|x", "2|b|2.00|z", new], "{lacks}");
+            assert_eq!(scene.import(lacks.as_bytes()).0.counts, counts(3, 0, 0, 3, 0), "{lacks}");
+            let (report, sink) = scene.import(blank.as_bytes());
+            assert_eq!(report.counts.refused, 0, "{:?}", sink.findings);
+            assert_eq!(rows_in(&scene, database), ["1|new|-|-", "2|b|2.00|z", "3|-|-|-"], "{blank}");
+            scene.project_entity.write = WriteMode::Update;
+            scene.import(lacks.as_bytes());
+            assert_eq!(rows_in(&scene, database)[..2], ["1|new|-|-", "2|b|2.00|z"], "{lacks}");
+            // Of a table that is emptied nothing is kept.
+            (scene.project_entity.truncate, scene.project_entity.write) = (true, WriteMode::Upsert);
+            scene.import(lacks.as_bytes());
+            let amount = if shop { "7.00" } else { "-" };
+            let all = [format!("1|new|{amount}|-"), format!("2|-|{amount}|z"), new.to_owned()];
+            assert_eq!(rows_in(&scene, database), all, "{lacks}");
+            // What somebody wrote down is as blank as it says.
+            (scene.project_entity.truncate, scene.project_entity.mapping_stated) = (false, true);
+            scene.import(lacks.as_bytes());
+            assert_eq!(rows_in(&scene, database), ["1|new|-|-", "2|-|-|z", "3|-|-|-"], "{lacks}");
+        }
+    }
+}
+
+#[test]
+fn a_check_holds_for_the_row_as_it_will_be_also_where_one_record_says_less_than_another() {
+    let mut scene = unmapped(Format::Json(JsonFormat::default()), false);
+    with_rule(&mut scene, "NAME != 'big' or AMOUNT >= 10");
+    scene.import(br#"[{"ID":"1","NAME":"a","AMOUNT":5},{"ID":"2","NAME":"a","AMOUNT":20},{"ID":"3","NAME":"a","AMOUNT":5}]"#);
+    let (report, sink) = scene.import(br#"[{"ID":"1","NAME":"big"},{"ID":"2","NAME":"big"},{"ID":"3","NAME":"big","AMOUNT":null}]"#);
+    assert_eq!((report.counts, told(&sink)), (counts(3, 0, 2, 0, 1), vec![(Rule::Check, 1, "NAME, AMOUNT", "big, 5.00")]));
+    assert_eq!(rows_in(&scene, "entities"), ["1|a|5.00|-", "2|big|20.00|-", "3|big|-|-"]);
+}
+
+#[test]
+fn a_table_that_is_emptied_may_lack_columns_too_and_says_what_its_rows_no_longer_have() {
+    let mut scene = unmapped(Format::Csv(CsvFormat::default()), true);
+    scene.project_entity.truncate = true;
+    assert_eq!(scene.import(b"ID,NAME,AMOUNT,ABOVE\n1,a,1,x\n").0.notes, 0);
+    let (report, sink) = scene.import(b"ID,NAME\n1,b\n");
+    assert_eq!((report.counts, report.notes), (counts(1, 1, 0, 0, 0), 1));
+    assert_eq!(sink.findings[0].message, "no column of the document is for AMOUNT, ABOVE, and truncate removes what rows had there");
+    assert_eq!(rows_in(&scene, "shop"), ["1|b|7.00|-"]);
+}
+
+#[test]
+fn what_a_nested_record_says_nothing_of_is_kept_where_nobody_wrote_its_mapping() {
+    let mut scene = scene(CsvFormat::default());
+    with_lines(&mut scene, Source::Column("Of".into()));
+    scene.project_entity.nested[0].project_entity.mapping_stated = false;
+    let of = |lines: &str| {
+        let (report, sink) = scene.import(format!(r#"[{{"Group":"1","lines":[{lines}]}}]"#).as_bytes());
+        assert_eq!(report.counts.refused, 0, "{:?}", sink.findings);
+        let connection = scene.entities.reader("entities", &[]).unwrap().unwrap();
+        connection.query_row("SELECT group_concat(NO || coalesce(OF, '-'), ' ') FROM lines", [], |row| row.get::<_, String>(0)).unwrap()
+    };
+    assert_eq!(of(r#"{"No":1,"Of":"a"},{"No":2,"Of":"b"}"#), "1a 2b");
+    assert_eq!(of(r#"{"No":1},{"No":2,"Of":null},{"No":3}"#), "1a 2- 3-");
+}
