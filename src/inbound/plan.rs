@@ -5,6 +5,7 @@ mod held;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use self::held::shortened;
 use super::block::{Block, RECORD_BYTES_MAX, Value};
 use super::checked::Checked;
 use super::trap;
@@ -357,8 +358,13 @@ impl<'a> Plan<'a> {
         let begin = text.len();
         for line in &self.lines {
             if let Err(finding) = self.map(line, record, number, begin, text, values) {
-                findings.push(finding);
                 values[line.target] = Value::Bad;
+                // What is wrong with the column of a condition is told once, however many lines it is for.
+                let same = |one: &Finding| one.entity == finding.entity && one.column == finding.column && one.message == finding.message;
+                let told = |one: &Finding| one.row == number && one.line == finding.line && one.field.is_empty() && same(one);
+                if !finding.field.is_empty() || !findings.iter().any(told) {
+                    findings.push(finding);
+                }
             }
             if line.may_lack && values[line.target] == Value::None && !line.columns.iter().all(|column| record.lacks(*column)) {
                 values[line.target] = Value::Blank;
@@ -428,8 +434,14 @@ impl<'a> Plan<'a> {
             When::Always => {}
             When::Blank if values[line.target] != Value::None => return Ok(()),
             When::Blank => {}
-            When::Holds(_, test) if !when::holds(test, self.column(record, line.condition).unwrap_or_default()) => return Ok(()),
-            When::Holds(..) => {}
+            When::Holds(source, test) => {
+                if let Some(finding) = self.undecided(line, source, test, record, number) {
+                    return Err(finding);
+                }
+                if !when::holds(test, self.column(record, line.condition).unwrap_or_default()) {
+                    return Ok(());
+                }
+            }
         }
         if !record.wrong.is_empty()
             && let Some((_, wrong)) = record.wrong.iter().find(|(field, _)| line.columns.contains(field))
@@ -487,11 +499,6 @@ impl<'a> Plan<'a> {
             let message = "the values of the record are larger than 64 MiB together".to_owned();
             return complain(text, Wrong { rule: Rule::Size, message, hint: "map its long values to fewer fields".into() });
         }
-        let shortened = || {
-            let message = "a spreadsheet has shortened this number: its other digits are lost".to_owned();
-            let hint = "make the column text in the spreadsheet before the data goes in".to_owned();
-            Wrong { rule: Rule::Spreadsheet, message, hint }
-        };
         if matches!(line.field.kind, FieldKind::String { .. }) && !mapping.keep_exponent && is_shortened(text) {
             let Wrong { rule, message, hint } = shortened();
             let hint = format!("{hint}; keep_exponent = true in the mapping takes it as it is");

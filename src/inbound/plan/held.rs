@@ -1,13 +1,15 @@
 //! What a record is held to before its values are looked at.
 
-use super::{Line, Plan};
+use super::{Line, Plan, is_shortened};
 use crate::document::csv;
 use crate::document::fault::undecodable;
 use crate::document::record::{Fault, Record};
+use crate::document::value::Wrong;
 use crate::inbound::trap;
 use crate::model::entity::FieldKind;
 use crate::model::finding::{Finding, Rule};
 use crate::model::format::Format;
+use crate::model::mapping::{Source, Test};
 
 impl Plan<'_> {
     /// What is wrong with a record as such.
@@ -77,15 +79,38 @@ impl Plan<'_> {
         }
         let is_error = |column: &&usize| record.field(**column).is_some_and(|(text, exact)| !exact && csv::is_error(text));
         let column = *line.columns.iter().find(|column| is_error(column) && self.column(record, **column).is_some())?;
-        let message = "a spreadsheet had an error here in place of a value";
-        let hint = "correct its formula; nulls of the format takes such words for no value, and in qualifiers they are text";
+        let Wrong { rule, message, hint } = had_an_error();
         let name = match (line.columns.len(), &self.header) {
             (1, _) => self.column_name(line),
             (_, Some(header)) => header.get(column).map(|name| name.trim().to_owned()).unwrap_or_default(),
             (_, None) => (column + 1).to_string(),
         };
         let (field, value) = (&self.entity.fields[line.mapping.field].name, self.column(record, column).unwrap_or_default());
-        Some(self.finding(Rule::Spreadsheet, record, number, &name, field, value, message, hint))
+        Some(self.finding(rule, record, number, &name, field, value, &message, &hint))
+    }
+
+    /// What is wrong with the column of a line's condition: it is not known whether the line is for the record. A word that the condition itself names
+    /// is meant.
+    pub(super) fn undecided(&self, line: &Line<'_>, source: &Source, test: &Test, record: &Record, number: u64) -> Option<Finding> {
+        let text = self.column(record, line.condition).unwrap_or_default();
+        let named = match test {
+            Test::Equals(texts) | Test::Not(texts) => texts.iter().any(|named| named == text.trim()),
+            Test::Blank(_) => false,
+        };
+        let is_error = || {
+            matches!(self.format, Format::Csv(_)) && record.field(line.condition).is_some_and(|(_, exact)| !exact) && csv::is_error(text)
+        };
+        let is_ruined = || !matches!(test, Test::Blank(_)) && !line.mapping.keep_exponent && is_shortened(text);
+        let wrong = match record.wrong.iter().find(|(column, _)| *column == line.condition) {
+            Some((_, wrong)) => wrong.clone(),
+            None if named => return None,
+            None if is_error() => had_an_error(),
+            None if is_ruined() => shortened(),
+            None => return None,
+        };
+        let name = self.header.as_ref().and_then(|header| header.get(line.condition)).map(|name| name.trim().to_owned());
+        let hint = format!("{}; the mapping asks it whether a line is for the record", wrong.hint);
+        Some(self.finding(wrong.rule, record, number, &name.unwrap_or_else(|| source.name()), "", text, &wrong.message, &hint))
     }
 
     /// What the document calls a field of its records.
@@ -96,4 +121,17 @@ impl Plan<'_> {
             None => line().map_or_else(|| (field + 1).to_string(), |line| line.mapping.source.name()),
         }
     }
+}
+
+fn had_an_error() -> Wrong {
+    let message = "a spreadsheet had an error here in place of a value".to_owned();
+    let hint = "correct its formula; nulls of the format takes such words for no value, and in qualifiers they are text".to_owned();
+    Wrong { rule: Rule::Spreadsheet, message, hint }
+}
+
+/// That of a number nothing is left but how a spreadsheet shows it.
+pub(super) fn shortened() -> Wrong {
+    let message = "a spreadsheet has shortened this number: its other digits are lost".to_owned();
+    let hint = "make the column text in the spreadsheet before the data goes in".to_owned();
+    Wrong { rule: Rule::Spreadsheet, message, hint }
 }
