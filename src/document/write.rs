@@ -488,6 +488,8 @@ mod tests {
                 "would be read as no value",
             ),
             (Format::Xml(XmlFormat { nulls: vec!["NULL".into()], ..XmlFormat::default() }), "NULL", "would be read as no value"),
+            (Format::Excel(ExcelFormat { nulls: vec!["NULL".into()], ..ExcelFormat::default() }), "NULL", "would be read as no value"),
+            (Format::Json(JsonFormat { nulls: vec!["NULL".into()], ..JsonFormat::default() }), "NULL", "would be read as no value"),
             (Format::Csv(CsvFormat { qualifier: None, ..CsvFormat::default() }), "a,b", "set qualifier in the format"),
             (Format::Xml(XmlFormat::default()), "a\u{1}", "XML has no"),
             (Format::Csv(CsvFormat { encoding: encoding_rs::WINDOWS_1252, ..CsvFormat::default() }), "日", "windows-1252 has no \"日\""),

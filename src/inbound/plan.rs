@@ -410,10 +410,18 @@ impl<'a> Plan<'a> {
     /// A column's text, and whether it is one at all.
     fn column<'r>(&self, record: &'r Record, column: usize) -> Option<&'r str> {
         let (text, exact) = record.field(column)?;
-        if !exact && self.format.nulls().iter().any(|null| null == text) {
+        // Only delimited text marks a text as one that is meant: a string of JSON and a cell of text are no more than their format's way to write one.
+        let meant = exact && matches!(self.format, Format::Csv(_));
+        if !meant && self.format.nulls().iter().any(|null| null == text) {
             return None;
         }
         Some(text)
+    }
+
+    /// Whether the word of an error in a cell is one for no value.
+    fn is_null_word(&self, record: &Record, column: usize) -> bool {
+        let has_a_word = || record.field(column).is_some_and(|(text, _)| !text.is_empty());
+        matches!(self.format, Format::Excel(_)) && has_a_word() && self.column(record, column).is_none()
     }
 
     fn map(
@@ -444,7 +452,8 @@ impl<'a> Plan<'a> {
             }
         }
         if !record.wrong.is_empty()
-            && let Some((_, wrong)) = record.wrong.iter().find(|(field, _)| line.columns.contains(field))
+            && let Some((_, wrong)) =
+                record.wrong.iter().find(|(field, _)| line.columns.contains(field) && !self.is_null_word(record, *field))
         {
             return complain(line.columns.first().and_then(|column| self.column(record, *column)).unwrap_or_default(), wrong.clone());
         }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use rust_xlsxwriter::{ExcelDateTime, Format as Look, Formula, Workbook, Worksheet, XlsxError};
 
+use crate::document::value::{compare, parse_decimal};
 use crate::document::write::Unwritable;
 use crate::model::entity::FieldKind;
 use crate::model::format::ExcelFormat;
@@ -29,6 +30,7 @@ pub struct Writer {
     /// Of numbers that stand as text.
     decimal_separator: &'static str,
     looks: Looks,
+    nulls: Vec<String>,
 }
 
 /// How dates look, and times of no day.
@@ -50,7 +52,7 @@ impl Writer {
         let look = |format: &str| Look::new().set_num_format(format);
         let looks = Looks { day: look("yyyy-mm-dd"), both: look("yyyy-mm-dd hh:mm:ss"), time: look("hh:mm:ss") };
         let decimal_separator = if format.numbers.decimal_separator == ',' { "," } else { "." };
-        Ok(Writer { workbook, row, kinds, decimal_separator, looks })
+        Ok(Writer { workbook, row, kinds, decimal_separator, looks, nulls: format.nulls.clone() })
     }
 
     fn sheet(&mut self) -> Result<&mut Worksheet, Unwritable> {
@@ -84,6 +86,12 @@ impl Writer {
                 Some(FieldKind::Date | FieldKind::DateTime) => b'd',
                 _ => b't',
             };
+            // A number is read without zeros at its end.
+            let both = |null: &str| parse_decimal(null).zip(parse_decimal(&value));
+            let alike = |null: &str| letter == b'n' && both(null).is_some_and(|(one, other)| compare(one, other).is_eq());
+            if self.nulls.iter().any(|null| *null == value || alike(null)) {
+                return Err(Unwritable::Null { value: value.into_owned() });
+            }
             cell(sheet, row, narrow(column), letter, &value, &self.looks)?;
         }
         self.row += 1;

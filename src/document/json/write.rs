@@ -63,8 +63,7 @@ impl Writer {
             self.line.push(':');
             match value {
                 None => self.line.push_str("null"),
-                // Text is told from no value by its quotes.
-                Some(value) if *bare && self.format.nulls.iter().any(|null| null == value) => {
+                Some(value) if self.format.nulls.iter().any(|null| null == value) => {
                     return Err(Unwritable::Null { value: value.to_owned() });
                 }
                 Some("Yes") if *bare => self.line.push_str("true"),

@@ -101,7 +101,7 @@ impl Plan<'_> {
             matches!(self.format, Format::Csv(_)) && record.field(line.condition).is_some_and(|(_, exact)| !exact) && csv::is_error(text)
         };
         let is_ruined = || !matches!(test, Test::Blank(_)) && !line.mapping.keep_exponent && is_shortened(text);
-        let wrong = match record.wrong.iter().find(|(column, _)| *column == line.condition) {
+        let wrong = match record.wrong.iter().find(|(column, _)| *column == line.condition && !self.is_null_word(record, *column)) {
             Some((_, wrong)) => wrong.clone(),
             None if named => return None,
             None if is_error() => had_an_error(),

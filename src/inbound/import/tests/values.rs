@@ -70,3 +70,40 @@ fn what_is_wrong_with_the_column_of_a_condition_is_a_finding_and_told_once() {
         assert_eq!(scene.rows(), ["1|other"]);
     }
 }
+
+#[test]
+fn words_for_no_value_are_none_in_every_format_and_in_delimited_text_only_where_they_are_not_qualified() {
+    let nulls = || vec!["-".to_owned(), "NULL".to_owned(), "-1".to_owned(), "#N/A".to_owned()];
+    let table: &[&[&str]] = &[
+        &["Group", "Name", "Amount", "Above"],
+        &["1", "-", "-", ""],
+        &["2", "NULL", "-1", ""],
+        &["3", "=#N/A", "=#N/A", ""],
+        &["4", "a-b", "5", ""],
+        &["5", "=#REF!", "1", ""],
+    ];
+    let expected = ["1", "2", "3", "4|a-b|5.00"];
+    let (report, rows) = {
+        let scene = nested(Format::Excel(ExcelFormat { nulls: nulls(), ..ExcelFormat::default() }));
+        let (report, sink) = scene.import(&sheet(table));
+        assert_eq!(told(&sink), [(Rule::Type, 5, "Name", "NAME")], "{:?}", sink.findings);
+        (report, scene.rows())
+    };
+    assert_eq!((report.counts, rows), (counts(5, 4, 0, 0, 1), expected.map(str::to_owned).to_vec()));
+    let object = |group: &str, name: &str, amount: &str| format!(r#"{{"Group":"{group}","Name":{name},"Amount":{amount},"Above":null}}"#);
+    let rows = [object("1", "\"-\"", "\"-\""), object("2", "\"NULL\"", "-1"), object("3", "\"#N/A\"", "null"), object("4", "\"a-b\"", "5")];
+    for (lines, document) in [(false, format!("[{}]", rows.join(","))), (true, rows.join("\n"))] {
+        let scene = nested(Format::Json(JsonFormat { lines, nulls: nulls(), ..JsonFormat::default() }));
+        let (report, sink) = scene.import(document.as_bytes());
+        assert_eq!(report.counts, counts(4, 4, 0, 0, 0), "{:?}", sink.findings);
+        assert_eq!(scene.rows(), expected);
+    }
+    // Of several values the first may be such a word.
+    let scene = nested(Format::Json(JsonFormat { nulls: nulls(), ..JsonFormat::default() }));
+    let (report, _) = scene.import(br#"[{"Group":"1","Name":["NULL","x"]}]"#);
+    assert_eq!(report.counts, counts(1, 0, 0, 0, 1));
+    let scene = super::scene(CsvFormat { nulls: nulls(), ..CsvFormat::default() });
+    scene.import(b"Group,Name,Amount,Above\n1,-,-,\n2,NULL,-1,\n3,#N/A,#N/A,\n4,a-b,5,\n5,\"-\",1,\n");
+    assert_eq!(scene.rows()[..4], expected);
+    assert_eq!(scene.rows()[4], "5|-|1.00");
+}
