@@ -10,7 +10,7 @@ use super::block::{Block, RECORD_BYTES_MAX, Value};
 use super::checked::Checked;
 use super::trap;
 use crate::document::collect::Nested;
-use crate::document::mapping::{self, Ready, concatenate, when};
+use crate::document::mapping::{self, Ready, Replaced, concatenate, when};
 use crate::document::read::{Layout, Wanted, path_of, path_of_name};
 use crate::document::record::Record;
 use crate::document::value::{self, Read, Reading, Wrong};
@@ -66,6 +66,8 @@ struct Line<'a> {
     /// Where the column of its condition is.
     condition: usize,
     conversions: Vec<Ready>,
+    /// They have a value for blank.
+    fills_blank: bool,
     reading: Reading,
     /// Of values that are no text of the document.
     reading_plain: Reading,
@@ -245,11 +247,13 @@ impl<'a> Plan<'a> {
                 time_zone: mapping.time_zone,
                 plain: false,
             };
+            let conversions = mapping::ready(&mapping.conversions);
             lines.push(Line {
                 mapping,
                 columns: positions,
                 condition,
-                conversions: mapping::ready(&mapping.conversions),
+                fills_blank: conversions.iter().any(|one| matches!(one, Ready::Values(values) if values.fills_blank())),
+                conversions,
                 reading_plain: reading.of_plain(),
                 reading,
                 field: found_by.unwrap_or(&entity.fields[mapping.field]),
@@ -476,28 +480,39 @@ impl<'a> Plan<'a> {
                 return Ok(());
             }
         };
-        let Some(text) = text else { return Ok(()) };
+        let text = match text {
+            Some(text) => text,
+            // What lacks, or is a word for no value, is blank.
+            None if line.fills_blank => Cow::Borrowed(""),
+            None => return Ok(()),
+        };
         let mut plain = match &mapping.source {
             Source::Column(_) | Source::Number(_) => line.columns.first().is_some_and(|column| self.is_plain(record, *column)),
             Source::Value(_) => true,
             _ => false,
         };
         let converted;
-        let mut replaced = false;
+        let mut replaced = Replaced::No;
         let text = if line.conversions.is_empty() {
             &*text
         } else {
             match mapping::convert(&line.conversions, &text) {
-                Ok((done, by_values)) => {
+                Ok((done, by)) => {
                     converted = done;
-                    replaced = by_values;
-                    plain |= replaced;
+                    replaced = by;
+                    plain |= replaced != Replaced::No;
+                    // What is lost is no value among all others.
+                    if replaced == Replaced::ByOther && !mapping.keep_exponent && is_shortened(&text) {
+                        return complain(&text, shortened());
+                    }
                     &*converted
                 }
                 Err(wrong) => return complain(&text, wrong),
             }
         };
-        if let Some(finding) = (!replaced).then(|| self.spreadsheet_error(line, record, number)).flatten() {
+        // Other types read no word; what a pair of its own names is meant.
+        let reads_words = matches!(line.field.kind, FieldKind::String { .. }) && replaced == Replaced::No || replaced == Replaced::ByOther;
+        if let Some(finding) = reads_words.then(|| self.spreadsheet_error(line, record, number)).flatten() {
             return Err(finding);
         }
         if text.trim_start().is_empty() {

@@ -51,20 +51,33 @@ pub fn ready(conversions: &[Conversion]) -> Vec<Ready> {
         .collect()
 }
 
-/// Converts a value. `true` when `values` have put another in its place: that is no text of the document.
-pub fn convert<'a>(conversions: &[Ready], text: &'a str) -> Result<(Cow<'a, str>, bool), Wrong> {
-    let (mut text, mut replaced) = (Cow::Borrowed(text), false);
+/// What has put another value in the place of one: that is no text of the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// Nothing.
+    No,
+    /// The `*` of `values`, whatever it was.
+    ByOther,
+    /// A pair of `values` that names it.
+    ByOwn,
+}
+
+/// Converts a value.
+pub fn convert<'a>(conversions: &[Ready], text: &'a str) -> Result<(Cow<'a, str>, Replaced), Wrong> {
+    let (mut text, mut replaced) = (Cow::Borrowed(text), Replaced::No);
     for conversion in conversions {
         let converted = match conversion {
             Ready::Trim => trim::apply(&text),
             Ready::Upper => upper::apply(&text),
             Ready::Lower => lower::apply(&text),
             Ready::Split(split) => split.apply(&text),
-            Ready::Values(values) => values.apply(&text)?,
+            Ready::Values(values) => values.apply(&text)?.map(|(value, own)| {
+                replaced = if own { Replaced::ByOwn } else { Replaced::ByOther };
+                value
+            }),
             Ready::Pad(pad) => pad.apply(&text),
         };
         if let Some(converted) = converted {
-            replaced |= matches!(conversion, Ready::Values(_));
             text = Cow::Owned(converted);
         }
     }
@@ -86,9 +99,9 @@ mod tests {
             Conversion::Pad { length: 3, with: '0', right: false },
         ]);
         let done = |text| convert(&all, text).map(|(text, replaced)| (text.into_owned(), replaced)).unwrap();
-        assert_eq!(done("  x-ab "), ("007".into(), true));
-        assert_eq!(done("x-other"), ("000".into(), true));
-        assert_eq!(done("x"), (String::new(), false), "nothing is left of it: blank stays blank");
+        assert_eq!(done("  x-ab "), ("007".into(), Replaced::ByOwn));
+        assert_eq!(done("x-other"), ("000".into(), Replaced::ByOther));
+        assert_eq!(done("x"), (String::new(), Replaced::No), "nothing is left of it: blank stays blank");
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! `values = { "30" = "Net30", "*" = "Cash" }`: one value for another; `*` is for all others, and leaves them as they are when its right side
-//! is `*` too. A value that nothing converts is a finding; blank stays blank unless `""` says otherwise.
+//! is `*` too. A value that nothing converts is a finding; blank, as what lacks is, stays blank unless `""` says otherwise. What a spreadsheet has ruined
+//! is a finding unless a pair of its own names it.
 
 use std::collections::HashMap;
 
@@ -20,13 +21,18 @@ impl Values {
         Values { pairs: pairs.iter().filter(|(from, _)| from != "*").cloned().collect(), other }
     }
 
-    /// The value for this one.
-    pub fn apply(&self, text: &str) -> Result<Option<String>, Wrong> {
+    /// Whether blank is another value.
+    pub fn fills_blank(&self) -> bool {
+        self.pairs.contains_key("")
+    }
+
+    /// The value for this one, and whether a pair of its own names it.
+    pub fn apply(&self, text: &str) -> Result<Option<(String, bool)>, Wrong> {
         let blank = text.trim().is_empty();
         let own = self.pairs.get(if blank { "" } else { text });
         match own.or(self.other.as_ref().filter(|_| !blank)) {
             Some(to) if own.is_none() && to == "*" => Ok(None),
-            Some(to) => Ok(Some(to.clone())),
+            Some(to) => Ok(Some((to.clone(), own.is_some()))),
             None if blank => Ok(None),
             None => Err(Wrong {
                 rule: Rule::Conversion,

@@ -6,7 +6,6 @@ use crate::document::fault::undecodable;
 use crate::document::record::{Fault, Record};
 use crate::document::value::Wrong;
 use crate::inbound::trap;
-use crate::model::entity::FieldKind;
 use crate::model::finding::{Finding, Rule};
 use crate::model::format::Format;
 use crate::model::mapping::{Source, Test};
@@ -74,7 +73,7 @@ impl Plan<'_> {
 
     /// What is wrong with a text that a spreadsheet wrote for an error, where a workbook was saved as text. What is qualified is meant as text.
     pub(super) fn spreadsheet_error(&self, line: &Line<'_>, record: &Record, number: u64) -> Option<Finding> {
-        if !matches!((&line.field.kind, self.format), (FieldKind::String { .. }, Format::Csv(_))) {
+        if !matches!(self.format, Format::Csv(_)) {
             return None;
         }
         let is_error = |column: &&usize| record.field(**column).is_some_and(|(text, exact)| !exact && csv::is_error(text));

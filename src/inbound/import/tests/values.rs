@@ -107,3 +107,39 @@ fn words_for_no_value_are_none_in_every_format_and_in_delimited_text_only_where_
     assert_eq!(scene.rows()[..4], expected);
     assert_eq!(scene.rows()[4], "5|-|1.00");
 }
+
+#[test]
+fn an_error_of_a_spreadsheet_and_a_ruined_number_are_none_of_all_others() {
+    let pairs = |pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned()));
+        vec![Conversion::Values(pairs.collect())]
+    };
+    let mut scene = scene(CsvFormat::default());
+    scene.project_entity.mapping[1].conversions = pairs(&[("30", "Net30"), ("#REF!", "Broken"), ("*", "Cash")]);
+    scene.project_entity.mapping[2].conversions = pairs(&[("x", "1"), ("*", "0")]);
+    let document = b"Group,Name,Amount,Above\n1,30,x,\n2,#N/A,y,\n3,1.01E+12,y,\n4,#REF!,y,\n5,\"#N/A\",y,\n6,b,#WERT!,\n7,b,4.5E+11,\n";
+    let (report, sink) = scene.import(document);
+    assert_eq!(report.counts, counts(7, 3, 0, 0, 4), "{:?}", sink.findings);
+    let ruined = |row, column, field| (Rule::Spreadsheet, row, column, field);
+    let expected = [ruined(2, "Name", "NAME"), ruined(3, "Name", "NAME"), ruined(6, "Amount", "AMOUNT"), ruined(7, "Amount", "AMOUNT")];
+    assert_eq!(told(&sink), expected);
+    assert_eq!(scene.rows(), ["1|Net30|1.00", "4|Broken|0.00", "5|Cash|0.00"]);
+    scene.project_entity.mapping[1].keep_exponent = true;
+    scene.import(b"Group,Name,Amount,Above\n3,1.01E+12,y,\n");
+    assert_eq!(scene.rows()[1], "3|Cash|0.00");
+}
+
+#[test]
+fn what_lacks_or_is_a_word_for_no_value_is_blank_to_a_pair_for_blank() {
+    let mut scene = scene(CsvFormat { ragged: true, nulls: vec!["-".into()], ..CsvFormat::default() });
+    let pairs = [("x", "Yes"), ("", "No")].map(|(from, to)| (from.to_owned(), to.to_owned()));
+    scene.project_entity.mapping.truncate(3);
+    scene.project_entity.mapping.swap(1, 2);
+    scene.project_entity.mapping[2].conversions = vec![Conversion::Values(pairs.to_vec())];
+    let (report, sink) = scene.import(b"Group,Amount,Name\na,1,\nb,2\nc,bad\nd,4,x\ne,3,-\n");
+    assert_eq!(report.counts, counts(5, 4, 0, 0, 1), "{:?}", sink.findings);
+    assert_eq!(scene.rows(), ["a|No|1.00", "b|No|2.00", "d|Yes|4.00", "e|No|3.00"]);
+    let mended = String::from_utf8(sink.refused).unwrap().replace("bad", "5");
+    assert_eq!(scene.import(mended.as_bytes()).0.counts, counts(1, 1, 0, 0, 0), "{mended}");
+    assert_eq!(scene.rows()[2], "c|No|5.00");
+}
