@@ -67,7 +67,7 @@ fn comparison(entity: &Entity, words: &[String]) -> Result<Comparison, String> {
     let right = match right.strip_prefix('"') {
         None if entity.field(right).is_some() => {
             let other = field(right)?;
-            if class(&entity.fields[other]) != class(definition) {
+            if !are_alike(&entity.fields[other].kind, &definition.kind) {
                 return Err(format!("\"{}\" and \"{}\" are of different types", definition.name, entity.fields[other].name));
             }
             Operand::Field(other)
@@ -84,14 +84,36 @@ fn comparison(entity: &Entity, words: &[String]) -> Result<Comparison, String> {
     Ok(Comparison::Compare { left, allowed: allowed.to_vec(), right })
 }
 
-/// Types that can be compared with each other.
-fn class(field: &Field) -> u8 {
-    match field.kind {
+/// Whether values of two types can be compared. The numbers of one enum say nothing of another.
+fn are_alike(one: &FieldKind, other: &FieldKind) -> bool {
+    let class = |kind: &FieldKind| match kind {
         FieldKind::Integer | FieldKind::Decimal { .. } => 0,
         FieldKind::Date => 1,
         FieldKind::DateTime => 2,
         FieldKind::Boolean => 3,
-        _ => 4,
+        FieldKind::Enum { .. } => 4,
+        FieldKind::String { .. } | FieldKind::Guid => 5,
+    };
+    match (one, other) {
+        (FieldKind::Enum { values: one }, FieldKind::Enum { values: other }) => one == other,
+        _ => class(one) == class(other),
+    }
+}
+
+/// How two values of a type, as the table keeps them, stand to each other.
+fn order(kind: &FieldKind, one: &str, other: &str) -> Ordering {
+    match kind {
+        FieldKind::Integer | FieldKind::Decimal { .. } => match (value::parse_decimal(one), value::parse_decimal(other)) {
+            (Some(one), Some(other)) => value::compare(one, other),
+            _ => one.cmp(other),
+        },
+        // Days and instants are kept so that text order is their order, but for the `Z` behind a fraction.
+        FieldKind::DateTime => one.trim_end_matches('Z').cmp(other.trim_end_matches('Z')),
+        FieldKind::Enum { values } => {
+            let number = |text: &str| values.iter().find(|(name, _)| name == text).map(|(_, number)| *number);
+            number(one).cmp(&number(other))
+        }
+        _ => one.cmp(other),
     }
 }
 
@@ -105,16 +127,7 @@ pub fn holds(entity: &Entity, expression: &Expression, value: &dyn Fn(usize) -> 
                 Operand::Value(text) => Some(text.clone()),
             };
             let (Some(one), Some(other)) = (value(*left), other) else { return true };
-            let ordering = match class(&entity.fields[*left]) {
-                0 => match (value::parse_decimal(&one), value::parse_decimal(&other)) {
-                    (Some(one), Some(other)) => value::compare(one, other),
-                    _ => one.cmp(&other),
-                },
-                // Days and instants are kept so that text order is their order, but for the `Z` behind a fraction.
-                2 => one.trim_end_matches('Z').cmp(other.trim_end_matches('Z')),
-                _ => one.cmp(&other),
-            };
-            allowed.contains(&ordering)
+            allowed.contains(&order(&entity.fields[*left].kind, &one, &other))
         }
     };
     expression.either.iter().any(|all| all.iter().all(one))
@@ -136,6 +149,30 @@ mod tests {
                 field("KIND", FieldKind::String { length: None }),
             ],
             ..Entity::default()
+        }
+    }
+
+    #[test]
+    fn enums_are_compared_by_number_and_with_nothing_else() {
+        let states = |names: &[&str]| FieldKind::Enum { values: names.iter().map(|name| (*name).to_owned()).zip(0..).collect() };
+        let parcel = states(&["Packed", "Sent", "Delivered"]);
+        let fields =
+            [("STATE", parcel.clone()), ("BACK", parcel), ("KIND", states(&["Sent", "Packed"])), ("T", FieldKind::String { length: None })];
+        let fields = fields.map(|(name, kind)| Field { name: name.into(), kind, ..Field::default() }).to_vec();
+        let entity = Entity { name: "Parcels".into(), fields, ..Entity::default() };
+        for (text, row, expected) in [
+            ("BACK >= STATE", ["Packed", "Delivered"], true),
+            ("BACK >= STATE", ["Delivered", "Packed"], false),
+            ("BACK = STATE", ["Sent", "Sent"], true),
+            ("STATE < 'Delivered'", ["Sent", ""], true),
+            ("STATE > Packed", ["Delivered", ""], true),
+            ("STATE > Packed", ["Packed", ""], false),
+        ] {
+            let value = |field: usize| row.get(field).filter(|text| !text.is_empty()).map(|text| (*text).to_owned());
+            assert_eq!(holds(&entity, &parse(&entity, text).unwrap(), &value), expected, "{text} {row:?}");
+        }
+        for text in ["STATE = KIND", "STATE = T", "T != STATE"] {
+            assert!(parse(&entity, text).unwrap_err().contains("different types"), "{text}");
         }
     }
 
