@@ -21,6 +21,9 @@ use crate::store::entities::found;
 /// How long locks are waited for when tables are looked at, all together: the schedule stands still meanwhile.
 const LOOK_WAIT: Duration = Duration::from_secs(2);
 
+/// A table of SQLite has 2,000 columns, and staged rows have some of ours.
+const FIELDS_MAX: usize = 1_990;
+
 /// Looks at tables, and what is left of the time for that.
 pub(super) struct Looks(Cell<Duration>);
 
@@ -125,6 +128,10 @@ pub(super) fn read_entities(root: &Section<'_>, databases: &[Database], looks: &
             }
         } else if fields.is_empty() && !written {
             section.problem("fields", "an entity has at least one field", "fields = [{ name = \"ID\", type = \"string\", length = 20 }]");
+        }
+        if fields.len() > FIELDS_MAX {
+            let message = format!("{} fields, and {FIELDS_MAX} are the most: a table of SQLite has 2,000 columns", fields.len());
+            section.problem("fields", message, "take out what nobody asks for, or part the entity in two");
         }
         for part in section.texts("key").filter(|_| unread.is_none()).unwrap_or_default() {
             match fields.iter().position(|field| field.name.eq_ignore_ascii_case(&part)) {

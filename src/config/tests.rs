@@ -223,6 +223,17 @@ fn names_of_an_enum_that_cannot_be_told_apart_are_refused() {
 }
 
 #[test]
+fn an_entity_has_no_more_fields_than_its_table_has_columns() {
+    let entity = |count: usize| {
+        let fields: String = (0..count).map(|at| format!("{{ name = \"F{at}\", type = \"string\" }},")).collect();
+        format!("[[entity]]\nname = \"Wide\"\ntable = \"wide\"\nkey = [\"F0\"]\nfields = [{fields}]\n")
+    };
+    assert!(read(&entity(1990)).is_ok());
+    let report = read(&entity(1991)).unwrap_err();
+    assert!(report.contains("1991 fields, and 1990 are the most"), "{report}");
+}
+
+#[test]
 fn paths_that_can_lead_nowhere_are_refused() {
     let csv = "{ type = \"csv\", delimiter = \";\", header = true }";
     let source = "source = \"Group\"";

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 
-use super::entities::{as_kept, quote};
+use super::entities::{as_kept, joined, quote};
 use crate::document::value::{self, Stored};
 use crate::model::entity::{Decimal, Entity, Field, FieldKind};
 use crate::model::project::{Condition, Test};
@@ -94,7 +94,7 @@ pub(super) fn condition(entity: &Entity, column: &str, condition: &Condition, va
         Test::AtLeast(value) => compare(">=", value),
         Test::AtMost(value) => compare("<=", value),
         Test::OneOf(given) if given.is_empty() => "0".into(),
-        Test::OneOf(given) => format!("({})", given.iter().map(|value| compare("=", value)).collect::<Vec<_>>().join(" OR ")),
+        Test::OneOf(given) => format!("({})", joined(&given.iter().map(|value| compare("=", value)).collect::<Vec<_>>(), " OR ")),
         Test::StartsWith(value) => {
             values.push(value.clone());
             format!("substr({column}, 1, length(?{0})) = ?{0}", values.len())

@@ -56,6 +56,18 @@ pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Conditions in a group of [`joined`].
+const GROUP: usize = 100;
+
+/// Conditions joined by ` AND ` or ` OR `, many of them in groups: a chain is as deep as it is long, and SQLite takes none deeper than 1,000.
+pub fn joined(conditions: &[String], by: &str) -> String {
+    if conditions.len() <= GROUP {
+        return conditions.join(by);
+    }
+    let groups: Vec<String> = conditions.chunks(GROUP).map(|group| format!("({})", group.join(by))).collect();
+    joined(&groups, by)
+}
+
 impl Entities {
     /// Nothing is opened yet.
     pub fn new(databases: &[Database]) -> Entities {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, ToSql};
 use super::cell::Cell;
 use super::found::{self, Affinity, DOUBLE_DIGITS};
 use super::spelled::{Otherwise, Spellings, number_of, numbers_of};
-use super::{NO_ROW, found_for, quote};
+use super::{NO_ROW, found_for, joined, quote};
 use crate::model::entity::{Entity, FieldKind};
 use crate::model::project::WriteMode;
 use crate::store::{Cause, StoreError};
@@ -157,7 +157,7 @@ impl<'a> Upsert<'a> {
             // Column by column: a row value of many columns is compared more slowly. What a column calls alike is a change all the same.
             let differs: Vec<String> =
                 rest.iter().map(|(column, value)| format!("{table}.{column} COLLATE BINARY IS NOT {value}")).collect();
-            format!("DO UPDATE SET {} WHERE {}", set.join(", "), differs.join(" OR "))
+            format!("DO UPDATE SET {} WHERE {}", set.join(", "), joined(&differs, " OR "))
         };
         let sql = if mode == WriteMode::Update {
             let value = |(index, keep): &(usize, bool)| {
@@ -169,7 +169,9 @@ impl<'a> Upsert<'a> {
             let differs: Vec<String> = rest.iter().map(|(column, value)| format!("{column} COLLATE BINARY IS NOT {value}")).collect();
             match rest.is_empty() {
                 true => format!("UPDATE {table} SET {0} = {0} WHERE 0 AND {1}", key[0], same_key.join(" AND ")),
-                false => format!("UPDATE {table} SET {} WHERE {} AND ({})", set.join(", "), same_key.join(" AND "), differs.join(" OR ")),
+                false => {
+                    format!("UPDATE {table} SET {} WHERE {} AND ({})", set.join(", "), same_key.join(" AND "), joined(&differs, " OR "))
+                }
             }
         } else {
             format!("INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT ({}) {action}", names.join(", "), marks.join(", "), key.join(", "))
@@ -190,7 +192,7 @@ impl<'a> Upsert<'a> {
             .collect();
         let stands = found
             .triggers
-            .then(|| connection.prepare(&format!("SELECT 1 FROM {table} WHERE {}", same.join(" AND "))))
+            .then(|| connection.prepare(&format!("SELECT 1 FROM {table} WHERE {}", joined(&same, " AND "))))
             .transpose()
             .map_err(&failed)?;
         let insert = (mode == WriteMode::Upsert && exists.is_none() && stands.is_none())

@@ -425,3 +425,38 @@ fn what_a_nested_record_says_nothing_of_is_kept_where_nobody_wrote_its_mapping()
     assert_eq!(of(r#"{"No":1,"Of":"a"},{"No":2,"Of":"b"}"#), "1a 2b");
     assert_eq!(of(r#"{"No":1},{"No":2,"Of":null},{"No":3}"#), "1a 2- 3-");
 }
+
+#[test]
+fn an_entity_of_as_many_fields_as_a_table_has_is_loaded_and_changed() {
+    for shop in [false, true] {
+        let mut scene = scene(CsvFormat::default());
+        let names: Vec<String> = (0..1990).map(|number| format!("F{number}")).collect();
+        if shop {
+            let path = scene._dir.path().join("shop.db");
+            let sql = format!(
+                "CREATE TABLE wide ({}, PRIMARY KEY (F0)); CREATE TABLE log (ID);
+                 CREATE TRIGGER noted AFTER UPDATE ON wide BEGIN INSERT INTO log VALUES (new.F0); END",
+                names.iter().map(|name| format!("{name} TEXT")).collect::<Vec<_>>().join(", ")
+            );
+            rusqlite::Connection::open(&path).unwrap().execute_batch(&sql).unwrap();
+            let database = Database { name: "shop".into(), path, managed: false, lock_wait: std::time::Duration::ZERO };
+            scene.entities = Entities::new(&[Database::managed(scene._dir.path()), database]);
+        }
+        let fields = names.iter().map(|name| field(name, FieldKind::String { length: None })).collect();
+        let database = if shop { "shop" } else { "entities" }.to_owned();
+        let entity = Entity { name: "Wide".into(), database, table: "wide".into(), key: vec![0], fields, ..Entity::default() };
+        scene.all = vec![Arc::new(entity)];
+        let mapping = names.iter().enumerate().map(|(at, name)| Mapping::plain(Source::Column(name.clone()), at)).collect();
+        let own = ProjectEntity::new(scene.all[0].clone(), Format::Csv(CsvFormat::default()));
+        scene.project_entity = ProjectEntity { mapping, ..own };
+        let document = |last: &str| format!("{}\n1{}{last}\n", names.join(","), ",x".repeat(1988) + ",");
+        assert_eq!(scene.import(document("a").as_bytes()).0.counts, counts(1, 1, 0, 0, 0));
+        assert_eq!(scene.import(document("a").as_bytes()).0.counts, counts(1, 0, 0, 1, 0));
+        assert_eq!(scene.import(document("b").as_bytes()).0.counts, counts(1, 0, 1, 0, 0));
+        scene.project_entity.write = WriteMode::Update;
+        assert_eq!(scene.import(document("c").as_bytes()).0.counts, counts(1, 0, 1, 0, 0));
+        scene.project_entity.mapping.iter_mut().for_each(|mapping| mapping.ignore_blank = true);
+        scene.project_entity.write = WriteMode::Upsert;
+        assert_eq!(scene.import(document("d").as_bytes()).0.counts, counts(1, 0, 1, 0, 0));
+    }
+}
