@@ -342,10 +342,11 @@ pub fn record_of(format: &XmlFormat) -> Path {
 
 /// The path of a value that a mapping calls by a plain name, or by a path.
 pub fn path_of(format: &Format, source: &str) -> Result<Path, String> {
-    if source.contains(['/', '@', '[', '*', ':']) || source.starts_with('\'') || matches!(source, "." | "..") {
+    if source.contains(['/', '@', '[', '*', ':']) || matches!(source, "." | "..") {
         return Path::parse(source);
     }
-    Ok(path_of_name(format, source))
+    // In quotes a name means itself alone; some begin with an apostrophe (`'t veld`).
+    Ok(Path::parse(source).ok().filter(|_| source.starts_with('\'')).unwrap_or_else(|| path_of_name(format, source)))
 }
 
 /// The path of a value that is called so.
@@ -420,5 +421,23 @@ impl Take for Held<'_> {
 
     fn nothing_found(&mut self, instead: Instead<'_>) {
         self.take.nothing_found(instead);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::format::JsonFormat;
+
+    #[test]
+    fn a_name_may_begin_with_an_apostrophe() {
+        let format = Format::Json(JsonFormat::default());
+        for name in ["'t veld", "'s-Gravenhage", "'"] {
+            assert_eq!(path_of(&format, name), Ok(Path::element(name)), "{name}");
+        }
+        for quoted in ["'a b'", "'''t veld'"] {
+            assert_eq!(path_of(&format, quoted), Path::parse(quoted), "{quoted}");
+        }
+        assert!(path_of(&format, "'a/b").is_err());
     }
 }
