@@ -2,20 +2,19 @@
 //! is made of it. What cannot be known from a sample is said as a note, never decided in silence.
 
 mod csv;
+mod encoding;
 mod excel;
+mod key;
 mod nested;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
-use chrono::Datelike;
-use encoding_rs::Encoding;
-
+use self::key::key_of;
 use super::broken::Broken;
-use super::encoding::Decoding;
 use super::read::{self, Layout, Take, Wanted, path_of};
-use super::record::Record;
+use super::record::{Fault, Record};
 use super::sniff::{self, Looks};
 use super::value::date::by_pattern;
 use super::value::{self, Reading, minus_elsewhere};
@@ -23,6 +22,7 @@ use crate::model::entity::{Field, FieldKind};
 use crate::model::format::Format;
 use crate::model::id::parse_guid;
 use crate::model::path::plain_name;
+use chrono::Datelike;
 
 /// Records that are looked at.
 const RECORDS_MAX: usize = 5000;
@@ -77,7 +77,7 @@ pub fn infer(sample: &[u8]) -> Result<Guess, String> {
     };
     let values = sources.iter().flatten().filter_map(|source| path_of(&format, source).ok()).collect();
     let nulls = matches!(format, Format::Csv(_)).then(BTreeSet::new);
-    let mut collected = Collected { names: sources.clone(), columns: Vec::new(), nulls, records: 0, numbered: false };
+    let mut collected = Collected { names: sources.clone(), columns: Vec::new(), nulls, records: 0, last: 0, fault: None, numbered: false };
     let wanted = Wanted { values, ..Wanted::default() };
     match read::read(sample, &format, wanted, &mut collected) {
         Ok(()) => {}
@@ -86,8 +86,14 @@ pub fn infer(sample: &[u8]) -> Result<Guess, String> {
         Err(Broken::Document { .. }) if collected.records > 0 => {}
         Err(Broken::Document { message, .. }) => return Err(message),
     }
+    if matches!(format, Format::Csv(_)) {
+        collected.leave_out_what_is_cut();
+    }
     if collected.records == 0 {
-        return Err("there is no record in the sample".into());
+        return Err(collected.fault.map_or("there is no record in the sample".into(), |(line, fault)| {
+            let (_, message, hint) = fault.told(&format);
+            format!("no record of the sample can be read: line {line}: {message}\n  hint: {hint}")
+        }));
     }
     let mut guess = guess(text, &format, collected);
     if guess.fields.is_empty() {
@@ -124,7 +130,22 @@ struct Collected {
     /// In delimited text: those of [`NULLS`] that were there, and are blank in the columns.
     nulls: Option<BTreeSet<&'static str>>,
     records: usize,
+    /// How many fields the last of them has.
+    last: usize,
+    /// The first record that cannot be read.
+    fault: Option<(u64, Fault)>,
     numbered: bool,
+}
+
+impl Collected {
+    /// A sample may be cut off in its last record, which has fewer fields then.
+    fn leave_out_what_is_cut(&mut self) {
+        let width = self.names.as_ref().map_or(self.columns.len(), Vec::len);
+        if (2..RECORDS_MAX).contains(&self.records) && self.last < width {
+            self.records -= 1;
+            self.columns.iter_mut().for_each(|column| column.truncate(self.records));
+        }
+    }
 }
 
 impl Take for Collected {
@@ -137,9 +158,11 @@ impl Take for Collected {
     }
 
     fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
-        if record.fault.is_some() {
+        if let Some(fault) = &record.fault {
+            self.fault.get_or_insert_with(|| (record.line, fault.clone()));
             return ControlFlow::Continue(());
         }
+        self.last = record.len();
         for column in 0..record.len() {
             let (mut text, exact) = record.field(column).unwrap_or_default();
             if let (Some(nulls), Some(null)) = (&mut self.nulls, NULLS.into_iter().find(|null| *null == text && !exact)) {
@@ -158,7 +181,7 @@ impl Take for Collected {
 }
 
 fn guess(mut format_text: String, format: &Format, collected: Collected) -> Guess {
-    let Collected { names, mut columns, nulls, records, numbered } = collected;
+    let Collected { names, mut columns, nulls, records, numbered, .. } = collected;
     let mut notes = Vec::new();
     let list: Vec<String> = nulls.into_iter().flatten().map(|null| toml_edit::Value::from(null).to_string()).collect();
     if !list.is_empty() {
@@ -331,53 +354,6 @@ fn decimal_digits(value: &str, separator: char, group: Option<char>) -> Option<(
         }
         None => None,
     }
-}
-
-/// The fields that tell one record from another.
-fn key_of(fields: &[GuessedField], columns: &[&Vec<String>], notes: &mut Vec<String>) -> Vec<usize> {
-    let unique = |places: &[usize]| {
-        let mut seen = BTreeSet::new();
-        let rows = columns.first().map_or(0, |column| column.len());
-        (0..rows).all(|row| {
-            let key: Vec<&str> = places.iter().map(|place| columns[*place][row].as_str()).collect();
-            key.iter().all(|part| !part.trim().is_empty()) && seen.insert(key)
-        })
-    };
-    let called_so = |at: &usize| {
-        let name = fields[*at].name.to_lowercase();
-        ["id", "code", "number", "no", "key", "nr"].iter().any(|word| name.ends_with(word))
-    };
-    let mut singles: Vec<usize> = (0..fields.len()).collect();
-    singles.sort_by_key(|at| !called_so(at));
-    if let Some(one) = singles.iter().find(|at| unique(&[**at])) {
-        return vec![*one];
-    }
-    let near: Vec<usize> = (0..fields.len().min(12)).collect();
-    for (position, one) in near.iter().enumerate() {
-        if let Some(other) = near[position + 1..].iter().find(|other| unique(&[*one, **other])) {
-            return vec![*one, *other];
-        }
-    }
-    notes.push("no column, and no two together, tell one record from another: choose the key".into());
-    vec![0]
-}
-
-fn text_of(sample: &[u8], declared: bool) -> (String, &'static Encoding) {
-    let guess = match (sniff::utf16(sample), std::str::from_utf8(sample)) {
-        (Some(wide), _) => wide,
-        (None, Err(error)) if error.error_len().is_some() => encoding_rs::WINDOWS_1252,
-        _ => encoding_rs::UTF_8,
-    };
-    let (mut decoding, mut text) = (Decoding::checked(sample, guess, declared), Vec::new());
-    while decoding.read_into(&mut text).unwrap_or(false) {}
-    (String::from_utf8_lossy(&text).into_owned(), decoding.encoding())
-}
-
-fn encoding_key(sample: &[u8], encoding: &'static Encoding) -> String {
-    if encoding == encoding_rs::UTF_8 || Encoding::for_bom(sample).is_some() {
-        return String::new();
-    }
-    format!(", encoding = \"{}\"", encoding.name().to_lowercase())
 }
 
 #[cfg(test)]
@@ -594,6 +570,17 @@ mod tests {
                 assert!(guess.notes.iter().any(|note| note.starts_with(&format!("{path} stands several times"))), "{:?}", guess.notes);
             }
         }
+    }
+
+    #[test]
+    fn a_sample_that_is_cut_in_its_last_line_and_one_that_cannot_be_read_are_told_as_that() {
+        let guess = infer(b"dept,empno,name\nA,1,x\nA,2,y\nB,3,z\nB,4,zz\nB,5,q\nB").unwrap();
+        assert_eq!((guess.key.as_slice(), guess.records), (&[1][..], 5));
+        let error = infer(b"id,name,town\n1,\"Smith \\\"the\\\" John\",Ulm\n").unwrap_err();
+        assert!(error.starts_with("no record of the sample can be read: line 2: text stands behind the closing qualifier"), "{error}");
+        let note = |sample: &[u8]| infer(sample).unwrap().notes.iter().any(|note| note.contains("all columns are texts"));
+        assert!(note(b"Meier,Anna,x\nSmith,Bob,y\nJones,Ada,z\n"));
+        assert!(!note(b"id,name\n1,x\n2,y\n"));
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::{FIXED_WIDTH, Shape, encoding_key, kind_of, text_of};
+use super::encoding::{Text, text_of};
+use super::{FIXED_WIDTH, Shape, kind_of};
 use crate::model::format::{CsvFormat, Format};
 
 /// Delimiter and header of delimited text: the delimiter that most lines have equally often.
 pub(super) fn csv(sample: &[u8]) -> Result<Shape, String> {
-    let (text, encoding) = text_of(sample, false);
+    let Text { text, encoding, key, note } = text_of(sample, false);
     let text = if text.contains('\n') { text } else { text.replace('\r', "\n") };
     let mut lines = lines_behind(&text, 0);
     // A first line that states the delimiter is passed over when the document is read, too.
@@ -45,9 +46,9 @@ pub(super) fn csv(sample: &[u8]) -> Result<Shape, String> {
             encoding,
             ..CsvFormat::default()
         };
-        let key = encoding_key(sample, encoding);
         let text = "{ type = \"csv\", delimiter = \"+|\", record_end = \"&|\\n\", qualifier = \"\", header = false".to_owned();
-        return Ok(Shape::of(Format::Csv(format), format!("{text}{key} }}")));
+        let shape = Shape::of(Format::Csv(format), format!("{text}{key} }}"));
+        return Ok(Shape { notes: note.into_iter().collect(), ..shape });
     }
     let mut format = CsvFormat { delimiter: delimiter.into(), encoding, ..CsvFormat::default() };
     let skipped = preamble(&text, delimiter).filter(|_| stated.is_none());
@@ -64,14 +65,17 @@ pub(super) fn csv(sample: &[u8]) -> Result<Shape, String> {
         None => header = self::header(&lines, delimiter),
     }
     format.header = header.is_some();
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = note.into_iter().collect();
     match header {
         None => notes.push("the first line is taken for a row: where it names the columns, take header = false out".to_owned()),
-        Some(others) if !others.is_empty() => {
+        Some((others, _)) if !others.is_empty() => {
             let others: Vec<String> = others.iter().map(|cell| format!("{cell:?}")).collect();
             let message = format!("the header is taken for one, though {} would be no name elsewhere", others.join(", "));
             notes.push(format!("{message}: where it is a row, write header = false"));
         }
+        Some((_, false)) => notes.push(
+            "the first line is taken for the header, though all columns are texts: where it is a row, write header = false".to_owned(),
+        ),
         Some(_) => {}
     }
     let mut text = "{ type = \"csv\"".to_owned();
@@ -86,7 +90,7 @@ pub(super) fn csv(sample: &[u8]) -> Result<Shape, String> {
         let what = if format.header { "header seems" } else { "first row seems" };
         notes.push(format!("the {what} to stand on line {}: what is above it is passed over", format.skip_first + 1));
     }
-    text.push_str(&encoding_key(sample, encoding));
+    text.push_str(&key);
     text.push_str(" }");
     Ok(Shape { notes, ..Shape::of(Format::Csv(format), text) })
 }
@@ -122,8 +126,8 @@ fn preamble(text: &str, delimiter: &str) -> Option<usize> {
     text.lines().take(50).position(|line| said(line) >= most).filter(|first| text.lines().take(*first).any(|line| said(line) > 0))
 }
 
-/// Whether the first of these lines names the columns: then its cells that are no names by themselves.
-fn header<'a>(lines: &[&'a str], delimiter: &'a str) -> Option<Vec<&'a str>> {
+/// Whether the first of these lines names the columns: then its cells that are no names by themselves, and whether more than its words says so.
+fn header<'a>(lines: &[&'a str], delimiter: &'a str) -> Option<(Vec<&'a str>, bool)> {
     let (first, below) = lines.split_first().filter(|(_, below)| !below.is_empty())?;
     let first: Vec<&str> = cells(first, delimiter).collect();
     // Names that stand twice are those of a header where values of another kind stand below.
@@ -139,7 +143,8 @@ fn header<'a>(lines: &[&'a str], delimiter: &'a str) -> Option<Vec<&'a str>> {
     let (names, others): (Vec<usize>, Vec<usize>) =
         (0..first.len()).filter(|at| !first[*at].is_empty()).partition(|at| is_name(first[*at]) || number(*at));
     if others.is_empty() {
-        return (distinct || differs()).then(Vec::new);
+        let differs = differs();
+        return (distinct || differs).then(|| (Vec::new(), differs));
     }
     // Others are tolerated among more names, where each is none of the values below it, and something says that the line is a header.
     let years: Vec<u16> = others.iter().filter_map(|at| year(first[*at])).collect();
@@ -157,7 +162,7 @@ fn header<'a>(lines: &[&'a str], delimiter: &'a str) -> Option<Vec<&'a str>> {
     };
     let said = names.iter().any(|at| typed(&values(*at))) || years.windows(2).any(|two| two[0].abs_diff(two[1]) == 1);
     let is = distinct && said && names.len() > others.len() - years.len() && others.iter().all(stands_out);
-    is.then(|| others.iter().map(|at| first[*at]).collect())
+    is.then(|| (others.iter().map(|at| first[*at]).collect(), true))
 }
 
 /// A year may well be the name of a column.

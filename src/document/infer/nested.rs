@@ -6,9 +6,13 @@ use std::fmt::Write as _;
 use quick_xml::events::Event;
 use serde_json::Value;
 
-use super::{RECORDS_MAX, Shape, VALUES_MAX, encoding_key, text_of};
+use super::encoding::{Text, text_of};
+use super::{RECORDS_MAX, Shape, VALUES_MAX};
 use crate::model::format::{Format, JsonFormat, XmlFormat};
 use crate::model::path::Path;
+
+/// So many values around the records are named.
+const AROUND_MAX: usize = 5;
 
 #[derive(Default)]
 struct Place {
@@ -21,7 +25,7 @@ struct Place {
 
 /// The element that comes most often and has values, and its values.
 pub(super) fn xml(sample: &[u8]) -> Result<Shape, String> {
-    let (text, _) = text_of(sample, true);
+    let Text { text, encoding, key, note: doubt } = text_of(sample, true);
     let mut reader = quick_xml::Reader::from_str(&text);
     let mut places: BTreeMap<Vec<String>, Place> = BTreeMap::new();
     let mut open: Vec<Open> = Vec::new();
@@ -86,7 +90,7 @@ pub(super) fn xml(sample: &[u8]) -> Result<Shape, String> {
         .max_by_key(|(names, place)| (place.count, std::cmp::Reverse(names.len()), place.values.len()))
         .ok_or("there is no element with values in the sample")?;
     let (names, _) = best;
-    let (mut sources, mut notes) = (Vec::new(), Vec::new());
+    let (mut sources, mut notes) = (Vec::new(), doubt.into_iter().collect::<Vec<_>>());
     for (inner, values) in places.iter().filter(|(inner, _)| inner.starts_with(names)) {
         let way = &inner[names.len()..];
         let several = (0..way.len()).find(|at| {
@@ -102,8 +106,16 @@ pub(super) fn xml(sample: &[u8]) -> Result<Shape, String> {
     }
     sources.truncate(VALUES_MAX);
     let record = format!("/{}", names.join("/"));
-    let format = XmlFormat { record: Path::parse(&record).ok(), ..XmlFormat::default() };
-    let text = format!("{{ type = \"xml-element\", record = \"{record}\" }}");
+    let above = (1..names.len()).rev().filter_map(|depth| Some((depth, places.get(&names[..depth])?)));
+    let around = above.flat_map(|(depth, place)| {
+        let is_one = move |value: &&String| !place.repeated.contains(*value) && **value != names[depth];
+        place.values.iter().filter(is_one).map(move |value| format!("{}{value}", "../".repeat(names.len() - depth)))
+    });
+    notes.extend(stands_around(&around.collect::<Vec<_>>()));
+    // Without a declaration it is in UTF-8, or the format says in what.
+    let encoding = if key.is_empty() { XmlFormat::default().encoding } else { encoding };
+    let format = XmlFormat { record: Path::parse(&record).ok(), encoding, ..XmlFormat::default() };
+    let text = format!("{{ type = \"xml-element\", record = \"{record}\"{key} }}");
     Ok(Shape { format: Format::Xml(format), text, sources: Some(sources), notes })
 }
 
@@ -126,8 +138,8 @@ fn note(places: &mut BTreeMap<Vec<String>, Place>, names: &[String], value: &str
 
 /// The longest array of objects, and the values of its items.
 pub(super) fn json(sample: &[u8]) -> Result<Shape, String> {
-    let (text, encoding) = text_of(sample, false);
-    let encoding_key = encoding_key(sample, encoding);
+    let Text { text, encoding, key: encoding_key, note: doubt } = text_of(sample, false);
+    let mut around = Vec::new();
     let whole = serde_json::from_str::<Value>(&text);
     let lines: Vec<Value> =
         text.lines().filter(|line| !line.trim().is_empty()).map_while(|line| serde_json::from_str(line).ok()).take(RECORDS_MAX).collect();
@@ -135,6 +147,7 @@ pub(super) fn json(sample: &[u8]) -> Result<Shape, String> {
         Ok(value) => {
             let mut best: (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
             longest_array(&value, &mut Vec::new(), &mut best);
+            values_around(&value, &best.0, &mut around);
             let (record, items) = if best.1.is_empty() { (Vec::new(), vec![value]) } else { best };
             (JsonFormat { encoding, ..JsonFormat::default() }, record, items)
         }
@@ -160,7 +173,7 @@ pub(super) fn json(sample: &[u8]) -> Result<Shape, String> {
     let outer: Vec<String> = sources.iter().filter_map(|source| Some(source.rsplit_once('/')?.0.to_owned())).collect();
     let leads_on = |source: &String| outer.iter().any(|outer| outer == source || outer.starts_with(&format!("{source}/")));
     sources.retain(|source| !leads_on(source));
-    let notes = arrays.iter().map(|path| left_out(path)).collect();
+    let notes = doubt.into_iter().chain(arrays.iter().map(|path| left_out(path))).chain(stands_around(&around)).collect();
     Ok(Shape { format: Format::Json(format), text: format!("{key}{encoding_key} }}"), sources: Some(sources), notes })
 }
 
@@ -178,6 +191,14 @@ fn longest_array(value: &Value, at: &mut Vec<String>, best: &mut (Vec<String>, V
         }
         _ => {}
     }
+}
+
+/// The values of the objects on the way to the records, as paths from a record, innermost first.
+fn values_around(value: &Value, record: &[String], around: &mut Vec<String>) {
+    let (Some((name, inner)), Some(members)) = (record.split_first(), value.as_object()) else { return };
+    members.get(name).into_iter().for_each(|member| values_around(member, inner, around));
+    let values = members.iter().filter(|(_, member)| !member.is_object() && !member.is_array());
+    around.extend(values.map(|(name, _)| format!("{}{}", "../".repeat(record.len()), Path::step_of(name))));
 }
 
 fn value_paths(value: &Value, at: String, depth: usize, sources: &mut Vec<String>, arrays: &mut Vec<String>) {
@@ -200,4 +221,37 @@ fn left_out(path: &str) -> String {
     format!(
         "{path} stands several times in a record and is left out: take one by a position, {path}[1], or each as a row of its own by [[project.entity.nested]]"
     )
+}
+
+/// What a note says of values that stand around the records.
+fn stands_around(paths: &[String]) -> Option<String> {
+    let first = paths.first()?;
+    let more = paths.len().saturating_sub(AROUND_MAX);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    Some(format!(
+        "what stands around the records is left out ({}{more}): map what belongs to each, as source = \"{first}\", and take it into the key where records of two such places may be alike",
+        paths[..paths.len().min(AROUND_MAX)].join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::document::infer::infer;
+
+    #[test]
+    fn values_that_stand_around_the_records_are_noted_with_their_paths() {
+        for (sample, paths) in [
+            (&br#"{"id":1,"name":"x","lines":[{"n":1},{"n":2}]}"#[..], "(../id, ../name)"),
+            (br#"{"day":1,"data":{"a/b":2,"rows":[{"n":1},{"n":2}]}}"#, "(../'a/b', ../../day)"),
+            (b"<E><s>x</s><C time='1'><R c='a'/><R c='b'/></C></E>", "(../@time, ../../s)"),
+            (b"<I><ID>7</ID><No>1</No><No>2</No><L><n>1</n></L><L><n>2</n></L></I>", "(../ID)"),
+        ] {
+            let notes = infer(sample).unwrap().notes;
+            assert!(notes.iter().any(|note| note.starts_with("what stands around") && note.contains(paths)), "{notes:?}");
+        }
+        for sample in [&b"[{\"id\":1},{\"id\":2}]"[..], b"{\"id\":1}\n{\"id\":2}\n", b"<D xmlns='u'><R><n>1</n></R><R><n>2</n></R></D>"] {
+            let notes = infer(sample).unwrap().notes;
+            assert!(!notes.iter().any(|note| note.contains("around")), "{notes:?}");
+        }
+    }
 }
