@@ -371,8 +371,8 @@ impl<R: Read> Counted<R> {
                 // A line that is as long as a record is one, and so is what no line end follows.
                 let rest = &self.buffer[self.start..];
                 let ours = |end: &usize| {
-                    let line = &rest[..*end];
-                    self.measure().of_raw(line.strip_suffix(b"\r").unwrap_or(line)) != self.length
+                    let line = rest[..*end].iter().rposition(|byte| *byte != b'\r').map_or(0, |at| at + 1);
+                    self.measure().of_raw(&rest[..line]) != self.length
                 };
                 if let Some(end) = end.filter(ours) {
                     (told, again) = (number(&rest[BEFORE.len()..]), repeats(&rest[..end]));
@@ -523,6 +523,8 @@ impl<R: Read> Counted<R> {
             return (rest.len() >= self.length).then_some(self.length);
         }
         let (measure, mut count, mut end) = (self.measure(), self.taken, 0);
+        // A byte becomes three at most: what stands behind so many belongs to other records.
+        let rest = &rest[..rest.len().min(4 * self.length + 16)];
         for chunk in rest.utf8_chunks() {
             let characters = chunk.valid().chars().map(|c| (c.len_utf8(), measure.width(c)));
             for (length, width) in characters.chain(chunk.invalid().iter().map(|_| (1, 1))) {

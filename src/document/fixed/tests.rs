@@ -122,3 +122,11 @@ fn what_is_written_in_bytes_is_as_long_as_it_should_be_and_reads_back() {
     let error = Writer::new(&big5, &["K"]).record([Some("abc\u{304}")], &mut Vec::new()).unwrap_err();
     assert_eq!(error, Unwritable::Character { character: '\u{304}', encoding: "Big5" });
 }
+
+#[test]
+fn records_in_bytes_are_looked_for_in_their_own_bytes_alone() {
+    // Not in all that is read ahead, for each of 300,000.
+    let format = FixedFormat { record_length: Some(14), ..format() };
+    let text = sjis("a   \u{5c71}\u{7530}   100").repeat(300_000);
+    assert_eq!(read(&text, &format).iter().filter(|found| found.is_ok()).count(), 300_000);
+}
