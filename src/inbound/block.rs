@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::several::NO_LINE;
 use crate::document::record::{Frame, Record};
 use crate::model::finding::Finding;
 use crate::store::entities::Cell;
@@ -23,6 +24,7 @@ pub struct Block {
     text: String,
     raw: Vec<u8>,
     values: Vec<Value>,
+    filled: Vec<u16>,
     findings: Vec<Finding>,
     rows: Vec<RowHead>,
     records: Vec<Head>,
@@ -57,6 +59,7 @@ struct RowHead {
     part: usize,
     line: u64,
     values: Range<usize>,
+    filled: Range<usize>,
 }
 
 #[derive(Debug)]
@@ -86,6 +89,7 @@ pub struct Entry<'a> {
     repeats: bool,
     rows: &'a [RowHead],
     values: &'a [Value],
+    filled: &'a [u16],
 }
 
 /// A row of a record: the record itself, or one nested in it.
@@ -97,6 +101,8 @@ pub struct RowEntry<'a> {
     pub line: u64,
     /// One value for each of the plan's columns.
     pub values: &'a [Value],
+    /// Which line of the mapping has filled each field that several may fill.
+    pub filled: &'a [u16],
     /// It was refused before because another had the same, and comes back.
     pub repeats: bool,
 }
@@ -114,8 +120,14 @@ impl<'a> Entry<'a> {
 
     /// Its rows, the record's own first.
     pub fn rows(&self) -> impl Iterator<Item = RowEntry<'a>> + use<'a> {
-        let (values, repeats) = (self.values, self.repeats);
-        self.rows.iter().map(move |head| RowEntry { part: head.part, line: head.line, values: &values[head.values.clone()], repeats })
+        let (values, filled, repeats) = (self.values, self.filled, self.repeats);
+        self.rows.iter().map(move |head| RowEntry {
+            part: head.part,
+            line: head.line,
+            values: &values[head.values.clone()],
+            filled: &filled[head.filled.clone()],
+            repeats,
+        })
     }
 }
 
@@ -125,12 +137,19 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Adds a row of an entity; `fill` appends texts, sets its values, and tells its findings.
-    pub fn row(&mut self, part: usize, line: u64, columns: usize, fill: impl FnOnce(&mut String, &mut [Value], &mut Vec<Finding>)) {
-        let from = self.block.values.len();
+    /// Adds a row of an entity; `fill` appends texts, sets its values, says which line has filled each of the fields that several may fill, and tells
+    /// its findings.
+    pub fn row(
+        &mut self,
+        (part, line): (usize, u64),
+        (columns, several): (usize, usize),
+        fill: impl FnOnce(&mut String, &mut [Value], &mut [u16], &mut Vec<Finding>),
+    ) {
+        let (from, first) = (self.block.values.len(), self.block.filled.len());
         self.block.values.resize(from + columns, Value::None);
-        fill(&mut self.block.text, &mut self.block.values[from..], &mut self.block.findings);
-        self.block.rows.push(RowHead { part, line, values: from..from + columns });
+        self.block.filled.resize(first + several, NO_LINE);
+        fill(&mut self.block.text, &mut self.block.values[from..], &mut self.block.filled[first..], &mut self.block.findings);
+        self.block.rows.push(RowHead { part, line, values: from..from + columns, filled: first..first + several });
     }
 }
 
@@ -154,6 +173,7 @@ impl Block {
         self.text.clear();
         self.raw.clear();
         self.values.clear();
+        self.filled.clear();
         self.findings.clear();
         self.rows.clear();
         self.records.clear();
@@ -186,6 +206,7 @@ impl Block {
             findings: &self.findings[head.findings.clone()],
             rows: &self.rows[head.rows.clone()],
             values: &self.values,
+            filled: &self.filled,
         })
     }
 

@@ -13,8 +13,6 @@ pub struct Checked<'a> {
     check: &'a Check,
     /// The fields that it compares, with their places in a row; no place for one that nothing fills.
     fields: Vec<(usize, Option<usize>)>,
-    /// Their columns in the document.
-    columns: Vec<String>,
     /// One of them is looked up, numbered, taken from the row that this one belongs to, or may be left to the row that is there.
     pub late: bool,
 }
@@ -26,14 +24,13 @@ impl<'a> Checked<'a> {
             let place = |field: usize| columns.iter().position(|(filled, _)| *filled == field);
             let fields = check.rule.fields();
             let lines = |field: usize| project_entity.mapping.iter().filter(move |mapping| mapping.field == field);
-            let names = fields.iter().map(|field| lines(*field).next().map_or_else(String::new, |mapping| mapping.source.name())).collect();
             let kept = |field: &usize| place(*field).is_none_or(|place| columns[place].1);
             let left = project_entity.write != WriteMode::Insert && fields.iter().any(kept);
             let late = left
                 || fields.iter().flat_map(|field| lines(*field)).any(|mapping| {
                     mapping.look_up.is_some() || matches!(mapping.source, Source::NumberSequence { .. } | Source::Parent(_))
                 });
-            Checked { check, fields: fields.into_iter().map(|field| (field, place(field))).collect(), columns: names, late }
+            Checked { check, fields: fields.into_iter().map(|field| (field, place(field))).collect(), late }
         };
         project_entity.entity.checks.iter().map(ready).collect()
     }
@@ -58,8 +55,14 @@ impl<'a> Checked<'a> {
         check::holds(entity, &self.check.rule, value)
     }
 
-    /// That it does not hold.
-    pub fn finding(&self, entity: &Entity, line: u64, row: u64, value: &dyn Fn(usize) -> Option<String>) -> Finding {
+    /// That it does not hold. `column` gives the column that a field's value comes from.
+    pub fn finding(
+        &self,
+        entity: &Entity,
+        (line, row): (u64, u64),
+        column: &dyn Fn(usize) -> String,
+        value: &dyn Fn(usize) -> Option<String>,
+    ) -> Finding {
         let rule = &self.check.rule.text;
         let fields = || self.fields.iter().map(|(field, _)| *field);
         Finding {
@@ -67,7 +70,7 @@ impl<'a> Checked<'a> {
             entity: entity.name.clone(),
             line,
             row,
-            column: self.columns.iter().filter(|column| !column.is_empty()).map(String::as_str).collect::<Vec<_>>().join(", "),
+            column: fields().map(column).filter(|column| !column.is_empty()).collect::<Vec<_>>().join(", "),
             field: fields().map(|field| entity.fields[field].name.as_str()).collect::<Vec<_>>().join(", "),
             value: shown(&fields().map(|field| value(field).unwrap_or_default()).collect::<Vec<_>>().join(", ")),
             expected: rule.clone(),

@@ -11,6 +11,7 @@ use super::block::{Block, RowEntry, Value};
 use super::checked::Checked;
 use super::import::ImportError;
 use super::plan::shown;
+use super::several::Several;
 use crate::document::value::{self, Stored};
 use crate::model::entity::Entity;
 use crate::model::finding::{Finding, Rule};
@@ -27,6 +28,7 @@ pub struct Loading<'a> {
     entity: &'a Entity,
     database: &'a Writing<'a>,
     columns: Vec<(usize, bool)>,
+    several: Several<'a>,
     /// Its rows are loaded among those of others.
     together: bool,
     /// Where the values of the key are in a row.
@@ -60,6 +62,9 @@ struct Referenced<'a> {
 
 struct LookedUp<'a> {
     target: usize,
+    /// The line of the mapping that says so, and the place of its field among those that several lines fill.
+    line: usize,
+    several: Option<usize>,
     entity: &'a str,
     take: &'a str,
     finder: Finder<'a>,
@@ -112,8 +117,9 @@ impl<'a> Loading<'a> {
             }
         }
         let target_of = |field: usize| columns.iter().position(|(mapped, _)| *mapped == field);
+        let several = Several::new(project_entity);
         let (mut look_ups, mut sequences) = (Vec::new(), Vec::new());
-        for mapping in &project_entity.mapping {
+        for (line, mapping) in project_entity.mapping.iter().enumerate() {
             let Some(target) = target_of(mapping.field) else { continue };
             if let Source::NumberSequence { pattern } = &mapping.source {
                 sequences.push(Numbering { target, sequence: database.sequence(entity, mapping.field, pattern)? });
@@ -124,7 +130,8 @@ impl<'a> Loading<'a> {
             if let Some((other, find, take)) = places {
                 let finder = database.finder(other, find, take)?;
                 let own = (other.name == entity.name && entity.is_managed()).then(|| (target_of(find), target_of(take)));
-                look_ups.push(LookedUp { target, entity: &other.name, take: &other.fields[take].name, finder, own });
+                let (several, take) = (several.place(mapping.field), &other.fields[take].name);
+                look_ups.push(LookedUp { target, line, several, entity: &other.name, take, finder, own });
             }
         }
         let fields = (0..entity.fields.len()).filter(|field| entity.fields[*field].unique);
@@ -149,6 +156,7 @@ impl<'a> Loading<'a> {
             entity,
             database,
             columns,
+            several,
             together,
             key,
             sequences,
@@ -270,7 +278,8 @@ impl<'a> Loading<'a> {
         for index in 0..self.look_ups.len() {
             let look_up = &mut self.look_ups[index];
             let (target, cell) = (look_up.target, cells[look_up.target]);
-            if cell == Cell::Null || bad[target] {
+            let by_another = look_up.several.is_some_and(|place| usize::from(at.row.filled[place]) != look_up.line);
+            if cell.is_blank() || bad[target] || by_another {
                 continue;
             }
             let (message, hint) = match look_up.finder.find(cell)? {
@@ -479,7 +488,7 @@ impl<'a> Loading<'a> {
         let Some(deferred) = &self.deferred else { return Ok(Vec::new()) };
         let finding = |dangling: Dangling| {
             let (columns, values): (Vec<String>, Vec<String>) = dangling.values.into_iter().unzip();
-            let sources = columns.iter().filter_map(|name| self.entity.field(name)).map(|field| source_of(self.project_entity, field));
+            let sources = columns.iter().filter_map(|name| self.entity.field(name)).map(|field| self.several.source(field, &[]));
             let message = format!("\"{}\" has no row with this value when all is loaded: a foreign key of the table", dangling.parent);
             let hint = "load that row first, or correct the value; until then nothing of the document is loaded".to_owned();
             Finding {
@@ -559,7 +568,7 @@ impl<'a> Loading<'a> {
             entity: self.entity.name.clone(),
             line: at.row.line,
             row: at.number,
-            column: list(&mut fields().map(|field| source_of(self.project_entity, field))),
+            column: list(&mut fields().map(|field| self.several.source(field, at.row.filled))),
             field: list(&mut fields().map(|field| self.entity.fields[field].name.clone())),
             value: shown(&list(&mut of.iter().map(|(_, cell)| cell.text()))),
             expected: match of {
@@ -606,14 +615,11 @@ fn rules<'a>(
 pub(super) fn columns_of(project_entity: &ProjectEntity) -> Vec<(usize, bool)> {
     let mut columns: Vec<(usize, bool)> = Vec::new();
     for mapping in &project_entity.mapping {
-        if !columns.iter().any(|(field, _)| *field == mapping.field) {
-            columns.push((mapping.field, project_entity.keeps(mapping)));
+        let keeps = project_entity.keeps(mapping);
+        match columns.iter_mut().find(|(field, _)| *field == mapping.field) {
+            Some((_, kept)) => *kept |= keeps,
+            None => columns.push((mapping.field, keeps)),
         }
     }
     columns
-}
-
-/// The column that a field comes from, for findings made when the row is loaded.
-fn source_of(project_entity: &ProjectEntity, field: usize) -> String {
-    project_entity.mapping.iter().find(|mapping| mapping.field == field).map_or_else(String::new, |mapping| mapping.source.name())
 }

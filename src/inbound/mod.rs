@@ -8,6 +8,7 @@ pub mod load;
 pub mod package;
 pub mod plan;
 pub mod process;
+mod several;
 mod strict;
 mod trap;
 pub mod trial;

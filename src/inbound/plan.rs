@@ -8,6 +8,7 @@ use std::sync::Arc;
 use self::held::shortened;
 use super::block::{Block, RECORD_BYTES_MAX, Value};
 use super::checked::Checked;
+use super::several::{NO_LINE, Several};
 use super::trap;
 use crate::document::collect::Nested;
 use crate::document::mapping::{self, Ready, Replaced, concatenate, when};
@@ -40,6 +41,9 @@ pub struct Plan<'a> {
     /// Records may be narrower.
     ragged: bool,
     lines: Vec<Line<'a>>,
+    several: Several<'a>,
+    /// Where the values of fields are that one of their lines keeps where it is blank, and another does not.
+    mixed: Vec<usize>,
     columns: Vec<(usize, bool)>,
     /// Fields whose column the document does not have, and need not: rows keep what they have in them.
     absent: Vec<usize>,
@@ -57,6 +61,8 @@ struct Needed {
     field: usize,
     /// Where its value is; `None` when nothing fills it.
     target: Option<usize>,
+    /// What a blank keeps is looked at when the row is loaded.
+    keeps: bool,
 }
 
 struct Line<'a> {
@@ -75,6 +81,8 @@ struct Line<'a> {
     field: &'a Field,
     /// Position in `columns`.
     target: usize,
+    /// Position among the fields that several lines fill, when its field is one.
+    several: Option<usize>,
     /// Of what its record says nothing the row keeps what it has, and what is blank there is blank.
     may_lack: bool,
     /// Position in `sequences`.
@@ -189,6 +197,7 @@ impl<'a> Plan<'a> {
         let (mut lines, mut sequences) = (Vec::new(), 0usize);
         let (mut fields_min, mut absent) = (0, Vec::new());
         let (mut numbered, mut called) = (None, false);
+        let several = Several::new(project_entity);
         for mapping in &project_entity.mapping {
             let mut positions = Vec::new();
             for source in sources(mapping) {
@@ -226,9 +235,10 @@ impl<'a> Plan<'a> {
             }
             let condition = if matches!(mapping.when, When::Holds(..)) { positions.pop().unwrap_or_default() } else { 0 };
             let target = columns.iter().position(|(field, _)| *field == mapping.field).unwrap_or_else(|| {
-                columns.push((mapping.field, project_entity.keeps(mapping) || absent.contains(&mapping.field)));
+                columns.push((mapping.field, absent.contains(&mapping.field)));
                 columns.len() - 1
             });
+            columns[target].1 |= project_entity.keeps(mapping);
             let sequence = match &mapping.source {
                 Source::NumberSequence { .. } => {
                     sequences += 1;
@@ -258,6 +268,7 @@ impl<'a> Plan<'a> {
                 reading,
                 field: found_by.unwrap_or(&entity.fields[mapping.field]),
                 target,
+                several: several.place(mapping.field),
                 may_lack: *layout == Layout::Asked && project_entity.may_lack(mapping.field),
                 sequence: u32::try_from(sequence).unwrap_or_default(),
                 parent: match &mapping.source {
@@ -295,15 +306,32 @@ impl<'a> Plan<'a> {
         for (field, definition) in entity.fields.iter().enumerate() {
             let target = columns.iter().position(|(mapped, _)| *mapped == field);
             let (key, keeps) = (entity.key.contains(&field), target.is_some_and(|target| columns[target].1));
-            // What a blank keeps is looked at when the row is loaded.
-            if key || (definition.required && (!keeps || project_entity.write == WriteMode::Insert)) {
-                needed.push(Needed { field, target });
+            if key || definition.required {
+                needed.push(Needed { field, target, keeps: keeps && !key && project_entity.write != WriteMode::Insert });
             }
         }
         let (ragged, width) = (matches!(format, Format::Csv(csv) if csv.ragged), header.as_ref().map(Vec::len));
         let checks = Checked::all(project_entity, &columns).into_iter().filter(|check| !check.late).collect();
+        let mixed = (0..columns.len()).filter(|target| several.differ(columns[*target].0)).collect();
         let nested = Vec::new();
-        Ok(Plan { entity, company, format, header, header_text, width, ragged, lines, columns, absent, fields_min, needed, checks, nested })
+        Ok(Plan {
+            entity,
+            company,
+            format,
+            header,
+            header_text,
+            width,
+            ragged,
+            lines,
+            several,
+            mixed,
+            columns,
+            absent,
+            fields_min,
+            needed,
+            checks,
+            nested,
+        })
     }
 
     /// Fields whose column the document does not have, and need not: rows keep what they have in them.
@@ -342,25 +370,51 @@ impl<'a> Plan<'a> {
         }
         let plan = &*self;
         block.record(record, number, |rows| {
-            rows.row(0, record.line, plan.columns.len(), |text, values, findings| plan.fill(record, number, text, values, findings));
+            rows.row((0, record.line), plan.wide(), |text, values, filled, findings| {
+                plan.fill(record, number, text, (values, filled), findings);
+            });
             // What is wrong with the record as such is told once.
             for (nested, inner) in record.nested.iter().filter(|_| record.fault.is_none()) {
                 if let Some(plan) = plan.nested.get(*nested) {
-                    rows.row(nested + 1, inner.line, plan.columns.len(), |text, values, findings| {
-                        plan.fill(inner, number, text, values, findings);
+                    rows.row((nested + 1, inner.line), plan.wide(), |text, values, filled, findings| {
+                        plan.fill(inner, number, text, (values, filled), findings);
                     });
                 }
             }
         });
     }
 
-    fn fill(&self, record: &Record, number: u64, text: &mut String, values: &mut [Value], findings: &mut Vec<Finding>) {
+    /// How many values a row has, and how many of its fields several lines may fill.
+    fn wide(&self) -> (usize, usize) {
+        (self.columns.len(), self.several.len())
+    }
+
+    /// Whether a line is for a record, of which the lines before gave these values.
+    fn is_for(&self, line: &Line<'_>, record: &Record, values: &[Value]) -> bool {
+        match &line.mapping.when {
+            When::Always => true,
+            When::Blank => values[line.target] == Value::None,
+            When::Holds(_, test) => when::holds(test, self.column(record, line.condition).unwrap_or_default()),
+        }
+    }
+
+    fn fill(
+        &self,
+        record: &Record,
+        number: u64,
+        text: &mut String,
+        (values, filled): (&mut [Value], &mut [u16]),
+        findings: &mut Vec<Finding>,
+    ) {
         if let Some(finding) = self.check_record(record, number) {
             findings.push(finding);
             return;
         }
         let begin = text.len();
-        for line in &self.lines {
+        for (at, line) in self.lines.iter().enumerate() {
+            let place = line.several.filter(|_| self.is_for(line, record, values));
+            // What a blank of this line leaves as it is.
+            let before = place.map(|_| std::mem::replace(&mut values[line.target], Value::None));
             if let Err(finding) = self.map(line, record, number, begin, text, values) {
                 values[line.target] = Value::Bad;
                 // What is wrong with the column of a condition is told once, however many lines it is for.
@@ -373,13 +427,30 @@ impl<'a> Plan<'a> {
             if line.may_lack && values[line.target] == Value::None && !line.columns.iter().all(|column| record.lacks(*column)) {
                 values[line.target] = Value::Blank;
             }
+            if let (Some(place), Some(before)) = (place, before) {
+                if values[line.target] == Value::None {
+                    values[line.target] = before;
+                    if filled[place] != NO_LINE {
+                        continue;
+                    }
+                }
+                filled[place] = u16::try_from(at).unwrap_or(NO_LINE);
+            }
+        }
+        for target in &self.mixed {
+            let is_for = |line: &&Line<'_>| line.target == *target && self.is_for(line, record, values);
+            let mut lines = self.lines.iter().filter(is_for).peekable();
+            if values[*target] == Value::None && lines.peek().is_some() && !lines.any(|line| line.mapping.ignore_blank) {
+                values[*target] = Value::Blank;
+            }
         }
         for needed in &self.needed {
-            if needed.target.is_some_and(|target| values[target] != Value::None) {
+            let is_blank = |value| value == Value::Blank || value == Value::None && !needed.keeps;
+            if needed.target.is_some_and(|target| !is_blank(values[target])) {
                 continue;
             }
             let name = &self.entity.fields[needed.field].name;
-            let line = self.lines.iter().find(|line| line.mapping.field == needed.field);
+            let line = self.line_of(needed.field, filled);
             let column = line.map_or_else(String::new, |line| self.column_name(line));
             let (message, hint) = match line.map(|line| &line.mapping.source) {
                 Some(Source::Company) => {
@@ -392,18 +463,32 @@ impl<'a> Plan<'a> {
                 values[target] = Value::Bad;
             }
         }
-        findings.extend(self.checks.iter().filter_map(|one| self.check(one, record, number, text, values)));
+        findings.extend(self.checks.iter().filter_map(|one| self.check(one, record, number, text, (values, filled))));
+    }
+
+    /// The line that has filled a field.
+    fn line_of(&self, field: usize, filled: &[u16]) -> Option<&Line<'a>> {
+        let known = self.several.place(field).and_then(|place| self.lines.get(usize::from(filled[place])));
+        known.or_else(|| self.lines.iter().find(|line| line.mapping.field == field))
     }
 
     /// What is wrong when a check between fields does not hold. Nothing when it holds, or a value that it compares has a finding already.
-    fn check(&self, check: &Checked<'a>, record: &Record, number: u64, text: &str, values: &[Value]) -> Option<Finding> {
+    fn check(
+        &self,
+        check: &Checked<'a>,
+        record: &Record,
+        number: u64,
+        text: &str,
+        (values, filled): (&[Value], &[u16]),
+    ) -> Option<Finding> {
         let value = |field: usize| match values[check.target(field)?] {
             Value::Integer(integer) => Some(integer.to_string()),
             Value::Text { start, end } => Some(text[start as usize..end as usize].to_owned()),
             Value::None | Value::Blank | Value::Bad | Value::Sequence(_) | Value::Parent(_) => None,
         };
+        let column = |field: usize| self.several.source(field, filled);
         let bad = check.targets().any(|target| values[target] == Value::Bad);
-        (!bad && !check.holds(self.entity, &value)).then(|| check.finding(self.entity, record.line, number, &value))
+        (!bad && !check.holds(self.entity, &value)).then(|| check.finding(self.entity, (record.line, number), &column, &value))
     }
 
     /// Whether the document keeps a column's value as a number or date, not as a text.

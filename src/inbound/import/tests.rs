@@ -2,6 +2,7 @@ mod formats;
 mod load;
 mod readers;
 mod refused;
+mod several;
 mod values;
 
 use proptest::prelude::*;

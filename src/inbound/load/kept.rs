@@ -109,6 +109,7 @@ impl Loading<'_> {
                 ));
             }
         }
+        let column = |field: usize| self.several.source(field, at.row.filled);
         for check in &self.checks {
             let leaves = check.fields().any(|(field, _)| left(field).is_some());
             if check.targets().any(|place| is_bad(place) || is_number(place)) || (leaves && unasked) {
@@ -121,7 +122,7 @@ impl Loading<'_> {
             }
             let unusable = check.fields().find_map(|(field, _)| Some((field, of_row(field)?.as_ref().err()?)));
             if let Some((field, wrong)) = unusable {
-                let finding = check.finding(self.entity, at.row.line, at.number, &|_| None);
+                let finding = check.finding(self.entity, (at.row.line, at.number), &column, &|_| None);
                 let message = format!(
                     "it cannot be said whether this holds: {} of the row that is there: {}",
                     self.entity.fields[field].name, wrong.message
@@ -136,7 +137,7 @@ impl Loading<'_> {
             if check.holds(self.entity, &value) {
                 continue;
             }
-            let mut finding = check.finding(self.entity, at.row.line, at.number, &value);
+            let mut finding = check.finding(self.entity, (at.row.line, at.number), &column, &value);
             let kept = check.fields().filter(|(field, _)| matches!(of_row(*field), Some(Ok(Some(_)))));
             let kept: Vec<&str> = kept.map(|(field, _)| self.entity.fields[field].name.as_str()).collect();
             if !kept.is_empty() {

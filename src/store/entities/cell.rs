@@ -23,6 +23,11 @@ pub enum Cell<'a> {
 }
 
 impl Cell<'_> {
+    /// Whether it is no value.
+    pub fn is_blank(&self) -> bool {
+        matches!(self, Cell::Null | Cell::Blank)
+    }
+
     /// The value kept by itself.
     pub fn stored(&self) -> Option<Stored> {
         match self {
