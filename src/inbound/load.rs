@@ -2,11 +2,13 @@
 
 mod handed;
 mod kept;
+mod taken;
 
 use std::sync::Arc;
 
 use self::handed::Handed;
 use self::kept::Keeping;
+use self::taken::{Inherited, LookedUp, may_be_none};
 use super::block::{Block, RowEntry, Value};
 use super::checked::Checked;
 use super::import::ImportError;
@@ -19,7 +21,7 @@ use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
 use crate::store::StoreError;
 use crate::store::entities::{
-    Cell, Change, Dangling, Deferred, Finder, Loaded, Looked, Numbered, Others, Reference, SEPARATOR, Seen, Sequence, Upsert, Writing,
+    Cell, Change, Dangling, Deferred, Loaded, Numbered, Others, Reference, SEPARATOR, Seen, Sequence, Upsert, Writing,
 };
 
 /// What is prepared to load rows of one entity.
@@ -39,6 +41,7 @@ pub struct Loading<'a> {
     upsert: Upsert<'a>,
     references: Vec<Referenced<'a>>,
     look_ups: Vec<LookedUp<'a>>,
+    inherited: Vec<Inherited<'a>>,
     unique: Vec<Unique<'a>>,
     deferred: Option<Deferred<'a>>,
     /// What must hold between values of which one is known only here.
@@ -60,18 +63,6 @@ struct Referenced<'a> {
     reference: Reference<'a>,
 }
 
-struct LookedUp<'a> {
-    target: usize,
-    /// The line of the mapping that says so, and the place of its field among those that several lines fill.
-    line: usize,
-    several: Option<usize>,
-    entity: &'a str,
-    take: &'a str,
-    finder: Finder<'a>,
-    /// It looks at rows of the same table of ours: where in a row what they are found by stands, and what is taken.
-    own: Option<(Option<usize>, Option<usize>)>,
-}
-
 /// Values, or keys, that no two rows of the document have.
 struct Unique<'a> {
     targets: Vec<usize>,
@@ -88,6 +79,13 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
 }
 
+/// What is known of the values of a row that others belong to, and that is not loaded.
+#[derive(Default)]
+pub struct Outer {
+    values: Vec<Option<Stored>>,
+    known: Vec<bool>,
+}
+
 /// The row of a document that is loaded or judged.
 #[derive(Clone, Copy)]
 struct At<'r> {
@@ -96,14 +94,15 @@ struct At<'r> {
 }
 
 impl<'a> Loading<'a> {
-    /// Prepares. `part` tells the entities of a composite from each other: 0 is the parent. `together`: its rows are loaded among those of others.
+    /// Prepares. `part` tells what is loaded of a project's entity: 0 are its own rows, others those of nested records.
     pub fn new(
-        project_entity: &'a ProjectEntity,
+        whole: &'a ProjectEntity,
+        part: usize,
         entities: &'a [Arc<Entity>],
         database: &'a Writing<'a>,
-        part: usize,
-        together: bool,
     ) -> Result<Loading<'a>, StoreError> {
+        let outer = (part > 0).then_some(whole);
+        let (project_entity, together) = (part_of(whole, part), !whole.nested.is_empty());
         let entity = &*project_entity.entity;
         // What a plan fills depends on the mapping alone, not on the document; what rows keep may (`keep`).
         let columns = columns_of(project_entity);
@@ -130,8 +129,9 @@ impl<'a> Loading<'a> {
             if let Some((other, find, take)) = places {
                 let finder = database.finder(other, find, take)?;
                 let own = (other.name == entity.name && entity.is_managed()).then(|| (target_of(find), target_of(take)));
-                let (several, take) = (several.place(mapping.field), &other.fields[take].name);
-                look_ups.push(LookedUp { target, line, several, entity: &other.name, take, finder, own });
+                let (several, taken) = (several.place(mapping.field), &other.fields[take]);
+                let judged = may_be_none(other, taken, &entity.fields[mapping.field]);
+                look_ups.push(LookedUp { target, line, several, entity: &other.name, take: &taken.name, judged, finder, own });
             }
         }
         let fields = (0..entity.fields.len()).filter(|field| entity.fields[*field].unique);
@@ -151,6 +151,7 @@ impl<'a> Loading<'a> {
         let (checks, keeping) = rules(project_entity, database, &columns)?;
         let deferred = database.deferred(entity, &columns, part)?;
         let handed = Handed::new(project_entity, database, &columns)?;
+        let inherited = Inherited::all(project_entity, outer, &columns);
         Ok(Loading {
             project_entity,
             entity,
@@ -164,6 +165,7 @@ impl<'a> Loading<'a> {
             upsert,
             references,
             look_ups,
+            inherited,
             unique,
             deferred,
             checks,
@@ -200,24 +202,45 @@ impl<'a> Loading<'a> {
     ) -> Result<Outcome, ImportError> {
         let at = At { number, row };
         let cells = cells(block, row, parent);
-        if self.look_ups.is_empty() {
+        if self.look_ups.is_empty() && self.inherited.is_empty() {
             return self.looked_up(at, &cells, &[], Vec::new(), keep);
         }
         let mut bad = vec![false; cells.len()];
-        let (found, findings) = self.look_up(at, &cells, &mut bad)?;
-        self.looked_up(at, &with(&cells, &found), &bad, findings, keep)
+        let (taken, findings) = self.take(at, &cells, &mut bad)?;
+        self.looked_up(at, &with(&cells, &taken), &bad, findings, keep)
     }
 
-    /// What else is wrong with a row that is refused already. Of its values those count that nothing was found against.
-    pub fn judge(&mut self, block: &Block, number: u64, row: &RowEntry<'_>) -> Result<Vec<Finding>, ImportError> {
+    /// What else is wrong with a row that is refused already. Of its values those count that nothing was found against. `outer` is what is known of the
+    /// row that it belongs to, which is not loaded, either.
+    pub fn judge(&mut self, block: &Block, number: u64, row: &RowEntry<'_>, outer: &Outer) -> Result<(Vec<Finding>, Outer), ImportError> {
         let at = At { number, row };
-        let mut bad: Vec<bool> = row.values.iter().map(|value| matches!(value, Value::Bad | Value::Parent(_))).collect();
-        let cells: Vec<Cell<'_>> = row.values.iter().map(|value| block.cell(*value)).collect();
-        let (found, mut findings) = self.look_up(at, &cells, &mut bad)?;
-        let cells = with(&cells, &found);
+        let is_bad = |value: &Value| match value {
+            Value::Parent(target) => !outer.known.get(*target as usize).is_some_and(|known| *known),
+            value => *value == Value::Bad,
+        };
+        let mut bad: Vec<bool> = row.values.iter().map(is_bad).collect();
+        let cells = cells(block, row, &outer.values);
+        let (taken, mut findings) = self.take(at, &cells, &mut bad)?;
+        let cells = with(&cells, &taken);
+        let own = self.known(at, &cells, &bad);
+        // No row can refer to the one that it belongs to.
+        row.values.iter().zip(&mut bad).for_each(|(value, bad)| *bad |= matches!(value, Value::Parent(_)));
         self.compare(at, &cells, &bad, &mut findings)?;
         self.judge_key(at, &cells, &bad, &mut findings)?;
-        Ok(findings)
+        Ok((findings, own))
+    }
+
+    /// What rows that belong to this one can know of it though it is not loaded: not what it leaves to the row that is there, nor its numbers.
+    fn known(&self, at: At<'_>, cells: &[Cell<'_>], bad: &[bool]) -> Outer {
+        let known = |target: usize| {
+            let is_number = matches!(at.row.values[target], Value::Sequence(_));
+            let is_left = self.columns[target].1 && cells[target] == Cell::Null;
+            !(bad[target] || is_number || is_left)
+        };
+        match self.project_entity.nested.is_empty() {
+            true => Outer::default(),
+            false => Outer { values: cells.iter().map(Cell::stored).collect(), known: (0..cells.len()).map(known).collect() },
+        }
     }
 
     /// Whether a row that is refused would not be loaded for its key, either.
@@ -261,8 +284,8 @@ impl<'a> Loading<'a> {
         }
         let mut bad: Vec<bool> = row.values.iter().map(|value| parent.is_empty() && matches!(value, Value::Parent(_))).collect();
         let cells = cells(block, row, parent);
-        let (found, _) = self.look_up(At { number, row }, &cells, &mut bad)?;
-        let cells = with(&cells, &found);
+        let (taken, _) = self.take(At { number, row }, &cells, &mut bad)?;
+        let cells = with(&cells, &taken);
         for unique in &mut self.unique {
             let values: Vec<String> = unique.targets.iter().map(|target| cells[*target].text()).collect();
             if !values.iter().all(String::is_empty) && !unique.targets.iter().any(|target| bad[*target]) {
@@ -270,43 +293,6 @@ impl<'a> Loading<'a> {
             }
         }
         Ok(())
-    }
-
-    /// The values that are looked up. One that is not found is bad from then on.
-    fn look_up(&mut self, at: At<'_>, cells: &[Cell<'_>], bad: &mut [bool]) -> Result<(Vec<Option<Stored>>, Vec<Finding>), ImportError> {
-        let (mut found, mut findings) = (vec![None; cells.len()], Vec::new());
-        for index in 0..self.look_ups.len() {
-            let look_up = &mut self.look_ups[index];
-            let (target, cell) = (look_up.target, cells[look_up.target]);
-            let by_another = look_up.several.is_some_and(|place| usize::from(at.row.filled[place]) != look_up.line);
-            if cell.is_blank() || bad[target] || by_another {
-                continue;
-            }
-            let (message, hint) = match look_up.finder.find(cell)? {
-                Looked::Value(value) => {
-                    found[target] = Some(value);
-                    continue;
-                }
-                Looked::Nothing => (format!("{} has no row with this value", look_up.entity), "load that row first, or correct the value"),
-                Looked::Blank => {
-                    let message = format!("{} has a row with this value, whose {} is blank", look_up.entity, look_up.take);
-                    (message, "fill it in there, or look another field up")
-                }
-                Looked::Several => {
-                    let message = format!("{} has several rows with this value, and their {} differs", look_up.entity, look_up.take);
-                    (message, "look up by a field that tells them apart")
-                }
-                Looked::Wrong(wrong) => {
-                    (format!("{} has no usable value in its row: {}", look_up.entity, wrong.message), "correct that row in its table")
-                }
-            };
-            bad[target] = true;
-            let mut finding = self.finding(at, Rule::Reference, message, hint, &[(target, cell)]);
-            // What the field takes was never asked of the value that it is looked up by.
-            finding.expected = String::new();
-            findings.push(finding);
-        }
-        Ok((found, findings))
     }
 
     /// Compares the values that are not bad with the rows of other entities, with those that the document had before, and with each other.
@@ -581,6 +567,14 @@ impl<'a> Loading<'a> {
     }
 }
 
+/// What is loaded of a project's entity: its own rows, or those of one of its nested records.
+fn part_of(whole: &ProjectEntity, part: usize) -> &ProjectEntity {
+    match part {
+        0 => whole,
+        nested => &whole.nested[nested - 1].project_entity,
+    }
+}
+
 /// The values of a row, with those that it has from the row it belongs to.
 fn cells<'c>(block: &'c Block, row: &RowEntry<'_>, parent: &'c [Option<Stored>]) -> Vec<Cell<'c>> {
     let cell = |value: &Value| match value {
@@ -595,9 +589,9 @@ fn unique_of<'u, 'a>(unique: &'u mut [Unique<'a>], target: usize) -> Option<&'u 
     unique.iter_mut().find(|unique| unique.targets == [target])
 }
 
-/// The cells, with what was found in the place of what it was looked up by.
-fn with<'c>(cells: &[Cell<'c>], found: &'c [Option<Stored>]) -> Vec<Cell<'c>> {
-    cells.iter().zip(found).map(|(cell, found)| found.as_ref().map_or(*cell, Cell::from)).collect()
+/// The cells, with what was taken from elsewhere in the place of what it was looked up by.
+fn with<'c>(cells: &[Cell<'c>], taken: &'c [Option<Stored>]) -> Vec<Cell<'c>> {
+    cells.iter().zip(taken).map(|(cell, taken)| taken.as_ref().map_or(*cell, Cell::from)).collect()
 }
 
 /// The checks that are made when a row is loaded, and what they need to look at rows that are there.

@@ -10,7 +10,7 @@ use crate::document::read::Origin;
 use crate::document::refused::{self, Refused};
 use crate::document::write::Unwritable;
 use crate::inbound::block::{Block, Entry};
-use crate::inbound::load::{Loading, Outcome};
+use crate::inbound::load::{Loading, Outcome, Outer};
 use crate::model::execution::RowCounts;
 use crate::model::finding::{Finding, Rule};
 use crate::store::entities::Loaded;
@@ -104,11 +104,9 @@ struct Loader<'a> {
 impl<'a> Loader<'a> {
     fn new(import: &'a Import<'a>) -> Result<Loader<'a>, ImportError> {
         let own = import.project_entity;
-        let all = std::iter::once(own).chain(own.nested.iter().map(|nested| &nested.project_entity));
-        let together = !own.nested.is_empty();
         let mut parts = Vec::new();
-        for (part, project_entity) in all.enumerate() {
-            parts.push(Loading::new(project_entity, import.entities, import.database, part, together)?);
+        for part in 0..=own.nested.len() {
+            parts.push(Loading::new(own, part, import.entities, import.database)?);
         }
         let refused = Refused::new(&own.format, Origin::new(own.format.encoding()), Vec::new(), 0);
         let report = Report::default();
@@ -142,9 +140,13 @@ impl<'a> Loader<'a> {
         for entry in block.records() {
             self.report.counts.read += entry.len();
             if !entry.findings.is_empty() {
-                let mut findings = entry.findings.to_vec();
+                let (mut findings, mut outer) = (entry.findings.to_vec(), Outer::default());
                 for row in entry.rows() {
-                    findings.extend(self.parts[row.part].judge(block, entry.number, &row)?);
+                    let (more, known) = self.parts[row.part].judge(block, entry.number, &row, &outer)?;
+                    findings.extend(more);
+                    if row.part == 0 {
+                        outer = known;
+                    }
                 }
                 self.refuse(&entry, &findings, sink)?;
                 self.judged(&findings);

@@ -1,3 +1,4 @@
+mod elsewhere;
 mod formats;
 mod load;
 mod readers;

@@ -121,8 +121,8 @@ impl<'a> Finder<'a> {
         let mut rows = self.statement.query([key]).map_err(&failed)?;
         while let (true, Some(row)) = (found != Looked::Several, rows.next().map_err(&failed)?) {
             let next = match as_kept(row.get_ref(0).map_err(&failed)?, &self.take) {
-                Ok(Some(value)) => Looked::Value(value),
-                Ok(None) => Looked::Blank,
+                // A text without a character is blank, as it is in a document.
+                Ok(value) => value.filter(|value| *value != Stored::Text(String::new())).map_or(Looked::Blank, Looked::Value),
                 Err(wrong) => Looked::Wrong(wrong),
             };
             // 9.5 and '9.50' are one value.

@@ -276,7 +276,7 @@ fn a_record_that_is_refused_with_what_is_nested_in_it_counts_among_those_of_its_
 }
 
 /// Groups in JSON, with lines nested in them: their number, and what they are of.
-fn with_lines(scene: &mut Scene, of: Source) {
+pub(super) fn with_lines(scene: &mut Scene, of: Source) {
     let fields = vec![field("NO", FieldKind::Integer), field("OF", FieldKind::String { length: None })];
     let entity =
         Entity { name: "Lines".into(), database: "entities".into(), table: "lines".into(), key: vec![0], fields, ..Entity::default() };
