@@ -9,7 +9,7 @@ use encoding_rs::Encoding;
 use super::broken::Broken;
 use super::collect::{Asked, Instead, Nested};
 use super::csv::read::FIELDS_MAX;
-use super::record::{Fault, Record};
+use super::record::{Fault, Record, Repeats};
 use super::refused::Ours;
 use super::refused::mended::repeats;
 use super::sniff;
@@ -294,7 +294,8 @@ fn next_of_json(reader: &mut json::read::Reader<impl Read>, record: &mut Record,
     while reader.next_into(record)? {
         record.told = json::write::line_told(&record.raw);
         *mended |= record.told.is_some();
-        record.repeats = record.told.is_some() && json::write::reason_told(&record.raw).is_some_and(|reason| repeats(reason.as_bytes()));
+        let reason = record.told.and_then(|_| json::write::reason_told(&record.raw));
+        record.repeats = reason.map_or_else(Repeats::default, |reason| repeats(reason.as_bytes()));
         if record.told.is_none() || !json::write::is_reason_alone(&record.raw) {
             return Ok(true);
         }

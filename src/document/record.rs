@@ -32,8 +32,17 @@ pub struct Record {
     pub told: Option<u64>,
     /// There, without a header: how many fields records of that document had, where it had another number.
     pub told_fields: Option<usize>,
-    /// There: it was refused because another row had its key, or a value that no two have. Perhaps that one is loaded.
-    pub repeats: bool,
+    /// There: what it was refused for that another row had. Perhaps that one is loaded.
+    pub repeats: Repeats,
+}
+
+/// What the reasons of a refused record say that another row has too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repeats {
+    /// A value, or key, that no two rows have.
+    pub value: bool,
+    /// Its key, which it would take from that row.
+    pub key: bool,
 }
 
 /// An element that records stand in, as the file of refused rows shows it.
@@ -98,7 +107,7 @@ impl Record {
         self.nested.clear();
         self.told = None;
         self.told_fields = None;
-        self.repeats = false;
+        self.repeats = Repeats::default();
     }
 
     /// Leaves all fields out but so many.

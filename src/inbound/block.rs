@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::several::NO_LINE;
-use crate::document::record::{Frame, Record};
+use crate::document::record::{Frame, Record, Repeats};
 use crate::model::finding::Finding;
 use crate::store::entities::Cell;
 
@@ -70,7 +70,7 @@ struct Head {
     rows: Range<usize>,
     findings: Range<usize>,
     frames: Option<Arc<Vec<Frame>>>,
-    repeats: bool,
+    repeats: Repeats,
 }
 
 /// A record of a block.
@@ -86,7 +86,7 @@ pub struct Entry<'a> {
     pub frames: Option<&'a Arc<Vec<Frame>>>,
     /// Why it is refused.
     pub findings: &'a [Finding],
-    repeats: bool,
+    repeats: Repeats,
     rows: &'a [RowHead],
     values: &'a [Value],
     filled: &'a [u16],
@@ -103,8 +103,8 @@ pub struct RowEntry<'a> {
     pub values: &'a [Value],
     /// Which line of the mapping has filled each field that several may fill.
     pub filled: &'a [u16],
-    /// It was refused before because another had the same, and comes back.
-    pub repeats: bool,
+    /// It was refused before for what another had, and comes back.
+    pub repeats: Repeats,
 }
 
 impl<'a> Entry<'a> {

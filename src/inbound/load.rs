@@ -2,12 +2,14 @@
 
 mod handed;
 mod kept;
+mod numbers;
 mod taken;
 
 use std::sync::Arc;
 
 use self::handed::Handed;
 use self::kept::Keeping;
+use self::numbers::{Keys, Numbering, unique_of};
 use self::taken::{Inherited, LookedUp, may_be_none};
 use super::block::{Block, RowEntry, Value};
 use super::checked::Checked;
@@ -20,9 +22,7 @@ use crate::model::finding::{Finding, Rule};
 use crate::model::mapping::Source;
 use crate::model::project::ProjectEntity;
 use crate::store::StoreError;
-use crate::store::entities::{
-    Cell, Change, Dangling, Deferred, Loaded, Numbered, Others, Reference, SEPARATOR, Seen, Sequence, Upsert, Writing,
-};
+use crate::store::entities::{Cell, Change, Dangling, Deferred, Loaded, Others, Reference, SEPARATOR, Seen, Upsert, Writing};
 
 /// What is prepared to load rows of one entity.
 pub struct Loading<'a> {
@@ -36,8 +36,9 @@ pub struct Loading<'a> {
     /// Where the values of the key are in a row.
     key: Vec<usize>,
     sequences: Vec<Numbering<'a>>,
-    /// Numbers that rows of the document were given, when others may come with numbers of their own.
-    given: Option<Seen<'a>>,
+    keys: Option<Keys<'a>>,
+    /// Whether rows of the table have a key; prepared where a row is asked for it.
+    others: Option<Others<'a>>,
     upsert: Upsert<'a>,
     references: Vec<Referenced<'a>>,
     look_ups: Vec<LookedUp<'a>>,
@@ -50,11 +51,6 @@ pub struct Loading<'a> {
     keeping: Option<Keeping<'a>>,
     /// Where nested rows take what that row keeps.
     handed: Option<Handed<'a>>,
-}
-
-struct Numbering<'a> {
-    target: usize,
-    sequence: Sequence<'a>,
 }
 
 struct Referenced<'a> {
@@ -147,7 +143,10 @@ impl<'a> Loading<'a> {
             unique.push(Unique { targets, seen: list(&fields, number)?, loaded: database.others(entity, &fields)? });
         }
         let numbered = sequences.iter().any(|numbering| key.contains(&numbering.target));
-        let given = numbered.then(|| list(&entity.key, unique.len())).transpose()?;
+        let keys = match numbered {
+            true => Some(Keys { given: list(&entity.key, unique.len())?, refused: list(&entity.key, unique.len() + 1)? }),
+            false => None,
+        };
         let (checks, keeping) = rules(project_entity, database, &columns)?;
         let deferred = database.deferred(entity, &columns, part)?;
         let handed = Handed::new(project_entity, database, &columns)?;
@@ -161,7 +160,8 @@ impl<'a> Loading<'a> {
             together,
             key,
             sequences,
-            given,
+            keys,
+            others: None,
             upsert,
             references,
             look_ups,
@@ -248,9 +248,12 @@ impl<'a> Loading<'a> {
         // That of a row of the document is told already.
         if !findings.iter().any(|finding| finding.rule == Rule::Unique)
             && !self.key.iter().any(|target| bad.get(*target).is_some_and(|bad| *bad))
-            && let Some(why) = self.upsert.is_kept_out(cells)?
         {
-            findings.push(self.turned_away(at, cells, &why));
+            if let Some(finding) = self.replaces(at, cells)? {
+                findings.push(finding);
+            } else if let Some(why) = self.upsert.is_kept_out(cells)? {
+                findings.push(self.turned_away(at, cells, &why));
+            }
         }
         Ok(())
     }
@@ -277,12 +280,13 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// Notes the values of a row that no two rows of the document have, anew: what was noted of them was taken back with its record.
-    pub fn note_again(&mut self, block: &Block, number: u64, row: &RowEntry<'_>, parent: &[Option<Stored>]) -> Result<(), ImportError> {
-        if self.unique.is_empty() {
+    /// Notes what a refused row has that no other row of the document may have. What was noted of a record with others in it was taken back with it.
+    pub fn note_refused(&mut self, block: &Block, number: u64, row: &RowEntry<'_>, parent: &[Option<Stored>]) -> Result<(), ImportError> {
+        if self.unique.is_empty() && self.keys.is_none() {
             return Ok(());
         }
-        let mut bad: Vec<bool> = row.values.iter().map(|value| parent.is_empty() && matches!(value, Value::Parent(_))).collect();
+        let is_bad = |value: &Value| *value == Value::Bad || parent.is_empty() && matches!(value, Value::Parent(_));
+        let mut bad: Vec<bool> = row.values.iter().map(is_bad).collect();
         let cells = cells(block, row, parent);
         let (taken, _) = self.take(At { number, row }, &cells, &mut bad)?;
         let cells = with(&cells, &taken);
@@ -291,6 +295,12 @@ impl<'a> Loading<'a> {
             if !values.iter().all(String::is_empty) && !unique.targets.iter().any(|target| bad[*target]) {
                 unique.seen.note(&values.join(SEPARATOR), number)?;
             }
+        }
+        let key = self.key_text(&cells);
+        if let Some(keys) = &mut self.keys
+            && !self.key.iter().any(|target| bad[*target] || cells[*target].is_blank())
+        {
+            keys.refused.note(&key, number)?;
         }
         Ok(())
     }
@@ -320,7 +330,7 @@ impl<'a> Loading<'a> {
                 let hint = "take one of the two out, or give one another value";
                 let of: Vec<_> = unique.targets.iter().map(|target| (*target, cells[*target])).collect();
                 findings.push(self.finding(at, Rule::Unique, message, hint, &of));
-            } else if at.row.repeats {
+            } else if at.row.repeats.value {
                 // The other one was loaded from the document that this one was refused in.
                 let of: Vec<_> = unique.targets.iter().map(|target| (*target, cells[*target])).collect();
                 let key: Vec<Cell<'_>> = self.key.iter().map(|target| cells[*target]).collect();
@@ -362,7 +372,10 @@ impl<'a> Loading<'a> {
             numbers.iter().for_each(|(index, number)| filled[self.sequences[*index].target] = Cell::from(number.value()));
             &filled
         };
-        if let Some(finding) = self.taken(at, cells, !numbers.is_empty())? {
+        if numbers.iter().any(|(index, _)| self.key.contains(&self.sequences[*index].target)) {
+            self.note_given(at, cells)?;
+        } else if let Some(finding) = self.replaces(at, cells)? {
+            self.give_back(&numbers)?;
             return Ok(Outcome { loaded: None, findings: vec![finding] });
         }
         let loaded = self.upsert.row(cells)?;
@@ -397,76 +410,6 @@ impl<'a> Loading<'a> {
         };
         self.give_back(&numbers)?;
         Ok(Outcome { loaded: None, findings: vec![finding] })
-    }
-
-    fn give_back(&self, numbers: &[(usize, Numbered)]) -> Result<(), StoreError> {
-        let mut taken = numbers.iter().filter(|(_, number)| matches!(number, Numbered::New(_)));
-        taken.try_for_each(|(index, _)| self.sequences[*index].sequence.give_back())
-    }
-
-    /// The numbers that the row takes, each with the index of its sequence; a finding when one does not fit, and none is taken.
-    fn number(&mut self, at: At<'_>, cells: &[Cell<'_>]) -> Result<Result<Vec<(usize, Numbered)>, Finding>, StoreError> {
-        let mut numbers: Vec<(usize, Numbered)> = Vec::new();
-        if self.sequences.is_empty() {
-            return Ok(Ok(numbers));
-        }
-        // Those of the key first: the others ask by it.
-        let mut order: Vec<usize> = (0..self.sequences.len()).collect();
-        order.sort_by_key(|index| !self.key.contains(&self.sequences[*index].target));
-        for index in order {
-            let target = self.sequences[index].target;
-            if at.row.values[target] != Value::Sequence(u32::try_from(index).unwrap_or(u32::MAX)) {
-                continue;
-            }
-            let key: Vec<Cell<'_>> = self
-                .key
-                .iter()
-                .map(|place| {
-                    let taken = numbers.iter().find(|(other, _)| self.sequences[*other].target == *place);
-                    taken.map_or(cells[*place], |(_, number)| Cell::from(number.value()))
-                })
-                .collect();
-            let mut unique = unique_of(&mut self.unique, target);
-            let had = |value: &Stored| match &mut unique {
-                Some(unique) => Ok(unique.seen.had(&value.text())?.is_some()),
-                None => Ok(false),
-            };
-            match self.sequences[index].sequence.number(&key, had)? {
-                Ok(number) => numbers.push((index, number)),
-                Err(wrong) => {
-                    self.give_back(&numbers)?;
-                    return Ok(Err(self.finding(at, wrong.rule, wrong.message, &wrong.hint, &[(target, Cell::Null)])));
-                }
-            }
-        }
-        Ok(Ok(numbers))
-    }
-
-    /// Keeps in mind the key of a row that was given a number; finds a row that comes with such a key itself, and would overwrite it.
-    fn taken(&mut self, at: At<'_>, cells: &[Cell<'_>], numbered: bool) -> Result<Option<Finding>, StoreError> {
-        if self.given.is_none() {
-            return Ok(None);
-        }
-        let key = self.key_text(cells);
-        let Some(given) = &mut self.given else { return Ok(None) };
-        if numbered {
-            given.note(&key, at.number)?;
-            return Ok(None);
-        }
-        Ok(given.had(&key)?.map(|before| {
-            let message = format!("row {before} of the document was given this number");
-            self.finding(
-                at,
-                Rule::Unique,
-                message,
-                "give the row another number, or send it before those that have none",
-                &self.of_key(cells),
-            )
-        }))
-    }
-
-    fn key_text(&self, cells: &[Cell<'_>]) -> String {
-        self.key.iter().map(|target| cells[*target].text()).collect::<Vec<_>>().join(SEPARATOR)
     }
 
     /// Rows that refer to nothing once all is loaded, where the table judges that only then.
@@ -582,11 +525,6 @@ fn cells<'c>(block: &'c Block, row: &RowEntry<'_>, parent: &'c [Option<Stored>])
         value => block.cell(*value),
     };
     row.values.iter().map(cell).collect()
-}
-
-/// What no two rows of the document have of this value alone.
-fn unique_of<'u, 'a>(unique: &'u mut [Unique<'a>], target: usize) -> Option<&'u mut Unique<'a>> {
-    unique.iter_mut().find(|unique| unique.targets == [target])
 }
 
 /// The cells, with what was taken from elsewhere in the place of what it was looked up by.

@@ -18,7 +18,7 @@ use super::write::COLUMNS_MAX;
 use crate::document::broken::Broken;
 use crate::document::csv::is_error;
 use crate::document::read::{Layout, Origin, Take};
-use crate::document::record::Record;
+use crate::document::record::{Record, Repeats};
 use crate::document::refused::line_of;
 use crate::document::refused::mended::{own_columns, repeats};
 use crate::document::value::Wrong;
@@ -405,7 +405,7 @@ struct Rows<'a> {
     /// In a file of refused rows: how many columns are the document's own.
     own: Option<usize>,
     /// The row at hand was refused because another has the same.
-    repeats: bool,
+    repeats: Repeats,
     /// It is an OpenDocument.
     open: bool,
     record: Record,
@@ -421,7 +421,7 @@ impl<'a> Rows<'a> {
             header: None,
             preamble: Vec::new(),
             own: None,
-            repeats: false,
+            repeats: Repeats::default(),
             open: false,
             record: Record::default(),
         }
@@ -495,11 +495,11 @@ impl<'a> Rows<'a> {
 
     /// Takes what we added off the row at hand, when it comes back refused; the line it stood on.
     fn leave_out(&mut self) -> Option<u64> {
-        self.repeats = false;
+        self.repeats = Repeats::default();
         if self.own.is_none() && self.format.header_row > 0 {
             return None;
         }
-        let reason = |at: usize| self.cells.iter().nth(at + 1).is_some_and(|(_, text)| repeats(text.as_bytes()));
+        let reason = |at: usize| self.cells.iter().nth(at + 1).map_or_else(Repeats::default, |(_, text)| repeats(text.as_bytes()));
         if let Some((at, line)) = self.told() {
             self.repeats = reason(at);
             self.cells.places.truncate(at);
@@ -508,7 +508,7 @@ impl<'a> Rows<'a> {
         let own = self.own.filter(|own| *own < self.cells.len())?;
         let line: Option<u64> = self.cells.iter().nth(own).and_then(|(_, text)| text.parse().ok());
         // Anything else there may be data that has slipped: such a row has too many cells.
-        self.repeats = line.is_some() && reason(own);
+        self.repeats = line.map_or_else(Repeats::default, |_| reason(own));
         if line.is_some() || self.cells.iter().skip(own).all(|(_, text)| text.trim().is_empty()) {
             self.cells.places.truncate(own);
         }

@@ -13,7 +13,7 @@ use crate::document::broken::Broken;
 use crate::document::csv::read::{End, RECORD_SIZE_MAX, Reader as Lines};
 use crate::document::encoding::Decoding;
 use crate::document::read::{Origin, passed_over};
-use crate::document::record::{Fault, Record};
+use crate::document::record::{Fault, Record, Repeats};
 use crate::document::refused::mended::{all_words_in, repeats};
 use crate::document::refused::{BEFORE, BEHIND, LINE};
 use crate::document::value::Wrong;
@@ -355,7 +355,7 @@ impl<R: Read> Counted<R> {
 
     fn next_into(&mut self, record: &mut Record) -> Result<bool, Broken> {
         // What stands between records: the stated end, or line ends; in a file of refused rows, a line that says why.
-        let (mut told, mut again) = (None, false);
+        let (mut told, mut again) = (None, Repeats::default());
         loop {
             if self.buffer.len() - self.start < 64 && self.fill()? {
                 continue;

@@ -11,7 +11,7 @@ use super::{BEFORE, BELOW, LINE, MARK_MAX, REASON, TRANSFORMED};
 use crate::document::broken::Broken;
 use crate::document::csv::read::{Reader, dialect};
 use crate::document::read::{self, Layout, Take, Wanted};
-use crate::document::record::{Fault, Record};
+use crate::document::record::{Fault, Record, Repeats};
 use crate::model::format::{CsvFormat, Format};
 
 /// Whether a document that begins so is such a file: refused rows as stylesheets gave them in this format, mended and sent again.
@@ -87,10 +87,10 @@ pub fn line_of(cell: &str) -> Option<u64> {
     told_by(cell).map(|told| told.line)
 }
 
-/// Whether a reason tells of another row that has the same: findings of that rule say so.
-pub fn repeats(reason: &[u8]) -> bool {
-    const SAID: &str = "has it too";
-    memchr::memchr_iter(b'h', reason).any(|at| after_words(&reason[at..], SAID).is_some())
+/// Whether a reason tells of another row that has the same: findings say it in these words.
+pub fn repeats(reason: &[u8]) -> Repeats {
+    let says = |words: &str| memchr::memchr_iter(b'h', reason).any(|at| after_words(&reason[at..], words).is_some());
+    Repeats { value: says("has it too"), key: says("has this key too") }
 }
 
 /// How many columns are the document's own, when ours are among those with these names.
@@ -175,7 +175,7 @@ impl Ours {
                 }
                 Some((at, Told { line, fields, below: false })) if at > 0 => {
                     (record.told, record.told_fields) = (Some(line), fields);
-                    record.repeats = record.field(at + 1).is_some_and(|(reason, _)| repeats(reason.as_bytes()));
+                    record.repeats = record.field(at + 1).map_or_else(Repeats::default, |(reason, _)| repeats(reason.as_bytes()));
                     self.keep(record, at);
                     return true;
                 }

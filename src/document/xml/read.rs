@@ -14,7 +14,7 @@ use crate::document::broken::Broken;
 use crate::document::collect::{Asked, Collector, DEPTH_MAX, Instead, TooMuch};
 use crate::document::encoding::{Decoding, NO_CHARACTER};
 use crate::document::read::{Origin, first_line_end};
-use crate::document::record::{Fault, Record};
+use crate::document::record::{Fault, Record, Repeats};
 use crate::document::refused::LINE;
 use crate::document::refused::mended::repeats;
 use crate::model::format::XmlStyle;
@@ -52,7 +52,7 @@ pub struct Reader<R: Read> {
     held: VecDeque<Record>,
     settled: bool,
     /// The record behind the comment at hand was refused because another has the same.
-    repeats: bool,
+    repeats: Repeats,
 }
 
 impl<R: Read> Reader<R> {
@@ -77,7 +77,7 @@ impl<R: Read> Reader<R> {
             mended: false,
             held: VecDeque::new(),
             settled: false,
-            repeats: false,
+            repeats: Repeats::default(),
         }
     }
 

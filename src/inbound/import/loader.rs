@@ -8,6 +8,7 @@ use super::stager::Done;
 use super::{Import, ImportError, Piece, Report, Sink};
 use crate::document::read::Origin;
 use crate::document::refused::{self, Refused};
+use crate::document::value::Stored;
 use crate::document::write::Unwritable;
 use crate::inbound::block::{Block, Entry};
 use crate::inbound::load::{Loading, Outcome, Outer};
@@ -149,6 +150,7 @@ impl<'a> Loader<'a> {
                     }
                 }
                 self.refuse(&entry, &findings, sink)?;
+                self.note_refused(block, &entry, &[])?;
                 self.judged(&findings);
                 continue;
             }
@@ -157,6 +159,15 @@ impl<'a> Loader<'a> {
                 self.refuse(&entry, &findings, sink)?;
             }
             self.judged(&findings);
+        }
+        Ok(())
+    }
+
+    /// A refused row counts among those of the document all the same: mended it would overwrite a second one that was loaded. `outer` are the values of
+    /// the row that others of its record belong to, as far as they are known.
+    fn note_refused(&mut self, block: &Block, entry: &Entry<'_>, outer: &[Option<Stored>]) -> Result<(), ImportError> {
+        for row in entry.rows() {
+            self.parts[row.part].note_refused(block, entry.number, &row, outer)?;
         }
         Ok(())
     }
@@ -183,6 +194,9 @@ impl<'a> Loader<'a> {
             }
             count(&mut self.report.counts, outcome.loaded.as_ref());
             findings.extend(outcome.findings);
+        }
+        if !findings.is_empty() {
+            self.note_refused(block, entry, &[])?;
         }
         Ok(findings)
     }
@@ -225,10 +239,7 @@ impl<'a> Loader<'a> {
             }
         } else {
             self.parts.iter_mut().for_each(Loading::taken_back);
-            // A refused row counts among those of the document all the same: mended it would overwrite a second one that was loaded.
-            for row in entry.rows() {
-                self.parts[row.part].note_again(block, entry.number, &row, &parent)?;
-            }
+            self.note_refused(block, entry, &parent)?;
         }
         Ok(findings)
     }

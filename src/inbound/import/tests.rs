@@ -1,5 +1,6 @@
 mod elsewhere;
 mod formats;
+mod keys;
 mod load;
 mod readers;
 mod refused;

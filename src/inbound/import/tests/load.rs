@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn sequence(scene: &mut Scene, field: usize, when: When) {
+pub(super) fn sequence(scene: &mut Scene, field: usize, when: When) {
     let source = Source::NumberSequence { pattern: "CG-##".into() };
     scene.project_entity.mapping.push(Mapping { when, ..Mapping::plain(source, field) });
 }
