@@ -19,7 +19,7 @@ use super::several::Several;
 use crate::document::value::{self, Stored};
 use crate::model::entity::Entity;
 use crate::model::finding::{Finding, Rule};
-use crate::model::mapping::Source;
+use crate::model::mapping::{Mapping, Source};
 use crate::model::project::ProjectEntity;
 use crate::store::StoreError;
 use crate::store::entities::{Cell, Change, Dangling, Deferred, Loaded, Others, Reference, SEPARATOR, Seen, Upsert, Writing};
@@ -132,19 +132,28 @@ impl<'a> Loading<'a> {
         }
         let fields = (0..entity.fields.len()).filter(|field| entity.fields[*field].unique);
         let key: Vec<usize> = entity.key.iter().filter_map(|field| target_of(*field)).collect();
-        let mut lists: Vec<Vec<usize>> = fields.filter_map(target_of).map(|target| vec![target]).collect();
-        if project_entity.refuse_duplicates {
-            lists.push(key.clone());
-        }
-        let list = |fields: &[usize], number: usize| database.seen(entity, fields, part * entity.fields.len().max(1000) + number);
+        // Places of one entity have their rows in one table, and share the lists.
+        let places: Vec<usize> = (0..=whole.nested.len()).filter(|place| part_of(whole, *place).entity.name == entity.name).collect();
+        let fills = |place: usize, field: usize| part_of(whole, place).mapping.iter().any(move |line| line.field == field);
+        let list = |fields: &[usize], name: &str, begins: bool| database.seen(entity, fields, &format!("{}_{name}", places[0]), begins);
         let mut unique = Vec::new();
-        for (number, targets) in lists.into_iter().enumerate() {
-            let fields: Vec<usize> = targets.iter().map(|target| columns[*target].0).collect();
-            unique.push(Unique { targets, seen: list(&fields, number)?, loaded: database.others(entity, &fields)? });
+        for field in fields {
+            if let Some(target) = target_of(field) {
+                let begins = !places.iter().any(|place| *place < part && fills(*place, field));
+                let seen = list(&[field], &field.to_string(), begins)?;
+                unique.push(Unique { targets: vec![target], seen, loaded: database.others(entity, &[field])? });
+            }
         }
-        let numbered = sequences.iter().any(|numbering| key.contains(&numbering.target));
-        let keys = match numbered {
-            true => Some(Keys { given: list(&entity.key, unique.len())?, refused: list(&entity.key, unique.len() + 1)? }),
+        if project_entity.refuse_duplicates {
+            let (seen, loaded) = (list(&entity.key, "key", true)?, database.others(entity, &entity.key)?);
+            unique.push(Unique { targets: key.clone(), seen, loaded });
+        }
+        let numbers_key = |line: &Mapping| matches!(line.source, Source::NumberSequence { .. }) && entity.key.contains(&line.field);
+        let keys = match places.iter().any(|place| part_of(whole, *place).mapping.iter().any(numbers_key)) {
+            true => {
+                let begins = places[0] == part;
+                Some(Keys { given: list(&entity.key, "given", begins)?, refused: list(&entity.key, "refused", begins)? })
+            }
             false => None,
         };
         let (checks, keeping) = rules(project_entity, database, &columns)?;

@@ -96,7 +96,10 @@ pub fn wanted(project_entity: &ProjectEntity) -> Wanted {
     if !project_entity.format.nests() {
         return Wanted::default();
     }
-    let nested = |nested: &NestedEntity| Nested { record: Some(nested.record.clone()), values: values(&nested.project_entity) };
+    let nested = |nested: &NestedEntity| {
+        let values = values(&nested.project_entity).into_iter().map(|path| path.seen_from_outside(&nested.record)).collect();
+        Nested { record: Some(nested.record.clone()), values }
+    };
     Wanted {
         values: values(project_entity),
         nested: project_entity.nested.iter().map(nested).collect(),

@@ -127,6 +127,15 @@ impl Path {
         &self.text
     }
 
+    /// The same path, called as the record calls it in which that of `place` is nested: so two places with values of one name are told apart.
+    #[must_use]
+    pub fn seen_from_outside(self, place: &Path) -> Path {
+        if self.absolute {
+            return self;
+        }
+        Path { text: format!("{}/{}", place.text, self.text), ..self }
+    }
+
     /// All names in it, those of its conditions too.
     pub fn names(&self) -> Vec<&Name> {
         let mut names = Vec::new();

@@ -51,12 +51,21 @@ impl Alike {
 }
 
 impl<'a> Seen<'a> {
-    pub(super) fn prepare(connection: &'a Connection, entity: &Entity, fields: &[usize], number: usize) -> Result<Seen<'a>, StoreError> {
+    /// As [`super::writing::Writing::seen`] says.
+    pub(super) fn prepare(
+        connection: &'a Connection,
+        entity: &Entity,
+        fields: &[usize],
+        list: &str,
+        begins: bool,
+    ) -> Result<Seen<'a>, StoreError> {
         let failed = StoreError::sqlite("prepare a list of values");
-        let table = format!("temp.entrepot_seen_{number}");
-        let make =
-            format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} (value TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID");
-        connection.execute_batch(&make).map_err(&failed)?;
+        let table = format!("temp.entrepot_seen_{list}");
+        if begins {
+            let make =
+                format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} (value TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID");
+            connection.execute_batch(&make).map_err(&failed)?;
+        }
         let add = connection.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES (?1, ?2)")).map_err(&failed)?;
         let first = connection.prepare(&format!("SELECT row FROM {table} WHERE value = ?1")).map_err(&failed)?;
         let table = found::of(connection, &entity.table).map_err(&failed)?.unwrap_or_default();
@@ -112,7 +121,7 @@ mod tests {
             (vec![0], "ä", "ä", "Ä"),
             (vec![2, 0, 1], "x\u{1f}abc\u{1f}z", "x\u{1f}aBc\u{1f}z ", "X\u{1f}abc\u{1f}z"),
         ] {
-            let mut seen = Seen::prepare(&connection, &entity, &fields, 0).unwrap();
+            let mut seen = Seen::prepare(&connection, &entity, &fields, "0", true).unwrap();
             let notes = [seen.note(one, 1).unwrap(), seen.note(alike, 2).unwrap(), seen.had(alike).unwrap(), seen.note(other, 3).unwrap()];
             assert_eq!(notes, [None, Some(1), Some(1), None], "{one} {alike} {other}");
         }

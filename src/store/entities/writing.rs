@@ -276,9 +276,10 @@ impl<'a> Writing<'a> {
         Others::prepare(&self.connection, &self.spellings, entity, fields)
     }
 
-    /// Prepares the note of values that a document has for these fields; `number` tells one list from another.
-    pub fn seen(&self, entity: &Entity, fields: &[usize], number: usize) -> Result<Seen<'_>, StoreError> {
-        Seen::prepare(&self.connection, entity, fields, number)
+    /// Prepares the note of values that a document has for these fields. `list` tells one list from another; unless it begins with this, it is one that is
+    /// prepared already.
+    pub fn seen(&self, entity: &Entity, fields: &[usize], list: &str, begins: bool) -> Result<Seen<'_>, StoreError> {
+        Seen::prepare(&self.connection, entity, fields, list, begins)
     }
 
     /// Removes all rows of an entity, in the load's transaction; how many there were.

@@ -90,3 +90,49 @@ fn a_record_with_nested_ones_is_held_to_a_number_that_one_of_them_was_given() {
     let text = String::from_utf8(sink.refused).unwrap();
     assert_eq!(scene.import(text.replace("CG-01", "CG-09").as_bytes()).0.counts, counts(2, 2, 0, 0, 0));
 }
+
+/// Groups in JSON with lines nested in two places, each numbered in OF where it has none, which is the key; NO is in no two of them.
+fn in_two_places() -> Scene {
+    let mut scene = scene(CsvFormat::default());
+    super::load::with_lines(&mut scene, Source::Column("Of".into()));
+    let mut lines = (*scene.all[1]).clone();
+    lines.key = vec![1];
+    lines.fields[0].unique = true;
+    scene.all[1] = Arc::new(lines);
+    let mut one = scene.project_entity.nested.remove(0);
+    one.project_entity.entity = scene.all[1].clone();
+    let source = Source::NumberSequence { pattern: "A-##".into() };
+    one.project_entity.mapping.push(Mapping { when: When::Blank, ..Mapping::plain(source, 1) });
+    let other = crate::model::project::NestedEntity { record: path("ship").unwrap(), ..one.clone() };
+    scene.project_entity.nested = vec![crate::model::project::NestedEntity { record: path("bill").unwrap(), ..one }, other];
+    scene
+}
+
+#[test]
+fn rows_of_one_entity_that_are_nested_in_two_places_know_of_each_other() {
+    let scene = in_two_places();
+    let (report, sink) = scene.import(
+        br#"[{"Group":"1","bill":{"No":1},"ship":{"No":2}},{"Group":"2","bill":{"No":3},"ship":{"Of":"A-03","No":1}},
+            {"Group":"3","bill":{"Of":"A-01","No":4}},{"Group":"4","bill":{"Of":"A-04","No":2}},{"Group":"5","ship":{"No":5}}]"#,
+    );
+    assert_eq!(report.counts, counts(12, 5, 0, 0, 7), "{:?}", sink.findings);
+    let told: Vec<_> = told(&sink).into_iter().filter(|(rule, ..)| *rule == Rule::Unique).collect();
+    let expected = [
+        (Rule::Unique, 2, "row 1 of the document has it too"),
+        (Rule::Unique, 3, "row 1 of the document was given this number, and has this key too"),
+        (Rule::Unique, 4, "row 1 of the document has it too"),
+    ];
+    assert_eq!(told, expected, "{:?}", sink.findings);
+    let connection = scene.entities.reader("entities", &[]).unwrap().unwrap();
+    let mut statement = connection.prepare("SELECT OF || '=' || NO FROM lines ORDER BY 1").unwrap();
+    let lines: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(lines, ["A-01=1", "A-02=2", "A-05=5"], "those of refused records are passed over");
+}
+
+#[test]
+fn a_value_that_no_record_has_is_told_with_the_place_that_it_is_nested_in() {
+    let scene = in_two_places();
+    let (_, sink) = scene.import(br#"[{"Group":"1","Name":"a","Amount":1,"Above":"1","bill":{"No":1},"ship":{"Of":"A-07","No":2}}]"#);
+    let notes: Vec<_> = sink.findings.iter().map(|finding| finding.message.as_str()).collect();
+    assert_eq!(notes, ["no record of the document has bill/Of"]);
+}
