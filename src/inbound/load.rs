@@ -31,6 +31,9 @@ pub struct Loading<'a> {
     database: &'a Writing<'a>,
     columns: Vec<(usize, bool)>,
     several: Several<'a>,
+    part: usize,
+    /// Its table has triggers of somebody else, or rules that do more to others than is known.
+    stirs: bool,
     /// Its rows are loaded among those of others.
     together: bool,
     /// Where the values of the key are in a row.
@@ -56,7 +59,43 @@ pub struct Loading<'a> {
 struct Referenced<'a> {
     target: usize,
     entity: &'a str,
+    moves: Moves,
     reference: Reference<'a>,
+}
+
+/// When rows of an entity that is asked may be others by now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moves {
+    /// When some of it were loaded.
+    Itself,
+    /// Also when a row was loaded into a table whose triggers do more than is known.
+    Stirred,
+    /// With every row that is loaded: it is a view, of whatever tables.
+    View,
+}
+
+impl Moves {
+    /// Only a database of somebody else has triggers and views.
+    fn of(entity: &Entity, database: &Writing<'_>) -> Result<Moves, StoreError> {
+        Ok(match entity.is_managed() {
+            true => Moves::Itself,
+            false if database.table(entity)?.view => Moves::View,
+            false => Moves::Stirred,
+        })
+    }
+
+    fn with(self, row: Changed<'_>) -> bool {
+        self == Moves::View || self == Moves::Stirred && row.stirs
+    }
+}
+
+/// A row that is new, or changed.
+#[derive(Clone, Copy)]
+pub struct Changed<'a> {
+    entity: &'a str,
+    part: usize,
+    /// Its table has triggers.
+    stirs: bool,
 }
 
 /// Values, or keys, that no two rows of the document have.
@@ -108,7 +147,8 @@ impl<'a> Loading<'a> {
             if let Some(name) = &entity.fields[*field].references
                 && let Some(referenced) = entities.iter().find(|entity| entity.is_called(name))
             {
-                references.push(Referenced { target, entity: &referenced.name, reference: database.reference(referenced)? });
+                let (moves, reference) = (Moves::of(referenced, database)?, database.reference(referenced)?);
+                references.push(Referenced { target, entity: &referenced.name, moves, reference });
             }
         }
         let target_of = |field: usize| columns.iter().position(|(mapped, _)| *mapped == field);
@@ -127,7 +167,8 @@ impl<'a> Loading<'a> {
                 let own = (other.name == entity.name && entity.is_managed()).then(|| (target_of(find), target_of(take)));
                 let (several, taken) = (several.place(mapping.field), &other.fields[take]);
                 let judged = may_be_none(other, taken, &entity.fields[mapping.field]);
-                look_ups.push(LookedUp { target, line, several, entity: &other.name, take: &taken.name, judged, finder, own });
+                let (moves, take) = (Moves::of(other, database)?, &taken.name);
+                look_ups.push(LookedUp { target, line, several, entity: &other.name, moves, take, judged, finder, own });
             }
         }
         let fields = (0..entity.fields.len()).filter(|field| entity.fields[*field].unique);
@@ -166,6 +207,8 @@ impl<'a> Loading<'a> {
             database,
             columns,
             several,
+            part,
+            stirs: !entity.is_managed() && database.table(entity)?.triggers,
             together,
             key,
             sequences,
@@ -441,13 +484,26 @@ impl<'a> Loading<'a> {
         Ok(deferred.dangling(SEPARATOR)?.into_iter().map(finding).collect())
     }
 
-    /// A row of this entity is new, or changed: what was missing may exist now, and what was looked up may be another.
-    /// `itself`: it was loaded here, which its own look-ups know already.
-    pub fn changed(&mut self, entity: &str, itself: bool) {
-        let own = self.references.iter_mut().filter(|referenced| referenced.entity == entity);
-        own.for_each(|referenced| referenced.reference.forget_missing());
-        let own = self.look_ups.iter_mut().filter(|look_up| look_up.entity == entity && !(itself && look_up.own.is_some()));
-        own.for_each(|look_up| look_up.finder.forget());
+    /// What others are told when a row was loaded here.
+    pub fn change(&self) -> Changed<'a> {
+        Changed { entity: &self.entity.name, part: self.part, stirs: self.stirs }
+    }
+
+    /// A row is new, or changed: what was missing may exist now, and what was looked up may be another. What was loaded here own look-ups know already.
+    pub fn changed(&mut self, row: Changed<'_>) {
+        for referenced in &mut self.references {
+            if referenced.moves.with(row) {
+                referenced.reference.forget();
+            } else if referenced.entity == row.entity {
+                referenced.reference.forget_missing();
+            }
+        }
+        for look_up in &mut self.look_ups {
+            let known = row.part == self.part && look_up.own.is_some();
+            if look_up.moves.with(row) || look_up.entity == row.entity && !known {
+                look_up.finder.forget();
+            }
+        }
     }
 
     /// A row of this load is new or changed: its own look-ups forget what it may have made another.

@@ -189,8 +189,8 @@ impl<'a> Loader<'a> {
                 sink.row(self.parts[0].definition(), self.parts[0].columns(), &kept, loaded);
             }
             if is_change(&outcome) {
-                let entity = self.parts[0].entity();
-                self.parts[0].changed(entity, true);
+                let row = self.parts[0].change();
+                self.parts[0].changed(row);
             }
             count(&mut self.report.counts, outcome.loaded.as_ref());
             findings.extend(outcome.findings);
@@ -218,8 +218,8 @@ impl<'a> Loader<'a> {
                 parent = own;
             }
             if is_change(&outcome) {
-                let entity = part.entity();
-                self.parts.iter_mut().enumerate().for_each(|(at, part)| part.changed(entity, at == row.part));
+                let row = part.change();
+                self.parts.iter_mut().for_each(|part| part.changed(row));
             }
             count(&mut counts, outcome.loaded.as_ref());
             findings.extend(outcome.findings);

@@ -1,7 +1,7 @@
 //! Values that a row has from elsewhere: those that it looks up, and those of the row that it belongs to. They pass the rules of its own fields, as what
 //! stands in a document does.
 
-use super::{At, Loading};
+use super::{At, Loading, Moves};
 use crate::document::value::{self, Reading, Stored, Wrong};
 use crate::inbound::block::Value;
 use crate::inbound::import::ImportError;
@@ -20,6 +20,7 @@ pub(super) struct LookedUp<'a> {
     pub line: usize,
     pub several: Option<usize>,
     pub entity: &'a str,
+    pub moves: Moves,
     pub take: &'a str,
     /// What it takes may be none of its field.
     pub judged: bool,

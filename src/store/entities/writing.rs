@@ -13,7 +13,7 @@ use super::seen::Seen;
 use super::sequence::Sequence;
 use super::spelled::Spellings;
 use super::upsert::Upsert;
-use super::{NO_ROW, TABLES, WAL_BYTES_MAX, found, prepare_table, quote};
+use super::{NO_ROW, TABLES, WAL_BYTES_MAX, found, found_for, prepare_table, quote};
 use crate::model::entity::Entity;
 use crate::model::execution::RowCounts;
 use crate::model::project::WriteMode;
@@ -295,6 +295,11 @@ impl<'a> Writing<'a> {
             };
             StoreError { operation: "remove the entity's rows", cause }
         })
+    }
+
+    /// The table of an entity as it is found.
+    pub fn table(&self, entity: &Entity) -> Result<found::Table, StoreError> {
+        found_for(&self.connection, entity, "look at a table")
     }
 
     /// Prepares the check that a referenced row exists.

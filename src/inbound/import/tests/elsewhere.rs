@@ -107,3 +107,48 @@ fn what_is_looked_up_passes_the_rules_of_the_field_that_it_is_for() {
     let row: String = connection.query_row("SELECT concat_ws('|', ID, NAME, AMOUNT) FROM others", [], |row| row.get(0)).unwrap();
     assert_eq!(row, "1|short|1.0", "in the spelling of its own field");
 }
+
+/// Groups in a database of somebody else, whose schema this is, beside another entity of it with a key and a NAME.
+fn in_a_shop(sql: &str, other: &str) -> Scene {
+    let mut scene = scene(CsvFormat::default());
+    let path = scene._dir.path().join("shop.db");
+    let groups = "CREATE TABLE groups (ID TEXT PRIMARY KEY, NAME TEXT, AMOUNT TEXT, ABOVE TEXT);";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(&format!("{groups} {sql}")).unwrap();
+    let database = Database { name: "shop".into(), path, managed: false, lock_wait: std::time::Duration::ZERO };
+    scene.entities = Entities::new(&[Database::managed(scene._dir.path()), database]);
+    let mut entity = (*scene.all[0]).clone();
+    entity.database = "shop".into();
+    let fields = entity.fields[..2].to_vec();
+    let beside = Entity { name: "Beside".into(), table: other.into(), fields, ..entity.clone() };
+    entity.fields[3].references = None;
+    scene.all = vec![Arc::new(entity), Arc::new(beside)];
+    scene.project_entity.entity = scene.all[0].clone();
+    scene
+}
+
+#[test]
+fn what_is_looked_up_through_a_view_of_the_table_that_is_loaded_is_what_the_rows_before_have_made_of_it() {
+    let mut scene = in_a_shop("CREATE VIEW people AS SELECT ID, NAME FROM groups", "people");
+    scene.project_entity.mapping[3].look_up = Some(LookUp { entity: "Beside".into(), find: "NAME".into(), take: "ID".into() });
+    let (report, sink) = scene.import(b"Group,Name,Amount,Above\n7,b,,\n1,a,,b\n7,old,,\n8,b,,\n3,d,,b\n");
+    assert_eq!(report.counts, counts(5, 4, 1, 0, 0), "{:?}", sink.findings);
+    let connection = scene.entities.reader("shop", &[]).unwrap().unwrap();
+    let above = |id: &str| connection.query_row("SELECT ABOVE FROM groups WHERE ID = ?1", [id], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!((above("1"), above("3")), ("7".into(), "8".into()));
+}
+
+#[test]
+fn a_row_may_refer_to_one_that_a_view_or_a_trigger_of_the_table_that_is_loaded_has_made() {
+    let trigger = "CREATE TABLE accounts (ID TEXT PRIMARY KEY, NAME TEXT);
+        CREATE TRIGGER added AFTER INSERT ON groups BEGIN INSERT INTO accounts VALUES (new.ID, new.NAME); END";
+    for (sql, table) in [("CREATE VIEW people AS SELECT ID, NAME FROM groups", "people"), (trigger, "accounts")] {
+        let mut scene = in_a_shop(sql, table);
+        let mut entity = (*scene.all[0]).clone();
+        entity.fields[3].references = Some("Beside".into());
+        scene.all[0] = Arc::new(entity);
+        scene.project_entity.entity = scene.all[0].clone();
+        let (report, sink) = scene.import(b"Group,Name,Amount,Above\n1,,,8\n8,,,\n2,,,8\n");
+        let refused: Vec<u64> = sink.findings.iter().map(|finding| finding.row).collect();
+        assert_eq!((report.counts.inserted, refused), (2, vec![1]), "{table}");
+    }
+}
