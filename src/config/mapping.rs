@@ -99,6 +99,7 @@ fn read_line(line: &Section<'_>, target: &Target<'_>, before: &[Mapping]) -> Opt
             "only a line with when = \"blank\" or another condition may follow another line",
         );
     }
+    judge_converted(line, &mapping);
     if let (Source::Parent(outer), Some((parent, _))) = (&mapping.source, target.parent) {
         let (one, two) = (parent.fields[*outer].kind.name(), entity.fields[field].kind.name());
         if one != two {
@@ -113,7 +114,8 @@ fn read_line(line: &Section<'_>, target: &Target<'_>, before: &[Mapping]) -> Opt
         let (one, two) = (other.fields[taken].kind.name(), entity.fields[field].kind.name());
         line.problem("look_up", format!("\"{}\" is {one}, \"{name}\" is {two}", look_up.take), "take a field of the same type");
     }
-    if mapping.look_up.is_some() && mapping.conversions.is_empty() && mapping.source.columns().is_empty() {
+    let converts = matches!(mapping.source, Source::Value(_) | Source::Company) && !mapping.conversions.is_empty();
+    if mapping.look_up.is_some() && mapping.source.columns().is_empty() && !converts {
         line.problem("look_up", "there is nothing to look up", "give the line a source");
     }
     let unread = |look_up: &LookUp| entities.iter().any(|other| other.is_called(&look_up.entity) && other.unread.is_some());
@@ -126,6 +128,34 @@ fn read_line(line: &Section<'_>, target: &Target<'_>, before: &[Mapping]) -> Opt
     });
     judge_values(line, &mapping, found_by.unwrap_or(&entity.fields[field]), format);
     Some(Mapping { field, ..mapping })
+}
+
+/// A number, and what the outer row has, are values already: nothing converts or reads them.
+fn judge_converted(line: &Section<'_>, mapping: &Mapping) {
+    const OF_TEXTS: [&str; 11] = [
+        "trim",
+        "split",
+        "upper",
+        "lower",
+        "values",
+        "pad",
+        "date_formats",
+        "time_zone",
+        "decimal_separator",
+        "thousands_separator",
+        "keep_exponent",
+    ];
+    let (what, instead) = match mapping.source {
+        Source::Parent(_) => {
+            ("what the outer row has", "convert it in the mapping of the outer record, or map the column again with a path")
+        }
+        Source::NumberSequence { .. } => ("a number", "write the pattern as the number is to be"),
+        _ => return,
+    };
+    let given: Vec<&'static str> = OF_TEXTS.into_iter().filter(|key| line.has(key)).collect();
+    if let Some(first) = given.first() {
+        line.problem(first, format!("{what} is not converted: {} does nothing here", given.join(", ")), format!("take it out; {instead}"));
+    }
 }
 
 fn judge_date_formats(line: &Section<'_>, date_formats: &[String], zoned: bool) {

@@ -285,6 +285,26 @@ fn nested_records_are_elements_also_where_values_are_attributes() {
 }
 
 #[test]
+fn a_number_and_what_the_outer_row_has_are_not_converted() {
+    let line = |keys: &str| {
+        let nested = format!(
+            "{{ value = \"No\",      field = \"BLOCKED\" }},\n  ]\n  [[project.entity.nested]]\n  entity = \"Terms of payment\"\n  record = \"TERMS\"\n  mapping = [{{ parent = \"PAYMENTTERMID\", field = \"NAME\"{keys} }}]"
+        );
+        starter_text()
+            .replace("{ value = \"No\",      field = \"BLOCKED\" },\n  ]", &nested)
+            .replace("{ type = \"csv\", delimiter = \";\", header = true }", "{ type = \"xml-element\" }")
+    };
+    let problem = read(&line(", lower = true, pad = { length = 10 }")).unwrap_err();
+    let expected = "what the outer row has is not converted: lower, pad does nothing here";
+    assert!(problem.contains(expected), "{problem}");
+    for key in ["time_zone = \"UTC\"", "values = { A = \"B\" }", "date_formats = [\"%Y%m%d\"]", "decimal_separator = \",\""] {
+        assert!(read(&line(&format!(", {key}"))).unwrap_err().contains("is not converted"), "{key}");
+    }
+    let number = starter_text().replace("{ value = \"No\",      field", "{ number_sequence = \"N-#\", upper = true, field");
+    assert!(read(&number).unwrap_err().contains("a number is not converted: upper does nothing here"));
+}
+
+#[test]
 fn change_tracking_of_d365_is_read_and_warned_of_no_more() {
     let text = starter_text().replace("table  = \"payment_terms\"", "table  = \"payment_terms\"\nchange_tracking = true");
     let checked = parse(&text, Path::new("/base"), None).unwrap();
