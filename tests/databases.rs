@@ -631,7 +631,8 @@ fn a_row_that_a_trigger_leaves_out_is_no_row_that_was_there_already() {
     let refused = |app: &mut Appliance, document: &str| -> Vec<u64> {
         let id = app.enqueue_to(IMPORT, "Articles", document.as_bytes(), None);
         app.settle();
-        app.findings(&id).iter().map(|finding| finding["row"].as_u64().unwrap()).collect()
+        let faults = app.findings(&id).into_iter().filter(|finding| finding["rule"] != "message");
+        faults.map(|finding| finding["row"].as_u64().unwrap()).collect()
     };
     let many: String = (100..200).map(|number| format!("N{number},{}\n", if number == 190 { 13 } else { 1 })).collect();
     assert_eq!(refused(&mut app, &format!("SKU,PRICE\nA1,1\nA2,13\nA3,3\n{many}")), [2, 94]);

@@ -69,6 +69,11 @@ pub fn reasons(findings: &[Finding]) -> String {
     reasons.collect::<Vec<_>>().join("; ")
 }
 
+/// Whether a record is refused for its length, among others.
+pub fn is_misfit(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.rule == Rule::Columns)
+}
+
 /// A refused record.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
@@ -107,18 +112,26 @@ impl Refused {
         self
     }
 
-    /// Appends a record with its reasons. `false` when it cannot stand in the file, which is then without it: it is too large to be kept, or
-    /// larger than a cell or row of a workbook may be.
+    /// Appends a record with its reasons; `false` when it cannot stand in the file, which is then without it.
     pub fn record(&mut self, entry: Entry<'_>, findings: &[Finding], into: &mut Vec<u8>) -> Result<bool, Unwritable> {
-        let held = |raw: &[u8]| excel::write::holds(raw, self.columns);
-        let too_large = matches!(self.inner, Inner::Excel(..)) && !(held(entry.raw) && held(&self.header));
-        // A record of one blank field has no text either, when it comes back.
-        let lost =
-            entry.raw.is_empty() && (!matches!(self.inner, Inner::Csv(_)) || findings.iter().any(|finding| finding.rule == Rule::Size));
-        if lost || too_large {
-            return Ok(false);
+        let holds = self.holds(entry.raw, findings);
+        if holds {
+            self.append(entry, &reasons(findings), is_misfit(findings), into)?;
         }
-        let reason = reasons(findings);
+        Ok(holds)
+    }
+
+    /// Whether a record can stand in the file: it is neither too large to be kept, nor larger than a cell or row of a workbook may be.
+    pub fn holds(&self, raw: &[u8], findings: &[Finding]) -> bool {
+        let held = |raw: &[u8]| excel::write::holds(raw, self.columns);
+        let too_large = matches!(self.inner, Inner::Excel(..)) && !(held(raw) && held(&self.header));
+        // A record of one blank field has no text either, when it comes back.
+        let lost = raw.is_empty() && (!matches!(self.inner, Inner::Csv(_)) || findings.iter().any(|finding| finding.rule == Rule::Size));
+        !lost && !too_large
+    }
+
+    /// Appends a record that the file holds. `misfit`: it is refused for its length, to which it is held again when it comes back.
+    pub fn append(&mut self, entry: Entry<'_>, reason: &str, misfit: bool, into: &mut Vec<u8>) -> Result<(), Unwritable> {
         let first = !std::mem::replace(&mut self.begun, true);
         if first && matches!(self.inner, Inner::Csv(_) | Inner::Fixed(_)) {
             match self.origin.marked {
@@ -134,20 +147,19 @@ impl Refused {
                         writer.header(&self.header, into);
                     }
                 }
-                writer.record(&entry, self.fields.unwrap_or(self.columns), &reason, into);
+                writer.record(&entry, self.fields.unwrap_or(self.columns), reason, into);
             }
             Inner::Fixed(format) => {
                 if first {
                     self.origin.preamble.iter().for_each(|raw| fixed_passed_over(format, raw, &self.origin, into));
                 }
-                let misfit = findings.iter().any(|finding| finding.rule == Rule::Columns);
-                fixed_record(format, &entry, misfit, &reason, &self.origin, into);
+                fixed_record(format, &entry, misfit, reason, &self.origin, into);
             }
             Inner::Xml(writer) => {
                 let none = Arc::default();
-                writer.record(entry.line, entry.raw, entry.frames.unwrap_or(&none), &reason, into);
+                writer.record(entry.line, entry.raw, entry.frames.unwrap_or(&none), reason, into);
             }
-            Inner::Json(writer) => writer.record(entry.line, entry.raw, entry.frames, &reason, into),
+            Inner::Json(writer) => writer.record(entry.line, entry.raw, entry.frames, reason, into),
             Inner::Excel(format, writer) => {
                 if writer.is_none() {
                     let unnamed = ExcelFormat { sheet: None, ..format.clone() };
@@ -163,10 +175,10 @@ impl Refused {
                 let writer = writer.as_mut().expect("it was just made");
                 let aligned = format.header_row > 0 && excel::write::cells(entry.raw) <= self.columns;
                 let line = if aligned { entry.line.to_string() } else { format!("{LINE} {}", entry.line) };
-                writer.raw(entry.raw, self.columns, [&line, &reason])?;
+                writer.raw(entry.raw, self.columns, [&line, reason])?;
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Appends what comes after the last record: what was passed over at the end of the document, each record as its exact text.

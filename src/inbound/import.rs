@@ -59,7 +59,7 @@ pub struct Import<'a> {
 pub trait Sink {
     /// Takes a finding.
     fn finding(&mut self, finding: Finding) -> Result<(), ImportError>;
-    /// The file that refused rows are written to; asked for once, at the first refused row.
+    /// The file that refused rows are written to; asked for at the end of the document, when there are any.
     fn refused_rows(&mut self) -> Result<Box<dyn Write + '_>, ImportError>;
     /// The document is refused as a whole: what was written of its refused rows is a part of it, and is not kept.
     fn forget_refused_rows(&mut self) {}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use self::handed::Handed;
 use self::kept::Keeping;
-use self::numbers::{Keys, Numbering, unique_of};
+use self::numbers::{Numbering, unique_of};
 use self::taken::{Inherited, LookedUp, may_be_none};
 use super::block::{Block, RowEntry, Value};
 use super::checked::Checked;
@@ -22,7 +22,7 @@ use crate::model::finding::{Finding, Rule};
 use crate::model::mapping::{Mapping, Source};
 use crate::model::project::ProjectEntity;
 use crate::store::StoreError;
-use crate::store::entities::{Cell, Change, Dangling, Deferred, Loaded, Others, Reference, SEPARATOR, Seen, Upsert, Writing};
+use crate::store::entities::{Cell, Change, Dangling, Deferred, Loaded, Others, Reference, RefusedKeys, SEPARATOR, Seen, Upsert, Writing};
 
 /// What is prepared to load rows of one entity.
 pub struct Loading<'a> {
@@ -39,7 +39,12 @@ pub struct Loading<'a> {
     /// Where the values of the key are in a row.
     key: Vec<usize>,
     sequences: Vec<Numbering<'a>>,
-    keys: Option<Keys<'a>>,
+    /// Keys that rows of the document were given as numbers, when others may come with them.
+    given: Option<Seen<'a>>,
+    /// Those of refused rows, once there is one: what is loaded from then on is newer.
+    refused: Option<RefusedKeys<'a>>,
+    /// The first part that is of this entity.
+    first: usize,
     /// Whether rows of the table have a key; prepared where a row is asked for it.
     others: Option<Others<'a>>,
     upsert: Upsert<'a>,
@@ -190,13 +195,8 @@ impl<'a> Loading<'a> {
             unique.push(Unique { targets: key.clone(), seen, loaded });
         }
         let numbers_key = |line: &Mapping| matches!(line.source, Source::NumberSequence { .. }) && entity.key.contains(&line.field);
-        let keys = match places.iter().any(|place| part_of(whole, *place).mapping.iter().any(numbers_key)) {
-            true => {
-                let begins = places[0] == part;
-                Some(Keys { given: list(&entity.key, "given", begins)?, refused: list(&entity.key, "refused", begins)? })
-            }
-            false => None,
-        };
+        let numbered = places.iter().any(|place| part_of(whole, *place).mapping.iter().any(numbers_key));
+        let given = numbered.then(|| list(&entity.key, "given", places[0] == part)).transpose()?;
         let (checks, keeping) = rules(project_entity, database, &columns)?;
         let deferred = database.deferred(entity, &columns, part)?;
         let handed = Handed::new(project_entity, database, &columns)?;
@@ -212,7 +212,9 @@ impl<'a> Loading<'a> {
             together,
             key,
             sequences,
-            keys,
+            given,
+            refused: None,
+            first: places[0],
             others: None,
             upsert,
             references,
@@ -334,9 +336,6 @@ impl<'a> Loading<'a> {
 
     /// Notes what a refused row has that no other row of the document may have. What was noted of a record with others in it was taken back with it.
     pub fn note_refused(&mut self, block: &Block, number: u64, row: &RowEntry<'_>, parent: &[Option<Stored>]) -> Result<(), ImportError> {
-        if self.unique.is_empty() && self.keys.is_none() {
-            return Ok(());
-        }
         let is_bad = |value: &Value| *value == Value::Bad || parent.is_empty() && matches!(value, Value::Parent(_));
         let mut bad: Vec<bool> = row.values.iter().map(is_bad).collect();
         let cells = cells(block, row, parent);
@@ -349,12 +348,10 @@ impl<'a> Loading<'a> {
             }
         }
         let key = self.key_text(&cells);
-        if let Some(keys) = &mut self.keys
-            && !self.key.iter().any(|target| bad[*target] || cells[*target].is_blank())
-        {
-            keys.refused.note(&key, number)?;
+        match &mut self.refused {
+            Some(refused) if !self.key.iter().any(|target| bad[*target] || cells[*target].is_blank()) => Ok(refused.note(&key, number)?),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Compares the values that are not bad with the rows of other entities, with those that the document had before, and with each other.
@@ -441,6 +438,10 @@ impl<'a> Loading<'a> {
                 if !self.look_ups.is_empty() && loaded != Loaded::Unchanged {
                     self.forget_of(cells, loaded == Loaded::Inserted);
                 }
+                let key = self.refused.is_some().then(|| self.key_text(cells));
+                if let (Some(refused), Some(key)) = (&mut self.refused, key) {
+                    refused.loaded(&key, at.number)?;
+                }
                 let key = self.deferred.as_ref().is_some_and(|deferred| deferred.concerns(&loaded)).then(|| self.key_text(cells));
                 if let (Some(deferred), Some(key)) = (&mut self.deferred, key) {
                     deferred.note(&key, at.number, at.row.line)?;
@@ -482,6 +483,12 @@ impl<'a> Loading<'a> {
             }
         };
         Ok(deferred.dangling(SEPARATOR)?.into_iter().map(finding).collect())
+    }
+
+    /// A row of the document is refused.
+    pub fn expect_refused(&mut self) -> Result<(), StoreError> {
+        self.refused = Some(self.database.refused_keys(self.entity, self.first)?);
+        Ok(())
     }
 
     /// What others are told when a row was loaded here.

@@ -6,6 +6,7 @@
 mod cell;
 mod deferred;
 pub mod found;
+mod held;
 mod kept;
 mod lookup;
 mod seen;
@@ -22,6 +23,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 pub use self::cell::{Cell, as_kept, is_kept};
 pub use self::deferred::{Dangling, Deferred};
+pub use self::held::{Held, Refusals, RefusedKeys};
 pub use self::kept::{Kept, KeptValue};
 pub use self::lookup::{Change, Finder, Looked, Others, Reference};
 pub use self::seen::{SEPARATOR, Seen};

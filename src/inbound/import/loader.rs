@@ -14,7 +14,11 @@ use crate::inbound::block::{Block, Entry};
 use crate::inbound::load::{Loading, Outcome, Outer};
 use crate::model::execution::RowCounts;
 use crate::model::finding::{Finding, Rule};
-use crate::store::entities::Loaded;
+use crate::store::StoreError;
+use crate::store::entities::{Loaded, Refusals};
+
+/// Bytes of refused rows that are written at a time.
+const REFUSED_BLOCK: usize = 64 * 1024;
 
 /// The loading thread. `stages` takes what is done, when rows are staged.
 pub(super) fn load(
@@ -93,6 +97,8 @@ struct Loader<'a> {
     /// The entity's own rows, then those of nested records.
     parts: Vec<Loading<'a>>,
     refused: Refused,
+    /// Refused records, until it is known which of them a later row was loaded over.
+    refusals: Option<Refusals<'a>>,
     /// What was passed over at the end of the document.
     trailer: Vec<Vec<u8>>,
     /// Bytes for the file of refused rows.
@@ -111,7 +117,7 @@ impl<'a> Loader<'a> {
         }
         let refused = Refused::new(&own.format, Origin::new(own.format.encoding()), Vec::new(), 0);
         let report = Report::default();
-        Ok(Loader { import, parts, refused, trailer: Vec::new(), refused_bytes: Vec::new(), reasons: None, report })
+        Ok(Loader { import, parts, refused, refusals: None, trailer: Vec::new(), refused_bytes: Vec::new(), reasons: None, report })
     }
 
     /// Whether rows were removed for a document that has none, and something else in their place: perhaps it is not the one that was meant.
@@ -166,10 +172,20 @@ impl<'a> Loader<'a> {
     /// A refused row counts among those of the document all the same: mended it would overwrite a second one that was loaded. `outer` are the values of
     /// the row that others of its record belong to, as far as they are known.
     fn note_refused(&mut self, block: &Block, entry: &Entry<'_>, outer: &[Option<Stored>]) -> Result<(), ImportError> {
+        self.expect_refused()?;
         for row in entry.rows() {
             self.parts[row.part].note_refused(block, entry.number, &row, outer)?;
         }
         Ok(())
+    }
+
+    /// What takes refused records, prepared with the first.
+    fn expect_refused(&mut self) -> Result<&mut Refusals<'a>, StoreError> {
+        if self.refusals.is_none() {
+            self.refusals = Some(self.import.database.refusals()?);
+            self.parts.iter_mut().try_for_each(Loading::expect_refused)?;
+        }
+        Ok(self.refusals.as_mut().expect("it was just made"))
     }
 
     /// What became of a record, for the staging.
@@ -246,8 +262,7 @@ impl<'a> Loader<'a> {
 
     fn end(&mut self, sink: &mut dyn Sink) -> Result<(), ImportError> {
         if self.report.counts.refused > 0 {
-            self.refused.end(&self.trailer, &mut self.refused_bytes).map_err(unwritable)?;
-            self.flush(sink)?;
+            self.write_refused(sink)?;
             // Rows that nothing comes in the place of stay. Mended, it is to come in their place after all: that is no completion of this load.
             if self.report.removed > 0 && self.report.counts.refused == self.report.counts.read {
                 self.import.database.begin_again()?;
@@ -259,19 +274,38 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    fn flush(&mut self, sink: &mut dyn Sink) -> Result<(), ImportError> {
-        if !self.refused_bytes.is_empty() {
-            sink.refused_rows()?.write_all(&self.refused_bytes).map_err(ImportError::WriteRefused)?;
-            self.refused_bytes.clear();
+    /// Writes the file of refused rows, and says which of them later rows were loaded over: mended, they would take the place of what is newer.
+    fn write_refused(&mut self, sink: &mut dyn Sink) -> Result<(), ImportError> {
+        let (refused, bytes, mut older) = (&mut self.refused, &mut self.refused_bytes, 0);
+        let Some(refusals) = &self.refusals else { return Ok(()) };
+        refusals.each(|held| {
+            let newer = held.newer.map(|row| format!("; row {row} of the document has this key too, and is newer")).unwrap_or_default();
+            older += u64::from(held.newer.is_some());
+            let entry = refused::Entry { line: held.line, raw: &held.raw, frames: held.frames.as_ref() };
+            refused.append(entry, &(held.reason + &newer), held.misfit, bytes).map_err(unwritable)?;
+            match bytes.len() >= REFUSED_BLOCK {
+                true => flush(bytes, sink),
+                false => Ok(()),
+            }
+        })?;
+        self.refused.end(&self.trailer, &mut self.refused_bytes).map_err(unwritable)?;
+        flush(&mut self.refused_bytes, sink)?;
+        if older > 0 {
+            let message = format!("{older} of the refused records have keys of rows that stand behind them and are loaded");
+            let hint = "sent again they are held back, as their reasons say; without its reason a record takes the place of the newer row";
+            self.report.notes += 1;
+            sink.finding(Finding::of_document(Rule::Message, &self.import.project_entity.entity.name, message, hint))?;
         }
         Ok(())
     }
 
     fn refuse(&mut self, entry: &Entry<'_>, findings: &[Finding], sink: &mut dyn Sink) -> Result<(), ImportError> {
         self.report.counts.refused += entry.len();
-        let refused = refused::Entry { line: entry.line, raw: entry.raw, frames: entry.frames };
-        let comes_back = self.refused.record(refused, findings, &mut self.refused_bytes).map_err(unwritable)?;
-        self.flush(sink)?;
+        let comes_back = self.refused.holds(entry.raw, findings);
+        if comes_back {
+            let (reason, misfit) = (refused::reasons(findings), refused::is_misfit(findings));
+            self.expect_refused()?.add(entry.number, entry.line, entry.raw, entry.frames, &reason, misfit)?;
+        }
         let together = (entry.len() > 1).then(|| together(self.parts[0].entity(), entry, &findings[0]));
         for finding in findings.iter().chain(&together) {
             self.report.findings += 1;
@@ -295,6 +329,14 @@ fn together(entity: &str, entry: &Entry<'_>, culprit: &Finding) -> Finding {
     );
     let hint = "mend what is wrong there; the others need no mending, and come back with it";
     Finding { line: entry.line, row: entry.number, ..Finding::of_document(Rule::Together, entity, message, hint) }
+}
+
+fn flush(bytes: &mut Vec<u8>, sink: &mut dyn Sink) -> Result<(), ImportError> {
+    if !bytes.is_empty() {
+        sink.refused_rows()?.write_all(bytes).map_err(ImportError::WriteRefused)?;
+        bytes.clear();
+    }
+    Ok(())
 }
 
 fn unwritable(reason: Unwritable) -> ImportError {

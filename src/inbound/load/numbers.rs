@@ -5,20 +5,12 @@ use crate::document::value::Stored;
 use crate::inbound::block::Value;
 use crate::model::finding::{Finding, Rule};
 use crate::store::StoreError;
-use crate::store::entities::{Cell, Numbered, SEPARATOR, Seen, Sequence};
+use crate::store::entities::{Cell, Numbered, SEPARATOR, Sequence};
 
 /// A field that is numbered.
 pub(super) struct Numbering<'a> {
     pub target: usize,
     pub sequence: Sequence<'a>,
-}
-
-/// Keys of the document, where rows without one are given a number, and others may come with it.
-pub(super) struct Keys<'a> {
-    /// Those that were given.
-    pub given: Seen<'a>,
-    /// Those of refused rows. Mended, they come with them.
-    pub refused: Seen<'a>,
 }
 
 impl Loading<'_> {
@@ -50,16 +42,20 @@ impl Loading<'_> {
                 })
                 .collect();
             let mut unique = unique_of(&mut self.unique, target);
-            let mut keys = self.keys.as_mut().filter(|_| self.key.contains(&target));
+            let of_key = self.key.contains(&target);
+            let refused = &mut self.refused;
             let had = |value: &Stored| {
                 if let Some(unique) = &mut unique
                     && unique.seen.had(&value.text())?.is_some()
                 {
                     return Ok(true);
                 }
-                let Some(keys) = &mut keys else { return Ok(false) };
                 let parts = self.key.iter().zip(&key).map(|(place, cell)| if *place == target { value.text() } else { cell.text() });
-                Ok(keys.refused.had(&parts.collect::<Vec<_>>().join(SEPARATOR))?.is_some())
+                // Mended, a refused row comes with its key.
+                match refused {
+                    Some(refused) if of_key => refused.has(&parts.collect::<Vec<_>>().join(SEPARATOR)),
+                    _ => Ok(false),
+                }
             };
             match self.sequences[index].sequence.number(&key, had)? {
                 Ok(number) => numbers.push((index, number)),
@@ -74,22 +70,19 @@ impl Loading<'_> {
 
     /// Keeps in mind the key that a row was given.
     pub(super) fn note_given(&mut self, at: At<'_>, cells: &[Cell<'_>]) -> Result<(), StoreError> {
-        let key = self.keys.is_some().then(|| self.key_text(cells));
-        if let (Some(keys), Some(key)) = (&mut self.keys, key) {
-            keys.given.note(&key, at.number)?;
-        }
-        Ok(())
+        let key = self.key_text(cells);
+        self.given.as_mut().map_or(Ok(None), |given| given.note(&key, at.number)).map(drop)
     }
 
     /// That a row comes with the key of another one, and would take its place: one that was given that number, or, where the row was refused for that
     /// before, one that is loaded by now.
     pub(super) fn replaces(&mut self, at: At<'_>, cells: &[Cell<'_>]) -> Result<Option<Finding>, StoreError> {
         let again = at.row.repeats.key;
-        if (self.keys.is_none() && !again) || self.key.iter().any(|target| cells[*target].is_blank()) {
+        if (self.given.is_none() && !again) || self.key.iter().any(|target| cells[*target].is_blank()) {
             return Ok(None);
         }
         let text = self.key_text(cells);
-        let given = self.keys.as_mut().map_or(Ok(None), |keys| keys.given.had(&text))?;
+        let given = self.given.as_mut().map_or(Ok(None), |given| given.had(&text))?;
         let (message, hint) = match given {
             Some(before) => (
                 format!("row {before} of the document was given this number, and has this key too"),

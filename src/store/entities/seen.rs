@@ -23,7 +23,7 @@ pub struct Seen<'a> {
 
 /// What a column calls alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Alike {
+pub(super) enum Alike {
     /// What is the same byte by byte.
     Same,
     /// Letters of ASCII in either case.
@@ -33,6 +33,27 @@ enum Alike {
 }
 
 impl Alike {
+    /// For each column of a value; nothing where all are exact.
+    pub fn of_columns(connection: &Connection, entity: &Entity, fields: &[usize]) -> Result<Vec<Alike>, StoreError> {
+        let table = found::of(connection, &entity.table).map_err(StoreError::sqlite("prepare a list of values"))?.unwrap_or_default();
+        let compared = |index: &usize| match table.collation_of_key(entity, *index).filter(|_| fields == entity.key) {
+            Some(collation) => Alike::of(collation),
+            None => Alike::of(&found::collation(connection, &entity.table, &entity.fields[*index].name)),
+        };
+        let mut alike: Vec<Alike> = fields.iter().map(compared).collect();
+        if alike.iter().all(|alike| *alike == Alike::Same) {
+            alike.clear();
+        }
+        Ok(alike)
+    }
+
+    /// The one text that stands for all that the columns call alike.
+    pub fn one<'v>(alike: &[Alike], value: &'v str) -> Cow<'v, str> {
+        let Some(last) = alike.last() else { return Cow::Borrowed(value) };
+        let parts = value.split(SEPARATOR).enumerate().map(|(at, part)| alike.get(at).unwrap_or(last).first(part));
+        Cow::Owned(parts.collect::<Vec<_>>().join(SEPARATOR))
+    }
+
     fn of(collation: &str) -> Alike {
         match collation {
             name if name.eq_ignore_ascii_case("NOCASE") => Alike::Case,
@@ -68,22 +89,13 @@ impl<'a> Seen<'a> {
         }
         let add = connection.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES (?1, ?2)")).map_err(&failed)?;
         let first = connection.prepare(&format!("SELECT row FROM {table} WHERE value = ?1")).map_err(&failed)?;
-        let table = found::of(connection, &entity.table).map_err(&failed)?.unwrap_or_default();
-        let compared = |index: &usize| match table.collation_of_key(entity, *index).filter(|_| fields == entity.key) {
-            Some(collation) => Alike::of(collation),
-            None => Alike::of(&found::collation(connection, &entity.table, &entity.fields[*index].name)),
-        };
-        let mut alike: Vec<Alike> = fields.iter().map(compared).collect();
-        if alike.iter().all(|alike| *alike == Alike::Same) {
-            alike.clear();
-        }
-        Ok(Seen { add, first, alike })
+        Ok(Seen { add, first, alike: Alike::of_columns(connection, entity, fields)? })
     }
 
     /// Notes a value; the row that had it before, when one did.
     pub fn note(&mut self, value: &str, row: u64) -> Result<Option<u64>, StoreError> {
         let failed = StoreError::sqlite("note a value");
-        if self.add.execute(params![one(&self.alike, value), row]).map_err(failed)? == 1 {
+        if self.add.execute(params![Alike::one(&self.alike, value), row]).map_err(failed)? == 1 {
             return Ok(None);
         }
         self.had(value)
@@ -91,16 +103,9 @@ impl<'a> Seen<'a> {
 
     /// The row that has it, when one does.
     pub fn had(&mut self, value: &str) -> Result<Option<u64>, StoreError> {
-        let found = self.first.query_row([one(&self.alike, value)], |found| found.get(0));
+        let found = self.first.query_row([Alike::one(&self.alike, value)], |found| found.get(0));
         found.optional().map_err(StoreError::sqlite("look for a value"))
     }
-}
-
-/// The one text that stands for all that the columns call alike.
-fn one<'v>(alike: &[Alike], value: &'v str) -> Cow<'v, str> {
-    let Some(last) = alike.last() else { return Cow::Borrowed(value) };
-    let parts = value.split(SEPARATOR).enumerate().map(|(at, part)| alike.get(at).unwrap_or(last).first(part));
-    Cow::Owned(parts.collect::<Vec<_>>().join(SEPARATOR))
 }
 
 #[cfg(test)]

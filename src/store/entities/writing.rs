@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::deferred::Deferred;
+use super::held::{Refusals, RefusedKeys};
 use super::kept::Kept;
 use super::lookup::{Finder, Others, Reference};
 use super::seen::Seen;
@@ -280,6 +281,16 @@ impl<'a> Writing<'a> {
     /// prepared already.
     pub fn seen(&self, entity: &Entity, fields: &[usize], list: &str, begins: bool) -> Result<Seen<'_>, StoreError> {
         Seen::prepare(&self.connection, entity, fields, list, begins)
+    }
+
+    /// Prepares for the refused records of a load, before the keys of any.
+    pub fn refusals(&self) -> Result<Refusals<'_>, StoreError> {
+        Refusals::prepare(&self.connection)
+    }
+
+    /// Prepares the note of keys of refused rows; `list` tells those of one entity from another's.
+    pub fn refused_keys(&self, entity: &Entity, list: usize) -> Result<RefusedKeys<'_>, StoreError> {
+        RefusedKeys::prepare(&self.connection, entity, list)
     }
 
     /// Removes all rows of an entity, in the load's transaction; how many there were.

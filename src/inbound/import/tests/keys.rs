@@ -136,3 +136,86 @@ fn a_value_that_no_record_has_is_told_with_the_place_that_it_is_nested_in() {
     let notes: Vec<_> = sink.findings.iter().map(|finding| finding.message.as_str()).collect();
     assert_eq!(notes, ["no record of the document has bill/Of"]);
 }
+
+/// Each format with two rows of one key, of which the first is refused, and how that is mended.
+fn older_and_newer() -> Vec<(Format, String)> {
+    let csv = |change: &dyn Fn(&mut CsvFormat)| {
+        let mut csv = CsvFormat::default();
+        change(&mut csv);
+        Format::Csv(csv)
+    };
+    let columns = [("Group", 1, 3), ("Name", 4, 4), ("Amount", 8, 4), ("Above", 12, 2)];
+    let columns = columns.map(|(name, start, length)| FixedColumn { name: name.into(), start, length, pad: ' ', right: false }).to_vec();
+    let fixed = FixedFormat { columns, ..FixedFormat::default() };
+    let lines = "1  a   bad  \n1  b   2    \n2  c   3    \n";
+    let json = |rows: [&str; 3]| rows.map(|row| format!("{{\"Group\":{row}}}"));
+    let json = json(["1,\"Name\":\"a\",\"Amount\":\"bad\"", "1,\"Name\":\"b\",\"Amount\":2", "2,\"Name\":\"c\",\"Amount\":3"]);
+    let xml = |key: u8, name: &str, amount: &str| format!("<G><Group>{key}</Group><Name>{name}</Name><Amount>{amount}</Amount></G>");
+    vec![
+        (csv(&|_| ()), format!("{HEAD}1,a,bad,\n1,b,2,\n2,c,3,\n")),
+        (csv(&|csv| (csv.qualifier, csv.delimiter) = (None, " ".into())), "Group Name Amount Above\n1 a bad \n1 b 2 \n2 c 3 \n".into()),
+        (Format::Fixed(fixed.clone()), lines.into()),
+        (Format::Fixed(FixedFormat { record_length: Some(12), ..fixed }), lines.into()),
+        (Format::Xml(XmlFormat::default()), format!("<D>{}{}{}</D>", xml(1, "a", "bad"), xml(1, "b", "2"), xml(2, "c", "3"))),
+        (Format::Json(JsonFormat::default()), format!("[{}]", json.join(","))),
+        (Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }), json.join("\n")),
+    ]
+}
+
+#[test]
+fn a_refused_row_that_is_older_than_one_that_was_loaded_is_held_back_as_long_as_its_reason_says_so() {
+    for (format, document) in older_and_newer() {
+        let scene = nested(format);
+        let (report, sink) = scene.import(document.as_bytes());
+        assert_eq!(report.counts, counts(3, 2, 0, 0, 1), "{document}: {:?}", sink.findings);
+        assert!(sink.findings.iter().any(|finding| finding.message.starts_with("1 of the refused records")), "{:?}", sink.findings);
+        let rows = ["1|b|2.00", "2|c|3.00"];
+        let (text, mut again) = (String::from_utf8(sink.refused.clone()).unwrap(), sink.refused);
+        assert!(text.replace('_', " ").contains("row 2 of the document has this key too, and is newer"), "{text}");
+        for _ in 0..2 {
+            // Mended it is held back, and comes back with a reason that says so, too.
+            let mended = String::from_utf8(again).unwrap().replace("bad", "100");
+            let (report, sink) = scene.import(mended.as_bytes());
+            assert_eq!((report.counts, scene.rows()), (counts(1, 0, 0, 0, 1), rows.map(str::to_owned).to_vec()), "{mended}");
+            assert_eq!(told(&sink)[0], (Rule::Unique, 1, "a row that is loaded has this key too"), "{mended}");
+            again = sink.refused;
+        }
+        let released = text.replace("bad", "100").replace("has this key too", "").replace("has_this_key_too", "");
+        let (report, sink) = scene.import(released.as_bytes());
+        assert_eq!(report.counts, counts(1, 0, 1, 0, 0), "{released}: {:?}", sink.findings);
+        assert_eq!(scene.rows(), ["1|a|100.00", "2|c|3.00"]);
+    }
+}
+
+#[test]
+fn all_refused_rows_of_a_key_are_older_than_one_that_is_loaded_and_none_that_stand_behind_it() {
+    let scene = scene(CsvFormat::default());
+    let (loaded, sink) = send(&scene, "1,a,x,\n1,b,x,\n2,c,x,\n1,d,4,\n1,e,x,\n");
+    assert_eq!(loaded, counts(5, 1, 0, 0, 4));
+    let mended = String::from_utf8(sink.refused).unwrap().replace(",x,", ",1,");
+    let (report, sink) = scene.import(mended.as_bytes());
+    assert_eq!((report.counts, scene.rows()), (counts(4, 1, 1, 0, 2), vec!["1|e|1.00".to_owned(), "2|c|1.00".to_owned()]));
+    assert_eq!(sink.findings.iter().filter(|finding| finding.rule == Rule::Unique).map(|finding| finding.row).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn a_refused_record_is_older_than_one_with_the_same_nested_row_only_where_that_was_loaded() {
+    let mut scene = scene(CsvFormat::default());
+    super::load::with_lines(&mut scene, Source::Column("Of".into()));
+    let document = br#"[{"Group":"1","Amount":"bad","lines":[{"No":1,"Of":"a"}]},{"Group":"2","lines":[{"No":1,"Of":"b"}]},
+        {"Group":"3","Amount":"bad"},{"Group":"3","lines":[{"No":"bad"}]}]"#;
+    let (report, sink) = scene.import(document);
+    assert_eq!(report.counts, counts(7, 2, 0, 0, 5), "{:?}", sink.findings);
+    let text = String::from_utf8(sink.refused).unwrap();
+    assert_eq!((text.matches("has this key too").count(), text.matches("row 2 of the document has this key").count()), (1, 1), "{text}");
+    let (report, sink) = scene.import(text.replace("\"bad\"", "7").as_bytes());
+    assert_eq!(report.counts, counts(5, 2, 1, 0, 2), "{:?}", sink.findings);
+}
+
+#[test]
+fn behind_a_refused_row_each_is_still_counted_as_what_it_was() {
+    let scene = scene(CsvFormat::default());
+    send(&scene, "1,a,1,\n2,b,1,\n");
+    let (loaded, _) = send(&scene, "9,x,bad,\n1,c,1,\n8,x,bad,\n2,b,1,\n7,x,bad,\n3,d,1,\n6,x,bad,\n1,e,1,\n");
+    assert_eq!(loaded, counts(8, 1, 2, 1, 4));
+}
