@@ -1,5 +1,6 @@
 //! Loads rows of one entity: look-ups, references and what no two rows may share, then the row itself. What is wrong with it becomes findings.
 
+mod changes;
 mod handed;
 mod kept;
 mod numbers;
@@ -7,6 +8,7 @@ mod taken;
 
 use std::sync::Arc;
 
+use self::changes::Moves;
 use self::handed::Handed;
 use self::kept::Keeping;
 use self::numbers::{Numbering, unique_of};
@@ -22,7 +24,7 @@ use crate::model::finding::{Finding, Rule};
 use crate::model::mapping::{Mapping, Source};
 use crate::model::project::ProjectEntity;
 use crate::store::StoreError;
-use crate::store::entities::{Cell, Change, Dangling, Deferred, Loaded, Others, Reference, RefusedKeys, SEPARATOR, Seen, Upsert, Writing};
+use crate::store::entities::{Cell, Dangling, Deferred, Loaded, Others, Reference, RefusedKeys, SEPARATOR, Seen, Upsert, Writing};
 
 /// What is prepared to load rows of one entity.
 pub struct Loading<'a> {
@@ -66,41 +68,6 @@ struct Referenced<'a> {
     entity: &'a str,
     moves: Moves,
     reference: Reference<'a>,
-}
-
-/// When rows of an entity that is asked may be others by now.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Moves {
-    /// When some of it were loaded.
-    Itself,
-    /// Also when a row was loaded into a table whose triggers do more than is known.
-    Stirred,
-    /// With every row that is loaded: it is a view, of whatever tables.
-    View,
-}
-
-impl Moves {
-    /// Only a database of somebody else has triggers and views.
-    fn of(entity: &Entity, database: &Writing<'_>) -> Result<Moves, StoreError> {
-        Ok(match entity.is_managed() {
-            true => Moves::Itself,
-            false if database.table(entity)?.view => Moves::View,
-            false => Moves::Stirred,
-        })
-    }
-
-    fn with(self, row: Changed<'_>) -> bool {
-        self == Moves::View || self == Moves::Stirred && row.stirs
-    }
-}
-
-/// A row that is new, or changed.
-#[derive(Clone, Copy)]
-pub struct Changed<'a> {
-    entity: &'a str,
-    part: usize,
-    /// Its table has triggers.
-    stirs: bool,
 }
 
 /// Values, or keys, that no two rows of the document have.
@@ -489,45 +456,6 @@ impl<'a> Loading<'a> {
     pub fn expect_refused(&mut self) -> Result<(), StoreError> {
         self.refused = Some(self.database.refused_keys(self.entity, self.first)?);
         Ok(())
-    }
-
-    /// What others are told when a row was loaded here.
-    pub fn change(&self) -> Changed<'a> {
-        Changed { entity: &self.entity.name, part: self.part, stirs: self.stirs }
-    }
-
-    /// A row is new, or changed: what was missing may exist now, and what was looked up may be another. What was loaded here own look-ups know already.
-    pub fn changed(&mut self, row: Changed<'_>) {
-        for referenced in &mut self.references {
-            if referenced.moves.with(row) {
-                referenced.reference.forget();
-            } else if referenced.entity == row.entity {
-                referenced.reference.forget_missing();
-            }
-        }
-        for look_up in &mut self.look_ups {
-            let known = row.part == self.part && look_up.own.is_some();
-            if look_up.moves.with(row) || look_up.entity == row.entity && !known {
-                look_up.finder.forget();
-            }
-        }
-    }
-
-    /// A row of this load is new or changed: its own look-ups forget what it may have made another.
-    fn forget_of(&mut self, cells: &[Cell<'_>], inserted: bool) {
-        let is_key = |target: usize| self.key.contains(&target);
-        for look_up in &mut self.look_ups {
-            let Some((find, take)) = look_up.own else { continue };
-            let cell = |target: Option<usize>| target.map(|target| cells[target]);
-            let change = Change { find: cell(find), take: cell(take), take_is_key: take.is_some_and(is_key), inserted };
-            look_up.finder.forget_of(&change);
-        }
-    }
-
-    /// Rows were taken back: what was there may be missing now.
-    pub fn taken_back(&mut self) {
-        self.references.iter_mut().for_each(|referenced| referenced.reference.forget());
-        self.look_ups.iter_mut().for_each(|look_up| look_up.finder.forget());
     }
 
     /// The entity.
