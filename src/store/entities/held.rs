@@ -144,6 +144,7 @@ pub struct RefusedKeys<'a> {
     add: rusqlite::Statement<'a>,
     has: rusqlite::Statement<'a>,
     newer: rusqlite::Statement<'a>,
+    forget: rusqlite::Statement<'a>,
     alike: Vec<Alike>,
 }
 
@@ -160,6 +161,7 @@ impl<'a> RefusedKeys<'a> {
                 "UPDATE temp.entrepot_held SET newer = ?3
                  WHERE row IN (SELECT row FROM temp.entrepot_held_key WHERE list = ?1 AND key = ?2)",
             )?,
+            forget: prepare("DELETE FROM temp.entrepot_held_key WHERE list = ?1 AND key = ?2")?,
             alike: Alike::of_columns(connection, entity, &entity.key)?,
         })
     }
@@ -176,11 +178,12 @@ impl<'a> RefusedKeys<'a> {
         found.optional().map(|found| found.is_some()).map_err(StoreError::sqlite("look for the key of a refused row"))
     }
 
-    /// A row was loaded under this key: those that were refused before are older.
+    /// A row was loaded under this key: those that were refused before are older. They are marked once, however many come: the key is the table's now.
     pub fn loaded(&mut self, key: &str, row: u64) -> Result<(), StoreError> {
         if self.has(key)? {
-            let done = self.newer.execute(params![self.list, Alike::one(&self.alike, key), row]);
-            done.map_err(StoreError::sqlite("note a newer row"))?;
+            let (failed, key) = (StoreError::sqlite("note a newer row"), Alike::one(&self.alike, key));
+            self.newer.execute(params![self.list, key, row]).map_err(&failed)?;
+            self.forget.execute(params![self.list, key]).map_err(&failed)?;
         }
         Ok(())
     }
@@ -211,7 +214,7 @@ mod tests {
         }
         other.loaded("d", 8).unwrap();
         keys.loaded("ABC", 9).unwrap();
-        assert_eq!((keys.has("D").unwrap(), keys.has("e").unwrap()), (true, false));
+        assert_eq!((keys.has("D").unwrap(), keys.has("e").unwrap(), keys.has("abc").unwrap()), (true, false, false));
         all[..2].iter_mut().for_each(|held| held.newer = Some(9));
         let mut found = Vec::new();
         refusals.each::<StoreError>(|held| Ok(found.push(held))).unwrap();
