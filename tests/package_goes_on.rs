@@ -139,11 +139,31 @@ fn a_package_goes_on_though_its_own_refused_rows_came_mended_under_its_name_mean
     let id = app.enqueue_to(PACKAGES, "", &mended, Some("articles.zip"));
     app.settle();
     assert_eq!(app.message(&id)["rows"]["inserted"], 1);
-    shop.execute_batch("ALTER TABLE price ADD COLUMN PRICE INTEGER").unwrap();
+    shop.execute_batch("ALTER TABLE price RENAME TO away").unwrap();
     let third = send(&mut app);
+    assert_eq!(app.message(&third)["state"], "queued");
+    // While that waits, something else comes, and then the same again.
+    app.enqueue_to(PACKAGES, "", b"PK no package", Some("articles.zip"));
+    assert_eq!(send(&mut app), third);
+    shop.execute_batch("ALTER TABLE away RENAME TO price; ALTER TABLE price ADD COLUMN PRICE INTEGER").unwrap();
+    app.advance(Duration::from_secs(600));
     let message = app.message(&third);
     assert_eq!((&message["continues"], &outcomes(&message)[1].1), (&json!(first), &"processed".to_owned()), "{message}");
     assert_eq!(app.sql("SELECT NO, NAME FROM article ORDER BY NO"), ["A-0001|one", "A-0002|two", "A-0003|lon"]);
+}
+
+#[test]
+fn a_package_that_a_replay_brought_to_its_end_is_loaded_anew_when_it_comes_again_behind_another() {
+    let (mut app, shop) = start("");
+    let first = send(&mut app);
+    shop.execute_batch("ALTER TABLE price ADD COLUMN PRICE INTEGER").unwrap();
+    app.operator("POST", &format!("messages/{first}/replay")).expect(200);
+    app.settle();
+    app.enqueue_to(PACKAGES, "", b"PK no package", Some("articles.zip"));
+    app.settle();
+    let again = send(&mut app);
+    assert_eq!(app.message(&again)["continues"], Value::Null);
+    assert_eq!(app.sql("SELECT count(*) FROM article"), ["4"], "as one that never failed is");
 }
 
 #[test]

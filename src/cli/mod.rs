@@ -105,15 +105,15 @@ enum Verb {
     },
 }
 
-/// Who reads what a verb prints may go before its end (`| head`): then the verb ends, quietly.
-fn end_with_the_reader() {
+/// Who reads what a verb prints may go before its end (`| head`): then the verb ends, quietly, with this code.
+fn end_with_the_reader(code: i32) {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let said = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
         match said.strip_prefix("failed printing to stdout: ") {
             // As Linux and Windows number it.
             Some(why) if ["(os error 32)", "(os error 109)", "(os error 232)"].iter().any(|number| why.ends_with(number)) => {
-                std::process::exit(0)
+                std::process::exit(code)
             }
             Some(why) => {
                 eprintln!("error: what this prints cannot be written: {why}");
@@ -214,8 +214,11 @@ impl Failure {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let format = arguments.log_format;
-    if !matches!(arguments.verb, Verb::Serve(_) | Verb::Demo(_) | Verb::Record(_) | Verb::Replay(_)) {
-        end_with_the_reader();
+    match arguments.verb {
+        Verb::Serve(_) | Verb::Demo(_) | Verb::Record(_) | Verb::Replay(_) => {}
+        // Their answer is the code, and it is not known yet.
+        Verb::Check(_) | Verb::Test(_) | Verb::Try(_) => end_with_the_reader(1),
+        _ => end_with_the_reader(0),
     }
     let done = match arguments.verb {
         Verb::Serve(serve) => {

@@ -11,8 +11,10 @@ mod tests;
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::sync::Arc;
 
+use encoding_rs::Encoding;
+
 use super::csv::read::Reader;
-use super::encoding::{encode_raw, mark};
+use super::encoding::{encode_raw, has, mark};
 use super::fixed::measure::Measure;
 use super::read::Origin;
 use super::record::Frame;
@@ -85,6 +87,11 @@ pub struct Entry<'a> {
     pub frames: Option<&'a Arc<Vec<Frame>>>,
 }
 
+/// A character of an encoding of single bytes whose byte alone is no UTF-8.
+fn sign(encoding: &'static Encoding) -> Option<char> {
+    encoding.is_single_byte().then(|| ['\u{b7}', '\u{2026}', '\u{a4}', '\u{451}'].into_iter().find(|sign| has(*sign, encoding))).flatten()
+}
+
 impl Refused {
     /// Of a document in this format that is written so, whose header has this exact text and so many columns.
     pub fn new(format: &Format, origin: Origin, header: Vec<u8>, columns: usize) -> Refused {
@@ -133,6 +140,9 @@ impl Refused {
     /// Appends a record that the file holds. `misfit`: it is refused for its length, to which it is held again when it comes back.
     pub fn append(&mut self, entry: Entry<'_>, reason: &str, misfit: bool, into: &mut Vec<u8>) -> Result<(), Unwritable> {
         let first = !std::mem::replace(&mut self.begun, true);
+        // Written as it is the file is no UTF-8 then, whatever stands in its rows; saved as such by an editor it is told from one.
+        let signed = sign(self.origin.encoding).map(|sign| format!("{reason} {sign}"));
+        let reason = signed.as_deref().unwrap_or(reason);
         if first && matches!(self.inner, Inner::Csv(_) | Inner::Fixed(_)) {
             match self.origin.marked {
                 true => encode_raw("\u{feff}".as_bytes(), self.origin.encoding, into),

@@ -231,7 +231,7 @@ pub(super) fn failing_jobs(appliance: &Appliance, only: Option<ActivityId>) -> R
         let record = stored(appliance.store.read("read the job", |connection| jobs::find(connection, job.activity_id)))?;
         let seen_since = appliance.clock.now().minus(retry::UNSEEN);
         if let Some(JobRecord { failure: Some(failure), next_try_at, .. }) = record
-            && (next_try_at.is_none() || failure.since <= seen_since)
+            && (next_try_at.is_none() && !appliance.dispatch.is_exporting(job.activity_id) || failure.since <= seen_since)
         {
             failing.push(json!({ "activity_id": job.activity_id, "name": job.name, "failure": failure }));
         }

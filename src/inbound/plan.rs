@@ -342,6 +342,20 @@ impl<'a> Plan<'a> {
         &self.absent
     }
 
+    /// Whether values seem to stand in the header: a column that nobody maps is a number or stands there again, or begins as a field that has none.
+    pub fn holds_values(&self) -> bool {
+        let names: Vec<&str> = self.header.iter().flatten().map(|name| name.trim()).collect();
+        let used = |at: usize| self.lines.iter().any(|line| line.columns.contains(&at));
+        let begins = |name: &str, field: &str| {
+            name.len() > field.len() && name.get(..field.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(field))
+        };
+        let is_value = |(at, name): (usize, &&str)| {
+            let goes_on = self.absent.iter().any(|field| begins(name, &self.entity.fields[*field].name));
+            !used(at) && (name.parse::<f64>().is_ok() || (!name.is_empty() && names[..at].contains(name)) || goes_on)
+        };
+        names.iter().enumerate().any(is_value)
+    }
+
     /// What a person should know of fields that no column is for: perhaps a name differs, as there are columns that no field is mapped from; and of a
     /// table that is emptied no row keeps anything.
     pub fn left_over(&self, emptied: bool) -> Option<(String, String)> {

@@ -29,7 +29,7 @@ pub fn run(appliance: &Arc<Appliance>, job: &Job) {
     let now = appliance.clock.now();
     let (activity, project, begun) = (job.activity_id, job.project.name.clone(), execution.clone());
     let begin = appliance.store.write("begin the execution", move |batch| {
-        jobs::begin_run(batch.connection, activity, now)?;
+        jobs::begin_export(batch.connection, activity, now)?;
         executions::begin(batch.connection, &begun, activity, &project, None, 0, now)
     });
     let result = begin.map_err(ExportError::Store).and_then(|()| make(appliance, job, &execution, now, &watch));

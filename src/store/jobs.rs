@@ -71,7 +71,7 @@ pub fn register(connection: &Connection, activity: ActivityId, name: &str, now: 
 pub fn recurs(connection: &Connection, activity: ActivityId, recurs: &Recurs, now: Timestamp) -> Result<(), StoreError> {
     connection
         .execute(
-            "UPDATE job SET recurrence = ?2, bounds = ?3, scheduled_to = CASE WHEN recurrence IS NULL THEN scheduled_to ELSE ?4 END,
+            "UPDATE job SET recurrence = ?2, bounds = ?3, scheduled_to = CASE WHEN recurrence IS NULL AND bounds IS NULL THEN scheduled_to ELSE ?4 END,
                runs = CASE WHEN recurrence IS NULL OR recurrence = ?2 THEN runs ELSE 0 END
              WHERE activity_id = ?1 AND (recurrence IS NOT ?2 OR bounds IS NOT ?3)",
             params![activity.to_string(), recurs.when, recurs.bounds, now.0],
@@ -127,8 +127,10 @@ pub fn defer_export(connection: &Connection, activity: ActivityId, attempts: u32
         .map_err(StoreError::sqlite("defer the export"))
 }
 
-/// What `run_to` says of an export that is under way.
+/// What `run_to` says of an export that waits for a worker.
 const EXPORT: &str = "export";
+/// And of one that has begun.
+const BEGUN: &str = "export begun";
 
 /// A run is under way until it is closed, whatever stops the appliance: an import takes what is queued now.
 pub fn open_run(connection: &Connection, activity: ActivityId, direction: Direction) -> Result<(), StoreError> {
@@ -155,9 +157,11 @@ pub fn close_run(connection: &Connection, activity: ActivityId, run_to: MessageI
 }
 
 /// Exports that were under way when the appliance ended are tried again, like those that fail for a reason that may pass: one that ends the appliance
-/// each time is given up. Their names, and whether there is another try.
+/// each time is given up. Those that only waited are nobody's fault. Their names, and whether there is another try.
 pub fn recover_runs(connection: &Connection) -> Result<Vec<(String, bool)>, StoreError> {
     const WHY: &str = "the appliance ended while it ran";
+    let waited = "UPDATE job SET run_to = NULL, next_try_at = coalesce(next_try_at, last_run_at, 0) WHERE run_to = ?1";
+    connection.execute(waited, [EXPORT]).map_err(StoreError::sqlite("recover the runs"))?;
     connection
         .prepare(
             "UPDATE job SET run_to = NULL, attempts = attempts + 1, crashes = crashes + 1,
@@ -168,9 +172,18 @@ pub fn recover_runs(connection: &Connection) -> Result<Vec<(String, bool)>, Stor
              WHERE run_to = ?1 RETURNING name, next_try_at IS NOT NULL",
         )
         .and_then(|mut statement| {
-            statement.query_map(params![EXPORT, retry::CRASHES_MAX, WHY], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            statement.query_map(params![BEGUN, retry::CRASHES_MAX, WHY], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         })
         .map_err(StoreError::sqlite("recover the runs"))
+}
+
+/// An export has its worker.
+pub fn begin_export(connection: &Connection, activity: ActivityId, now: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE job SET last_run_at = ?2, run_to = ?3 WHERE activity_id = ?1")
+        .and_then(|mut statement| statement.execute(params![activity.to_string(), now.0, BEGUN]))
+        .map(|_| ())
+        .map_err(StoreError::sqlite("note the run"))
 }
 
 /// A run begins.
@@ -344,9 +357,14 @@ mod tests {
         // What was put off meanwhile counts apart.
         defer_export(&connection, activity, 20, Some(Timestamp(6))).unwrap();
         for attempt in 1..=retry::CRASHES_MAX {
-            begin_run(&connection, activity, Timestamp(7)).unwrap();
             take_deferred(&connection, activity).unwrap();
             open_run(&connection, activity, Direction::Export).unwrap();
+            // A stop before it has a worker does not count.
+            assert!(recover_runs(&connection).unwrap().is_empty());
+            assert_eq!(deferred_exports(&connection).unwrap().len(), 1);
+            take_deferred(&connection, activity).unwrap();
+            open_run(&connection, activity, Direction::Export).unwrap();
+            begin_export(&connection, activity, Timestamp(7)).unwrap();
             assert_eq!(recover_runs(&connection).unwrap(), [("Out".to_owned(), attempt < retry::CRASHES_MAX)]);
             let again = deferred_exports(&connection).unwrap();
             assert_eq!(again.len(), usize::from(attempt < retry::CRASHES_MAX), "attempt {attempt}");

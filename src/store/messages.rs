@@ -127,18 +127,14 @@ pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat
             })
             .map_err(StoreError::sqlite("look for a repeat"))?;
         match found {
-            None => {
-                let ledger = left_half_way(batch.connection, new, external_id, repeat_since)?;
-                goes_on = ledger.map(|ledger| NewMessage { continues: Some(ledger), ..new.clone() });
-            }
+            None => match earlier(batch.connection, new, external_id, repeat_since)? {
+                Earlier::None => {}
+                Earlier::HalfWay(ledger) => goes_on = Some(NewMessage { continues: Some(ledger), ..new.clone() }),
+                Earlier::Waits(id) => return repeat(batch.connection, id, new),
+            },
             Some((_, false, true, _)) => {}
             Some((_, true, _, ledger)) => goes_on = Some(NewMessage { continues: Some(parse_id(&ledger)?), ..new.clone() }),
-            Some((id, false, false, _)) => {
-                let id = parse_id(&id)?;
-                let what = "same external identifier, same bytes: no second message";
-                record(batch.connection, id, new.received_at, "repeat received", Some(what))?;
-                return Ok(Enqueued::Repeat(id));
-            }
+            Some((id, false, false, _)) => return repeat(batch.connection, parse_id(&id)?, new),
         }
     }
     let new = goes_on.as_ref().unwrap_or(new);
@@ -150,29 +146,50 @@ pub fn enqueue(batch: &mut Batch<'_>, new: &NewMessage, payload: Payload, repeat
     Ok(Enqueued::New(new.id))
 }
 
-/// The message that holds what was loaded of these bytes under this external identifier, where they were not brought to their end, and others came under
-/// it since: a package's own refused rows, mended, for example.
-fn left_half_way(
-    connection: &Connection,
-    new: &NewMessage,
-    external_id: &str,
-    repeat_since: Timestamp,
-) -> Result<Option<MessageId>, StoreError> {
+fn repeat(connection: &Connection, id: MessageId, new: &NewMessage) -> Result<Enqueued, StoreError> {
+    let what = "same external identifier, same bytes: no second message";
+    record(connection, id, new.received_at, "repeat received", Some(what))?;
+    Ok(Enqueued::Repeat(id))
+}
+
+/// What these bytes are under an external identifier under which others came since.
+enum Earlier {
+    /// A message that nothing is known of, or that came to its end.
+    None,
+    /// They were left half way: this message holds what was loaded of them. Their own refused rows came since, mended, for example.
+    HalfWay(MessageId),
+    /// This message goes on with them already, and waits.
+    Waits(MessageId),
+}
+
+fn earlier(connection: &Connection, new: &NewMessage, external_id: &str, repeat_since: Timestamp) -> Result<Earlier, StoreError> {
+    let failed = StoreError::sqlite("look for what was left half way");
     let ledger: Option<String> = connection
         .prepare_cached(
-            "SELECT coalesce(continues, id) AS ledger FROM message INDEXED BY message_half_way
+            "SELECT coalesce(continues, id) FROM message INDEXED BY message_half_way
              WHERE activity_id = ?1 AND external_id = ?2 AND sha256 = ?3 AND state IN ('failed', 'cancelled') AND entity = ?4 AND company IS ?5
              AND received_at >= ?6 AND replay_of IS NULL AND direction = 'import' AND rows_inserted + rows_updated + rows_unchanged > 0
-             AND NOT EXISTS (SELECT 1 FROM message AS later WHERE later.continues = coalesce(message.continues, message.id)
-               AND later.state NOT IN ('failed', 'cancelled') AND later.replay_of IS NULL)
              ORDER BY id DESC LIMIT 1",
         )
         .and_then(|mut statement| {
             let known = params![new.activity_id.to_string(), external_id, new.sha256, new.entity, new.company, repeat_since.0];
             statement.query_row(known, |row| row.get(0)).optional()
         })
-        .map_err(StoreError::sqlite("look for what was left half way"))?;
-    ledger.map(|id| parse_id(&id)).transpose()
+        .map_err(&failed)?;
+    let Some(ledger) = ledger else { return Ok(Earlier::None) };
+    // What went on with it, whoever asked for that: it has ended, or waits; a replay that waits goes on beside.
+    let later: Option<(String, bool, bool)> = connection
+        .prepare_cached(
+            "SELECT id, state IN ('queued', 'processing'), replay_of IS NOT NULL FROM message
+             WHERE continues = ?1 AND state NOT IN ('failed', 'cancelled') ORDER BY state IN ('queued', 'processing'), id DESC LIMIT 1",
+        )
+        .and_then(|mut statement| statement.query_row([&ledger], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional())
+        .map_err(&failed)?;
+    Ok(match later {
+        Some((_, false, _)) => Earlier::None,
+        Some((id, true, false)) => Earlier::Waits(parse_id(&id)?),
+        Some((_, true, true)) | None => Earlier::HalfWay(parse_id(&ledger)?),
+    })
 }
 
 /// Inserts the row of a message whose payload is on disk, or will be before the commit.

@@ -1,5 +1,6 @@
 //! Takes the values of a whole record by their paths, and says what is wrong where a path leads to no value, or to more than one.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::{Collector, Inner, NESTED_MAX, Open, TooMuch, needs_context};
@@ -51,13 +52,15 @@ impl Collector {
         found.resize(asked.len() + self.asked.nested.iter().map(|nested| nested.values.len()).sum::<usize>(), Found::default());
         self.direct.look(&self.tree, id, &asked, &self.asked.namespaces);
         let mut has_one = false;
+        // A record in attributes mostly has no elements at all, which is looked for once.
+        let elements = OnceCell::new();
         for (index, (path, found)) in asked.iter().zip(&mut found).enumerate() {
             let leads_to = match self.direct.found(index) {
                 Some(one) => one.map(|one| (one, false)),
                 None => self.tree.find_one(id, path, &self.asked.namespaces),
             };
             let leads_somewhere = self.value(id, path, leads_to, record);
-            found.note(leads_somewhere, || self.other_style(id, path).is_some());
+            found.note(leads_somewhere, || self.other_style(id, path, &elements).is_some());
             has_one |= leads_somewhere;
         }
         let mut at = asked.len();
@@ -93,7 +96,7 @@ impl Collector {
                 for (path, found) in nested.values.iter().zip(&mut found[own.clone()]) {
                     let leads_to = self.tree.find_one(id, path, &self.asked.namespaces);
                     let leads_somewhere = self.value(id, path, leads_to, &mut inner);
-                    found.note(leads_somewhere, || self.other_style(id, path).is_some());
+                    found.note(leads_somewhere, || self.other_style(id, path, &OnceCell::new()).is_some());
                 }
                 record.nested.push((number, inner));
             }
@@ -180,11 +183,12 @@ impl Collector {
 
     /// Where a record that has none of its values has some of them instead.
     fn misplaced(&self, id: NodeId) -> Option<XmlStyle> {
-        self.asked.values.iter().find_map(|path| self.other_style(id, path))
+        let elements = OnceCell::new();
+        self.asked.values.iter().find_map(|path| self.other_style(id, path, &elements))
     }
 
     /// What a record has that is called as a value is, where that is an attribute and not an element, or the reverse.
-    fn other_style(&self, id: NodeId, path: &Path) -> Option<XmlStyle> {
+    fn other_style(&self, id: NodeId, path: &Path, elements: &OnceCell<bool>) -> Option<XmlStyle> {
         let [Step { deep: false, to: To::Element(name) | To::Attribute(name), .. }] = path.steps.as_slice() else { return None };
         // JSON has no attributes.
         if !name.loose || self.unnamed > 0 {
@@ -194,6 +198,10 @@ impl Collector {
             To::Attribute(_) => (Kind::Element, XmlStyle::Element),
             _ => (Kind::Attribute, XmlStyle::Attribute),
         };
+        let is_element = |child| self.tree.kind(child) == Kind::Element;
+        if kind == Kind::Element && !*elements.get_or_init(|| self.tree.children(id).any(is_element)) {
+            return None;
+        }
         // Attributes come first.
         let mut there = self.tree.children(id).take_while(|child| kind == Kind::Element || self.tree.kind(*child) == kind);
         there.any(|child| self.tree.kind(child) == kind && name.is(self.tree.local_name(child))).then_some(style)

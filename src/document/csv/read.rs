@@ -57,6 +57,12 @@ pub struct Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
+    /// As [`Decoding::of_each_byte`] says.
+    #[must_use]
+    pub fn of_each_byte(self, each: bool) -> Reader<R> {
+        Reader { source: self.source.of_each_byte(each), ..self }
+    }
+
     /// A reader of this dialect. Qualifier and escape are single bytes: the configuration refuses others.
     pub fn new(source: R, format: &CsvFormat) -> Reader<R> {
         let record_end = format.record_end.as_deref().map(End::new);

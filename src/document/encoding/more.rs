@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use super::encoded;
 use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS};
 
 /// What an encoding reads beyond ASCII.
@@ -40,7 +41,9 @@ fn table(encoding: &'static Encoding) -> Option<&'static Table> {
         }
         for (character, bytes) in &table.bytes {
             if let Some(width) = table.widths.get_mut(*character as usize) {
-                *width = u8::try_from(bytes.len()).unwrap_or_default();
+                // One that the encoder has is written, and mostly was, as that says: the euro sign in GB18030.
+                let own = encoded(character.encode_utf8(&mut [0; 4]), encoding);
+                *width = u8::try_from(own.as_ref().unwrap_or(bytes).len()).unwrap_or_default();
             }
         }
         table

@@ -9,7 +9,7 @@
 //! an error, or a formula without its result, is a fault where it is asked for. A row without any value is no record.
 
 use std::fmt::Write as _;
-use std::io::{Cursor, Read, Seek};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::ops::{ControlFlow, Range};
 
 use calamine::{Data, DataRef, ExcelDateTime, ExcelDateTimeType, Reader as _, SheetType, SheetVisible};
@@ -123,10 +123,12 @@ fn measure(bytes: &[u8]) -> Result<bool, Broken> {
         })?;
         let name = part.name().map_err(damaged)?.into_owned();
         let texts = name.ends_with("sharedStrings.xml");
-        if small && !texts {
+        // calamine reads on for ever behind the end of a table that is none.
+        let tables = ods && name == "content.xml";
+        if small && !texts && !tables {
             continue;
         }
-        let sheet = name.contains("worksheets/sheet") || (ods && name == "content.xml");
+        let sheet = name.contains("worksheets/sheet") || tables;
         let most = if sheet { UNPACKED_MAX } else { PART_MAX };
         let mut first = Vec::new();
         Read::by_ref(&mut part).take(64 * 1024).read_to_end(&mut first).map_err(damaged)?;
@@ -136,12 +138,31 @@ fn measure(bytes: &[u8]) -> Result<bool, Broken> {
         if size > most || total > UNPACKED_MAX {
             return Err(Broken::at(0, format!("{name} unpacks to more than {} MiB", most >> 20), "send it in parts, or as delimited text"));
         }
+        if tables {
+            drop(part);
+            is_whole(BufReader::new(zip.by_index(index).map_err(damaged)?))?;
+        }
         // calamine makes room for as many texts as the document says it has.
         if texts && stated_count(&first).is_some_and(|count| count > size) {
             return Err(damaged("it says that it has more texts than it has bytes"));
         }
     }
     Ok(ods)
+}
+
+/// Whether XML goes on to the end of its outermost element.
+fn is_whole(xml: impl BufRead) -> Result<(), Broken> {
+    let (mut reader, mut buffer, mut depth) = (quick_xml::Reader::from_reader(xml), Vec::new(), 0u64);
+    loop {
+        buffer.clear();
+        match reader.read_event_into(&mut buffer).map_err(damaged)? {
+            quick_xml::events::Event::Start(_) => depth += 1,
+            quick_xml::events::Event::End(_) => depth = depth.saturating_sub(1),
+            quick_xml::events::Event::Eof if depth > 0 => return Err(damaged("it ends inside of its tables")),
+            quick_xml::events::Event::Eof => return Ok(()),
+            _ => {}
+        }
+    }
 }
 
 /// `uniqueCount` of the table of texts.

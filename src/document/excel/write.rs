@@ -89,7 +89,9 @@ impl Writer {
             // A number is read without zeros at its end.
             let both = |null: &str| parse_decimal(null).zip(parse_decimal(&value));
             let alike = |null: &str| letter == b'n' && both(null).is_some_and(|(one, other)| compare(one, other).is_eq());
-            if self.nulls.iter().any(|null| *null == value || alike(null)) {
+            // A moment at midnight is read as a day.
+            let day = (letter == b'd').then(|| value.strip_suffix("T00:00:00")).flatten();
+            if self.nulls.iter().any(|null| *null == value || day == Some(null) || alike(null)) {
                 return Err(Unwritable::Null { value: value.into_owned() });
             }
             cell(sheet, row, narrow(column), letter, &value, &self.looks)?;

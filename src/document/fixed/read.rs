@@ -63,7 +63,7 @@ impl<R: Read> Reader<R> {
                     encoding: format.encoding,
                     ..CsvFormat::default()
                 };
-                Source::Lines(Box::new(Lines::new(source, &lines)))
+                Source::Lines(Box::new(Lines::new(source, &lines).of_each_byte(format.unit == Unit::Bytes)))
             }
         };
         let width = format.columns.iter().map(|column| column.start - 1 + column.length).max().unwrap_or(0);
@@ -296,7 +296,10 @@ fn unpadded<'a>(text: &'a str, column: &FixedColumn) -> &'a str {
         return match () {
             () if column.pad == ' ' && column.right => text.trim_matches(' '),
             () if text.trim_matches(' ').is_empty() => "",
+            // What is filled up with blanks, by us or by a sender, is not filled up with something else.
+            () if column.right && text.starts_with(' ') => text.trim_start_matches(' '),
             () if column.right => text.trim_start_matches(column.pad),
+            () if text.ends_with(' ') => text.trim_end_matches(' '),
             () => text.trim_end_matches(column.pad),
         };
     }

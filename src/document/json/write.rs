@@ -26,6 +26,15 @@ pub struct Writer {
     line: String,
 }
 
+/// A value as it stands in the document, but for its quotes.
+fn spelled(value: &str, bare: bool) -> &str {
+    match value {
+        "Yes" if bare => "true",
+        "No" if bare => "false",
+        value => value,
+    }
+}
+
 impl Writer {
     /// A writer of records with these columns.
     pub fn new(format: &JsonFormat, columns: &[&str], kinds: &[&FieldKind]) -> Writer {
@@ -63,7 +72,7 @@ impl Writer {
             self.line.push(':');
             match value {
                 None => self.line.push_str("null"),
-                Some(value) if self.format.nulls.iter().any(|null| null == value) => {
+                Some(value) if self.format.nulls.iter().any(|null| null == spelled(value, *bare)) => {
                     return Err(Unwritable::Null { value: value.to_owned() });
                 }
                 Some("Yes") if *bare => self.line.push_str("true"),

@@ -14,6 +14,7 @@ use zip::read::ZipFile;
 
 use super::manifest::{self, MANIFEST_BYTES_MAX, Manifest};
 use super::{HEADER, MANIFEST, finding};
+use crate::document::sniff::{Looks, looks};
 use crate::model::finding::Finding;
 
 /// Bytes that may be read to find the entries: the directory, and what is searched for it. At 46 bytes and more for each entry, memory is bounded too.
@@ -109,9 +110,12 @@ impl<R: Read + Seek> Archive<R> {
     /// Opens a package of `size` bytes. Errors are those of the source alone.
     pub fn open(mut source: R, size: u64) -> io::Result<Opened<R>> {
         let mut magic = Vec::new();
-        source.by_ref().take(4).read_to_end(&mut magic)?;
+        source.by_ref().take(1024).read_to_end(&mut magic)?;
         if !magic.starts_with(b"PK") {
-            let shown = String::from_utf8_lossy(&magic).chars().filter(|c| !c.is_control()).collect::<String>();
+            if let Looks::Other(what, hint) = looks(&magic) {
+                return Ok(refused("", &format!("this is {what}, and a package is a zip file"), hint));
+            }
+            let shown = String::from_utf8_lossy(&magic[..magic.len().min(4)]).chars().filter(|c| !c.is_control()).collect::<String>();
             let hint = "send a zip file with Manifest.xml, or let the job take files: accepts = \"file\"";
             return Ok(refused(&shown, "this is no data package: a package is a zip file", hint));
         }

@@ -3,8 +3,8 @@
 //! A byte that is no part of UTF-8 says that it is not, and what follows passes unseen. Text of single bytes may be UTF-8 by accident (`NESCAFÉ®` in
 //! windows-1252, `SPÓŁKA` in windows-1250), but then it hardly ever gives a character of its own encoding, as what is in UTF-8 does: there `Ã©` is `é`. So
 //! a document is in UTF-8 where no byte says otherwise and one such character is in it. Two, or eight of any kind, say so at once. Where all are others it is
-//! noted. In encodings of more bytes (GBK) such a character may well be an accident, and only eight say so. Nor is more than a note due where the document
-//! is a file of refused rows: they were written in the encoding that all of them were read in, and these few may be those that somebody has saved twice.
+//! noted. In encodings of more bytes (GBK) such a character may well be an accident, and only eight say so. A file of refused rows is judged at its end: those
+//! few rows may be the ones that somebody has saved twice, but our words have a character, too, whose byte is no UTF-8 unless somebody has saved the file so.
 
 use std::io::{self, Read};
 
@@ -76,8 +76,8 @@ impl<R> Watched<R> {
 
     /// What is wrong, as far as it is known; `ended`: nothing follows.
     fn told(&self, ended: bool) -> Option<Broken> {
-        let stated = self.stated.filter(|stated| !stated.ours)?;
-        let sure = self.own >= OWN_SURE || self.seen.len() >= SURE || (ended && self.own > 0);
+        let stated = self.stated?;
+        let sure = (self.own >= OWN_SURE || self.seen.len() >= SURE) && (ended || !stated.ours) || (ended && self.own > 0);
         let message = || format!("the document is in UTF-8, and {}", stated.told());
         let hint = || format!("{}, or save the document in {}", stated.hint(), stated.encoding.name());
         sure.then(|| Broken::at(self.line, message(), hint()))
@@ -201,8 +201,7 @@ mod tests {
         for (bytes, label, expected) in table {
             for first in [0, 1, 7, usize::MAX] {
                 assert_eq!(read(bytes, label, first, false), *expected, "{}", String::from_utf8_lossy(bytes));
-                let (line, doubted) = *expected;
-                assert_eq!(read(bytes, label, first, true), (None, line.is_some() || doubted), "{}", String::from_utf8_lossy(bytes));
+                assert_eq!(read(bytes, label, first, true), *expected, "{}", String::from_utf8_lossy(bytes));
             }
         }
     }

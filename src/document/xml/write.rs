@@ -57,7 +57,8 @@ impl Writer {
         push(&text, self.format.encoding, into);
     }
 
-    /// Appends a record; a value that is `None` is left out.
+    /// Appends a record. A value that is `None` is an empty element or attribute, as D365 writes it: what a record says nothing of is kept by who
+    /// reads it.
     pub fn record<'a>(&mut self, values: impl IntoIterator<Item = Option<&'a str>>, into: &mut Vec<u8>) -> Result<(), Unwritable> {
         self.line.clear();
         let _ = write!(self.line, "<{}", self.record);
@@ -66,14 +67,13 @@ impl Writer {
             self.line.push('>');
         }
         for (name, value) in self.names.iter().zip(values) {
-            let Some(value) = value else { continue };
-            if self.format.nulls.iter().any(|null| null == value) {
+            if let Some(value) = value.filter(|value| self.format.nulls.iter().any(|null| null == value)) {
                 return Err(Unwritable::Null { value: value.to_owned() });
             }
             let (before, after) =
                 if element { (format!("<{name}>"), format!("</{name}>")) } else { (format!(" {name}=\""), "\"".to_owned()) };
             self.line.push_str(&before);
-            escape(value, !element, &mut self.line)?;
+            escape(value.unwrap_or_default(), !element, &mut self.line)?;
             self.line.push_str(&after);
         }
         if element {

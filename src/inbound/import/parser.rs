@@ -48,7 +48,7 @@ pub(super) fn parse(
         Err(Broken::Document { line, message, hint }) => Piece::DocumentRefused(vec![parsing.about_the_document(line, message, hint)]),
         Ok(()) if !parsing.refused.is_empty() => Piece::DocumentRefused(parsing.refused),
         Ok(()) if parsing.one_line && parsing.number == 0 => {
-            let message = "the document is one line, which is taken for its header, and has columns that are none".to_owned();
+            let message = "the document is one line, which is taken for its header, and values stand in it".to_owned();
             let hint = "where its line ends were lost on the way, send it as it is: curl takes them out with -d, and leaves them with --data-binary".to_owned();
             Piece::DocumentRefused(vec![parsing.about_the_document(1, message, hint)])
         }
@@ -68,7 +68,7 @@ struct Parsing<'a> {
     plan: Option<Plan<'a>>,
     block: Block,
     number: u64,
-    /// Nothing ends the header, and it has columns that are no fields, and lacks some that are.
+    /// Nothing ends the header, and values seem to stand in it.
     one_line: bool,
     refused: Vec<Finding>,
 }
@@ -115,10 +115,9 @@ impl Take for Parsing<'_> {
                 if !plan.absent().is_empty() && self.sender.send(Piece::Absent(plan.absent().to_vec())).is_err() {
                     return ControlFlow::Break(());
                 }
-                if plan.left_over(false).is_some() {
-                    let format = &self.project_entity.format;
-                    self.one_line = matches!(format, Format::Csv(csv) if csv.record_end.is_none()) && self.origin.record_end.is_none();
-                }
+                let unended =
+                    matches!(&self.project_entity.format, Format::Csv(csv) if csv.record_end.is_none()) && self.origin.record_end.is_none();
+                self.one_line = unended && plan.holds_values();
                 if let Some((message, hint)) = plan.left_over(self.project_entity.truncate && !self.origin.mended) {
                     self.note(message, hint);
                 }

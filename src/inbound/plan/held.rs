@@ -100,11 +100,18 @@ impl Plan<'_> {
             matches!(self.format, Format::Csv(_)) && record.field(line.condition).is_some_and(|(_, exact)| !exact) && csv::is_error(text)
         };
         let is_ruined = || !matches!(test, Test::Blank(_)) && !line.mapping.keep_exponent && is_shortened(text);
-        let wrong = match record.wrong.iter().find(|(column, _)| *column == line.condition && !self.is_null_word(record, *column)) {
+        // What has values in it, or is several, is not blank; only of an error is it not known.
+        let matters = |wrong: &Wrong| !matches!(test, Test::Blank(_)) || wrong.rule == Rule::Spreadsheet;
+        let is_wrong =
+            |(column, wrong): &&(usize, Wrong)| *column == line.condition && matters(wrong) && !self.is_null_word(record, *column);
+        let wrong = match record.wrong.iter().find(is_wrong) {
             Some((_, wrong)) => wrong.clone(),
             None if named => return None,
             None if is_error() => had_an_error(),
-            None if is_ruined() => shortened(),
+            None if is_ruined() => {
+                let Wrong { rule, message, hint } = shortened();
+                Wrong { rule, message, hint: format!("{hint}; keep_exponent = true in the line takes it as it is") }
+            }
             None => return None,
         };
         let name = self.header.as_ref().and_then(|header| header.get(line.condition)).map(|name| name.trim().to_owned());

@@ -129,7 +129,8 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
     let mut others = connection.prepare_cached(
         "SELECT DISTINCT other.name, refers.on_delete IN ('RESTRICT', 'NO ACTION') FROM sqlite_schema AS other, pragma_foreign_key_list(other.name) AS refers
          WHERE other.type = 'table' AND refers.\"table\" = ?1 COLLATE NOCASE AND (other.name <> ?1 COLLATE NOCASE OR refers.on_delete = 'RESTRICT')
-           AND NOT (refers.on_delete = 'NO ACTION' AND other.sql LIKE '%INITIALLY%DEFERRED%') ORDER BY other.name",
+           AND NOT (refers.on_delete = 'NO ACTION' AND other.sql LIKE '%INITIALLY%DEFERRED%'
+            AND (SELECT count(DISTINCT id) FROM pragma_foreign_key_list(other.name)) = 1) ORDER BY other.name",
     )?;
     let mut rows = others.query([table])?;
     while let Some(row) = rows.next()? {

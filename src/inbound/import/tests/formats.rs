@@ -360,21 +360,39 @@ fn ods_text(text: &str) -> String {
 
 /// An OpenDocument with these rows of cells.
 fn ods(rows: &[[String; 4]]) -> Vec<u8> {
+    ods_of(&ods_content(rows))
+}
+
+fn ods_content(rows: &[[String; 4]]) -> String {
     let rows: String = rows.iter().map(|cells| format!("<table:table-row>{}</table:table-row>", cells.concat())).collect();
     let spaces =
         ["office", "table", "text"].map(|name| format!(" xmlns:{name}=\"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0\"")).concat();
-    let content = format!(
+    format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><office:document-content{spaces} xmlns:calcext=\"urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0\" office:version=\"1.2\"><office:body><office:spreadsheet><table:table table:name=\"Groups\">{rows}</table:table></office:spreadsheet></office:body></office:document-content>"
-    );
+    )
+}
+
+fn ods_of(content: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
     let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let manifest = "<manifest:manifest xmlns:manifest=\"urn:oasis:names:tc:opendocument:xmlns:manifest:1.0\"/>";
     let mimetype = "application/vnd.oasis.opendocument.spreadsheet";
-    for (name, text) in [("mimetype", mimetype), ("META-INF/manifest.xml", manifest), ("content.xml", content.as_str())] {
+    for (name, text) in [("mimetype", mimetype), ("META-INF/manifest.xml", manifest), ("content.xml", content)] {
         zip.start_file(name, stored).unwrap();
         zip.write_all(text.as_bytes()).unwrap();
     }
     zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn an_opendocument_that_ends_anywhere_is_damaged_and_is_read_to_an_end() {
+    let whole = ods_content(&[["Group", "Name", "Amount", "Above"].map(ods_text), ["1", "a", "1", ""].map(ods_text)]);
+    let scene = nested(Format::Excel(ExcelFormat::default()));
+    assert_eq!(scene.import(&ods_of(&whole)).0.counts, counts(1, 1, 0, 0, 0));
+    for (at, _) in whole.match_indices('>').take_while(|(at, _)| at + 1 < whole.len()) {
+        let (report, sink) = scene.import(&ods_of(&whole[..=at]));
+        assert!(report.document_refused, "{}: {:?}", &whole[..=at], sink.findings);
+    }
 }
 
 #[test]

@@ -110,7 +110,13 @@ fn a_document_whose_line_ends_were_lost_on_the_way_is_no_header_without_rows() {
     // As curl -d sends "ID,NAME,AMOUNT\n1,x,2\n2,y,3\n".
     let (report, sink) = scene.import(b"ID,NAME,AMOUNT1,x,22,y,3");
     assert!(report.document_refused && sink.findings.iter().any(|finding| finding.hint.contains("--data-binary")), "{:?}", sink.findings);
-    for document in [&b"ID,NAME,AMOUNT"[..], b"ID,NAME", b"ID,NAME,TOTAL\n"] {
+    // A column that nobody maps stands last.
+    assert!(scene.import(b"ID,NAME,AMOUNT,REMARK1,x,2,a2,y,3,b").0.document_refused);
+    scene.project_entity.mapping_stated = true;
+    assert!(scene.import(b"ID,NAME,AMOUNT,REMARK1,x,2,a2,y,3,b").0.document_refused);
+    scene.project_entity.mapping_stated = false;
+    // Those of a day without rows.
+    for document in [&b"ID,NAME,AMOUNT"[..], b"ID,NAME", b"ID,NAME,TOTAL\n", b"ID,NAME,TOTAL", b"ID,NAME,AMOUNT,NAME OF SHOP,"] {
         assert!(!scene.import(document).0.document_refused, "{}", String::from_utf8_lossy(document));
     }
 }

@@ -222,7 +222,7 @@ fn a_file_of_refused_rows_has_the_line_ends_the_mark_and_the_shape_of_the_docume
     ] {
         let (report, sink) = nested(format).import(document.as_bytes());
         assert_eq!(report.counts.refused, 1, "{document}: {:?}", sink.findings);
-        let refused = String::from_utf8(sink.refused).unwrap();
+        let refused = String::from_utf8_lossy(&sink.refused).into_owned();
         assert!(refused.starts_with(expected), "{document}: {refused}");
         let end = ["\r\n", "\n", "\r"].into_iter().find(|end| document.ends_with(end)).unwrap_or("\n");
         assert!(refused.ends_with(end) && (end != "\n" || !refused.contains('\r')), "{document}: {refused:?}");
@@ -249,7 +249,12 @@ fn a_row_in_double_encoding_comes_back_among_refused_rows_and_its_file_is_no_utf
         assert_eq!(report.counts, counts(2, 1, 0, 0, 1), "{name}: {:?}", first.findings);
         let (report, again) = scene.import(&first.refused);
         assert_eq!(report.counts, counts(1, 0, 0, 0, 1), "{name}: {:?}", again.findings);
-        assert!(again.findings.iter().any(|finding| finding.message.contains("may be in UTF-8")), "{name}: {:?}", again.findings);
+        // Saved in UTF-8 by an editor it is told from what was written.
+        let saved = encoding.decode(&first.refused).0.into_owned();
+        if name == "csv" {
+            let (report, sink) = scene.import(saved.as_bytes());
+            assert!(report.document_refused && sink.findings[0].message.contains("in UTF-8"), "{:?}", sink.findings);
+        }
         let at = memchr::memmem::find(&again.refused, between).unwrap_or_else(|| panic!("{name}"));
         let mut mended = again.refused.clone();
         let x = at + between.iter().position(|byte| *byte == b'x').unwrap();
