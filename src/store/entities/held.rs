@@ -217,7 +217,11 @@ mod tests {
         assert_eq!((keys.has("D").unwrap(), keys.has("e").unwrap(), keys.has("abc").unwrap()), (true, false, false));
         all[..2].iter_mut().for_each(|held| held.newer = Some(9));
         let mut found = Vec::new();
-        refusals.each::<StoreError>(|held| Ok(found.push(held))).unwrap();
+        let mut take = |held| {
+            found.push(held);
+            Ok::<(), StoreError>(())
+        };
+        refusals.each(&mut take).unwrap();
         assert_eq!(found, all);
     }
 }
