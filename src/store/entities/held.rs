@@ -74,31 +74,19 @@ impl<'a> Refusals<'a> {
         reason: &str,
         misfit: bool,
     ) -> Result<(), StoreError> {
-        let kept = self.keep(row, line, raw, frames, reason, misfit);
-        kept.map_err(StoreError::sqlite("keep a refused row"))
-    }
-
-    fn keep(
-        &mut self,
-        row: u64,
-        line: u64,
-        raw: &[u8],
-        frames: Option<&Arc<Vec<Frame>>>,
-        reason: &str,
-        misfit: bool,
-    ) -> rusqlite::Result<()> {
+        let failed = StoreError::sqlite("keep a refused row");
         let mut ids = None;
         if let Some(frames) = frames {
             let same = self.last.iter().zip(frames.iter()).take_while(|((_, one), other)| one == *other).count();
             self.last.truncate(same);
             for frame in &frames[same..] {
                 self.frames += 1;
-                self.frame.execute(params![self.frames, frame.number, frame.before, frame.link, frame.after])?;
+                self.frame.execute(params![self.frames, frame.number, frame.before, frame.link, frame.after]).map_err(&failed)?;
                 self.last.push((self.frames, frame.clone()));
             }
             ids = Some(self.last.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(","));
         }
-        self.add.execute(params![row, line, raw, ids, reason, misfit]).map(drop)
+        self.add.execute(params![row, line, raw, ids, reason, misfit]).map(drop).map_err(&failed)
     }
 
     /// Gives them all, in the order of the document.
