@@ -73,7 +73,9 @@ impl fmt::Display for Unwritable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unwritable::Character { character, encoding } => {
-                write!(f, "{encoding} has no \"{}\"; choose another encoding in the format", character.escape_debug())
+                // Of XML no encoding has it.
+                let hint = if *encoding == "XML" { "take it out of the value" } else { "choose another encoding in the format" };
+                write!(f, "{encoding} has no \"{}\"; {hint}", character.escape_debug())
             }
             Unwritable::Width { column, value, length, unit } => {
                 write!(f, "\"{}\" does not fit into the {length} {unit} of column {column}", value.escape_debug())

@@ -19,7 +19,12 @@ pub enum Measure {
 impl Measure {
     /// Of documents of a format that are in this encoding.
     pub fn new(format: &FixedFormat, encoding: &'static Encoding) -> Measure {
-        match format.unit {
+        Measure::of_unit(format.unit, encoding)
+    }
+
+    /// By what positions count in documents that are in this encoding.
+    pub fn of_unit(unit: Unit, encoding: &'static Encoding) -> Measure {
+        match unit {
             // A document that a byte order mark says to be in UTF-16 was saved so by a program that knows nothing of its layout.
             _ if encoding == encoding_rs::UTF_16LE || encoding == encoding_rs::UTF_16BE => Measure::Characters,
             Unit::Characters => Measure::Characters,

@@ -1,5 +1,6 @@
 //! Text in columns of fixed width.
 
+mod counted;
 pub mod measure;
 pub mod read;
 #[cfg(test)]

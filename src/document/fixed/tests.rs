@@ -54,6 +54,43 @@ fn lines_that_are_laid_out_in_bytes_are_read_so() {
 }
 
 #[test]
+fn a_document_that_its_mark_says_to_be_in_utf16_has_its_places_in_characters() {
+    let text = "a   yama   100\nb   y\u{e9}m\u{e9}   200\n";
+    let marked: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let rows = [row(["a", "yama", "100"]), row(["b", "y\u{e9}m\u{e9}", "200"])];
+    for format in [format(), FixedFormat { record_length: Some(14), ..format() }] {
+        assert_eq!(read(&marked, &format), rows);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_have_their_places() {
+    let found = read(b"f   \x81\xFFcccc1000\n", &format());
+    assert!(found[0].is_err(), "{found:?}");
+    let mut reader = Reader::new(&b"f   \x81\xFFcccc1000\n"[..], &format());
+    let mut record = Record::default();
+    assert!(reader.next_into(&mut record).unwrap());
+    assert_eq!(record.raw.iter().filter(|byte| !byte.is_ascii()).count(), 2, "{:?}", record.raw);
+}
+
+#[test]
+fn a_character_counts_as_its_encoder_writes_it() {
+    let format = FixedFormat { encoding: encoding_rs::GB18030, ..format() };
+    let mut written = Vec::new();
+    Writer::new(&format, &["K", "T", "N"]).record([Some("a"), Some("\u{20ac}"), Some("100")], &mut written).unwrap();
+    assert_eq!(written.len(), 16, "{written:?}");
+    assert_eq!(read(&written, &format), [row(["a", "\u{20ac}", "100"])]);
+}
+
+#[test]
+fn what_blanks_fill_up_is_its_value_whatever_else_pads() {
+    let columns = vec![FixedColumn { pad: '_', ..column("T", 1, 8, false) }, FixedColumn { pad: '*', ..column("N", 9, 6, true) }];
+    let format = FixedFormat { columns, ..FixedFormat::default() };
+    let text = b"abc     ***100\nabc_____   100\nends ___***100\n        ******\n";
+    assert_eq!(read(text, &format), [row(["abc", "100"]), row(["abc", "100"]), row(["ends ", "100"]), row(["", ""])]);
+}
+
+#[test]
 fn a_line_of_another_length_is_told_in_bytes() {
     let text = sjis("a   \u{5c71}\u{7530}   100\nb   \u{5c71}\u{7530}\u{5c71}  100 x\nc   \u{5c71}\u{7530}\n");
     let found = read(&text, &format());

@@ -385,6 +385,32 @@ fn ods_of(content: &str) -> Vec<u8> {
 }
 
 #[test]
+fn what_an_export_writes_for_no_value_empties_the_field_of_who_imports_it() {
+    let formats = [
+        Format::Csv(CsvFormat::default()),
+        Format::Xml(XmlFormat::default()),
+        Format::Xml(XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() }),
+        Format::Json(JsonFormat::default()),
+        Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }),
+        Format::Excel(ExcelFormat::default()),
+    ];
+    for format in formats {
+        let mut scene = nested(format.clone());
+        let names = ["ID", "NAME", "AMOUNT"].into_iter().enumerate();
+        scene.project_entity.mapping = names.map(|(at, name)| Mapping::plain(Source::Column(name.to_owned()), at)).collect();
+        scene.project_entity.mapping_stated = false;
+        for (row, expected) in [([Some("1"), Some("a"), Some("2.50")], "1|a|2.50"), ([Some("1"), None, Some("2.50")], "1|2.50")] {
+            let (mut bytes, mut writer) = (Vec::new(), crate::document::write::Writer::new(&format, &scene.all[0], &[0, 1, 2]).unwrap());
+            writer.begin(&mut bytes).unwrap();
+            writer.record(row, &mut bytes).unwrap();
+            writer.end(&mut bytes).unwrap();
+            let (report, sink) = scene.import(&bytes);
+            assert_eq!((report.counts.refused, scene.rows()), (0, vec![expected.to_owned()]), "{}: {:?}", format.name(), sink.findings);
+        }
+    }
+}
+
+#[test]
 fn an_opendocument_that_ends_anywhere_is_damaged_and_is_read_to_an_end() {
     let whole = ods_content(&[["Group", "Name", "Amount", "Above"].map(ods_text), ["1", "a", "1", ""].map(ods_text)]);
     let scene = nested(Format::Excel(ExcelFormat::default()));
