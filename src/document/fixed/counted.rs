@@ -35,6 +35,13 @@ pub(super) struct Counted<R> {
     taken: usize,
 }
 
+/// The line that our words before a record tell, where text begins with such.
+fn line_of(text: &[u8]) -> Option<u64> {
+    let words = text.strip_prefix(BEFORE.as_bytes())?;
+    let behind = words.iter().position(|byte| !byte.is_ascii_digit())?;
+    number(words).filter(|_| words[behind] == b':')
+}
+
 impl<R: Read> Counted<R> {
     /// A reader of records of this length.
     pub fn new(source: R, format: &FixedFormat, length: usize) -> Counted<R> {
@@ -87,21 +94,21 @@ impl<R: Read> Counted<R> {
                 continue;
             }
             let rest = &self.buffer[self.start..];
-            if rest.strip_prefix(BEFORE.as_bytes()).and_then(number).is_some() {
+            if line_of(rest).is_some() {
                 let (size, known) = (rest.len(), self.unended.saturating_sub(self.start));
                 let end = memchr::memchr(b'\n', &rest[known..]).map(|at| known + at);
                 self.unended = end.map_or(self.buffer.len(), |end| self.start + end);
                 if end.is_none() && size < RECORD_SIZE_MAX && self.fill()? {
                     continue;
                 }
-                // A line that is as long as a record is one, and so is what no line end follows.
+                // A line that is as long as a record is one, and so is what no line feed ends: there are none in our words, nor carriage returns.
                 let rest = &self.buffer[self.start..];
                 let ours = |end: &usize| {
                     let line = rest[..*end].iter().rposition(|byte| *byte != b'\r').map_or(0, |at| at + 1);
-                    self.measure().of_raw(&rest[..line]) != self.length
+                    memchr::memchr(b'\r', &rest[..line]).is_none() && self.measure().of_raw(&rest[..line]) != self.length
                 };
                 if let Some(end) = end.filter(ours) {
-                    (told, again) = (number(&rest[BEFORE.len()..]), repeats(&rest[..end]));
+                    (told, again) = (line_of(rest), repeats(&rest[..end]));
                     self.start += end + 1;
                     self.line += 1;
                     continue;

@@ -79,6 +79,15 @@ fn a_line_end_inside_of_a_record_of_a_stated_length_stays_in_it() {
     assert_eq!(found, [["abc", "de"]], "{}", String::from_utf8_lossy(&bytes));
 }
 
+#[test]
+fn a_record_that_begins_as_our_words_do_stays_one_where_carriage_returns_end_lines() {
+    let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
+    let fixed = FixedFormat { columns: vec![column("a", 1), column("b", 4)], record_length: Some(6), ..FixedFormat::default() };
+    for record in ["# Entrepot line 5Entr", "# Entrepot line 5: x"] {
+        assert_eq!(rounds(&Format::Fixed(fixed.clone()), format!("ab\r{record}\rabc\r").as_bytes()), Ok(3), "{record}");
+    }
+}
+
 /// Refuses all records of a document.
 #[derive(Default)]
 struct Refusing {
