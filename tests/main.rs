@@ -38,4 +38,5 @@ mod tracking;
 mod transform;
 mod trial;
 mod values;
+mod waiting;
 mod wire;

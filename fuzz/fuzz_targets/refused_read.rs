@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use entrepot::document::read::{self, Layout, Origin, Take};
 use entrepot::document::record::{Fault, Record};
-use entrepot::document::refused::{Entry, Refused, read_again};
+use entrepot::document::refused::{Entry, Refused, is_misfit, read_again, reasons};
 use entrepot::model::finding::{Finding, Rule};
 use entrepot::model::format::Format;
 
@@ -43,10 +43,12 @@ impl Take for Refusing<'_> {
         let finding = Finding::of_document(Rule::Type, "E", "\u{e9}-- wrong\r\n", "mend it");
         let refused = self.refused.as_mut().expect("the layout comes first");
         let entry = Entry { line: record.line, raw: &record.raw, frames: record.frames.as_ref() };
-        if !refused.record(entry, &[finding], &mut self.bytes).unwrap() {
+        let findings = [finding];
+        if !refused.holds(entry.raw, &findings) {
             // It is too large for the file.
             return ControlFlow::Continue(());
         }
+        refused.append(entry, &reasons(&findings), is_misfit(&findings), &mut self.bytes).unwrap();
         // Before a line feed a carriage return is that of CRLF: such a record of a stated length comes back as a shorter one.
         self.damaged |= matches!(self.format, Format::Fixed(fixed) if fixed.record_length.is_some()) && record.raw.ends_with(b"\r");
         self.damaged |= match (&record.fault, self.format) {

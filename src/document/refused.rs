@@ -119,15 +119,6 @@ impl Refused {
         self
     }
 
-    /// Appends a record with its reasons; `false` when it cannot stand in the file, which is then without it.
-    pub fn record(&mut self, entry: Entry<'_>, findings: &[Finding], into: &mut Vec<u8>) -> Result<bool, Unwritable> {
-        let holds = self.holds(entry.raw, findings);
-        if holds {
-            self.append(entry, &reasons(findings), is_misfit(findings), into)?;
-        }
-        Ok(holds)
-    }
-
     /// Whether a record can stand in the file: it is neither too large to be kept, nor larger than a cell or row of a workbook may be.
     pub fn holds(&self, raw: &[u8], findings: &[Finding]) -> bool {
         let held = |raw: &[u8]| excel::write::holds(raw, self.columns);

@@ -9,13 +9,18 @@ use crate::document::read::{self, Layout, Take, Wanted};
 use crate::document::record::{Fault, Record};
 use crate::model::format::{FixedColumn, JsonFormat, Unit, XmlFormat, XmlStyle};
 
+fn keep(refused: &mut Refused, entry: Entry<'_>, findings: &[Finding], into: &mut Vec<u8>) {
+    assert!(refused.holds(entry.raw, findings));
+    refused.append(entry, &reasons(findings), is_misfit(findings), into).unwrap();
+}
+
 fn file(format: &Format, encoding: &'static Encoding, header: &str, rows: &[(u64, &[u8])]) -> Vec<u8> {
     let marked = encoding == encoding_rs::UTF_8 && format.encoding() != encoding;
     let mut refused = Refused::new(format, Origin { marked, ..Origin::new(encoding) }, header.into(), header.split(',').count());
     let mut bytes = Vec::new();
     for (line, raw) in rows {
         let finding = Finding::of_document(Rule::Type, "E", "wrong", "mend it");
-        refused.record(super::Entry { line: *line, raw, frames: None }, &[finding], &mut bytes).unwrap();
+        keep(&mut refused, super::Entry { line: *line, raw, frames: None }, &[finding], &mut bytes);
     }
     refused.end(&[], &mut bytes).unwrap();
     bytes
@@ -121,7 +126,7 @@ impl Take for Refusing {
     fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
         let finding = Finding::of_document(Rule::Type, "E", "\u{e9}-- \"wrong\", |+;\r\n", "mend it");
         let entry = Entry { line: record.line, raw: &record.raw, frames: record.frames.as_ref() };
-        assert!(self.refused.as_mut().unwrap().record(entry, &[finding], &mut self.bytes).unwrap());
+        keep(self.refused.as_mut().unwrap(), entry, &[finding], &mut self.bytes);
         let mut values: Vec<String> = record.texts().map(str::to_owned).collect();
         let blank = values.iter().rev().take_while(|value| value.is_empty()).count();
         values.truncate(values.len() - blank);
