@@ -1,10 +1,12 @@
 //! Maps and validates: a project entity's mapping, compiled once against a document's header, then applied record by record. Pure.
 
+mod header;
 mod held;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use self::header::named;
 use self::held::shortened;
 use super::block::{Block, RECORD_BYTES_MAX, Value};
 use super::checked::Checked;
@@ -19,7 +21,7 @@ use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::finding::{Finding, Rule};
 use crate::model::format::Format;
 use crate::model::mapping::{Mapping, Source, When};
-use crate::model::path::{Path, alike};
+use crate::model::path::Path;
 use crate::model::project::{NestedEntity, ProjectEntity, WriteMode};
 
 /// Characters of a value that a finding shows.
@@ -136,15 +138,6 @@ fn sources(mapping: &Mapping) -> impl Iterator<Item = &Source> {
         When::Always | When::Blank => None,
     };
     mapping.source.columns().iter().chain(condition)
-}
-
-impl Line<'_> {
-    /// Whether its column is headed by a name, and not by a value that its field takes.
-    fn is_headed_by_a_name(&self, names: &[String]) -> bool {
-        let name = self.columns.first().and_then(|column| names.get(*column)).map_or("", |name| name.trim());
-        let typed = !matches!(self.field.kind, FieldKind::String { .. }) && self.conversions.is_empty();
-        typed && name.starts_with(char::is_alphabetic) && value::parse(self.field, name, &self.reading).is_err()
-    }
 }
 
 impl<'a> Plan<'a> {
@@ -340,39 +333,6 @@ impl<'a> Plan<'a> {
     /// Fields whose column the document does not have, and need not: rows keep what they have in them.
     pub fn absent(&self) -> &[usize] {
         &self.absent
-    }
-
-    /// Whether values seem to stand in the header: a column that nobody maps is a number or stands there again, or begins as a field that has none.
-    pub fn holds_values(&self) -> bool {
-        let names: Vec<&str> = self.header.iter().flatten().map(|name| name.trim()).collect();
-        let used = |at: usize| self.lines.iter().any(|line| line.columns.contains(&at));
-        let begins = |name: &str, field: &str| {
-            name.len() > field.len() && name.get(..field.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(field))
-        };
-        let is_value = |(at, name): (usize, &&str)| {
-            let goes_on = self.absent.iter().any(|field| begins(name, &self.entity.fields[*field].name));
-            !used(at) && (name.parse::<f64>().is_ok() || (!name.is_empty() && names[..at].contains(name)) || goes_on)
-        };
-        names.iter().enumerate().any(is_value)
-    }
-
-    /// What a person should know of fields that no column is for: perhaps a name differs, as there are columns that no field is mapped from; and of a
-    /// table that is emptied no row keeps anything.
-    pub fn left_over(&self, emptied: bool) -> Option<(String, String)> {
-        let names = self.header.as_ref().filter(|_| !self.absent.is_empty())?;
-        let used = |at: usize| self.lines.iter().any(|line| line.columns.contains(&at));
-        let columns = names.iter().map(|name| name.trim()).enumerate();
-        let left: Vec<&str> = columns.filter(|(at, name)| !name.is_empty() && !used(*at)).map(|(_, name)| name).collect();
-        let fields: Vec<&str> = self.absent.iter().map(|field| self.entity.fields[*field].name.as_str()).collect();
-        let message = format!("no column of the document is for {}", fields.join(", "));
-        if !left.is_empty() {
-            return Some((
-                format!("{message}, and no field for its {}", left.join(", ")),
-                "where they belong together, write a mapping".into(),
-            ));
-        }
-        let hint = "where they should be there, ask the sender; a mapping without them says that they need not";
-        emptied.then(|| (format!("{message}, and truncate removes what rows had there"), hint.into()))
     }
 
     /// Maps and validates a record into the block. `number` is its row number, from 1.
@@ -685,18 +645,6 @@ fn is_shortened(text: &str) -> bool {
         _ => false,
     };
     number && power.len() >= 2 && power.iter().all(u8::is_ascii_digit)
-}
-
-/// The positions of columns that a mapping means: that of its name, or one that differs in spaces and underscores only.
-fn named(names: &[String], name: &str) -> (Option<usize>, Option<usize>) {
-    let positions = |same: &dyn Fn(&str) -> bool| {
-        let mut found = names.iter().enumerate().filter(|(_, column)| same(column.trim())).map(|(at, _)| at);
-        (found.next(), found.next())
-    };
-    match positions(&|column| column.eq_ignore_ascii_case(name.trim())) {
-        (None, _) => positions(&|column| alike(column, name.trim())),
-        found => found,
-    }
 }
 
 /// As much of a value as a finding shows.
