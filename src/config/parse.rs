@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::application::{read_applications, read_issuers};
 use super::entity::{Looks, judge_tables, read_databases, read_entities};
 use super::job::read_jobs;
-use super::problem::{Problem, Problems, nearest};
+use super::problem::{Problem, Problems};
 use super::project::read_projects;
 use super::section::{Report, Section};
 use super::server::{default_server, read_queue, read_server};
@@ -14,6 +14,7 @@ use super::stylesheet::{Stylesheets, read_budget};
 use super::watched::Watched;
 use super::{Config, Server, limits};
 use crate::edge::Settings;
+use crate::model::nearest::nearest;
 
 /// A larger file is refused unread.
 pub const FILE_MAX: u64 = 8 * 1024 * 1024;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::watched::Watched;
+use crate::model::nearest::nearest;
 
 /// One thing that is wrong, or that should be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,33 +49,6 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
-
-/// The candidate most like a word, when one is near: a typing mistake or two away.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = word.chars().count() / 3 + 1;
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= near)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Edit distance (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().take(200).collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().take(200).enumerate() {
-        let mut corner = i;
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let changed = corner + usize::from(a != *b);
-            corner = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[other.len()]
-}
 
 /// `, did you mean "x"?`-like hint from candidates: the nearest, or all of them when they are few.
 pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {

@@ -10,8 +10,9 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use toml_edit::{InlineTable, Item, TableLike, Value};
 
-use super::problem::{Problem, nearest, suggest};
+use super::problem::{Problem, suggest};
 use crate::model::id::parse_guid;
+use crate::model::nearest::nearest;
 
 /// Collects problems of a whole file.
 #[derive(Clone)]

@@ -3,7 +3,6 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::parse::parse;
-use super::problem::nearest;
 use super::{Config, starter};
 use crate::auth::secret;
 use crate::model::id::ApplicationId;
@@ -319,12 +318,6 @@ fn all_problems_are_told_together_in_the_order_of_the_file() {
     for (line, place) in lines.iter().zip([":2:", ":5:", ":6:1:"]) {
         assert!(line.contains(place), "{line}");
     }
-}
-
-#[test]
-fn the_nearest_word_is_one_or_two_mistakes_away_and_no_more() {
-    assert_eq!(nearest("lesae", ["lease", "retention"]), Some("lease"));
-    assert_eq!(nearest("colour", ["lease", "retention"]), None);
 }
 
 proptest! {

@@ -170,13 +170,25 @@ impl Collector {
 
     /// Begins anew behind what could not be read.
     pub fn begin_again(&mut self) {
-        let (found, nested_found) = (std::mem::take(&mut self.found), std::mem::take(&mut self.nested_found));
-        *self = Collector { found, nested_found, ..Collector::new(self.asked.clone(), self.unnamed, self.write_frame) };
+        let (found, nested_found, direct) =
+            (std::mem::take(&mut self.found), std::mem::take(&mut self.nested_found), std::mem::take(&mut self.direct));
+        *self = Collector { found, nested_found, direct, ..Collector::new(self.asked.clone(), self.unnamed, self.write_frame) };
     }
 
     /// Values that no record had, as paths.
     pub fn never_found(&self) -> Vec<&str> {
         self.all_found(|found| found.asked && !found.once && found.elsewhere == 0).map(|(path, _)| path.text()).collect()
+    }
+
+    /// Names in records, some of them, that no value and no nested record is called by. Of use where values are asked for by their names alone.
+    pub fn strangers(&self) -> Vec<&str> {
+        let places: Vec<&Path> = self.asked.nested.iter().filter_map(|nested| nested.record.as_ref()).collect();
+        let begins = |place: &&Path, name: &str| match place.steps.first() {
+            Some(Step { deep: false, to: To::Element(first), .. }) if !place.absolute => first.is(name),
+            _ => true,
+        };
+        let strange = |name: &&str| !places.iter().any(|place| begins(place, name));
+        self.direct.strangers().iter().map(String::as_str).filter(strange).collect()
     }
 
     /// Places of nested records that no record had.

@@ -15,6 +15,7 @@ use super::refused::mended::repeats;
 use super::sniff;
 use super::{csv, excel, fixed, json, xml};
 use crate::model::format::{CsvFormat, Format, XmlFormat, XmlStyle};
+use crate::model::nearest::misspelled;
 use crate::model::path::{Name, Path, Step, To};
 
 /// How records say which of their fields is which.
@@ -230,7 +231,7 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
                 let message = format!("of records {} is {stand}, and the format says {says}", names.join(", "));
                 take.note(message, format!("where it is to be loaded, {hint}"));
             }
-            note_never_found(take, stated, &reader.never_found(), &reader.nested_never_found());
+            note_never_found(take, stated, &reader.never_found(), &reader.strangers(), &reader.nested_never_found());
             Ok(())
         }
         Format::Json(format) => {
@@ -245,7 +246,7 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             }
             let origin = Origin { mended: mended || json::write::is_told_in(reader.ahead()), ..reader.origin() };
             begin(take, origin, &Layout::Asked, first, |record| next_of_json(&mut reader, record, &mut mended))?;
-            note_never_found(take, stated, &reader.never_found(), &reader.nested_never_found());
+            note_never_found(take, stated, &reader.never_found(), &reader.strangers(), &reader.nested_never_found());
             Ok(())
         }
         Format::Excel(excel) => excel::read::read(source, excel, take),
@@ -308,7 +309,14 @@ fn note_too_few(take: &mut dyn Take, what: &str, count: u64, key: &str, passed_o
     take.note(message, format!("where rows should be there, have the document sent again, or correct {key} in the format"));
 }
 
-fn note_never_found(take: &mut dyn Take, stated: bool, paths: &[&str], nested: &[&str]) {
+/// Without a mapping what lacks may well do so, unless something is called much like it.
+fn note_never_found(take: &mut dyn Take, stated: bool, paths: &[&str], strangers: &[&str], nested: &[&str]) {
+    let instead = |path: &&str| Some(format!("{path} (there is {})", misspelled(path, strangers.iter().copied())?));
+    let told: Vec<String> = paths.iter().filter_map(instead).collect();
+    if !stated && !told.is_empty() {
+        let message = format!("no record of the document has {}", told.join(", "));
+        take.note(message, "where that is meant, have the name corrected, or write a mapping".into());
+    }
     if stated && !paths.is_empty() {
         let message = format!("no record of the document has {}", paths.join(", "));
         take.note(message, "where it should be there, correct the path in the mapping, or ask the sender".into());

@@ -13,6 +13,7 @@ pub mod job;
 pub mod mapping;
 pub mod mapping_test;
 pub mod message;
+pub mod nearest;
 pub mod path;
 pub mod person;
 pub mod project;

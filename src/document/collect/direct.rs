@@ -6,6 +6,10 @@ use crate::model::path::{Path, Step, To};
 /// Places of which it is remembered what stood there; a record with more children is looked through as if each were new.
 const PLACES_MAX: usize = 4096;
 
+/// So many names that no path means are kept, and only of so many bytes.
+const STRANGERS_MAX: usize = 100;
+const STRANGER_BYTES_MAX: usize = 100;
+
 /// Finds such values.
 #[derive(Default)]
 pub(super) struct Direct {
@@ -15,6 +19,8 @@ pub(super) struct Direct {
     places: Vec<Place>,
     /// For each path what it leads to in this record, and whether to more than that.
     found: Vec<(Option<NodeId>, bool)>,
+    /// Names in records that no such path means, some of them: elements where paths lead to elements, else attributes.
+    strangers: Vec<String>,
 }
 
 #[derive(Default)]
@@ -46,6 +52,11 @@ impl Direct {
                 *place = Place { attribute, namespace, name: name.to_owned(), paths: Vec::new() };
                 let means = |path: &Path| is_plain(path) && path.steps.first().is_some_and(|step| tree.is_step(child, step, namespaces));
                 place.paths.extend((0..paths.len()).filter(|index| means(&paths[*index])));
+                let is_stranger = place.paths.is_empty() && paths.first().is_some_and(|path| leads_to_attribute(path) == attribute);
+                if is_stranger && name.len() <= STRANGER_BYTES_MAX && self.strangers.len() < STRANGERS_MAX {
+                    let known = self.strangers.iter().any(|known| known == name);
+                    self.strangers.extend((!known).then(|| name.to_owned()));
+                }
             }
             for path in &place.paths {
                 match &mut self.found[*path] {
@@ -63,6 +74,15 @@ impl Direct {
             _ => None,
         }
     }
+
+    /// Up to [`STRANGERS_MAX`] names in records that no path of one name means, short ones.
+    pub fn strangers(&self) -> &[String] {
+        &self.strangers
+    }
+}
+
+fn leads_to_attribute(path: &Path) -> bool {
+    path.steps.last().is_some_and(|step| matches!(step.to, To::Attribute(_)))
 }
 
 fn is_plain(path: &Path) -> bool {

@@ -244,6 +244,11 @@ impl<R: Read> Reader<R> {
         self.collector.never_found()
     }
 
+    /// Names in records, some of them, that nothing is called by which is asked for.
+    pub fn strangers(&self) -> Vec<&str> {
+        self.collector.strangers()
+    }
+
     /// Places of nested records that no record had.
     pub fn nested_never_found(&self) -> Vec<&str> {
         self.collector.nested_never_found()

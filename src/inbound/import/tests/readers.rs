@@ -377,6 +377,36 @@ fn places_of_nested_records_that_no_record_has_are_noted() {
     }
 }
 
+#[test]
+fn without_a_mapping_a_name_that_no_record_has_is_noted_where_one_is_much_like_it() {
+    let (json, lines) = (JsonFormat::default(), JsonFormat { lines: true, ..JsonFormat::default() });
+    let attribute = XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() };
+    let note = |one: &str, other: &str| format!("no record of the document has {one} (there is {other})");
+    for (format, document, told) in [
+        (Format::Json(json.clone()), r#"[{"Group":1,"Descrption":"x"}]"#, Some(note("Description", "Descrption"))),
+        (Format::Json(json.clone()), r#"[{"Group":1,"colour":"x"}]"#, None),
+        (Format::Json(json.clone()), r#"[{"Group":1,"Descrption":"x","description":"y"}]"#, None),
+        (Format::Json(json.clone()), r#"[{"Group":1,"Descrption":"x"},{"Group":2,"Description":"y"}]"#, None),
+        (Format::Json(json.clone()), r#"[{"Group":1,"lines":[{"n":1}]}]"#, None),
+        (Format::Json(lines), "{\"Group\":1,\"Descrption\":1}\n{\"Group\":\n{\"Group\":3}\n", Some(note("Description", "Descrption"))),
+        (
+            Format::Xml(XmlFormat::default()),
+            "<D><R Descr1ption='x'><Group>1</Group><a:Descriptin/></R></D>",
+            Some(note("Description", "Descriptin")),
+        ),
+        (Format::Xml(attribute), "<D><R Group='1' Descr1ption='x'><Descriptin/></R></D>", Some(note("Description", "Descr1ption"))),
+    ] {
+        let name = |name| crate::document::read::path_of_name(&format, name);
+        let mut wanted =
+            crate::document::read::Wanted { values: ["Group", "Description", "Line"].map(name).to_vec(), ..Default::default() };
+        let place = path("lines");
+        wanted.nested.extend(document.contains("lines").then(|| crate::document::collect::Nested { record: place, values: Vec::new() }));
+        let mut found = Notes(Vec::new());
+        crate::document::read::read(document.as_bytes(), &format, wanted, &mut found).unwrap();
+        assert_eq!(found.0, Vec::from_iter(told), "{document}");
+    }
+}
+
 struct Notes(Vec<String>);
 
 impl crate::document::read::Take for Notes {
