@@ -15,7 +15,7 @@ fn text(output: &Output) -> String {
 }
 
 #[track_caller]
-fn done(dir: &Path, arguments: &[&str]) -> String {
+pub fn done(dir: &Path, arguments: &[&str]) -> String {
     let output = entrepot(dir, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", text(&output));
     text(&output)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::appliance::{Appliance, EXPORT, IMPORT};
 use crate::databases::{CONFIGURATION, shop, start_with};
+use crate::operator::done;
 
 #[test]
 fn an_import_that_finds_the_database_locked_is_deferred_and_goes_on_when_it_is_free() {
@@ -245,4 +246,56 @@ fn an_export_that_a_client_asked_for_is_deferred_while_the_database_is_locked() 
     app.advance(Duration::from_secs(10));
     assert_eq!(status(&app), "Succeeded", "{}", app.log());
     assert_eq!(app.log().matches("export deferred").count(), 2, "{}", app.log());
+}
+
+#[test]
+fn an_export_that_a_client_asked_for_and_does_not_get_is_among_what_needs_attention() {
+    let mut app = Appliance::start(CONFIGURATION);
+    let connection = shop(&app);
+    connection.execute_batch("INSERT INTO article (SKU, PRICE) VALUES ('A1', '1.00'); BEGIN EXCLUSIVE").unwrap();
+    let ask = |app: &mut Appliance, id: &str| {
+        let body = serde_json::json!({ "definitionGroupId": "Cheap out", "packageName": "p", "executionId": id, "reExecute": false, "legalEntityId": "" });
+        assert_eq!(app.value("ExportToPackage", &body), id);
+        app.settle();
+    };
+    let failing = |app: &Appliance| app.operator("GET", "messages?attention=1").json()["failing_exports"].as_array().unwrap().clone();
+    ask(&mut app, "E");
+    let mut waits = 5;
+    for tried in 1..8 {
+        assert_eq!(failing(&app), [] as [serde_json::Value; 0], "{tried} tries");
+        app.advance(Duration::from_secs(waits));
+        waits *= 2;
+    }
+    let seen = failing(&app);
+    assert_eq!(
+        (seen.len(), &seen[0]["project"], &seen[0]["execution_id"]),
+        (1, &"Cheap out".into(), &"E".into()),
+        "{seen:?}\n{}",
+        app.log()
+    );
+    assert!(seen[0]["application"].is_string() && seen[0]["next_try_at"].is_string(), "{seen:?}");
+    assert!(seen[0]["reason"].as_str().unwrap().contains("locked"), "{seen:?}");
+    let listed = done(app.dir.path(), &["message", "list", "--attention"]);
+    assert!(listed.contains("export of Cheap out for ") && listed.contains("again at"), "{listed}");
+    let metric = |app: &Appliance, count: u32| {
+        app.send("GET", "/metrics", &[], b"").text().contains(&format!("entrepot_exports_failing{{job=\"Cheap out\"}} {count}\n"))
+    };
+    assert!(metric(&app, 1), "{}", app.send("GET", "/metrics", &[], b"").text());
+    let person = crate::pages::Person::signed_in(&app);
+    for page in ["/", "/messages?attention=1"] {
+        assert!(person.get(&app, page).expect(200).text().contains("asked for by"), "{page}");
+    }
+    // Another is under way: the one that fails is seen until one is there.
+    ask(&mut app, "F");
+    assert_eq!(failing(&app).len(), 1);
+    connection.execute_batch("COMMIT").unwrap();
+    app.advance(Duration::from_secs(3600));
+    assert!(failing(&app).is_empty() && metric(&app, 0), "{}", app.log());
+    // What cannot be ends at once, and is seen for a day.
+    connection.execute_batch("DROP TABLE article").unwrap();
+    ask(&mut app, "G");
+    let seen = failing(&app);
+    assert_eq!((seen.len(), &seen[0]["next_try_at"]), (1, &serde_json::Value::Null), "{seen:?}");
+    app.advance(Duration::from_secs(25 * 3600));
+    assert!(failing(&app).is_empty());
 }

@@ -388,6 +388,16 @@ impl MessageVerb {
                     let failure = &job["failure"];
                     println!("job {}  failing since {}: {}", text(&job["name"]), text(&failure["since"]), text(&failure["reason"]));
                 }
+                for export in answer["failing_exports"].as_array().into_iter().flatten() {
+                    let client = export["application"].as_str().or(export["application_id"].as_str()).unwrap_or("a client");
+                    let again = export["next_try_at"].as_str().map_or_else(String::new, |at| format!(", again at {at}"));
+                    println!(
+                        "export of {} for {client}  failed at {}{again}: {}",
+                        text(&export["project"]),
+                        text(&export["at"]),
+                        text(&export["reason"])
+                    );
+                }
                 for message in answer["messages"].as_array().into_iter().flatten() {
                     let rows = &message["rows"];
                     println!(

@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod address;
 pub mod answer;
+mod attention;
 pub mod blob;
 pub mod connector;
 #[cfg(fuzzing)]

@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::connector::failed;
-use super::{Answer, Call};
+use super::{Answer, Call, attention};
 use crate::appliance::Appliance;
+use crate::model::project::Direction;
 use crate::store::{jobs, messages};
 
 /// Ready when the queue can be read.
@@ -30,6 +31,9 @@ pub fn metrics(appliance: &Arc<Appliance>, call: Call) {
         }
         let failing = u8::from(job.enabled && record.failure.is_some());
         let _ = writeln!(totals, "entrepot_job_failing{{job=\"{label}\"}} {failing}");
+        if let (Direction::Export, Ok(exports)) = (job.project.direction, attention::exports(appliance, job)) {
+            let _ = writeln!(totals, "entrepot_exports_failing{{job=\"{label}\"}} {}", exports.len());
+        }
         for (name, value) in [
             ("messages_arrived", record.arrived),
             ("messages_finished", record.finished),

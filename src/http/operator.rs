@@ -8,21 +8,21 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::answer::Body;
+use super::attention;
 use super::connector::failed;
 use super::{Answer, Call};
 use crate::appliance::Appliance;
 use crate::background::scheduler;
 use crate::inbound::package;
 use crate::model::execution::{EntityRun, STAGING_STATUSES, StagingStatus};
-use crate::model::id::{ActivityId, MessageId, parse_guid};
+use crate::model::id::{MessageId, parse_guid};
 use crate::model::job::{Job, Recurrence};
 use crate::model::message::{Content, Message, PayloadPlace};
 use crate::model::person::User;
 use crate::model::project::Direction;
-use crate::model::retry;
 use crate::model::state::MessageState;
 use crate::model::time::Timestamp;
-use crate::store::jobs::{self, JobRecord};
+use crate::store::jobs;
 use crate::store::messages::{self, NewMessage, Payload, Selection};
 use crate::store::{StoreError, executions, increments, people, staging as staged};
 
@@ -223,22 +223,6 @@ fn wait_of(call: &Call) -> Result<Option<Duration>, Answer> {
     most.map(Some).ok_or_else(|| Answer::refuse(400, "wait is no duration, as in wait=20s", "at most a minute is waited"))
 }
 
-/// Jobs whose latest export failed, and is not about to be tried again: no message tells of them.
-pub(super) fn failing_jobs(appliance: &Appliance, only: Option<ActivityId>) -> Result<Vec<Value>, Answer> {
-    let live = appliance.live();
-    let mut failing = Vec::new();
-    for job in live.config.jobs.iter().filter(|job| job.enabled && only.is_none_or(|only| only == job.activity_id)) {
-        let record = stored(appliance.store.read("read the job", |connection| jobs::find(connection, job.activity_id)))?;
-        let seen_since = appliance.clock.now().minus(retry::UNSEEN);
-        if let Some(JobRecord { failure: Some(failure), next_try_at, .. }) = record
-            && (next_try_at.is_none() && !appliance.dispatch.is_exporting(job.activity_id) || failure.since <= seen_since)
-        {
-            failing.push(json!({ "activity_id": job.activity_id, "name": job.name, "failure": failure }));
-        }
-    }
-    Ok(failing)
-}
-
 pub(super) fn message_json(appliance: &Appliance, message: &Message) -> Value {
     let live = appliance.live();
     json!({
@@ -279,7 +263,8 @@ fn list_messages(appliance: &Appliance, selection: &Selection) -> Answered {
     let list: Vec<Value> = list.iter().map(|message| message_json(appliance, message)).collect();
     let mut page = json!({ "messages": list, "next": next });
     if selection.attention {
-        page["failing_jobs"] = json!(failing_jobs(appliance, selection.activity_id)?);
+        let failing = attention::failing(appliance, selection.activity_id)?;
+        (page["failing_jobs"], page["failing_exports"]) = (json!(failing.jobs), json!(failing.exports));
     }
     Ok(Answer::json(200, &page))
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Failed, beside, encode, notice, page};
 use crate::appliance::Appliance;
 use crate::document::refused;
+use crate::http::attention::{self, Failing};
 use crate::http::operator::{self, stored};
 use crate::http::pages::session::Visitor;
 use crate::http::{Answer, Call};
@@ -42,7 +43,7 @@ pub fn grid(appliance: &Appliance, call: &Call, job: Option<&Job>, rows: u32) ->
     if let (None, Some(activity)) = (job, selection.activity_id) {
         kept.push(format!("job={activity}"));
     }
-    let failing = if selection.attention { operator::failing_jobs(appliance, selection.activity_id)? } else { Vec::new() };
+    let failing = if selection.attention { attention::failing(appliance, selection.activity_id)? } else { Failing::default() };
     let older = list.last().filter(|_| list.len() == rows as usize).map(|last| {
         let mut query = kept.clone();
         query.push(format!("before={}", last.id));
@@ -56,7 +57,7 @@ pub fn grid(appliance: &Appliance, call: &Call, job: Option<&Job>, rows: u32) ->
     Ok(json!({
         "messages": list.iter().map(|message| operator::message_json(appliance, message)).collect::<Vec<_>>(),
         "states": states, "state": selection.state, "attention": selection.attention, "job": selection.activity_id, "paged": selection.before.is_some(),
-        "failing_jobs": failing, "newest": kept.join("&"), "older": older, "of_one_job": job.is_some(),
+        "failing": failing.json(), "newest": kept.join("&"), "older": older, "of_one_job": job.is_some(),
     }))
 }
 

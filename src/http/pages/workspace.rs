@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Failed, page};
 use crate::appliance::Appliance;
 use crate::http::Answer;
+use crate::http::attention;
 use crate::http::operator::{self, stored};
 use crate::http::pages::session::Visitor;
 use crate::model::state::MessageState;
@@ -39,13 +40,13 @@ pub fn show(appliance: &Arc<Appliance>, visitor: &Visitor) -> Result<Answer, Fai
     let attention = stored(appliance.store.read("list what needs attention", |connection| messages::list(connection, &selection)))?;
     let shown: Vec<Value> =
         attention.iter().take(ATTENTION_MAX as usize).map(|message| operator::message_json(appliance, message)).collect();
-    let failing = operator::failing_jobs(appliance, None)?;
+    let failing = attention::failing(appliance, None)?.json();
     page(
         200,
         "workspace_show.html",
         json!({
-            "user": visitor.context(), "jobs": jobs, "attention": shown, "failing_jobs": failing, "messages_count": attention.len(),
-            "attention_count": attention.len() + failing.len(), "attention_more": attention.len() >= COUNTED_MAX as usize,
+            "user": visitor.context(), "jobs": jobs, "attention": shown, "failing": failing, "messages_count": attention.len(),
+            "attention_count": attention.len() + failing["count"].as_u64().unwrap_or(0) as usize, "attention_more": attention.len() >= COUNTED_MAX as usize,
             "waiting": waiting, "working": working, "rows_loaded": loaded, "rows_refused": refused,
         }),
     )
