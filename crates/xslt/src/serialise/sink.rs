@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use encoding_rs::{EncoderResult, Encoding};
+use encoding_rs::{CoderResult, Encoder, EncoderResult, Encoding};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -24,6 +24,8 @@ pub(crate) struct Sink<'w> {
     coding: Coding,
     /// The name for declarations.
     name: String,
+    /// That of a table: one for all pieces, because what it writes may hang on what stands before (ISO-2022-JP).
+    encoder: Option<Encoder>,
     buffer: String,
     bytes: Vec<u8>,
     written: u64,
@@ -62,7 +64,9 @@ impl<'w> Sink<'w> {
             Coding::Utf16 { .. } => true,
             _ => false,
         };
-        Ok(Sink { output, coding, name, buffer: String::with_capacity(PIECE + 1024), bytes: Vec::new(), written: 0, bytes_max, mark_due })
+        let encoder = if let Coding::Table(encoding) = coding { Some(encoding.new_encoder()) } else { None };
+        let buffer = String::with_capacity(PIECE + 1024);
+        Ok(Sink { output, coding, name, encoder, buffer, bytes: Vec::new(), written: 0, bytes_max, mark_due })
     }
 
     /// The encoding's name, as declarations give it.
@@ -76,7 +80,7 @@ impl<'w> Sink<'w> {
 
     pub(crate) fn push(&mut self, text: &str) -> Result<()> {
         self.buffer.push_str(text);
-        if self.buffer.len() >= PIECE { self.flush() } else { Ok(()) }
+        if self.buffer.len() >= PIECE { self.flush(false) } else { Ok(()) }
     }
 
     /// Whether the encoding has all characters.
@@ -116,8 +120,8 @@ impl<'w> Sink<'w> {
         self.push(text)
     }
 
-    fn flush(&mut self) -> Result<()> {
-        if self.buffer.is_empty() && !self.mark_due {
+    fn flush(&mut self, last: bool) -> Result<()> {
+        if self.buffer.is_empty() && !self.mark_due && !(last && self.encoder.is_some()) {
             return Ok(());
         }
         self.bytes.clear();
@@ -136,7 +140,7 @@ impl<'w> Sink<'w> {
                 }
             }
             Coding::Latin1 | Coding::Ascii => self.bytes.extend(self.buffer.chars().map(|c| u8::try_from(c as u32).unwrap_or(b'?'))),
-            Coding::Table(encoding) => self.bytes.extend_from_slice(&encoding.encode(&self.buffer).0),
+            Coding::Table(_) => self.encode(last),
         }
         let bytes = if self.bytes.is_empty() { self.buffer.as_bytes() } else { &self.bytes[..] };
         self.written += bytes.len() as u64;
@@ -150,9 +154,22 @@ impl<'w> Sink<'w> {
         outcome.map_err(|error| Error::new(ErrorKind::Output, "the result cannot be written").found(error.to_string()))
     }
 
+    fn encode(&mut self, last: bool) {
+        let Some(encoder) = &mut self.encoder else { return };
+        let mut read = 0;
+        loop {
+            self.bytes.reserve(self.buffer.len() - read + 64);
+            let (result, more, _) = encoder.encode_from_utf8_to_vec(&self.buffer[read..], &mut self.bytes, last);
+            read += more;
+            if result == CoderResult::InputEmpty {
+                return;
+            }
+        }
+    }
+
     /// Writes what is left; gives the number of bytes.
     pub(crate) fn finish(mut self) -> Result<u64> {
-        self.flush()?;
+        self.flush(true)?;
         self.output.flush().map_err(|error| Error::new(ErrorKind::Output, "the result cannot be written").found(error.to_string()))?;
         Ok(self.written)
     }
@@ -185,6 +202,19 @@ mod tests {
         assert!(bytes("shift_jis", true, "日\\").is_ok() && bytes("shift_jis", true, "¥").is_err());
         assert!(bytes("klingon", true, "").is_err());
         assert_eq!(bytes("utf-8", false, "").expect("good"), b"");
+    }
+
+    #[test]
+    fn what_is_written_in_pieces_is_as_what_is_written_at_once() {
+        for name in ["iso-2022-jp", "shift_jis", "gb18030"] {
+            let text = "あ".repeat(PIECE);
+            let mut output = Vec::new();
+            let mut sink = Sink::new(&mut output, Some(name), false, u64::MAX).expect("good");
+            text.chars().for_each(|c| sink.plain(c.encode_utf8(&mut [0; 4])).expect("written"));
+            assert_eq!(sink.finish().expect("good"), output.len() as u64);
+            let encoding = Encoding::for_label(name.as_bytes()).expect("known");
+            assert!(output == encoding.encode(&text).0.as_ref(), "{name}");
+        }
     }
 
     #[test]
