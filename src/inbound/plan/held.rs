@@ -1,6 +1,7 @@
 //! What a record is held to before its values are looked at.
 
-use super::{Line, Plan, is_shortened};
+use super::line::is_shortened;
+use super::{Line, Plan};
 use crate::document::csv;
 use crate::document::fault::undecodable;
 use crate::document::record::{Fault, Record};
