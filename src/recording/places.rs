@@ -47,7 +47,7 @@ impl Places {
             }
             let other = rest.strip_prefix('/').and_then(|rest| rest.strip_prefix(HOST_PATH)).and_then(|rest| rest.strip_prefix('/'));
             let Some(other) = other else { return Some((self.upstream.clone(), 0)) };
-            let name: &str = &other[..other.find(|c: char| !is_of_host(c)).unwrap_or(other.len())];
+            let name = host_at(other);
             self.allows(name).then(|| (format!("https://{name}"), HOST_PATH.len() + 2 + name.len()))
         })
     }
@@ -74,8 +74,10 @@ pub fn recorded(text: &str, own: &str) -> String {
     map_origins(text, |host, _| (plain_port(host) == plain_port(&own)).then(|| (PLACE.to_owned(), 0)))
 }
 
-fn is_of_host(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':')
+/// The host and port that a text begins with. What ends a sentence behind them is none of theirs.
+fn host_at(text: &str) -> &str {
+    let is_of_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
+    text[..text.find(|c| !is_of_host(c)).unwrap_or(text.len())].trim_end_matches(['.', '-', ':'])
 }
 
 /// Replaces the origins of the URLs in a text, where `map` says so: it gets host and port, in lower case, and what follows, and gives what to write and
@@ -88,7 +90,7 @@ fn map_origins(text: &str, map: impl Fn(&str, &str) -> Option<(String, usize)>) 
         let scheme = ["https", "http"]
             .into_iter()
             .find(|scheme| before.get(before.len().wrapping_sub(scheme.len())..).is_some_and(|end| end.eq_ignore_ascii_case(scheme)));
-        let host = &after[..after.find(|c: char| !is_of_host(c)).unwrap_or(after.len())];
+        let host = host_at(after);
         let follows = &after[host.len()..];
         match scheme.and_then(|scheme| map(&host.to_ascii_lowercase(), follows).map(|mapped| (scheme, mapped))) {
             Some((scheme, (written, used))) => {
@@ -143,6 +145,24 @@ mod tests {
         assert_eq!(recorded(&told, &places.own), kept);
         assert_eq!(places.outward("http://127.0.0.1:8430/_host/evil.example/x"), "http://127.0.0.1:8430/_host/evil.example/x");
         assert_eq!(places.outward("http://127.0.0.1:8431/"), "http://127.0.0.1:8431/");
+    }
+
+    #[test]
+    fn what_stands_right_behind_an_address_hides_it_not() {
+        let places = places();
+        for end in [".", ":", ". Or", "-", "..."] {
+            for (real, kept) in [
+                ("https://contoso.operations.dynamics.com", "https://recorded.invalid"),
+                ("https://a1.blob.core.windows.net", "https://recorded.invalid/_host/a1.blob.core.windows.net"),
+            ] {
+                let (real, kept) = (format!("See {real}{end}"), format!("See {kept}{end}"));
+                assert_eq!(places.inward(&real), kept);
+                assert_eq!(places.outward(&shown(&kept, &places.own)), real);
+                assert_eq!(recorded(&shown(&kept, &places.own), &places.own), kept);
+            }
+        }
+        let twice = "https://recorded.invalid://x";
+        assert_eq!(recorded(&shown(twice, &places.own), &places.own), twice);
     }
 
     #[test]
