@@ -60,7 +60,7 @@ impl<R: Read> Decoding<R> {
         Decoding { declared, undecodable: NO_CHARACTER.as_bytes(), ..Decoding::new(source, encoding) }
     }
 
-    /// With as many bytes that are none as there are in the document.
+    /// With as many bytes that are none as there are in the document. In UTF-16 nobody counts bytes, and half of a character is one.
     #[must_use]
     pub fn of_each_byte(mut self, each: bool) -> Self {
         self.each = each;
@@ -142,6 +142,7 @@ impl<R: Read> Decoding<R> {
             None => self.encoding,
         };
         self.encoding = encoding;
+        self.each &= encoding != encoding_rs::UTF_16LE && encoding != encoding_rs::UTF_16BE;
         if encoding != UTF_8 || self.undecodable != UNDECODABLE {
             self.decoder = Some(encoding.new_decoder_without_bom_handling());
         }

@@ -58,6 +58,23 @@ fn bytes_that_are_no_text_do_not_move_the_records_behind_them() {
 }
 
 #[test]
+fn half_characters_of_utf_16_are_one_each_where_bytes_are_counted_in_other_documents() {
+    let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
+    let columns = vec![column("a", 1), column("b", 4)];
+    let encoding = encoding_rs::SHIFT_JIS;
+    let format = Format::Fixed(FixedFormat { columns, unit: Unit::Bytes, encoding, record_length: Some(6), ..FixedFormat::default() });
+    // So many that no line end is looked for.
+    let whole = "abcdef".repeat(6);
+    let units =
+        [0xFEFF].into_iter().chain(whole.encode_utf16()).chain([0x61, 0xDC81, 0x0A, 0x62, 0x63, 0x64]).chain("efghij".encode_utf16());
+    let document: Vec<u8> = units.flat_map(u16::to_le_bytes).collect();
+    let refused = refuse_all(&format, &document).unwrap();
+    let last: Vec<_> = refused.found[6..].iter().map(|(_, values, fault, _)| (values.join(""), fault.clone())).collect();
+    assert_eq!(last, [(String::new(), Some(Fault::Encoding)), ("efghij".to_owned(), None)]);
+    assert_eq!(refuse_all(&format, &refused.bytes).unwrap().found.len(), 8);
+}
+
+#[test]
 fn lines_that_are_shorter_than_records_are_stay_lines() {
     let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
     let fixed = FixedFormat { columns: vec![column("a", 1), column("b", 4)], record_length: Some(6), ..FixedFormat::default() };
