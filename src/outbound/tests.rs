@@ -206,6 +206,33 @@ fn moments_are_compared_with_their_fractions_and_enums_by_number() {
 }
 
 #[test]
+fn equal_moments_are_equal_in_any_spelling_and_what_is_none_ends_the_export() {
+    let rows = "CREATE TABLE t (A INTEGER, B, C); INSERT INTO t VALUES (1, '2020-01-02T10:00:00Z', '2020-01-02'),
+        (2, '2020-01-02T10:00:00.000Z', '2020-01-02T00:00:00.000Z'), (3, '2020-01-31T10:00:00.2500Z', '2020-01-31')";
+    let found =
+        |field, test| shop(rows, &[FieldKind::Integer, FieldKind::DateTime, FieldKind::Date], vec![Condition { field, test }]).unwrap();
+    assert_eq!(found(1, Test::Equals("2020-01-02T10:00:00Z".into())).len(), 2);
+    assert_eq!(found(1, Test::NotEquals("2020-01-02T10:00:00Z".into())).len(), 1);
+    assert_eq!(found(1, Test::AtMost("2020-01-02T10:00:00Z".into())).len(), 2);
+    assert_eq!(found(1, Test::Equals("2020-01-31T10:00:00.250Z".into())).len(), 1);
+    assert_eq!((found(2, Test::Equals("2020-01-02".into())).len(), found(2, Test::AtMost("2020-01-02".into())).len()), (2, 2));
+    for (kind, bad, test) in [
+        (FieldKind::Integer, "'x7'", Test::AtMost("10".into())),
+        (FieldKind::DateTime, "'2020-13-45T10:00:00Z'", Test::AtMost("2030-01-01T00:00:00Z".into())),
+        (FieldKind::DateTime, "'2021-02-29T10:00:00Z'", Test::Equals("2030-01-01T00:00:00Z".into())),
+        (level(), "'Hihg'", Test::Equals("High".into())),
+        (level(), "'Hihg'", Test::AtLeast("Mid".into())),
+    ] {
+        let rows = format!("CREATE TABLE t (A INTEGER, B); INSERT INTO t VALUES (1, {bad}), (2, NULL), (3, ' ')");
+        let error = shop(&rows, &[FieldKind::Integer, kind.clone()], vec![Condition { field: 1, test }]).unwrap_err();
+        assert!(error.contains("B cannot be compared with the filter's value: found"), "{error}");
+    }
+    let rows = "CREATE TABLE t (A INTEGER, B); INSERT INTO t VALUES (1, ' 7 '), (2, 8.0), (3, NULL), (4, 9), (5, '')";
+    let most = vec![Condition { field: 1, test: Test::AtMost("8".into()) }];
+    assert_eq!(shop(rows, &[FieldKind::Integer, FieldKind::Integer], most).unwrap(), ["1,7", "2,8"]);
+}
+
+#[test]
 fn decimals_are_compared_in_whatever_class_a_table_stores_them() {
     for column in ["REAL", "INTEGER", "NUMERIC", "TEXT", ""] {
         let rows =

@@ -23,7 +23,18 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     })?;
     connection.create_scalar_function("entrepot_compare_moment", 3, flags, |context| both(context, moment, Ord::cmp))?;
     connection.create_scalar_function("entrepot_compare_boolean", 3, flags, |context| both(context, boolean, Ord::cmp))?;
-    connection.create_scalar_function("entrepot_compare_guid", 3, flags, |context| both(context, guid, Ord::cmp))
+    connection.create_scalar_function("entrepot_compare_guid", 3, flags, |context| both(context, guid, Ord::cmp))?;
+    connection.create_scalar_function("entrepot_compare_integer", 3, flags, |context| both(context, integer, Ord::cmp))?;
+    // What no enum of the field has; never compared.
+    connection.create_scalar_function("entrepot_compare_enum", 2, flags, |context| {
+        let found = context.get_raw(0).as_bytes().map(String::from_utf8_lossy).unwrap_or_default();
+        let wrong = format!("found \"{}\", expected one of its values", found.chars().take(100).collect::<String>().escape_debug());
+        Err::<bool, _>(incomparable(context.get_raw(1).as_str().unwrap_or_default(), &wrong))
+    })
+}
+
+fn incomparable(field: &str, wrong: &str) -> rusqlite::Error {
+    rusqlite::Error::UserFunctionError(format!("{field} cannot be compared with the filter's value: {wrong}").into())
 }
 
 type Kept<T> = Result<Option<T>, String>;
@@ -33,12 +44,8 @@ fn both<'a, T>(
     read: impl Fn(ValueRef<'a>) -> Kept<T>,
     compare: impl Fn(&T, &T) -> Ordering,
 ) -> rusqlite::Result<Option<i64>> {
-    let read = |index: usize| {
-        read(context.get_raw(index)).map_err(|wrong| {
-            let field = context.get_raw(2).as_str().unwrap_or_default();
-            rusqlite::Error::UserFunctionError(format!("{field} cannot be compared with the filter's value: {wrong}").into())
-        })
-    };
+    let read =
+        |index: usize| read(context.get_raw(index)).map_err(|wrong| incomparable(context.get_raw(2).as_str().unwrap_or_default(), &wrong));
     Ok(match (read(0)?, read(1)?) {
         (Some(one), Some(other)) => Some(compare(&one, &other) as i64),
         _ => None,
@@ -61,13 +68,42 @@ fn decimal(cell: ValueRef<'_>) -> Kept<Decimal> {
 /// In an order that is that of time: without the `Z`, behind which a fraction would come first.
 fn moment(cell: ValueRef<'_>) -> Kept<Cow<'_, str>> {
     if let ValueRef::Text(bytes) = cell
-        && let (20 | 24, Some(b'Z'), Some(b'T')) = (bytes.len(), bytes.last(), bytes.get(10))
+        && is_kept_moment(bytes)
         && let Ok(text) = std::str::from_utf8(&bytes[..bytes.len() - 1])
     {
         return Ok(Some(Cow::Borrowed(text)));
     }
     let kept = kept(cell, FieldKind::DateTime)?;
     Ok(kept.map(|kept| Cow::Owned(kept.text().trim_end_matches('Z').to_owned())))
+}
+
+/// Whether a text is a moment for sure, in the spelling that our tables keep: the most are.
+fn is_kept_moment(text: &[u8]) -> bool {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, rest @ ..] = text else { return false };
+    let (pairs, most) = ([[m1, m2], [d1, d2], [h1, h2], [n1, n2], [s1, s2]], [b"12", b"28", b"23", b"59", b"59"]);
+    let digits = [y1, y2, y3, y4].into_iter().chain(pairs.as_flattened().iter().copied()).all(u8::is_ascii_digit);
+    let fits = pairs.iter().zip(most).all(|([one, two], most)| [**one, **two] <= *most);
+    // Three digits, and more where they say something.
+    let fraction = |rest: &[u8]| match rest {
+        [b'.', digits @ ..] => {
+            let last = digits.last();
+            let says = digits.len() == 3 && digits != b"000" || (4..=9).contains(&digits.len()) && last != Some(&b'0');
+            says && digits.iter().all(u8::is_ascii_digit)
+        }
+        rest => rest.is_empty(),
+    };
+    let positive = pairs[..2].iter().all(|pair| pair != &[&b'0', &b'0']) && [y1, y2, y3, y4] != [&b'0'; 4];
+    digits && fits && positive && rest.split_last().is_some_and(|(last, rest)| *last == b'Z' && fraction(rest))
+}
+
+fn integer(cell: ValueRef<'_>) -> Kept<i64> {
+    if let ValueRef::Integer(value) = cell {
+        return Ok(Some(value));
+    }
+    Ok(kept(cell, FieldKind::Integer)?.map(|kept| match kept {
+        Stored::Integer(value) => value,
+        Stored::Text(_) => unreachable!("integers are kept as integers"),
+    }))
 }
 
 fn boolean(cell: ValueRef<'_>) -> Kept<i64> {
@@ -124,6 +160,8 @@ pub(super) fn comparison(entity: &Entity, field: usize, column: &str, operator: 
         (FieldKind::Date, false) => "moment",
         (FieldKind::Boolean, false) => "boolean",
         (FieldKind::Guid, false) => "guid",
+        // What equals a number is found by an index.
+        (FieldKind::Integer, false) if !exact => "integer",
         (FieldKind::Integer | FieldKind::Boolean, _) => return format!("{column} {operator} CAST({} AS INTEGER)", bind(value)),
         // By number, as they are declared; tables of somebody else may keep the number itself.
         (FieldKind::Enum { values: names }, _) => {
@@ -135,14 +173,24 @@ pub(super) fn comparison(entity: &Entity, field: usize, column: &str, operator: 
                 "<" => other < number,
                 _ => name == value,
             };
-            let fitting = names.iter().filter(|(name, number)| fits(name, *number));
-            let list: Vec<String> = fitting.flat_map(|(name, number)| [bind(name), format!("'{number}'")]).collect();
+            let mut list = |fitting: bool| {
+                let such = names.iter().filter(|(name, number)| fits(name, *number) == fitting);
+                such.flat_map(|(name, number)| [bind(name), format!("'{number}'")]).collect::<Vec<String>>().join(", ")
+            };
             // A REAL column keeps the number 1 as 1.0.
             let whole = format!(
                 "CASE WHEN typeof({column}) = 'real' AND {column} = CAST({column} AS INTEGER) THEN CAST({column} AS INTEGER) ELSE {column} END"
             );
-            let column = if managed { column.to_owned() } else { format!("trim({whole}) COLLATE NOCASE") };
-            return format!("{column} {} ({})", if operator == "<>" { "NOT IN" } else { "IN" }, list.join(", "));
+            let (then, otherwise, blank) = if operator == "<>" { (0, 1, "1") } else { (1, 0, "NULL") };
+            if managed {
+                return format!("{column} {} ({})", if operator == "<>" { "NOT IN" } else { "IN" }, list(true));
+            }
+            let (fitting, others) = (list(true), list(false));
+            return format!(
+                "CASE WHEN {column} IS NULL THEN NULL WHEN trim({column}) = '' THEN {blank} WHEN trim({whole}) COLLATE NOCASE IN ({fitting}) THEN {then} \
+                 WHEN trim({whole}) COLLATE NOCASE IN ({others}) THEN {otherwise} ELSE entrepot_compare_enum({column}, {}) END",
+                bind(&field.name)
+            );
         }
         // A column without a type keeps a number, or bytes, as they came.
         (FieldKind::String { .. }, false) if exact => {
