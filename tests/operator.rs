@@ -168,7 +168,7 @@ fn an_export_that_fails_is_seen_until_a_run_works() {
     let dir = app.dir.path().to_owned();
     app.enqueue(b"ID,NAME,AMOUNT\n1,too long,1\n", None);
     app.settle();
-    let why = "cannot write Customer groups, row 1: \"too long\" does not fit into the 3 characters of column NAME";
+    let why = "cannot write Customer groups, row 1 (ID \"1\"): \"too long\" does not fit into the 3 characters of column NAME";
     let run = entrepot(&dir, &["job", "run", "Groups out"]);
     assert!(run.status.code() == Some(1) && text(&run).contains(&format!("error: the export failed: {why}")), "{}", text(&run));
     let job = || app.operator("GET", &format!("jobs/{EXPORT}")).json();

@@ -29,6 +29,13 @@ pub enum Unwritable {
         /// In what.
         unit: &'static str,
     },
+    /// A value with a line end, which nothing can hold in a record of fixed width.
+    Line {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+    },
     /// A value that is none of its field's type: the table is not ours.
     Value {
         /// The field.
@@ -79,6 +86,9 @@ impl fmt::Display for Unwritable {
             }
             Unwritable::Width { column, value, length, unit } => {
                 write!(f, "\"{}\" does not fit into the {length} {unit} of column {column}", value.escape_debug())
+            }
+            Unwritable::Line { column, value } => {
+                write!(f, "\"{}\" of column {column} has a line end in it, where a record would end", value.escape_debug())
             }
             Unwritable::Value { field, message } => write!(f, "{field}: {message}"),
             Unwritable::Unqualified { value } => {

@@ -95,8 +95,10 @@ pub enum ExportError {
     Unwritable {
         /// Which document.
         entity: String,
-        /// Row, from 1.
+        /// Row, from 1; 0 for the document itself.
         row: u64,
+        /// Its key, as far as the document has it, as `ID "A1"`.
+        key: String,
         /// Why.
         reason: Unwritable,
     },
@@ -122,7 +124,11 @@ impl std::fmt::Display for ExportError {
         match self {
             ExportError::Store(error) => error.fmt(f),
             ExportError::WritePackage(error) => write!(f, "cannot write the package: {error}"),
-            ExportError::Unwritable { entity, row, reason } => write!(f, "cannot write {entity}, row {row}: {reason}"),
+            ExportError::Unwritable { entity, row: 0, reason, .. } => write!(f, "cannot write {entity}: {reason}"),
+            ExportError::Unwritable { entity, row, key, reason } if key.is_empty() => {
+                write!(f, "cannot write {entity}, row {row}: {reason}")
+            }
+            ExportError::Unwritable { entity, row, key, reason } => write!(f, "cannot write {entity}, row {row} ({key}): {reason}"),
             ExportError::Transform(findings) => match findings.last() {
                 Some(fault) => write!(f, "cannot transform {}: {} ({})", fault.entity, fault.message, fault.hint),
                 None => f.write_str("cannot transform a document"),
@@ -133,6 +139,9 @@ impl std::fmt::Display for ExportError {
 }
 
 impl std::error::Error for ExportError {}
+
+/// Characters of a part of a key that are shown.
+const KEY_SHOWN_MAX: usize = 100;
 
 impl From<Failure> for ExportError {
     fn from(failure: Failure) -> Self {
@@ -344,11 +353,12 @@ fn document(
 ) -> Result<u64, ExportError> {
     let entity = &*project_entity.entity;
     let name = if source.passed_over.is_some() { format!("the deleted keys of {}", entity.name) } else { entity.name.clone() };
-    let unwritable = |row: u64, reason| ExportError::Unwritable { entity: name.clone(), row, reason };
+    let unwritable = |row: u64, key: String, reason| ExportError::Unwritable { entity: name.clone(), row, key, reason };
+    let whole = |reason| unwritable(0, String::new(), reason);
     let new_writer = || Writer::new(&project_entity.format, entity, source.fields);
-    let mut writer = new_writer().map_err(|reason| unwritable(0, reason))?;
+    let mut writer = new_writer().map_err(whole)?;
     let mut block = empty();
-    writer.begin(&mut block).map_err(|reason| unwritable(0, reason))?;
+    writer.begin(&mut block).map_err(whole)?;
     let fields: Vec<&Field> = source.fields.iter().map(|index| &entity.fields[*index]).collect();
     let how = Spelling { managed: entity.is_managed(), decimal_separator: project_entity.format.decimal_separator_written() };
     let mut texts = vec![String::new(); fields.len()];
@@ -389,7 +399,8 @@ fn document(
                 }
                 return pass(reason);
             }
-            return ControlFlow::Break(Some(unwritable(count, reason)));
+            let key = shown_key(how, entity, source.fields, cells);
+            return ControlFlow::Break(Some(unwritable(count, key, named(reason, how, &fields, cells))));
         }
         if block.len() >= BLOCK && (export.stop.load(Ordering::Relaxed) || !send(Piece::Bytes(std::mem::replace(&mut block, empty())))) {
             return ControlFlow::Break(Some(ExportError::Stopped));
@@ -405,9 +416,32 @@ fn document(
             entity.name
         );
     }
-    writer.end(&mut block).map_err(|reason| unwritable(count, reason))?;
+    writer.end(&mut block).map_err(whole)?;
     send(Piece::Bytes(block));
     Ok(count)
+}
+
+/// The key of a row, as far as the document has it, by which a person finds it.
+fn shown_key(how: Spelling, entity: &Entity, fields: &[usize], cells: &[ValueRef<'_>]) -> String {
+    let part = |key: &usize| {
+        let (field, mut text) = (&entity.fields[*key], String::new());
+        let cell = cells.get(fields.iter().position(|field| field == key)?)?;
+        let value: String = how.spell(*cell, field, &mut text).ok()??.chars().take(KEY_SHOWN_MAX).collect();
+        Some(format!("{} \"{}\"", field.name, value.escape_debug()))
+    };
+    entity.key.iter().filter_map(part).collect::<Vec<_>>().join(", ")
+}
+
+/// A reason that says which field's value has the character that the encoding lacks.
+fn named(reason: Unwritable, how: Spelling, fields: &[&Field], cells: &[ValueRef<'_>]) -> Unwritable {
+    let Unwritable::Character { character, .. } = reason else { return reason };
+    let has = |(cell, field): &(&ValueRef<'_>, &&Field)| {
+        how.spell(**cell, field, &mut String::new()).is_ok_and(|value| value.is_some_and(|value| value.contains(character)))
+    };
+    match cells.iter().zip(fields).find(has) {
+        Some((_, field)) => Unwritable::Value { field: field.name.clone(), message: reason.to_string() },
+        None => reason,
+    }
 }
 
 /// How values are spelled: as packages do (MANIFEST.md), Yes and No, `2011-01-31 00:00:00` in UTC, decimals with the separator of the format.

@@ -121,7 +121,7 @@ fn a_value_that_needs_a_qualifier_ends_an_export_without_one() {
     let bare = CsvFormat { qualifier: None, ..CsvFormat::default() };
     let error = export(&entities, bare, vec![0, 1], vec![]).unwrap_err();
     assert!(!error.may_pass());
-    assert!(error.to_string().contains("row 3: \"a,\\\"b\\\"\" would be read"), "{error}");
+    assert!(error.to_string().contains("row 3 (ID \"10\"): \"a,\\\"b\\\"\" would be read"), "{error}");
 }
 
 #[test]
@@ -256,27 +256,27 @@ fn what_a_table_of_somebody_else_holds_is_exported_as_a_value_of_its_field_or_no
         (DECIMAL, "'8.1'", Ok("8.10")),
         (DECIMAL, "0.1 + 0.2", Ok("0.30")),
         (DECIMAL, "1e20", Ok("100000000000000000000.00")),
-        (DECIMAL, "1e23", Err("row 1: B: found \"100000000000000000000000\", 24 digits before the point, at most 22 fit")),
-        (DECIMAL, "1.005", Err("row 1: B: found \"1.005\", 3 digits after the point, at most 2 fit")),
-        (DECIMAL, "9e999", Err("row 1: B: found \"inf\", expected a decimal number")),
-        (DECIMAL, "'n/a'", Err("row 1: B: found \"n/a\", expected a decimal number")),
-        (DECIMAL, "x'FF00'", Err("row 1: B: it holds bytes that are no text in UTF-8")),
-        (FieldKind::String { length: None }, "x'FF00'", Err("row 1: B: it holds bytes that are no text in UTF-8")),
-        (FieldKind::String { length: None }, "CAST(x'FF00' AS TEXT)", Err("row 1: B: it holds bytes that are no text in UTF-8")),
+        (DECIMAL, "1e23", Err("row 1 (A \"1\"): B: found \"100000000000000000000000\", 24 digits before the point, at most 22 fit")),
+        (DECIMAL, "1.005", Err("row 1 (A \"1\"): B: found \"1.005\", 3 digits after the point, at most 2 fit")),
+        (DECIMAL, "9e999", Err("row 1 (A \"1\"): B: found \"inf\", expected a decimal number")),
+        (DECIMAL, "'n/a'", Err("row 1 (A \"1\"): B: found \"n/a\", expected a decimal number")),
+        (DECIMAL, "x'FF00'", Err("row 1 (A \"1\"): B: it holds bytes that are no text in UTF-8")),
+        (FieldKind::String { length: None }, "x'FF00'", Err("row 1 (A \"1\"): B: it holds bytes that are no text in UTF-8")),
+        (FieldKind::String { length: None }, "CAST(x'FF00' AS TEXT)", Err("row 1 (A \"1\"): B: it holds bytes that are no text in UTF-8")),
         (FieldKind::String { length: None }, "x'C3A9'", Ok("é")),
         (FieldKind::String { length: None }, "9.5", Ok("9.5")),
         (FieldKind::Integer, "5.0", Ok("5")),
-        (FieldKind::Integer, "5.5", Err("row 1: B: found \"5.5\", expected a whole number")),
+        (FieldKind::Integer, "5.5", Err("row 1 (A \"1\"): B: found \"5.5\", expected a whole number")),
         (FieldKind::Boolean, "1.0", Ok("Yes")),
         (FieldKind::Boolean, "'false'", Ok("No")),
-        (FieldKind::Boolean, "2", Err("row 1: B: found \"2\", expected Yes or No")),
+        (FieldKind::Boolean, "2", Err("row 1 (A \"1\"): B: found \"2\", expected Yes or No")),
         (level(), "2", Ok("Mid")),
         (level(), "'high'", Ok("High")),
-        (level(), "3", Err("row 1: B: found \"3\", not one of Low, Mid, High")),
+        (level(), "3", Err("row 1 (A \"1\"): B: found \"3\", not one of Low, Mid, High")),
         (FieldKind::Date, "'2024-01-31 00:00:00'", Ok("2024-01-31")),
-        (FieldKind::Date, "20240131", Err("row 1: B: found \"20240131\", expected a day that exists")),
+        (FieldKind::Date, "20240131", Err("row 1 (A \"1\"): B: found \"20240131\", expected a day that exists")),
         (FieldKind::DateTime, "'2024-01-31 10:00'", Ok("2024-01-31 10:00:00")),
-        (FieldKind::DateTime, "1704103200", Err("row 1: B: found \"1704103200\", expected a date and time that exist")),
+        (FieldKind::DateTime, "1704103200", Err("row 1 (A \"1\"): B: found \"1704103200\", expected a date and time that exist")),
         (FieldKind::DateTime, "NULL", Ok("")),
         (DECIMAL, "''", Ok("")),
     ];
@@ -302,7 +302,7 @@ fn a_character_that_the_encoding_lacks_ends_the_export_with_its_row() {
     );
     let latin = CsvFormat { encoding: encoding_rs::WINDOWS_1252, ..Default::default() };
     let error = export(&entities, latin, vec![1], vec![]).unwrap_err().to_string();
-    assert!(error.contains("row 2") && error.contains("日"), "{error}");
+    assert!(error.contains("row 2: NAME: windows-1252 has no \"日\""), "{error}");
     let wide = CsvFormat { encoding: encoding_rs::UTF_16LE, ..Default::default() };
     let (_, document) = export(&entities, wide, vec![1], vec![]).unwrap();
     assert!(document.starts_with(&[0xFF, 0xFE, b'N', 0]));

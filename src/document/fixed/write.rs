@@ -53,7 +53,10 @@ impl Writer {
             let value = value.or(self.format.nulls.first().map(String::as_str)).unwrap_or_default();
             let written = cells(value.chars(), measure);
             let length = written.len();
-            if length > column.length || value.contains(['\r', '\n']) {
+            if value.contains(['\r', '\n']) {
+                return Err(Unwritable::Line { column: column.name.clone(), value: value.to_owned() });
+            }
+            if length > column.length {
                 let (name, unit) = (column.name.clone(), measure.unit());
                 return Err(Unwritable::Width { column: name, value: value.to_owned(), length: column.length, unit });
             }
