@@ -527,3 +527,16 @@ fn rows_without_a_key_are_exported_when_they_change() {
     connection.execute_batch("INSERT INTO article VALUES (NULL, 'none'), ('A2', 'two')").unwrap();
     assert_eq!(exported(&mut app).unwrap(), "SKU,N\r\n,none\r\nA2,two\r\n");
 }
+
+#[test]
+fn a_jobs_filter_holds_for_the_packages_that_its_application_asks_for() {
+    let filter = "[[job.filter]]\nfield = \"PRICE\"\nat_least = 2\n";
+    let mut app = Appliance::start(&format!("{CONFIGURATION}\n{filter}"));
+    shop(&app).execute_batch("INSERT INTO article (SKU, PRICE) VALUES ('A1', '1.00'), ('B2', '2.00'), ('C3', '3.00')").unwrap();
+    let body = serde_json::json!({ "definitionGroupId": "Cheap out", "packageName": "p", "executionId": "E", "reExecute": false, "legalEntityId": "" });
+    assert_eq!(app.value("ExportToPackage", &body), "E");
+    app.settle();
+    let package = crate::package_api::package_of(&app, "E", &[]).body;
+    let rows = crate::package_api::rows(&package, "Cheap articles.xml");
+    assert!(!rows.contains("A1") && rows.contains("B2") && rows.contains("C3"), "{rows}");
+}

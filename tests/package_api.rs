@@ -285,7 +285,7 @@ fn a_project_is_exported_to_a_package_under_the_id_that_the_client_chose() {
 }
 
 /// The package of an execution, which is fetched with these headers.
-fn package_of(app: &Appliance, execution: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) fn package_of(app: &Appliance, execution: &str, headers: &[(&str, &str)]) -> Answer {
     assert_eq!(status(app, execution), "Succeeded");
     let url = app.value("GetExportedPackageUrl", &json!({ "executionId": execution })).as_str().unwrap().to_owned();
     let answer = app.send("GET", path(&url), headers, b"");
@@ -294,7 +294,7 @@ fn package_of(app: &Appliance, execution: &str, headers: &[(&str, &str)]) -> Ans
 }
 
 /// The rows of a document in a package.
-fn rows(package: &[u8], document: &str) -> String {
+pub(crate) fn rows(package: &[u8], document: &str) -> String {
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(package)).unwrap();
     let mut text = String::new();
     zip.by_name(document).unwrap().read_to_string(&mut text).unwrap();

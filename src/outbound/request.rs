@@ -127,9 +127,10 @@ fn deferred(appliance: &Arc<Appliance>, id: &ExecutionId, reason: &str) -> bool 
 
 fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch: &Stopwatch) -> Result<(u64, String), Failure> {
     let live = appliance.live();
-    let found = live.config.projects.iter().find(|project| project.name == execution.project && project.direction == Direction::Export);
-    let Some(project) = found else {
-        return Err(Failure::Refused(format!("the configuration no longer has the export project \"{}\"", execution.project)));
+    // The job's, not the configuration's: its filter says which rows may leave.
+    let found = live.config.job(execution.activity_id).map(|job| &*job.project);
+    let Some(project) = found.filter(|project| project.name == execution.project && project.direction == Direction::Export) else {
+        return Err(Failure::Refused(format!("the configuration no longer has a job for the export project \"{}\"", execution.project)));
     };
     let project = narrowed(appliance, project, scope)?;
     let requested = appliance.store.read("find the execution", |connection| executions::requested(connection, &execution.id.0))?;
