@@ -286,6 +286,8 @@ fn a_table_that_is_away_while_the_appliance_runs_is_waited_for_and_nothing_is_ma
     assert!(message["reason"].as_str().unwrap().contains("has no table \"article\""), "{message}");
     assert_eq!(exported(&mut app), None);
     assert!(app.log().contains("export deferred"), "{}", app.log());
+    let rows = app.get("/data/Articles").expect(503);
+    assert!(rows.text().contains("the database of Articles is locked or away"), "{}", rows.text());
     assert_eq!(std::fs::metadata(&here).unwrap().len(), 0, "the dump finds nothing of ours in its way");
     std::fs::rename(&away, &here).unwrap();
     app.advance(Duration::from_secs(600));
@@ -309,6 +311,8 @@ fn an_entity_whose_table_is_not_there_yet_waits_for_it_and_keeps_nothing_else_fr
     assert_eq!((message["state"].as_str(), message["attempts"].as_u64()), (Some("queued"), Some(1)), "{message}");
     assert!(message["reason"].as_str().unwrap().contains("the fields of \"Articles\" cannot be read from its table yet"), "{message}");
     assert_eq!(exported(&mut app), None);
+    let rows = app.get("/data/Articles").expect(503);
+    assert!(rows.text().contains("the database of Articles is locked or away"), "{}", rows.text());
     // The file comes before its table does.
     let connection = Connection::open(app.dir.path().join("shop.db")).unwrap();
     connection.execute_batch("CREATE TABLE other (x)").unwrap();

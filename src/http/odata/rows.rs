@@ -8,24 +8,31 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rusqlite::types::ValueRef;
 use serde_json::{Value, json};
 
-use super::{Answer, PAGE_ROWS, Question, address, failed, refuse};
+use super::{Answer, PAGE_ROWS, Question, address, refuse};
 use crate::document::value::{self, Reading, Wrong};
 use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::project::{Direction, ProjectEntity};
 use crate::model::query::{Filter, Operator, Page};
 use crate::store::entities::{as_kept, is_kept};
-use crate::store::page;
+use crate::store::{StoreError, page};
 
 /// A page ends early when it has this many bytes: wide rows do not fill the memory.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// What the caller may read: of each entity, as the first export job in the file that names the caller has it.
 pub fn readable(question: &Question<'_>) -> Vec<ProjectEntity> {
+    let mut readable = allowed(question);
+    readable.retain(|readable| readable.entity.unread.is_none());
+    readable
+}
+
+/// The same with those whose table could not be read yet.
+fn allowed(question: &Question<'_>) -> Vec<ProjectEntity> {
     let live = question.appliance.live();
     let mut found: Vec<ProjectEntity> = Vec::new();
     let jobs = live.config.jobs.iter().filter(|job| job.enabled && job.project.direction == Direction::Export);
     for job in jobs.filter(|job| job.applications.contains(&question.caller.id)) {
-        for entity in job.project.entities.iter().filter(|entity| entity.entity.unread.is_none()) {
+        for entity in &job.project.entities {
             if !found.iter().any(|other| Arc::ptr_eq(&other.entity, &entity.entity)) {
                 found.push(entity.clone());
             }
@@ -41,13 +48,16 @@ pub fn set_name(entity: &Entity) -> String {
 }
 
 pub fn answer(question: &Question<'_>, set: &str, key: &[(Option<String>, String)]) -> Result<Answer, Answer> {
-    let readable = readable(question);
-    let known = readable.iter().find(|readable| set_name(&readable.entity).eq_ignore_ascii_case(set) || readable.entity.is_called(set));
+    let allowed = allowed(question);
+    let known = allowed.iter().find(|readable| set_name(&readable.entity).eq_ignore_ascii_case(set) || readable.entity.is_called(set));
     let Some(readable) = known else {
         let detail = format!("there is no entity set {set}, or no enabled export job that names this application has that entity");
         return Err(refuse(404, &detail));
     };
     let entity = &*readable.entity;
+    if entity.unread.is_some() {
+        return Err(away(entity));
+    }
     let options = &question.options;
     let field = |name: &str| {
         let found = entity.field(name).filter(|index| readable.fields.contains(index));
@@ -95,7 +105,7 @@ pub fn answer(question: &Question<'_>, set: &str, key: &[(Option<String>, String
         return Err(refuse(400, "$skiptoken belongs to another question"));
     }
     let live = question.appliance.live();
-    let connection = live.entities.reader(&entity.database, &[entity]).map_err(|error| failed(&error))?;
+    let connection = live.entities.reader(&entity.database, &[entity]).map_err(|error| unread(entity, &error))?;
     let context = format!("{}/data/$metadata#{}", question.base, set_name(entity));
     let mut body = format!("{{\"@odata.context\":{}", json!(if key.is_empty() { context } else { format!("{context}/$entity") }));
     let (mut list, mut rows, mut last, mut cut, mut wrong) = (String::new(), 0u64, None, false, None);
@@ -128,7 +138,7 @@ pub fn answer(question: &Question<'_>, set: &str, key: &[(Option<String>, String
             last = Some(place.iter().map(|cell| text(*cell)).collect::<Vec<_>>());
             true
         })
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| unread(entity, &error))?;
         if let Some(wrong) = wrong {
             return Err(refuse(500, &wrong));
         }
@@ -151,6 +161,19 @@ pub fn answer(question: &Question<'_>, set: &str, key: &[(Option<String>, String
         body.push('}');
     }
     Ok(Answer::text(200, "application/json; odata.metadata=minimal", body).with("OData-Version", "4.0"))
+}
+
+fn away(entity: &Entity) -> Answer {
+    refuse(503, &format!("the database of {} is locked or away: ask again later", entity.name)).with("Retry-After", "5")
+}
+
+/// The database of an entity cannot be read: 503 where that may pass.
+fn unread(entity: &Entity, error: &StoreError) -> Answer {
+    log::error!("rows not read entity=\"{}\" database=\"{}\" reason=\"{error}\"", entity.name, entity.database);
+    match error.may_pass() {
+        true => away(entity),
+        false => refuse(500, &format!("the rows of {} cannot be read: an operator finds the reason in the log", entity.name)),
+    }
 }
 
 /// A value of a filter in the spelling that the table keeps; bounds of the field do not apply to it.
