@@ -193,6 +193,23 @@ fn staging_only_validates_and_loads_nothing() {
 }
 
 #[test]
+fn staging_only_neither_waits_in_an_ordered_queue_nor_runs_what_waits_there() {
+    let mut app = Appliance::start(&format!("{}{EXPORT_JOB}", configuration("recurrence = \"on demand\"\nin_order = true")));
+    let waits = app.enqueue_to(crate::packages::PACKAGES, "", &both(b"NAME,DAYS\r\nOld,1\r\n", b"ID,NAME,TERMS\r\n"), None);
+    let url = write_url(&app, "a");
+    put(&app, &url, &both(TERMS, b"ID,NAME,TERMS\r\n")).expect(201);
+    app.value("ImportFromPackage", &json!({ "packageUrl": url, "definitionGroupId": "Set-up", "executionId": "E1", "execute": false }));
+    app.settle();
+    assert_eq!((status(&app, "E1").as_str(), app.message(&waits)["state"].as_str()), ("Succeeded", Some("queued")));
+    assert_eq!(app.sql("SELECT count(*) FROM terms"), ["0"]);
+    // One that loads takes along what came before it.
+    import(&app, &both(TERMS, b"ID,NAME,TERMS\r\n"), "E2");
+    app.settle();
+    assert_eq!((status(&app, "E2").as_str(), app.message(&waits)["state"].as_str()), ("Succeeded", Some("processed")));
+    assert_eq!(app.sql("SELECT NAME FROM terms ORDER BY NAME"), ["Net30", "Old"]);
+}
+
+#[test]
 fn staging_only_sees_the_rows_of_the_entities_before_and_judges_each_entity() {
     let mut app = start();
     let validated = |app: &mut Appliance, execution: &str, terms: &[u8], groups: &[u8]| {

@@ -117,20 +117,21 @@ fn take(appliance: &Arc<Appliance>, job: &Job) -> Result<Option<(Box<Message>, V
     };
     // One that waits for its entity, or, where order matters, for its next try.
     let mut waits = false;
+    // Where order matters, nothing that loads passes one that waits.
+    let mut held = false;
     for due in head {
+        if held && !due.stage_only {
+            continue;
+        }
         if !due.due || !open(&due) {
-            if job.in_order {
-                waits |= !due.due;
-                break;
-            }
+            waits |= job.in_order && !due.due;
+            held |= job.in_order;
             continue;
         }
         let entities = needed(job, due.content, &due.entity);
         if !appliance.dispatch.reserve(activity, &entities, job.in_order) {
             waits = true;
-            if job.in_order {
-                break;
-            }
+            held |= job.in_order;
             continue;
         }
         let execution = ExecutionId(uuid::Uuid::now_v7().to_string());

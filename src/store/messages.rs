@@ -263,6 +263,8 @@ pub struct Due {
     pub content: Content,
     /// Whether it is processed whatever the job's recurrence says.
     pub run_now: bool,
+    /// Whether it loads nothing: where order matters it neither waits for those before it, nor takes them along.
+    pub stage_only: bool,
     /// Whether it is due now; when not, an earlier try failed and the next is later.
     pub due: bool,
     /// Tries so far.
@@ -280,21 +282,21 @@ pub fn queue_head(
 ) -> Result<Vec<Due>, StoreError> {
     connection
         .prepare_cached(
-            "SELECT * FROM (SELECT id, entity, next_try_at IS NULL OR next_try_at <= ?2, attempts, content, run_now FROM message
+            "SELECT * FROM (SELECT id, entity, next_try_at IS NULL OR next_try_at <= ?2, attempts, content, run_now, stage_only FROM message
              WHERE activity_id = ?1 AND state IN ('queued', 'enqueued') AND state = 'queued' AND (?4 OR next_try_at IS NULL OR next_try_at <= ?2)
              ORDER BY id LIMIT ?3) UNION SELECT * FROM (
-             SELECT id, entity, next_try_at IS NULL OR next_try_at <= ?2, attempts, content, run_now FROM message
-             WHERE activity_id = ?1 AND run_now = 1 AND state = 'queued' AND NOT ?4 AND (next_try_at IS NULL OR next_try_at <= ?2)
+             SELECT id, entity, next_try_at IS NULL OR next_try_at <= ?2, attempts, content, run_now, stage_only FROM message
+             WHERE activity_id = ?1 AND run_now = 1 AND state = 'queued' AND (stage_only OR NOT ?4) AND (next_try_at IS NULL OR next_try_at <= ?2)
              ORDER BY id LIMIT ?3) ORDER BY id",
         )
         .and_then(|mut statement| {
             let rows = statement
-                .query_map(params![activity.to_string(), now.0, limit, in_order], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, content(row.get_ref(4)?), row.get(5)?)))?;
+                .query_map(params![activity.to_string(), now.0, limit, in_order], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, content(row.get_ref(4)?), row.get(5)?, row.get(6)?)))?;
             rows.collect::<Result<Vec<_>, _>>()
         })
         .map_err(StoreError::sqlite("read the queue"))?
         .into_iter()
-        .map(|(id, entity, due, attempts, content, run_now)| Ok(Due { id: parse_id(&id)?, entity, content, run_now, due, attempts }))
+        .map(|(id, entity, due, attempts, content, run_now, stage_only)| Ok(Due { id: parse_id(&id)?, entity, content, run_now, stage_only, due, attempts }))
         .collect()
 }
 
@@ -310,7 +312,7 @@ pub fn newest_queued(connection: &Connection, activity: ActivityId) -> Result<Op
 /// The newest queued message of a job that is to run whatever the recurrence says: where order matters, all before it run too.
 pub fn newest_run_now(connection: &Connection, activity: ActivityId) -> Result<Option<MessageId>, rusqlite::Error> {
     let newest: Option<String> = connection
-        .prepare_cached("SELECT max(id) FROM message WHERE activity_id = ?1 AND run_now = 1 AND state = 'queued'")?
+        .prepare_cached("SELECT max(id) FROM message WHERE activity_id = ?1 AND run_now = 1 AND state = 'queued' AND NOT stage_only")?
         .query_row([activity.to_string()], |row| row.get(0))?;
     Ok(newest.and_then(|id| id.parse().ok()))
 }
