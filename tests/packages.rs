@@ -231,6 +231,28 @@ fn the_manifest_gives_map_and_conversions_where_the_project_has_none() {
 }
 
 #[test]
+fn where_the_projects_format_has_no_header_the_map_goes_by_number_or_by_the_order_of_the_fields() {
+    let headerless = configuration("").replace(
+        "entity = \"Terms of payment\"\nlevel = 2",
+        "entity = \"Terms of payment\"\nlevel = 2\nformat = { type = \"csv\", header = false }",
+    );
+    let mut app = Appliance::start(&headerless);
+    let mut send = |columns: [(&str, &str); 2], document: &[u8]| {
+        let lines = columns
+            .map(|(field, column)| format!("<EntityMap><EntityField>{field}</EntityField><XMLField>{column}</XMLField></EntityMap>"));
+        let manifest = manifest(&[("Terms of payment", "t.csv", 1, &format!("<EntityMapList>{}</EntityMapList>", lines.concat()))]);
+        let message = enqueue(&mut app, &package(manifest.as_bytes(), &[("t.csv", document)]));
+        (message["state"].as_str().unwrap().to_owned(), findings(&app, &message), app.sql("SELECT NAME, DAYS FROM terms ORDER BY NAME"))
+    };
+    let loaded = |rows: &[&str]| ("processed".to_owned(), Vec::new(), rows.iter().map(|row| (*row).to_owned()).collect::<Vec<_>>());
+    assert_eq!(send([("NAME", "Term"), ("DAYS", "Tage")], b"A,1\n"), loaded(&["A|1"]));
+    assert_eq!(send([("DAYS", "1"), ("NAME", "2")], b"2,B\n"), loaded(&["A|1", "B|2"]));
+    let (_, told, rows) = send([("DAYS", "Tage"), ("NAME", "Term")], b"3,C\n");
+    assert_eq!(told, ["Terms of payment: the map names columns, and the format of the project has no header"]);
+    assert_eq!(rows, ["A|1", "B|2"]);
+}
+
+#[test]
 fn a_manifest_in_utf_16_without_namespace_at_the_end_of_the_zip_loads() {
     let text = manifest(&[("Terms of payment", "t.csv", 1, "<SourceFormat>CSV-Unicode</SourceFormat>")])
         .replace(" xmlns=\"http://schemas.microsoft.com/dynamics/2015/01/DataManagement\"", "");

@@ -10,9 +10,11 @@ use std::borrow::Cow;
 
 use super::import::{ImportError, Sink};
 use super::process::{Kept, Outcome, Work};
+use crate::document::csv::read::FIELDS_MAX;
 use crate::document::package::archive::{Archive, Opened};
 use crate::document::package::manifest::{MapLine, PackageEntity};
 use crate::files::PayloadWindow;
+use crate::model::entity::Entity;
 use crate::model::execution::{EntityOutcome, EntityRun, RowCounts};
 use crate::model::finding::{Finding, Rule};
 use crate::model::format::{CsvFormat, ExcelFormat, Format, JsonFormat, XmlFormat, XmlStyle};
@@ -197,7 +199,8 @@ fn adapt<'a>(project_entity: &'a ProjectEntity, package: &PackageEntity) -> Resu
     if !project_entity.mapping_stated && !package.map.is_empty() {
         let mut mapping = Vec::new();
         let mut unknown = Vec::new();
-        for line in &package.map {
+        let numbers = if adapted.format.is_numbered() { Some(numbers(entity, package)?) } else { None };
+        for (at, line) in package.map.iter().enumerate() {
             match entity.field(&line.field) {
                 None => unknown.push(line.field.as_str()),
                 Some(_) if line.generated => {
@@ -209,7 +212,11 @@ fn adapt<'a>(project_entity: &'a ProjectEntity, package: &PackageEntity) -> Resu
                     let message = format!("the map fills {} twice", line.field);
                     return Err(Box::new(about(&entity.name, package.line, &line.field, message, "leave one of the two out".into())));
                 }
-                Some(field) => mapping.push(map_line(line, field)),
+                Some(field) => {
+                    let source =
+                        numbers.as_ref().map_or_else(|| Source::Column(line.column.clone()), |numbers| Source::Number(numbers[at]));
+                    mapping.push(map_line(line, source, field));
+                }
             }
         }
         if !unknown.is_empty() {
@@ -259,8 +266,25 @@ fn format_of(source_format: &str) -> Option<Format> {
     Some(Format::Csv(CsvFormat { delimiter: delimiter.into(), encoding, ..CsvFormat::default() }))
 }
 
-fn map_line(line: &MapLine, field: usize) -> Mapping {
-    let mut mapping = Mapping::plain(Source::Column(line.column.clone()), field);
+/// The numbers of the columns that a map means where the format has no names: those that it says, or its own order where the entity's fields have it, too, as
+/// in our exports.
+fn numbers(entity: &Entity, package: &PackageEntity) -> Result<Vec<usize>, Box<Finding>> {
+    let said: Option<Vec<usize>> =
+        package.map.iter().map(|line| line.column.trim().parse().ok().filter(|number| (1..=FIELDS_MAX).contains(number))).collect();
+    let fields = package.map.iter().map(|line| entity.field(&line.field));
+    if let Some(numbers) = said {
+        return Ok(numbers);
+    }
+    if fields.is_sorted_by(|one, next| one.is_some() && one < next) {
+        return Ok((1..=package.map.len()).collect());
+    }
+    let message = "the map names columns, and the format of the project has no header".to_owned();
+    let hint = "write a mapping by number in the project, as { source = 1, field = \"…\" }".to_owned();
+    Err(Box::new(about(&entity.name, package.line, "", message, hint)))
+}
+
+fn map_line(line: &MapLine, source: Source, field: usize) -> Mapping {
+    let mut mapping = Mapping::plain(source, field);
     mapping.ignore_blank = line.ignore_blank;
     let mut values = line.conversions.clone();
     if let Some(default) = line.default_value.as_ref().filter(|_| line.default) {
