@@ -11,7 +11,6 @@ use crate::appliance::Appliance;
 use crate::config::Application;
 use crate::files::Received;
 use crate::model::execution::{EntityRun, RowCounts};
-use crate::model::finding::Finding;
 use crate::model::id::{MessageId, PopReceipt, parse_guid};
 use crate::model::job::{Company, Job, Recurrence};
 use crate::model::message::{Content, Message, PACKAGE_ENTITY};
@@ -414,24 +413,8 @@ fn execution_log(appliance: &Appliance, message: &Message, runs: &[EntityRun]) -
     let Some(execution) = &message.execution_id else { return message.reason.clone().unwrap_or_default() };
     let findings =
         appliance.store.read("read findings", |connection| executions::findings(connection, &execution.0, 0, 50)).unwrap_or_default();
-    let lines = findings.iter().map(|(_, finding)| {
-        format!(
-            "{}line {}, row {}, {}: \"{}\": {}; {}",
-            whose(finding, runs),
-            finding.line,
-            finding.row,
-            finding.column,
-            finding.value,
-            finding.message,
-            finding.hint
-        )
-    });
+    let lines = findings.iter().map(|(_, finding)| wire::told(finding, runs, true));
     message.reason.iter().cloned().chain(lines).collect::<Vec<_>>().join("\n")
-}
-
-/// The entity that a finding is about, where there are several.
-pub(super) fn whose(finding: &Finding, runs: &[EntityRun]) -> String {
-    if runs.len() > 1 && !finding.entity.is_empty() { format!("{}, ", finding.entity) } else { String::new() }
 }
 
 /// `DataJobStatusDetail` (CONTRACT §2.2). Dates that are not known yet are left out: a null makes the vendor's client throw.

@@ -1,6 +1,7 @@
 //! The one table from our states to the spellings of the wire (CONTRACT §2).
 
 use crate::model::execution::{EntityOutcome, EntityRun};
+use crate::model::finding::Finding;
 use crate::model::state::MessageState;
 
 /// `GetMessageStatus` and the grid (CONTRACT §2.1). `PostProcessingFailed`, not `PostProcessingError`: a PowerShell client waits for it.
@@ -98,6 +99,27 @@ fn judged(run: &EntityRun) -> EntityOutcome {
         EntityOutcome::Staged => EntityOutcome::of(&run.counts, run.findings),
         outcome => outcome,
     }
+}
+
+/// A finding in one line, for clients that show text: its entity where there are several, its place as far as it has one (row and column only where they
+/// are told nowhere else), its value, what is wrong and what to do.
+pub fn told(finding: &Finding, runs: &[EntityRun], whole: bool) -> String {
+    let mut place = Vec::new();
+    if runs.len() > 1 && !finding.entity.is_empty() {
+        place.push(finding.entity.clone());
+    }
+    if finding.line > 0 {
+        place.push(format!("line {}", finding.line));
+    }
+    if whole && finding.row > 0 {
+        place.push(format!("row {}", finding.row));
+    }
+    if whole && !finding.column.is_empty() {
+        place.push(finding.column.clone());
+    }
+    let place = if place.is_empty() { String::new() } else { format!("{}: ", place.join(", ")) };
+    let value = if finding.value.is_empty() && finding.row == 0 { String::new() } else { format!("\"{}\": ", finding.value) };
+    format!("{place}{value}{}; {}", finding.message, finding.hint)
 }
 
 #[cfg(test)]

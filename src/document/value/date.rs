@@ -314,11 +314,11 @@ fn day_alone(text: &str, reading: &Reading) -> Option<String> {
 /// Others would be written with a sign, and stand before all that have none in the order of text that tables keep dates in.
 fn four_digits(year: i32) -> Result<(), Wrong> {
     match year {
-        0..=9999 => Ok(()),
+        1..=9999 => Ok(()),
         _ => Err(wrong(
             Rule::Range,
-            format!("the year {year} does not have four digits"),
-            "correct the value, or date_formats in the mapping",
+            format!("the year {year} is none of 1 to 9999"),
+            "correct the value, or date_formats in the mapping; where it means that there is none, write it into nulls of the format",
         )),
     }
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{BOOLEAN, Given, Request, may_see, text};
-use crate::http::connector::whose;
 use crate::http::projects::Chosen;
 use crate::http::{Answer, blob, wire};
 use crate::model::execution::EntityRun;
@@ -140,10 +139,9 @@ pub(super) fn errors(request: &Request<'_>) -> Given {
     let mut list: Vec<Value> = findings
         .into_iter()
         .map(|(_, finding)| {
-            let whose = whose(&finding, &runs);
+            let told = wire::told(&finding, &runs, false);
             let field = if finding.field.is_empty() { finding.column } else { finding.field };
-            let text = format!("{whose}line {}: \"{}\": {}; {}", finding.line, finding.value, finding.message, finding.hint);
-            json!({ "RecordId": finding.row.to_string(), "Field": field, "ErrorMessage": text })
+            json!({ "RecordId": finding.row.to_string(), "Field": field, "ErrorMessage": told })
         })
         .collect();
     if let (true, Some(reason), "Failed") = (list.is_empty(), &execution.reason, summary(&known)) {
