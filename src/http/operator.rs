@@ -383,7 +383,7 @@ pub(super) fn transformed(appliance: &Appliance, message: &Message, entity: Opti
     let kept = transformed_kept(appliance, message)?;
     let found = kept.into_iter().find(|(label, _)| entity.is_none_or(|entity| label.eq_ignore_ascii_case(entity)));
     let (_, name) = found.ok_or_else(|| {
-        Answer::refuse(404, "no transformed document is kept", "set keep_transformed = true beside transform in [[project.entity]]")
+        Answer::refuse(404, "no transformed document is kept", "one is kept where keep_transformed = true stands beside transform in [[project.entity]], and the stylesheets came to their end")
     })?;
     let (file, size) = appliance
         .store
@@ -403,8 +403,13 @@ pub(super) fn staging(appliance: &Appliance, message: &Message, call: &Call, row
         })?),
     };
     let after = call.query("after").and_then(|after| after.parse().ok()).unwrap_or(0);
-    let refuse =
-        || Answer::refuse(404, "no rows are staged", "set skip_staging = false in [[project.entity]]; they are kept for queue.retention");
+    let refuse = || {
+        Answer::refuse(
+            404,
+            "no rows are staged",
+            "they are where skip_staging = false stands in [[project.entity]] and the document could be read, for queue.retention",
+        )
+    };
     let mut all: Vec<(String, PathBuf)> = Vec::new();
     for name in runs(appliance, message)?.into_iter().filter_map(|run| run.staging_file) {
         let path = appliance.store.spool().staging_path(&name).map_err(|_| refuse())?;

@@ -437,7 +437,7 @@ impl Doctype {
 
 fn too_much(budget: usize) -> Error {
     Error::new(ErrorKind::Budget, format!("the entities of the document make more than {budget} bytes"))
-        .hint("expand the entities before, or raise the entity budget")
+        .hint("expand the entities before the document is sent")
 }
 
 fn skip_group(scan: &mut Scan) -> Result<()> {
