@@ -11,7 +11,7 @@ use self::direct::Direct;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use fill::{Found, Missed};
+use fill::{Found, Missed, Place};
 
 use super::record::{Fault, Frame, Record};
 use super::tree::{Mark, NodeId, Shape, Tree, only_attributes};
@@ -122,11 +122,11 @@ pub struct Collector {
     begun: bool,
     /// For each value of a record, then of nested ones.
     found: Vec<Found>,
-    /// Which places of nested records some record had, with records in them or without.
-    nested_found: Vec<bool>,
+    /// For each place of nested records.
+    nested_found: Vec<Place>,
     /// An array stood in an array inside of a record.
     in_arrays: bool,
-    /// Names of arrays inside of records, some of them: an empty one leaves nothing else.
+    /// Names of empty arrays inside of records, some of them: they leave nothing else.
     arrays: BTreeSet<String>,
     direct: Direct,
 }
@@ -193,7 +193,7 @@ impl Collector {
 
     /// Places of nested records that no record had.
     pub fn nested_never_found(&self) -> Vec<&str> {
-        let missed = self.asked.nested.iter().zip(&self.nested_found).filter(|(_, found)| !**found);
+        let missed = self.asked.nested.iter().zip(&self.nested_found).filter(|(_, found)| matches!(found, Place::Missing | Place::Others));
         missed.filter_map(|(nested, _)| nested.record.as_ref()).map(Path::text).collect()
     }
 
@@ -236,10 +236,10 @@ impl Collector {
         (!place || self.others).then_some(Instead { seen: &self.seen, others: place })
     }
 
-    /// An array begins whose items have this name: it may be the place of records, and empty. `inside`: it is an item of another.
-    pub fn array(&mut self, name: &str, inside: bool, line: u64) -> Result<(), TooMuch> {
+    /// An array begins whose items have this name: it may be the place of records. `inside`: it is an item of another; `empty`: it has none.
+    pub fn array(&mut self, name: &str, inside: bool, empty: bool, line: u64) -> Result<(), TooMuch> {
         if self.record.is_some() {
-            if !self.asked.nested.is_empty() && self.arrays.len() < ARRAYS_MAX && !self.arrays.contains(name) {
+            if empty && !self.asked.nested.is_empty() && self.arrays.len() < ARRAYS_MAX && !self.arrays.contains(name) {
                 self.arrays.insert(name.to_owned());
             }
             if inside {

@@ -287,6 +287,11 @@ impl Tree {
         self.children(id).filter(|child| self.node(*child).kind == Kind::Element)
     }
 
+    /// Whether an element has elements in it.
+    pub fn has_elements(&self, id: NodeId) -> bool {
+        self.elements(id).next().is_some()
+    }
+
     /// The text of a node: its own and that of all elements in it, and whether all of it is exact. `None` when there is none at all.
     pub fn string(&self, id: NodeId) -> Option<(Cow<'_, str>, bool)> {
         let node = self.node(id);

@@ -14,6 +14,9 @@ use crate::model::path::{Path, Step, To};
 /// Places that one path leads to, of which it is looked at whether anything is said there.
 const PLACES_MAX: usize = 1000;
 
+/// Elements that would hold nested records, of which it is looked at what they hold instead.
+const HOLDERS_MAX: usize = 100;
+
 /// What is known of a value after some records.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Found {
@@ -23,6 +26,20 @@ pub(super) struct Found {
     pub once: bool,
     /// So many records had, in its place, an attribute where an element is called so, or the reverse.
     pub elsewhere: u64,
+}
+
+/// What is known of a place of nested records after some records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// No record had it.
+    #[default]
+    Missing,
+    /// It was there, and empty.
+    Empty,
+    /// What would hold the records held others.
+    Others,
+    /// Some record had records there.
+    Found,
 }
 
 impl Found {
@@ -73,7 +90,7 @@ impl Collector {
             record.fault.get_or_insert(Fault::Style(style));
         }
         let nested = std::mem::take(&mut self.asked.nested);
-        self.nested_found.resize(nested.len(), false);
+        self.nested_found.resize(nested.len(), Place::default());
         for (number, nested) in nested.iter().enumerate() {
             let own = at..at + nested.values.len();
             at = own.end;
@@ -83,7 +100,11 @@ impl Collector {
                 record.fault = Some(Fault::Size);
                 break;
             }
-            self.nested_found[number] = self.nested_found[number] || !all.is_empty() || self.is_empty_place(id, place);
+            if !all.is_empty() {
+                self.nested_found[number] = Place::Found;
+            } else if self.nested_found[number] < Place::Others {
+                self.nested_found[number] = self.nested_found[number].max(self.place_without(id, place));
+            }
             for id in all {
                 if self.tree.shape(id) == Shape::Null {
                     continue;
@@ -219,12 +240,24 @@ impl Collector {
         }
     }
 
-    /// Whether the place of nested records is there, and has none.
-    fn is_empty_place(&self, record: NodeId, place: &Path) -> bool {
-        let Some((last, before)) = place.steps.split_last() else { return true };
-        let before = Path::relative(before.to_vec());
-        matches!(&last.to, To::Element(name) if self.arrays.iter().any(|array| name.is(array)))
-            || !before.steps.is_empty() && !place.absolute && !self.tree.find_all(record, &before, &self.asked.namespaces, 1).is_empty()
+    /// What is at a place of nested records that has none in this record.
+    fn place_without(&self, record: NodeId, place: &Path) -> Place {
+        let Some((last, before)) = place.steps.split_last() else { return Place::Empty };
+        let called = |step: &Step| matches!(&step.to, To::Element(name) if self.arrays.iter().any(|array| name.is(array)));
+        let mut found = if place.steps.iter().any(called) { Place::Empty } else { Place::Missing };
+        if place.absolute {
+            return found;
+        }
+        let all = |steps: Vec<Step>| self.tree.find_all(record, &Path::relative(steps), &self.asked.namespaces, HOLDERS_MAX);
+        // In JSON a member holds its items, whatever a condition says of them.
+        let named = Step { predicates: Vec::new(), ..last.clone() };
+        for one in all(before.iter().cloned().chain([named]).collect()) {
+            found = found.max(if self.tree.shape(one) == Shape::Null { Place::Empty } else { Place::Others });
+        }
+        for holder in if before.is_empty() { Vec::new() } else { all(before.to_vec()) } {
+            found = found.max(if self.tree.has_elements(holder) { Place::Others } else { Place::Empty });
+        }
+        found
     }
 
     /// Whether an element inside of a record is one of its nested records.

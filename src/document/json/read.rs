@@ -272,8 +272,10 @@ impl<R: Read> Reader<R> {
                     return Err(self.too_much(TooMuch::Depth));
                 }
                 let line = self.line_here();
-                self.collector.array(name, inside, line).map_err(|too_much| self.too_much(too_much))?;
                 self.at += 1;
+                self.skip_blanks()?;
+                let empty = self.peek()? == Some(b']');
+                self.collector.array(name, inside, empty, line).map_err(|too_much| self.too_much(too_much))?;
                 // An array in an array has no name of its own.
                 let name = if inside { "item" } else { name };
                 self.around.push(Around::Array(name.to_owned(), false));

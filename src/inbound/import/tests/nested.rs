@@ -157,6 +157,45 @@ fn places_of_nested_records_that_no_record_has_are_noted() {
 }
 
 #[test]
+fn places_of_nested_records_that_hold_others_are_noted() {
+    let xml = "<D><G><Group>1</Group><lines><line kind='a'><n>1</n></line></lines></G></D>";
+    let json = r#"[{"Group":"1","lines":[{"n":1,"kind":"a"}]}]"#;
+    for (document, place, noted) in [
+        (xml, "lines/line", false),
+        (xml, "lines/lin", true),
+        (xml, "lines/line[@kind='c']", true),
+        (xml, "lines/line[@art]", true),
+        (xml, "lines/line[5]", true),
+        (xml, "lines/line/part", true),
+        (xml, "Lines/Line", true),
+        (json, "lines", false),
+        (json, "lines[kind='a']", false),
+        (json, "lines/x", true),
+        (json, "lines[kind='c']", true),
+        (json, "lines[3]", true),
+        // Some orders have no lines, and no order has one that is called so.
+        ("<D><G><Group>1</Group><lines/></G><G><Group>2</Group><lines><line/></lines></G></D>", "lines/lin", true),
+        ("<D><G><Group>1</Group><lines><line/></lines></G><G><Group>2</Group><lines/></G></D>", "lines/lin", true),
+        (r#"[{"Group":"1","lines":[]},{"Group":"2","lines":[{"kind":"a"}]}]"#, "lines[kind='c']", true),
+        ("<D><G><Group>1</Group><lines count='0'> </lines></G></D>", "lines/line", false),
+        ("<D><G><Group>1</Group><lines/></G><G><Group>2</Group></G></D>", "lines/line[@kind='c']", false),
+        (r#"[{"Group":"1","lines":[ ]}]"#, "lines[kind='c']", false),
+        (r#"[{"Group":"1","lines":null}]"#, "lines[kind='c']", false),
+        (r#"[{"Group":"1","lines":[]}]"#, "lines/line", false),
+        (r#"[{"Group":"1","lines":null}]"#, "lines/line", false),
+        (r#"[{"Group":"1","lines":{"line":[]}}]"#, "lines/line", false),
+    ] {
+        let format = if document.starts_with('<') { Format::Xml(XmlFormat::default()) } else { Format::Json(JsonFormat::default()) };
+        let mut wanted = crate::document::read::Wanted { values: vec![path("Group").unwrap()], ..Default::default() };
+        wanted.nested.push(crate::document::collect::Nested { record: path(place), values: vec![] });
+        let mut found = Notes(Vec::new());
+        crate::document::read::read(document.as_bytes(), &format, wanted, &mut found).unwrap();
+        let note = format!("no record of the document has nested records at {place}");
+        assert_eq!(found.0, Vec::from_iter(noted.then_some(note)), "{document}, {place}");
+    }
+}
+
+#[test]
 fn without_a_mapping_a_name_that_no_record_has_is_noted_where_one_is_much_like_it() {
     let (json, lines) = (JsonFormat::default(), JsonFormat { lines: true, ..JsonFormat::default() });
     let attribute = XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() };
