@@ -4,9 +4,11 @@
 //! In memory are the record at hand and the elements that it stands in. Of what stands beside it outside, attributes apart, only as much is kept
 //! as some path asks for, and no more than [`CONTEXT_MAX`].
 
+mod beside;
 mod direct;
 mod fill;
 
+use self::beside::{Beside, Reach};
 use self::direct::Direct;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -91,6 +93,8 @@ struct Open {
     had_records: bool,
     /// It is an item of an array.
     item: bool,
+    /// What leads to it, outside of records.
+    reach: Reach,
 }
 
 /// Events in, records out.
@@ -102,7 +106,8 @@ pub struct Collector {
     open: Vec<Open>,
     /// How many are open outside of the record at hand, itself included.
     record: Option<usize>,
-    keeps_context: bool,
+    /// What paths lead to beside records, when any does.
+    beside: Option<Beside>,
     opened: u64,
     frames: Option<Arc<Vec<Frame>>>,
     /// The record that they lead to: its name, and whether it is an item of an array.
@@ -140,6 +145,7 @@ impl Collector {
         let outer = asked.record.steps.split_last().map_or(&[][..], |(_, outer)| outer);
         let values = asked.values.iter().chain(asked.nested.iter().flat_map(|nested| &nested.values));
         let keeps_context = values.clone().any(needs_context) || outer.iter().any(asks_for_elements);
+        let beside = keeps_context.then(|| Beside::new(&asked, unnamed));
         let tree = if unnamed == 0 { Tree::default() } else { Tree::default().without_prefixes() };
         let open = Vec::new();
         Collector {
@@ -148,7 +154,7 @@ impl Collector {
             tree,
             open,
             record: None,
-            keeps_context,
+            beside,
             opened: 0,
             frames: None,
             frames_to: (String::new(), false),
@@ -294,7 +300,14 @@ impl Collector {
         let mark = self.tree.mark(parent);
         let id = self.tree.element(parent, name, namespace, line);
         self.opened += 1;
-        self.open.push(Open { id, mark, number: self.opened, had_records: false, item: false });
+        let reach = match (&self.beside, self.record) {
+            (Some(beside), None) => {
+                let parent = self.open.last().map(|open| &open.reach);
+                beside.reach(&self.tree, id, self.open.len() + 1, parent, &self.asked.namespaces)
+            }
+            _ => Reach::NOWHERE,
+        };
+        self.open.push(Open { id, mark, number: self.opened, had_records: false, item: false, reach });
         if self.open.len() == self.unnamed {
             self.tree.begin_at(id);
         }
@@ -375,7 +388,7 @@ impl Collector {
 
     /// Text of the innermost element.
     pub fn text(&mut self, text: &str, exact: bool) -> Result<(), TooMuch> {
-        if self.record.is_some() || self.keeps_context {
+        if self.record.is_some() || self.open.last().is_some_and(|open| open.reach.is_value()) {
             self.tree.text(self.top(), text, exact);
             if self.record.is_none() {
                 self.frames = None;
@@ -411,6 +424,10 @@ impl Collector {
         }
         if self.record.is_none() {
             self.frames = None;
+            if !closed.reach.stays(depth) {
+                self.tree.truncate(closed.mark);
+                return Ok(false);
+            }
             let late = |missed: &&Missed| self.tree.find(missed.base, &missed.rest, &self.asked.namespaces).is_some();
             if let Some(late) = self.missed.iter().find(late) {
                 let message = format!("{} leads to what stands behind records that ask for it", late.text);
@@ -420,8 +437,10 @@ impl Collector {
                 ));
             }
             // What had records in it is of no use to records behind it, and there may be many of its kind.
-            if !self.keeps_context || closed.had_records || self.open.len() < self.unnamed {
+            if closed.had_records || self.open.len() < self.unnamed {
                 self.tree.truncate(closed.mark);
+            } else if let Some(parent) = self.open.last_mut() {
+                parent.reach.holds(&closed.reach);
             }
         }
         self.bounded().map(|()| false)
@@ -433,8 +452,9 @@ impl Collector {
 
     fn bounded(&self) -> Result<(), TooMuch> {
         let size = self.tree.size();
-        match self.record {
-            None if self.keeps_context && size > CONTEXT_MAX => Err(TooMuch::Context),
+        let kept = || self.record.is_none() && self.open.last().is_some_and(|open| open.reach.leads_here());
+        match size {
+            _ if size > CONTEXT_MAX && kept() => Err(TooMuch::Context),
             _ if size > TREE_MAX => Err(TooMuch::Record),
             _ => Ok(()),
         }

@@ -114,6 +114,75 @@ fn a_value_beside_the_records_that_comes_too_late_refuses_the_document() {
 }
 
 #[test]
+fn what_stands_beside_records_and_no_path_leads_to_is_no_matter_how_large() {
+    let xml = |record: &str| Format::Xml(XmlFormat { record: path(record), ..XmlFormat::default() });
+    let json = |record: &str| Format::Json(JsonFormat { record: path(record), ..JsonFormat::default() });
+    let pdf = "A".repeat(300 * 1024);
+    let empty = "<S><x>9</x><y>z</y></S>".repeat(20_000);
+    let log = vec![r#"{"x":"9","Id":5}"#; 30_000].join(",");
+    for (format, paths, document) in [
+        (xml("//L"), ["Id", "../x"], format!("<I><A><x>9</x><P d='{pdf}'>{pdf}</P></A><x>1</x><L><Id>1</Id></L><B>{pdf}</B></I>")),
+        (xml("//L"), ["Id", "/I/x"], format!("<I><A>{pdf}</A><x>1</x><L><Id>1</Id></L><B><x/>{pdf}</B></I>")),
+        (xml("//L"), ["Id", "/I//x"], format!("<I><A><y>{pdf}</y></A><A><z><x>1</x></z></A><L><Id>1</Id></L></I>")),
+        (xml("//L"), ["Id", "../x"], format!("<I>{empty}<S><x>1</x><L><Id>1</Id></L></S></I>")),
+        (xml("/I/S/L"), ["Id", "..//x"], format!("<I>{empty}<S><x>1</x><L><Id>1</Id></L></S></I>")),
+        (xml("/I/S[y='z']/L"), ["Id", "../x"], format!("<I>{empty}<S><y>z</y><x>1</x><L><Id>1</Id></L></S></I>")),
+        (json("r"), ["Id", "/x"], format!(r#"{{"a":"{pdf}","x":"1","r":[{{"Id":"1"}}]}}"#)),
+        (json("r"), ["Id", "../x"], format!(r#"{{"x":"1","r":[{{"Id":"1"}}],"log":[{log}]}}"#)),
+        (json("r"), ["Id", "/h/x"], format!(r#"{{"log":[[{log}],{log}],"h":{{"y":"{pdf}","x":"1"}},"r":[{{"Id":"1"}}]}}"#)),
+    ] {
+        let scene = by_path(format, &paths);
+        let (report, sink) = scene.import(document.as_bytes());
+        assert_eq!(report.counts, counts(1, 1, 0, 0, 0), "{paths:?}: {:?}", sink.findings);
+        assert_eq!(scene.rows(), ["1|1"], "{paths:?}");
+    }
+    for (format, path, document) in [
+        (xml("//L"), "../x", format!("<I><x>{pdf}</x><L><Id>1</Id></L></I>")),
+        (xml("//L"), "//y", format!("<I>{empty}<L><Id>1</Id></L></I>")),
+        (json("r"), "/x", format!(r#"{{"x":"{pdf}","r":[{{"Id":"1"}}]}}"#)),
+    ] {
+        let (report, sink) = by_path(format, &["Id", path]).import(document.as_bytes());
+        assert!(report.document_refused && sink.findings[0].message == "too much stands beside the records", "{:?}", sink.findings);
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+    #[test]
+    fn large_siblings_that_no_path_leads_to_change_no_record(
+        gaps in proptest::collection::vec(proptest::prelude::any::<bool>(), 8),
+        which in 0..5usize,
+        json in proptest::prelude::any::<bool>(),
+    ) {
+        let large = "z".repeat(100 * 1024);
+        let around = |full: bool| {
+            let gap = |at: usize| match (full && gaps[at], json) {
+                (false, _) => String::new(),
+                (true, true) => format!(r#""z{at}":{{"y":"{large}","z":["{large}",{{"w":"{large}"}}]}},"#),
+                (true, false) => format!("<z w='{large}'>{large}<y>{large}</y></z>"),
+            };
+            let [a, b, c, d, e, f, g, h] = std::array::from_fn(gap);
+            match json {
+                true => format!(r#"{{{a}"x":"1",{b}"G":[{{{c}"x":"2",{d}"R":[{{"Id":1}},{{"Id":2}}],{e}"v":0}},{{{f}"R":{{"Id":3}},"v":0}}],{g}"D":{{{h}"v":0}}}}"#),
+                false => format!("<D>{a}<x>1</x>{b}<G>{c}<x>2</x>{d}<R><Id>1</Id></R>{e}<R><Id>2</Id></R></G>{f}<G><R><Id>3</Id></R>{g}</G>{h}</D>"),
+            }
+        };
+        let (format, root) = match json {
+            true => (Format::Json(JsonFormat { record: path("G/R"), ..JsonFormat::default() }), "/x"),
+            false => (Format::Xml(XmlFormat { record: path("//R"), ..XmlFormat::default() }), "/D/x"),
+        };
+        let value = ["../x", root, "//x", "..//x", "../../x"][which];
+        let told = [false, true].map(|full| {
+            let scene = by_path(format.clone(), &["Id", value]);
+            let (report, sink) = scene.import(around(full).as_bytes());
+            (report.counts, report.document_refused, scene.rows(), sink.findings.len())
+        });
+        proptest::prop_assert_eq!(&told[0], &told[1]);
+        proptest::prop_assert_eq!(told[0].0, counts(3, 3, 0, 0, 0));
+    }
+}
+
+#[test]
 fn paths_that_no_record_has_are_noted_and_places_without_records_too() {
     let xml = |record: &str| {
         Format::Xml(XmlFormat { record: path(record), namespaces: vec![("c".into(), "urn:c".into())], ..XmlFormat::default() })
