@@ -70,6 +70,7 @@ pub fn infer(sample: &[u8]) -> Result<Guess, String> {
         Looks::Text => csv::csv(sample)?,
         Looks::Empty => return Err("the sample is empty".into()),
         Looks::Package => return Err("this is a data package: infer from a file in it".into()),
+        Looks::Html => return Err("this is an HTML page, and no sample of data: see what it says".into()),
         Looks::Old => return Err("this is an Office document of before 2007: save it as .xlsx or as text".into()),
         Looks::Zip => return Err("this is packed: infer from the file in it".into()),
         Looks::Other(what, hint) => return Err(format!("this is {what}: {hint}")),

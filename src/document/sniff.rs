@@ -9,8 +9,10 @@ use encoding_rs::Encoding;
 use self::utf8::{Stated, Watched};
 use super::broken::Broken;
 use super::encoding::declared_encoding;
+use super::read::record_of;
 use super::refused;
 use crate::model::format::Format;
+use crate::model::path::To;
 
 /// Bytes that are looked at.
 const FIRST: u64 = 16 * 1024;
@@ -32,6 +34,8 @@ pub enum Looks {
     Other(&'static str, &'static str),
     /// So many bytes of zero among the first, and no text.
     Zeros(usize),
+    /// A page of HTML, which may be XML as well.
+    Html,
     /// XML.
     Xml,
     /// JSON.
@@ -43,6 +47,8 @@ pub enum Looks {
 }
 
 const UNPACK: &str = "send the file in it alone, unpacked";
+/// What to do about a page.
+const PAGE: &str = "where the document was fetched a page came in its place, to sign in or to tell an error: see what it says, and send the document itself";
 const EXPORT: &str = "send the data that it was made of, as text or as a workbook";
 
 /// Kinds of files that come by mistake, by how they begin.
@@ -74,6 +80,7 @@ impl Looks {
             Looks::Old => "an Office document of before 2007",
             Looks::Other(what, _) => what,
             Looks::Zeros(_) => "no text: bytes of zero stand in it",
+            Looks::Html => "an HTML page",
             Looks::Xml => "XML",
             Looks::Json => "JSON",
             Looks::Text => "text",
@@ -113,11 +120,46 @@ pub fn looks(first: &[u8]) -> Looks {
     let after = |text: &str| text[1..].trim_start().chars().next();
     match text.chars().next() {
         None => Looks::Empty,
+        Some('<') if is_page(text) => Looks::Html,
         Some('<') if text.starts_with("<?xml") || text.starts_with("<!") || text.contains("</") || text.contains("/>") => Looks::Xml,
         Some('{') if matches!(after(text), Some('"' | '}')) => Looks::Json,
         Some('[') if matches!(after(text), Some('{' | '[' | ']')) => Looks::Json,
         _ => Looks::Text,
     }
+}
+
+/// Whether text begins as a page of HTML does, behind a declaration and comments.
+fn is_page(text: &str) -> bool {
+    let mut rest = text;
+    while let Some((_, after)) = match rest {
+        _ if rest.starts_with("<?") => rest.split_once("?>"),
+        _ if rest.starts_with("<!--") => rest.split_once("-->"),
+        _ => None,
+    } {
+        rest = after.trim_start();
+    }
+    let begins = |word: &str| rest.get(..word.len()).filter(|begin| begin.eq_ignore_ascii_case(word)).map(|_| &rest[word.len()..]);
+    let kind = begins("<!doctype").map(str::trim_start).and_then(|kind| kind.get(..4)).filter(|kind| kind.eq_ignore_ascii_case("html"));
+    let root = begins("<html").filter(|behind| behind.starts_with(|c: char| c == '>' || c == '/' || c.is_ascii_whitespace()));
+    kind.is_some() || root.is_some()
+}
+
+/// Whether a format reads pages: its records stand in what pages have.
+fn reads_pages(format: &Format) -> bool {
+    let names = ["html", "body", "table", "tbody", "tr"];
+    let is_of_pages = |to: &To| matches!(to, To::Element(name) if names.iter().any(|page| name.local.eq_ignore_ascii_case(page)));
+    matches!(format, Format::Xml(xml) if record_of(xml).steps.iter().any(|step| is_of_pages(&step.to)))
+}
+
+/// Whether it cannot be JSON, and is text of several columns: a value of JSON without quotes is a number or one of three words.
+fn is_delimited(text: &str) -> bool {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let first = text.lines().next().unwrap_or_default();
+    let word = first.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    let may_be = matches!(word, "true" | "false" | "null") || !first.starts_with(char::is_alphabetic);
+    // Lines of JSON are each a fault of their own.
+    let other = text.lines().any(|line| line.trim_start().starts_with(['{', '[']));
+    !may_be && !other && first.contains([',', ';', '\t', '|'])
 }
 
 /// The first bytes as text, good enough to look at.
@@ -208,6 +250,7 @@ fn trap(first: &[u8], format: &Format) -> Option<(String, String)> {
         // Its reader tells the kinds of workbooks apart.
         return match looks {
             Looks::Package => say("a data package", "send it to a job with accepts = \"package\", or send the file in it alone"),
+            Looks::Html => say("an HTML page", PAGE),
             Looks::Xml => say("XML", "send a workbook, or write type = \"xml-element\""),
             Looks::Json => say("JSON", "send a workbook, or write type = \"json\""),
             Looks::Text => say("text", "send a workbook, or write type = \"csv\""),
@@ -226,6 +269,10 @@ fn trap(first: &[u8], format: &Format) -> Option<(String, String)> {
         Looks::Zeros(count) if !zeros && !is_wide(format.encoding()) => {
             let message = format!("this is no text: {count} of its first {} bytes are zero", first.len());
             Some((message, "find out what wrote it, and send text or a workbook; columns that are filled up with zeros are read by type = \"fixed\" with pad = \"\\u0000\"".to_owned()))
+        }
+        Looks::Html if !reads_pages(format) => say("an HTML page", PAGE),
+        Looks::Text if matches!(format, Format::Json(_)) && is_delimited(&text(first)) => {
+            say("delimited text", "write type = \"csv\", or send JSON")
         }
         Looks::Xml if !matches!(format, Format::Xml(_)) => {
             say("XML", "write type = \"xml-element\" or \"xml-attribute\", or send what the format says")
@@ -271,6 +318,7 @@ mod tests {
         let csv = Format::Csv(CsvFormat::default());
         let unicode = Format::Csv(CsvFormat { encoding: encoding_rs::UTF_16LE, ..CsvFormat::default() });
         let wide: Vec<u8> = "a,b\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let page = b"\n<!DOCTYPE HTML PUBLIC '-//W3C//DTD HTML 4.01//EN'>\n<html><head><title>Sign in</title></head></html>";
         let table: &[(&Format, &[u8], &str)] = &[
             (&csv, b"", "the document is empty"),
             (&csv, b"\xFF\xFE\0\0a\0\0\0", "this is text in UTF-32"),
@@ -297,7 +345,29 @@ mod tests {
             (&Format::Xml(XmlFormat::default()), b"a;b\n", "this is text without elements"),
             (&Format::Xml(XmlFormat::default()), b"{\"a\":1}", "this is JSON"),
             (&Format::Json(JsonFormat::default()), b"<a/>", "this is XML"),
+            (&Format::Json(JsonFormat::default()), b"ID;NAME\n1;a\n", "this is delimited text, and the format says json"),
+            (&Format::Json(JsonFormat::default()), b"\xEF\xBB\xBFname,at\n1,a\n", "this is delimited text"),
+            (&Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }), b"ID\tNAME\n1\ta\n", "this is delimited text"),
+            (&csv, page, "this is an HTML page, and the format says csv"),
+            (&Format::Excel(ExcelFormat::default()), page, "this is an HTML page"),
+            (&Format::Xml(XmlFormat::default()), page, "this is an HTML page, and the format says xml-element"),
+            (&Format::Json(JsonFormat::default()), b"<HTML lang='de'>\n<head></head></HTML>", "this is an HTML page"),
+            (
+                &Format::Xml(XmlFormat::default()),
+                b"<?xml version='1.0'?>\n<!-- a -->\n<html xmlns='http://www.w3.org/1999/xhtml'><head/><body/></html>",
+                "this is an HTML page",
+            ),
         ];
+        // What reads pages is given them, and what only begins alike is none.
+        let root = XmlFormat { root: Some("HTML".into()), ..XmlFormat::default() };
+        let rows = XmlFormat { record: crate::model::path::Path::parse("//table/tr").ok(), ..XmlFormat::default() };
+        for format in [root, rows] {
+            assert_eq!(trap(page, &Format::Xml(format)), None);
+        }
+        assert_eq!(trap(b"<html5><a/></html5>", &Format::Xml(XmlFormat::default())), None);
+        for good in [&b"null,\n"[..], b"{\"a\":1}\n", b"1,2\n", b"\"a\",1\n", b"oops,\n{\"a\":1}\n", b"Not authorized\n"] {
+            assert_eq!(trap(good, &Format::Json(JsonFormat::default())), None, "{}", String::from_utf8_lossy(good));
+        }
         for (format, first, expected) in table {
             let (message, hint) = trap(first, format).unwrap_or_else(|| panic!("{expected}"));
             assert!(message.contains(expected), "{message}");
