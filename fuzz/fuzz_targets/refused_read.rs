@@ -48,7 +48,7 @@ impl Take for Refusing<'_> {
             // It is too large for the file.
             return ControlFlow::Continue(());
         }
-        refused.append(entry, &reasons(&findings), is_misfit(&findings), &mut self.bytes).unwrap();
+        refused.append(entry, &reasons(&findings, "E"), is_misfit(&findings), &mut self.bytes).unwrap();
         // Before a line feed a carriage return is that of CRLF: such a record of a stated length comes back as a shorter one.
         self.damaged |= matches!(self.format, Format::Fixed(fixed) if fixed.record_length.is_some()) && record.raw.ends_with(b"\r");
         self.damaged |= match (&record.fault, self.format) {

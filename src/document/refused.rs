@@ -9,6 +9,7 @@ pub mod mended;
 mod tests;
 
 use std::cmp::Ordering::{Equal, Greater, Less};
+use std::fmt::Write;
 use std::sync::Arc;
 
 use encoding_rs::Encoding;
@@ -62,13 +63,22 @@ enum Inner {
     Excel(ExcelFormat, Option<Box<excel::write::Writer>>),
 }
 
-/// Why a record is refused, on one line.
-pub fn reasons(findings: &[Finding]) -> String {
-    let reasons = findings.iter().map(|finding| match finding.column.is_empty() {
-        true => finding.message.clone(),
-        false => format!("{}: {}", finding.column, finding.message),
-    });
-    reasons.collect::<Vec<_>>().join("; ")
+/// Why a record is refused, on one line. What is wrong with a record nested in it, of another entity, is told with its place in the document.
+pub fn reasons(findings: &[Finding], entity: &str) -> String {
+    let mut reasons = String::new();
+    for finding in findings {
+        if !reasons.is_empty() {
+            reasons.push_str("; ");
+        }
+        if finding.entity != entity {
+            let _ = write!(reasons, "{}, line {}: ", finding.entity, finding.line);
+        }
+        if !finding.column.is_empty() {
+            let _ = write!(reasons, "{}: ", finding.column);
+        }
+        reasons.push_str(&finding.message);
+    }
+    reasons
 }
 
 /// Whether a record is refused for its length, among others.

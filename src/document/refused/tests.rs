@@ -11,7 +11,7 @@ use crate::model::format::{FixedColumn, JsonFormat, Unit, XmlFormat, XmlStyle};
 
 fn keep(refused: &mut Refused, entry: Entry<'_>, findings: &[Finding], into: &mut Vec<u8>) {
     assert!(refused.holds(entry.raw, findings));
-    refused.append(entry, &reasons(findings), is_misfit(findings), into).unwrap();
+    refused.append(entry, &reasons(findings, "E"), is_misfit(findings), into).unwrap();
 }
 
 fn file(format: &Format, encoding: &'static Encoding, header: &str, rows: &[(u64, &[u8])]) -> Vec<u8> {
@@ -43,6 +43,19 @@ fn a_file_in_another_encoding_than_its_format_says_so() {
     assert_eq!(again(&format, &bytes), [(0, Some(4), vec!["J\u{fc}rgen \u{20ac}".to_owned(), "x".to_owned()])]);
     let plain = Format::Csv(CsvFormat::default());
     assert!(file(&plain, encoding_rs::UTF_8, "a,b", &[(2, b"1,2")]).starts_with(b"a,b,"), "and only then");
+}
+
+#[test]
+fn reasons_name_the_line_of_a_nested_record() {
+    let finding = |entity: &str, line, column: &str| Finding {
+        line,
+        column: column.into(),
+        ..Finding::of_document(Rule::Range, entity, "less than the minimum 1", "")
+    };
+    let findings = [finding("Orders", 2, "TOTAL"), finding("Order lines", 12, "QTY"), finding("Order lines", 14, "")];
+    let expected =
+        "TOTAL: less than the minimum 1; Order lines, line 12: QTY: less than the minimum 1; Order lines, line 14: less than the minimum 1";
+    assert_eq!(reasons(&findings, "Orders"), expected);
 }
 
 #[test]

@@ -191,7 +191,8 @@ impl<'a> Loader<'a> {
     /// What became of a record, for the staging.
     fn judged(&mut self, findings: &[Finding]) {
         if let Some(reasons) = &mut self.reasons {
-            reasons.push((!findings.is_empty()).then(|| refused::reasons(findings)));
+            let entity = self.parts[0].entity();
+            reasons.push((!findings.is_empty()).then(|| refused::reasons(findings, entity)));
         }
     }
 
@@ -303,7 +304,7 @@ impl<'a> Loader<'a> {
         self.report.counts.refused += entry.len();
         let comes_back = self.refused.holds(entry.raw, findings);
         if comes_back {
-            let (reason, misfit) = (refused::reasons(findings), refused::is_misfit(findings));
+            let (reason, misfit) = (refused::reasons(findings, self.parts[0].entity()), refused::is_misfit(findings));
             self.expect_refused()?.add(entry.number, entry.line, entry.raw, entry.frames, &reason, misfit)?;
         }
         let together = (entry.len() > 1).then(|| together(self.parts[0].entity(), entry, &findings[0]));
