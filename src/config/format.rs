@@ -212,6 +212,10 @@ fn read_excel(section: &Section<'_>) -> ExcelFormat {
 
 /// What makes a path one that leads nowhere. `namespaces` are those of the format; JSON has none.
 pub(super) fn leads_nowhere(path: &Path, namespaces: Option<&[(String, String)]>) -> Option<(String, String)> {
+    if let (Some(name), None) = (path.attribute_asked_for(), namespaces) {
+        let hint = format!("write the member's name, {}, or '@{}' in quotes where that is its name", name.local, name.local);
+        return Some((format!("\"@{}\" is an attribute, and JSON has none", name.local), hint));
+    }
     path.names().into_iter().find_map(|name| match (&name.prefix, namespaces) {
         (Some(prefix), None) => Some((
             format!("\"{prefix}:{}\" has a prefix, and JSON has none", name.local),

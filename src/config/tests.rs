@@ -284,6 +284,21 @@ fn nested_records_are_elements_also_where_values_are_attributes() {
 }
 
 #[test]
+fn attributes_are_refused_where_documents_are_json() {
+    let text = |kind: &str, source: &str| {
+        starter_text()
+            .replace("{ type = \"csv\", delimiter = \";\", header = true }", &format!("{{ type = \"{kind}\" }}"))
+            .replace("source = \"Name\",", &format!("source = \"{source}\","))
+    };
+    for (source, refused) in [("@id", true), ("a/@id", true), ("a[@kind='b']/c", true), ("a[kind='b']/c", false), ("a/'@id'", false)] {
+        let problem = read(&text("json", source)).err();
+        let told = problem.as_ref().is_some_and(|problem| problem.contains("is an attribute, and JSON has none"));
+        assert_eq!((problem.is_some(), told), (refused, refused), "{source}: {problem:?}");
+        assert!(read(&text("xml-element", source)).is_ok(), "{source}");
+    }
+}
+
+#[test]
 fn a_number_and_what_the_outer_row_has_are_not_converted() {
     let line = |keys: &str| {
         let nested = format!(

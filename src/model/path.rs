@@ -154,6 +154,17 @@ impl Path {
         names
     }
 
+    /// An attribute that it asks for, in its conditions too.
+    pub fn attribute_asked_for(&self) -> Option<&Name> {
+        self.steps.iter().find_map(|step| match &step.to {
+            To::Attribute(name) => Some(name),
+            _ => step.predicates.iter().find_map(|predicate| match predicate {
+                Predicate::Has(path) | Predicate::Equals(path, _) => path.attribute_asked_for(),
+                Predicate::Position(_) => None,
+            }),
+        })
+    }
+
     /// Whether it may lead out of the record that it begins at.
     pub fn leaves_the_record(&self) -> bool {
         let inner = |predicate: &Predicate| match predicate {
