@@ -30,7 +30,7 @@ pub struct Record {
     pub nested: Vec<(usize, Record)>,
     /// In a file of refused rows: the line that it stood on in the document it was refused in.
     pub told: Option<u64>,
-    /// There, without a header: how many fields records of that document had, where it had another number.
+    /// There, without a header: how many fields records of that document had.
     pub told_fields: Option<usize>,
     /// There: what it was refused for that another row had. Perhaps that one is loaded.
     pub repeats: Repeats,

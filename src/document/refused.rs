@@ -274,11 +274,13 @@ impl Delimited {
             // All the document is one record, which an end behind it would make a good one.
             return encode_raw(entry.raw, self.encoding, into);
         }
-        let (line, marked) = (entry.line.to_string(), format!("{LINE} {}", entry.line));
-        let is_text = std::str::from_utf8(entry.raw).is_ok();
+        let (line, is_text) = (entry.line.to_string(), std::str::from_utf8(entry.raw).is_ok());
+        // Where no header says it, a mended record is not to decide how many fields records have.
+        let fields = if self.format.header || columns == 0 { String::new() } else { format!(" ({columns} fields)") };
+        let marked = format!("{LINE} {line}{fields}");
         let Some((count, last)) = self.dialect.fields(entry.raw, columns) else {
             // A qualifier that is never closed would take our words in: they stand before it.
-            let alone = self.tail(&format!("{marked} ({BELOW})"), reason);
+            let alone = self.tail(&format!("{LINE} {line} ({BELOW}){fields}"), reason);
             if self.dialect.fields(&alone, 0).is_some_and(|(count, _)| count == 2) {
                 self.passed_over(&alone, into);
             }
@@ -287,9 +289,6 @@ impl Delimited {
         // Where only blank fields are too many, they give way.
         let needed = last.filter(|end| end + (count - columns) * self.format.delimiter.len() == entry.raw.len());
         match (count.cmp(&columns), needed) {
-            (Less | Greater, _) if !self.format.header && columns > 0 => {
-                self.with_tail(entry.raw, &format!("{marked} ({columns} fields)"), reason, into);
-            }
             _ if !self.format.header || !is_text || columns == 0 => self.with_tail(entry.raw, &marked, reason, into),
             (Equal, _) => self.with_tail(entry.raw, &line, reason, into),
             (Less, _) if self.format.ragged => {

@@ -336,13 +336,14 @@ impl<'a> Plan<'a> {
 
     /// Maps and validates a record into the block. `number` is its row number, from 1.
     pub fn apply(&mut self, record: &Record, number: u64, block: &mut Block) {
-        if self.width.is_none() && matches!(self.format, Format::Csv(_)) {
-            // Refused rows that come back may all be of another width than the document was; ragged, the first may lack what the mapping knows of.
+        if self.header.is_none() && matches!(self.format, Format::Csv(_)) {
+            // Refused rows that come back are held to the width of their document, however they are mended; ragged, the first may lack what the mapping
+            // knows of.
             let own = || match self.ragged {
                 true => record.fault.is_none().then(|| record.len().max(self.fields_min)),
                 false => (record.fault.is_none() && record.len() >= self.fields_min).then(|| record.len()),
             };
-            self.width = record.told_fields.or_else(own);
+            self.width = record.told_fields.or(self.width).or_else(own);
         }
         let plan = &*self;
         block.record(record, number, |rows| {

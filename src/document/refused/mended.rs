@@ -59,7 +59,7 @@ fn after_words<'t>(text: &'t [u8], words: &str) -> Option<&'t [u8]> {
     begin.iter().zip(words.as_bytes()).all(same).then_some(rest)
 }
 
-/// What a cell of ours tells: `Entrepot line 5`, `Entrepot line 5 (4 fields)`, `Entrepot line 5 (below)`.
+/// What a cell of ours tells: `Entrepot line 5`, `Entrepot line 5 (4 fields)`, `Entrepot line 5 (below) (4 fields)`.
 #[derive(Clone, Copy, Debug)]
 struct Told {
     line: u64,
@@ -74,10 +74,11 @@ fn told_by(cell: &str) -> Option<Told> {
     let between = |c: char| matches!(c, ' ' | '_' | '-' | '(' | ')');
     let mut parts = told.strip_prefix(between)?.split(between).filter(|part| !part.is_empty());
     let line = parts.next()?.parse().ok()?;
+    let mut parts = parts.peekable();
+    let below = parts.next_if_eq(&BELOW).is_some();
     match (parts.next(), parts.next(), parts.next()) {
-        (None, ..) => Some(Told { line, fields: None, below: false }),
-        (Some(BELOW), None, _) => Some(Told { line, fields: None, below: true }),
-        (Some(fields), Some("fields"), None) => Some(Told { line, fields: Some(fields.parse().ok()?), below: false }),
+        (None, ..) => Some(Told { line, fields: None, below }),
+        (Some(fields), Some("fields"), None) => Some(Told { line, fields: Some(fields.parse().ok()?), below }),
         _ => None,
     }
 }
@@ -116,6 +117,8 @@ pub struct Ours {
     ragged: bool,
     /// The document's own columns, and all that its header names.
     columns: Option<(usize, usize)>,
+    /// How many fields the record behind a reason that stands alone should have.
+    below: Option<usize>,
     found: bool,
 }
 
@@ -134,7 +137,7 @@ impl Ours {
             Layout::Numbered | Layout::Asked => None,
         };
         let (delimiter, qualifier) = (format.delimiter.clone(), format.qualifier);
-        Some(Ours { dialect, delimiter, qualifier, ragged: format.ragged, columns, found: columns.is_some() })
+        Some(Ours { dialect, delimiter, qualifier, ragged: format.ragged, columns, below: None, found: columns.is_some() })
     }
 
     /// Whether any were found by now.
@@ -160,6 +163,7 @@ impl Ours {
 
     /// Takes ours off a record; `false` when it is nothing but the reason of the record behind it, whose qualifier is never closed: no cell can follow that.
     pub fn leave_out(&mut self, record: &mut Record) -> bool {
+        record.told_fields = self.below.take();
         let place = all_words_in(&record.raw).next_back();
         if let Some(place) = place {
             // Ours are the last two cells, but for blank ones of a spreadsheet.
@@ -169,12 +173,12 @@ impl Ours {
                 last.and_then(|last| last.checked_sub(1)).filter(|at| (*at == 0 || *at >= least) && record.fault != Some(Fault::Fields));
             let told = marked.and_then(|at| Some((at, told_by(record.field(at)?.0)?)));
             match told {
-                Some((0, Told { below: true, .. })) => {
-                    self.found = true;
+                Some((0, Told { below: true, fields, .. })) => {
+                    (self.found, self.below) = (true, fields);
                     return false;
                 }
                 Some((at, Told { line, fields, below: false })) if at > 0 => {
-                    (record.told, record.told_fields) = (Some(line), fields);
+                    (record.told, record.told_fields) = (Some(line), fields.or(record.told_fields));
                     record.repeats = record.field(at + 1).map_or_else(Repeats::default, |(reason, _)| repeats(reason.as_bytes()));
                     self.keep(record, at);
                     return true;
@@ -201,12 +205,11 @@ impl Ours {
 
     /// Cuts what we added off the exact text.
     fn cut(&mut self, record: &mut Record, place: usize) -> bool {
-        let digits = &record.raw[(place + LINE.len() + 1).min(record.raw.len())..];
-        let digits = &digits[..digits.iter().take_while(|byte| byte.is_ascii_digit()).count()];
-        let line = std::str::from_utf8(digits).ok().and_then(|line| line.parse().ok());
         let before = self.unqualified(&record.raw[..place]);
-        let Some(end) = before.strip_suffix(self.delimiter.as_bytes()).filter(|_| line.is_some()).map(<[u8]>::len) else { return false };
-        record.told = line;
+        let cell = self.dialect.fields(&record.raw[before.len()..], 1).and_then(|(_, end)| record.raw.get(place..before.len() + end?));
+        let told = cell.and_then(|cell| told_by(std::str::from_utf8(self.unqualified(cell)).ok()?));
+        let (Some(told), Some(end)) = (told, before.strip_suffix(self.delimiter.as_bytes()).map(<[u8]>::len)) else { return false };
+        (record.told, record.told_fields) = (Some(told.line), told.fields);
         record.raw.truncate(end);
         self.found = true;
         true

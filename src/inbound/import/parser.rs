@@ -134,9 +134,9 @@ impl Take for Parsing<'_> {
     fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
         self.number += 1;
         if let Some(plan) = &mut self.plan {
-            let known = plan.width.is_some();
+            let known = plan.width;
             plan.apply(record, self.number, &mut self.block);
-            if let (false, Some(fields)) = (known, plan.width) {
+            if let Some(fields) = plan.width.filter(|_| plan.width != known) {
                 // Before the block, so that it is told with all that are refused.
                 let _ = self.sender.send(Piece::Fields(fields));
             }

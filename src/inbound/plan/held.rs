@@ -47,7 +47,7 @@ impl Plan<'_> {
         }
         if let Some(width) = self.width {
             let more = || (width..record.len()).any(|at| record.field(at).is_some_and(|(text, _)| !text.trim().is_empty()));
-            // Without a header what comes back has as many fields as it had, or says how many.
+            // Without a header what comes back says how many fields it should have, and has as many where it does not.
             let as_told = self.header.is_none() && record.told.is_some() && record.told_fields.is_none();
             let fits = match self.ragged {
                 true if !as_told => record.len() <= width || !more(),

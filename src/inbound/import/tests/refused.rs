@@ -439,6 +439,35 @@ fn rows_without_a_header_are_held_to_the_width_of_the_document_they_were_refused
 }
 
 #[test]
+fn a_mended_row_without_a_header_does_not_decide_how_many_fields_records_have() {
+    // The first that comes back may never close its qualifier, or be no text.
+    for (document, bad, wide) in [
+        (&b"1,a,x\n2,b,1\n3,c,y\n"[..], &b",x,"[..], &b",1,5,"[..]),
+        (b"2,b,1\n3,c,y\n1,\"a,x\n", b"\"a", b"a,b"),
+        (b"1,a\xFF,x\n2,b,1\n3,c,y\n", b"\xFF", b",b"),
+    ] {
+        for ragged in [false, true] {
+            let mut scene = nested(csv(|csv| (csv.header, csv.ragged) = (false, ragged)));
+            numbered(&mut scene);
+            scene.project_entity.mapping.truncate(3);
+            let (report, sink) = scene.import(document);
+            assert_eq!(report.counts.refused, 2, "{:?}", sink.findings);
+            let mut again = sink.refused;
+            for _ in 0..3 {
+                let shown = String::from_utf8_lossy(&again).into_owned();
+                let at = memchr::memmem::find(&again, bad).unwrap_or_else(|| panic!("{shown}"));
+                let mended = [&again[..at], wide, &again[at + bad.len()..]].concat();
+                let mended = encoding_rs::UTF_8.decode(&mended).0.replace(",y,", ",2.5,");
+                let (report, sink) = scene.import(mended.as_bytes());
+                assert_eq!((report.counts.read, report.counts.refused), (2, 1), "{mended}: {:?}", sink.findings);
+                assert!(sink.findings[0].message.starts_with("4 fields, "), "{mended}: {:?}", sink.findings);
+                again = scene.import(&again).1.refused;
+            }
+        }
+    }
+}
+
+#[test]
 fn a_qualifier_that_takes_the_trailer_in_is_a_finding_and_loses_no_row() {
     for skip_last in [1, 2] {
         let scene = nested(csv(|csv| csv.skip_last = skip_last));
