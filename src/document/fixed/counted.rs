@@ -220,7 +220,10 @@ impl<R: Read> Counted<R> {
             if stated.is_some() {
                 return Ok(found.unwrap_or(self.buffer.len() - self.start));
             }
-            self.lined.get_or_insert(found.is_some_and(|at| at <= end + self.length));
+            // A line of exactly two records is two, which nothing ends.
+            let is_two = |at| self.measure().of_raw(&self.buffer[self.start..self.start + at]) == 2 * self.length;
+            let lined = found.is_some_and(|at| at <= end + self.length && !is_two(at));
+            self.lined.get_or_insert(lined);
             return Ok(match (self.lined, found) {
                 (Some(true), Some(at)) => at,
                 // The last, or one that is too long: all of it is passed over, so that nobody looks there again.

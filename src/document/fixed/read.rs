@@ -463,6 +463,11 @@ mod tests {
         let before = format!("{}\n6Ink  00001{ink}", ink.repeat(3));
         let Err(Broken::Document { line: 1, message, .. }) = read(before.as_bytes(), &format) else { panic!("it is read") };
         assert!(message.contains("a line end stands where a record begins"), "{message}");
+        // Nor are two of them one line.
+        for end in ["", "\n", "\r\n", "\r\n\x1A"] {
+            assert_eq!(faults(format!("{ink}{ink}{end}").as_bytes(), &format), [None, None], "{end:?}");
+        }
+        let Err(Broken::Document { line: 1, .. }) = read(format!("{ink}{ink}\n{ink}").as_bytes(), &format) else { panic!("it is read") };
     }
 
     #[test]
