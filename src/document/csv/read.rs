@@ -30,6 +30,9 @@ pub const FIELDS_MAX: usize = 4096;
 /// One that comes back refused has two more.
 const FIELDS_READ_MAX: usize = FIELDS_MAX + 2;
 
+/// What DOS ends files with.
+pub const END_MARK: u8 = 0x1A;
+
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Reads records from a byte stream.
@@ -197,6 +200,11 @@ impl<R: Read> Reader<R> {
         let (mut known, mut values, mut ends) = (0, std::mem::take(&mut self.values), std::mem::take(&mut self.ends));
         let (length, consumed, fault) = loop {
             match self.scan(&mut values, &mut ends, known) {
+                Scan::Whole { length, consumed, .. } if let Some(mark) = self.end_mark(length)? => {
+                    self.ended |= consumed > length;
+                    self.buffer.truncate(self.start + mark);
+                    known = 0;
+                }
                 Scan::Whole { length, consumed, fault } => break (length, consumed, fault),
                 Scan::More if self.buffer.len() - self.start > RECORD_SIZE_MAX => {
                     self.pass_over(false)?;
@@ -219,10 +227,8 @@ impl<R: Read> Reader<R> {
             self.end_seen = ["\r\n", "\n", "\r"].into_iter().find(|end| end.as_bytes() == &whole[length..]);
         }
         self.start += consumed;
-        // Nor is the mark with which DOS ends a file.
-        let last = self.end_of_input && self.start == self.buffer.len() && record.raw == [0x1A];
         let nothing = values.is_empty() && fault.is_none() && !ends.iter().any(|(_, qualified)| *qualified);
-        let empty_line = (nothing && (length == 0 || !self.counts_all)) || last;
+        let empty_line = nothing && (length == 0 || !self.counts_all);
         let unended = self.record_end.is_some() && !self.ended && consumed == length;
         // Where all is qualified, the line end stands behind a qualifier.
         let behind = matches!(fault, Some(Fault::Qualifier(_))) && memchr::memchr2(b'\n', b'\r', &record.raw).is_some();
@@ -234,6 +240,23 @@ impl<R: Read> Reader<R> {
         record.fault = fault.or(record.fault.take());
         (self.values, self.ends) = (values, ends);
         Ok(!empty_line)
+    }
+
+    /// Where the mark stands with which DOS ends a file, in or behind the value that ends a record of this length, if nothing follows but line ends.
+    fn end_mark(&mut self, length: usize) -> io::Result<Option<usize>> {
+        let is_end = |byte: &u8| matches!(*byte, END_MARK | b'\r' | b'\n');
+        let record = &self.buffer[self.start..self.start + length];
+        let from = record.iter().rposition(|byte| !is_end(byte)).map_or(0, |at| at + 1);
+        let Some(mark) = memchr::memchr(END_MARK, &record[from..]).map(|at| from + at) else { return Ok(None) };
+        loop {
+            let rest = &self.buffer[self.start + mark..];
+            if rest.len() > BLOCK || !rest.iter().all(is_end) {
+                return Ok(None);
+            }
+            if !self.fill()? {
+                return Ok(Some(mark));
+            }
+        }
     }
 
     /// The length of the longest delimiter or record end.

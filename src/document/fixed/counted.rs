@@ -7,8 +7,8 @@ use encoding_rs::Encoding;
 use super::measure::Measure;
 use super::read::number;
 use crate::document::broken::Broken;
-use crate::document::csv::read::{End, RECORD_SIZE_MAX};
-use crate::document::encoding::Decoding;
+use crate::document::csv::read::{END_MARK, End, RECORD_SIZE_MAX};
+use crate::document::encoding::{BLOCK, Decoding};
 use crate::document::read::Origin;
 use crate::document::record::{Fault, Record, Repeats};
 use crate::document::refused::BEFORE;
@@ -33,6 +33,11 @@ pub(super) struct Counted<R> {
     unit: Unit,
     /// Bytes of the record at `start` that the last character of the one before has taken.
     taken: usize,
+}
+
+/// Whether nothing stands here but what may end a document.
+fn is_end(rest: &[u8]) -> bool {
+    rest.iter().all(|byte| matches!(*byte, b'\r' | b'\n' | END_MARK))
 }
 
 /// The line that our words before a record tell, where text begins with such.
@@ -120,12 +125,12 @@ impl<R: Read> Counted<R> {
                 None => usize::from(rest.starts_with(b"\n") || rest.starts_with(b"\r")),
             };
             // The mark with which DOS ends a file.
-            let skipped = if skipped == 0 && self.end_of_input && rest == [0x1A] { 1 } else { skipped };
+            let last = self.end_of_input && is_end(rest);
+            let skipped = if skipped == 0 && last && rest.first() == Some(&END_MARK) { 1 } else { skipped };
             if skipped == 0 {
                 break;
             }
             // The last line end is that of the document.
-            let last = self.end_of_input && rest.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0x1A));
             if self.lined == Some(false) && self.record_end.is_none() && !last {
                 return Err(Broken::at(
                     self.line,
@@ -153,6 +158,7 @@ impl<R: Read> Counted<R> {
             }
         };
         let end = if whole && told.is_some() && self.is_line(end)? { end } else { self.end_of_line(end)? };
+        let end = if self.ends_document(end)? { end - 1 } else { end };
         let bytes = &self.buffer[self.start..self.start + end];
         record.raw.extend_from_slice(bytes);
         self.line += memchr::memchr_iter(b'\n', bytes).count() as u64;
@@ -180,6 +186,20 @@ impl<R: Read> Counted<R> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether the mark with which DOS ends a file stands at the end of these bytes, which are one more than a record has.
+    fn ends_document(&mut self, end: usize) -> io::Result<bool> {
+        let rest = &self.buffer[self.start..];
+        if rest[..end].last() != Some(&END_MARK) || self.measure().of_raw(&rest[..end]) != self.length + 1 {
+            return Ok(false);
+        }
+        while is_end(&self.buffer[self.start + end..]) && self.buffer.len() - self.start - end < BLOCK {
+            if !self.fill()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a record that comes back, of so many bytes, ends with a line: then line ends in it are its own.

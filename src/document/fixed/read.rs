@@ -471,6 +471,20 @@ mod tests {
     }
 
     #[test]
+    fn the_mark_with_which_dos_ends_a_file_is_no_part_of_a_record() {
+        let counted = FixedFormat { record_length: Some(12), ..format() };
+        for end in ["\x1A", "\x1A\r\n", "\r\n\x1A\x1A\r\n"] {
+            for between in ["\n", ""] {
+                let document = format!("6Ink   00001{between}6Pen   00002{end}");
+                assert_eq!(faults(document.as_bytes(), &counted), [None, None], "{document:?}");
+            }
+            assert_eq!(faults(format!("6Ink   00001\n6Pen   00002{end}").as_bytes(), &format()), [None, None], "{end:?}");
+        }
+        assert_eq!(all(b"6Ink\x1A  00001\n6Pen   00002\n", &counted)[0].1[1], "Ink\x1A");
+        assert!(faults(b"6Ink   00001\x1A\n6Pen   00002\n", &counted)[0].is_some());
+    }
+
+    #[test]
     fn a_stated_end_ends_a_record_whatever_its_length_should_be() {
         let format = FixedFormat { record_length: Some(12), record_end: Some("\n".into()), ..format() };
         let short = Some("the record has 10 characters, records have 12".to_owned());

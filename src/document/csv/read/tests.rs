@@ -115,6 +115,12 @@ fn the_mark_with_which_dos_ends_a_file_is_no_record() {
     let csv = CsvFormat::default();
     assert_eq!(texts(b"a\n1\n\x1A", &csv), [["a"], ["1"]]);
     assert_eq!(texts(b"a\n\x1A\n1\n", &csv), [["a"], ["\x1A"], ["1"]]);
+    for end in ["\x1A", "\x1A\r\n", "\n\x1A\n", "\r\n\x1A\x1A\r\n\r\n"] {
+        for (value, read) in [("1", "1"), ("\"1\"", "1"), ("\"x\x1A\"", "x\x1A"), ("x\x1A1", "x\x1A1")] {
+            assert_eq!(texts(format!("a\n{value}{end}").as_bytes(), &csv), [["a"], [read]], "{value}{end:?}");
+        }
+    }
+    assert_eq!(texts(b"a\n1\x1A\n\n2\n", &csv), [["a"], ["1\x1A"], ["2"]], "inside of a document it is data");
 }
 
 #[test]
