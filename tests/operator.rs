@@ -80,7 +80,7 @@ fn messages_are_listed_shown_replayed_cancelled_and_released_from_the_shell() {
     );
     assert_eq!(done(&dir, &["message", "document", &id]), "ID,NAME,AMOUNT\n1,a,x\n");
     let refused = done(&dir, &["message", "refused", &id]);
-    assert!(refused.starts_with("ID,NAME,AMOUNT,Entrepot line,Entrepot reason\n1,a,x,2,"), "{refused}");
+    assert!(refused.starts_with("ID,NAME,AMOUNT,Entrepot line,Entrepot reason\n1,a,x,Entrepot line 2,"), "{refused}");
     let replayed = done(&dir, &["message", "replay", &id, "--json"]);
     let replayed: serde_json::Value = serde_json::from_str(&replayed).unwrap();
     app.settle();

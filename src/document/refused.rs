@@ -8,7 +8,7 @@ pub mod mended;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering::{Equal, Greater, Less};
+use std::cmp::Ordering::{Greater, Less};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -268,34 +268,32 @@ impl Delimited {
         self.with_tail(raw, LINE, REASON, into);
     }
 
-    /// A record that has not as many fields as the header has its line in a cell that says what it is, because it is not in the column of that name.
+    /// The cell of the line says what it is: mended, a record may have another number of fields, and it is not in the column of that name then.
     fn record(&mut self, entry: &Entry<'_>, columns: usize, reason: &str, into: &mut Vec<u8>) {
         if self.endless && memchr::memchr2(b'\r', b'\n', entry.raw).is_some() {
             // All the document is one record, which an end behind it would make a good one.
             return encode_raw(entry.raw, self.encoding, into);
         }
-        let (line, is_text) = (entry.line.to_string(), std::str::from_utf8(entry.raw).is_ok());
         // Where no header says it, a mended record is not to decide how many fields records have.
         let fields = if self.format.header || columns == 0 { String::new() } else { format!(" ({columns} fields)") };
-        let marked = format!("{LINE} {line}{fields}");
+        let marked = format!("{LINE} {}{fields}", entry.line);
         let Some((count, last)) = self.dialect.fields(entry.raw, columns) else {
             // A qualifier that is never closed would take our words in: they stand before it.
-            let alone = self.tail(&format!("{LINE} {line} ({BELOW}){fields}"), reason);
+            let alone = self.tail(&format!("{LINE} {} ({BELOW}){fields}", entry.line), reason);
             if self.dialect.fields(&alone, 0).is_some_and(|(count, _)| count == 2) {
                 self.passed_over(&alone, into);
             }
             return self.passed_over(entry.raw, into);
         };
         // Where only blank fields are too many, they give way.
-        let needed = last.filter(|end| end + (count - columns) * self.format.delimiter.len() == entry.raw.len());
+        let needed = last.filter(|end| *end > 0 && end + (count - columns) * self.format.delimiter.len() == entry.raw.len());
+        let aligns = self.format.header && self.format.ragged && columns > 0 && std::str::from_utf8(entry.raw).is_ok();
         match (count.cmp(&columns), needed) {
-            _ if !self.format.header || !is_text || columns == 0 => self.with_tail(entry.raw, &marked, reason, into),
-            (Equal, _) => self.with_tail(entry.raw, &line, reason, into),
-            (Less, _) if self.format.ragged => {
+            (Less, _) if aligns => {
                 let padded = [entry.raw, self.format.delimiter.repeat(columns - count).as_bytes()].concat();
-                self.with_tail(&padded, &line, reason, into);
+                self.with_tail(&padded, &marked, reason, into);
             }
-            (Greater, Some(end)) if self.format.ragged && end > 0 => self.with_tail(&entry.raw[..end], &line, reason, into),
+            (Greater, Some(end)) if aligns => self.with_tail(&entry.raw[..end], &marked, reason, into),
             _ => self.with_tail(entry.raw, &marked, reason, into),
         }
     }

@@ -164,13 +164,26 @@ impl Ours {
     /// Takes ours off a record; `false` when it is nothing but the reason of the record behind it, whose qualifier is never closed: no cell can follow that.
     pub fn leave_out(&mut self, record: &mut Record) -> bool {
         record.told_fields = self.below.take();
+        let text = |at: usize| record.field(at).map_or("", |(text, _)| text.trim());
+        let fits = |(own, all): &(usize, usize)| own < all && record.len() == *all && record.fault != Some(Fault::Fields);
+        if let Some((own, all)) = self.columns.filter(fits) {
+            // Before the cells said what they are, they held a number.
+            let line = told_by(text(own)).map(|told| told.line).or_else(|| text(own).parse().ok());
+            // Anything else there may be data that has slipped: such a record has too many fields.
+            if line.is_some() || (own..all).all(|at| text(at).is_empty()) {
+                (record.repeats, record.told) = (repeats(text(own + 1).as_bytes()), line);
+                self.keep(record, own);
+                return true;
+            }
+        }
         let place = all_words_in(&record.raw).next_back();
         if let Some(place) = place {
             // Ours are the last two cells, but for blank ones of a spreadsheet.
             let last = (0..record.len()).rev().find(|at| record.field(*at).is_some_and(|(text, _)| !text.trim().is_empty()));
+            // Before that ours stand in a record that was cut short.
             let least = self.columns.filter(|_| self.ragged).map_or(0, |(own, _)| own);
-            let marked =
-                last.and_then(|last| last.checked_sub(1)).filter(|at| (*at == 0 || *at >= least) && record.fault != Some(Fault::Fields));
+            let is_ours = |at: &usize| *at == 0 || *at >= least || at + 2 == record.len();
+            let marked = last.and_then(|last| last.checked_sub(1)).filter(is_ours).filter(|_| record.fault != Some(Fault::Fields));
             let told = marked.and_then(|at| Some((at, told_by(record.field(at)?.0)?)));
             match told {
                 Some((0, Told { below: true, fields, .. })) => {
@@ -188,16 +201,6 @@ impl Ours {
             // Of bytes that are no text, and of too many fields, none can be asked.
             if (record.is_empty() || record.fault == Some(Fault::Fields)) && self.cut(record, place) {
                 return true;
-            }
-        }
-        if let Some((own, all)) = self.columns.filter(|(own, all)| own < all && record.len() == *all) {
-            let text = |at: usize| record.field(at).map_or("", |(text, _)| text.trim());
-            let (line, again) = (text(own).parse().ok(), repeats(text(own + 1).as_bytes()));
-            // Anything else there may be data that has slipped: such a record has too many fields.
-            if line.is_some() || (own..all).all(|at| text(at).is_empty()) {
-                record.told = line;
-                record.repeats = again;
-                self.keep(record, own);
             }
         }
         true

@@ -166,7 +166,10 @@ fn bad_rows_are_refused_with_their_place_and_the_others_are_loaded() {
     assert_eq!(scene.rows(), ["20|Two\nlines|2.00", "70|Ok|20"], "a row may refer to one that came before it");
 
     let refused = String::from_utf8(sink.refused).unwrap();
-    assert!(refused.starts_with("Group;Name;Amount;Above;Entrepot line;Entrepot reason\n10;Retail;1,5;;2;\"Amount: expected"), "{refused}");
+    assert!(
+        refused.starts_with("Group;Name;Amount;Above;Entrepot line;Entrepot reason\n10;Retail;1,5;;Entrepot line 2;\"Amount: expected"),
+        "{refused}"
+    );
     let mended = refused
         .replace("1,5", "1.5")
         .replace("much too long a name for it;x", "short;5")

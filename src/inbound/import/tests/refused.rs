@@ -197,16 +197,20 @@ fn refused_rows_that_come_back_as_they_were_are_refused_again_and_mended_they_co
 #[test]
 fn a_file_of_refused_rows_has_the_line_ends_the_mark_and_the_shape_of_the_document() {
     for (format, document, expected) in [
-        (csv(|_| ()), "Group,Name,Amount,Above\n1,a,x,\n", "Group,Name,Amount,Above,Entrepot line,Entrepot reason\n1,a,x,,2,"),
+        (
+            csv(|_| ()),
+            "Group,Name,Amount,Above\n1,a,x,\n",
+            "Group,Name,Amount,Above,Entrepot line,Entrepot reason\n1,a,x,,Entrepot line 2,",
+        ),
         (
             csv(|_| ()),
             "\u{feff}Group,Name,Amount,Above\r1,\u{e9},x,\r",
-            "\u{feff}Group,Name,Amount,Above,Entrepot line,Entrepot reason\r1,\u{e9},x,,2,",
+            "\u{feff}Group,Name,Amount,Above,Entrepot line,Entrepot reason\r1,\u{e9},x,,Entrepot line 2,",
         ),
         (
             csv(|csv| csv.skip_last = 1),
             "\u{feff}Group,Name,Amount,Above\r\n1,a,x,\r\nsum\r\n",
-            "\u{feff}Group,Name,Amount,Above,Entrepot line,Entrepot reason\r\n1,a,x,,2,",
+            "\u{feff}Group,Name,Amount,Above,Entrepot line,Entrepot reason\r\n1,a,x,,Entrepot line 2,",
         ),
         (
             Format::Json(JsonFormat { record: path("data/orders"), ..JsonFormat::default() }),
@@ -300,7 +304,7 @@ fn a_row_that_cannot_stand_in_the_file_is_named_and_the_others_come_back() {
     assert_eq!((sink.findings[0].rule, sink.findings[0].line), (Rule::Size, 2));
     assert!(sink.findings[0].hint.contains("too large for the file of refused rows"), "{}", sink.findings[0].hint);
     let refused = String::from_utf8(sink.refused).unwrap();
-    assert!(refused.starts_with("Group,Name,Amount,Above,Entrepot line,Entrepot reason\n2,b,x,,3,"), "{refused}");
+    assert!(refused.starts_with("Group,Name,Amount,Above,Entrepot line,Entrepot reason\n2,b,x,,Entrepot line 3,"), "{refused}");
 
     let scene = nested(Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }));
     let document = format!("{{\"Group\":1,\"Name\":\"{long}\"}}\n{{\"Group\":2,\"Amount\":\"x\"}}\n");
@@ -468,6 +472,49 @@ fn a_mended_row_without_a_header_does_not_decide_how_many_fields_records_have() 
 }
 
 #[test]
+fn a_row_that_is_mended_badly_first_is_told_as_before_and_mended_then() {
+    // What it becomes, and what mends that.
+    for (ragged, bad, worse, good) in [
+        (false, ",x,", ",1,5,", ",1.5,"),
+        (false, "\u{e9},x,", "\u{e9},", "\u{e9},1.5,"),
+        (false, "\u{e9},x,", "\u{1},1.5,", "\u{e9},1.5,"),
+        (true, ",x,", ",1,5,", ",1.5,"),
+    ] {
+        let scene = nested(csv(|csv| csv.ragged = ragged));
+        let bytes = |text: &str| text.bytes().map(|byte| if byte == 1 { 0xFF } else { byte }).collect::<Vec<u8>>();
+        let (_, sink) = scene.import("Group,Name,Amount,Above\n1,\u{e9},x,\n2,b,2,\n".as_bytes());
+        let text = String::from_utf8(sink.refused).unwrap();
+        let (before, behind) = text.split_once(bad).unwrap();
+        let mut again = bytes(&format!("{before}{worse}{behind}"));
+        for _ in 0..3 {
+            let (report, sink) = scene.import(&again);
+            assert_eq!(report.counts, counts(1, 0, 0, 0, 1), "{worse}: {:?}", sink.findings);
+            again = sink.refused;
+        }
+        let text = String::from_utf8_lossy(&again).replace('\u{fffd}', "\u{1}").replacen(worse, good, 1);
+        assert_eq!(text.matches("Entrepot line").count(), 2, "{text}");
+        let (report, sink) = scene.import(text.as_bytes());
+        assert_eq!(report.counts, counts(1, 1, 0, 0, 0), "{text}: {:?}", sink.findings);
+        assert_eq!(scene.rows(), ["1|\u{e9}|1.50", "2|b|2.00"]);
+    }
+    // Ragged, what is left of a row is all there is of it.
+    let scene = nested(csv(|csv| csv.ragged = true));
+    let (_, sink) = scene.import(format!("Group,Name,Amount,Above\n1,{},,\n", "x".repeat(30)).as_bytes());
+    let text = String::from_utf8(sink.refused).unwrap().replace(&format!(",{},,", "x".repeat(30)), "");
+    let (report, sink) = scene.import(text.as_bytes());
+    assert_eq!((report.counts, scene.rows()), (counts(1, 1, 0, 0, 0), vec!["1".to_owned()]), "{text}: {:?}", sink.findings);
+}
+
+#[test]
+fn rows_whose_line_is_a_bare_number_are_told_as_ours() {
+    let scene = nested(csv(|_| ()));
+    let document = b"Group,Name,Amount,Above,Entrepot line,Entrepot reason\n1,a,1,,7,Amount: expected a number\n2,b,x,,9,\n";
+    let (report, sink) = scene.import(document);
+    assert_eq!((report.counts, scene.rows()), (counts(2, 1, 0, 0, 1), vec!["1|a|1.00".to_owned()]), "{:?}", sink.findings);
+    assert!(String::from_utf8_lossy(&sink.refused).contains("\n2,b,x,,Entrepot line 3,"), "{:?}", sink.findings);
+}
+
+#[test]
 fn a_qualifier_that_takes_the_trailer_in_is_a_finding_and_loses_no_row() {
     for skip_last in [1, 2] {
         let scene = nested(csv(|csv| csv.skip_last = skip_last));
@@ -571,7 +618,7 @@ fn columns_and_cells_of_a_sender_that_read_like_ours_are_data_or_a_finding() {
         let text = String::from_utf8(sink.refused.clone()).unwrap();
         assert!(
             text.starts_with(
-                "Group,Entrepot line,Name,Amount,Above,Entrepot line,Entrepot line,Entrepot reason\n1,7,a,x,,Entrepot line 5,2,"
+                "Group,Entrepot line,Name,Amount,Above,Entrepot line,Entrepot line,Entrepot reason\n1,7,a,x,,Entrepot line 5,Entrepot line 2,"
             ),
             "{text}"
         );
