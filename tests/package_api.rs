@@ -155,7 +155,7 @@ fn refused_rows_are_a_file_that_needs_no_token() {
         for _ in 0..2 {
             let url = app.value(action, &of("Terms of payment"));
             let file = app.send("GET", path(url.as_str().unwrap()), &[], b"").expect(200);
-            assert!(file.text().contains("Net30,soon,2,"), "{}", file.text());
+            assert!(file.text().contains("Net30,soon,Entrepot line 2,"), "{}", file.text());
         }
     }
     assert_eq!(app.value("GenerateImportTargetErrorKeysFile", &of("Vendors")), false);

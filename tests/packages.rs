@@ -129,8 +129,8 @@ fn refused_rows_come_back_for_each_entity() {
     assert_eq!((&message["state"], &message["rows"]["refused"]), (&json!("processed_with_errors"), &json!(2)));
     let id = message["id"].as_str().unwrap();
     let refused = |entity: &str| app.operator("GET", &format!("messages/{id}/refused?entity={entity}")).expect(200).text();
-    assert!(refused("Terms%20of%20payment").contains("Net30,soon,2,"), "{}", refused("Terms%20of%20payment"));
-    assert!(refused("Customer%20groups").contains("10,Retail,Net30,2,"), "{}", refused("Customer%20groups"));
+    assert!(refused("Terms%20of%20payment").contains("Net30,soon,Entrepot line 2,"), "{}", refused("Terms%20of%20payment"));
+    assert!(refused("Customer%20groups").contains("10,Retail,Net30,Entrepot line 2,"), "{}", refused("Customer%20groups"));
     app.operator("GET", &format!("messages/{id}/refused?entity=Vendors")).expect(404);
     // Without a name they come back as a package that the job takes, manifest and header as they were.
     let back = app.operator("GET", &format!("messages/{id}/refused")).expect(200);

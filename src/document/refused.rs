@@ -36,6 +36,8 @@ const BELOW: &str = "below";
 pub const BEHIND: &str = "  # Entrepot line ";
 /// Begins a line with the same before a record that has a length.
 pub const BEFORE: &str = "# Entrepot line ";
+/// Follows the line where text stands behind the columns of a record, as its document has it.
+pub const MORE: &str = " (text behind)";
 
 /// What the file says at its beginning where it is XML.
 pub const REFUSED: &str = "<?entrepot refused?>";
@@ -330,17 +332,19 @@ fn fixed_record(format: &FixedFormat, entry: &Entry<'_>, misfit: bool, reason: &
     let end = format.record_end.as_deref().unwrap_or_default();
     let reason = plain(reason, &[end]);
     let (line, measure) = (entry.line, Measure::new(format, origin.encoding));
+    let width = format.columns.iter().map(|column| column.start - 1 + column.length).max().unwrap_or(0);
+    let behind = |text: &str| !measure.part(text, width + 1, usize::MAX / 2).trim().is_empty();
+    let more = if !misfit && std::str::from_utf8(entry.raw).is_ok_and(behind) { MORE } else { "" };
     match format.record_length {
         // As in delimited text.
         None if origin.record_end == Some("") && memchr::memchr2(b'\r', b'\n', entry.raw).is_some() => {
             encode_raw(entry.raw, origin.encoding, into);
         }
         None => {
-            let width = format.columns.iter().map(|column| column.start - 1 + column.length).max().unwrap_or(0);
             let blanks = width.saturating_sub(measure.of_raw(entry.raw));
             let length = match misfit {
                 true => format!(" ({} {})", measure.of(String::from_utf8_lossy(entry.raw).trim_end()), measure.unit()),
-                false => String::new(),
+                false => more.to_owned(),
             };
             encode_raw(entry.raw, origin.encoding, into);
             encode_raw(format!("{}{BEHIND}{line}{length}: {reason}{end}", " ".repeat(blanks)).as_bytes(), origin.encoding, into);
@@ -348,7 +352,7 @@ fn fixed_record(format: &FixedFormat, entry: &Entry<'_>, misfit: bool, reason: &
         Some(length) => {
             // Our words need a line of their own.
             let own = if end.contains('\n') { end } else { "\n" };
-            let mut words = format!("{BEFORE}{line}: {reason}");
+            let mut words = format!("{BEFORE}{line}{more}: {reason}");
             if measure.of(&words) == length {
                 // A line that is as long as a record is one.
                 words.push(' ');

@@ -11,8 +11,8 @@ use crate::document::csv::read::{END_MARK, End, RECORD_SIZE_MAX};
 use crate::document::encoding::{BLOCK, Decoding};
 use crate::document::read::Origin;
 use crate::document::record::{Fault, Record, Repeats};
-use crate::document::refused::BEFORE;
 use crate::document::refused::mended::repeats;
+use crate::document::refused::{BEFORE, MORE};
 use crate::model::format::{FixedFormat, Unit};
 
 /// Records of so many characters each.
@@ -31,6 +31,8 @@ pub(super) struct Counted<R> {
     /// Whether records end with lines, although their length is stated; known after the first.
     lined: Option<bool>,
     unit: Unit,
+    /// The record at hand comes back and may have text behind its columns.
+    pub more: bool,
     /// Bytes of the record at `start` that the last character of the one before has taken.
     taken: usize,
 }
@@ -40,11 +42,12 @@ fn is_end(rest: &[u8]) -> bool {
     rest.iter().all(|byte| matches!(*byte, b'\r' | b'\n' | END_MARK))
 }
 
-/// The line that our words before a record tell, where text begins with such.
-fn line_of(text: &[u8]) -> Option<u64> {
+/// The line that our words before a record tell, where text begins with such, and whether text stands behind its columns.
+fn line_of(text: &[u8]) -> Option<(u64, bool)> {
     let words = text.strip_prefix(BEFORE.as_bytes())?;
-    let behind = words.iter().position(|byte| !byte.is_ascii_digit())?;
-    number(words).filter(|_| words[behind] == b':')
+    let behind = &words[words.iter().position(|byte| !byte.is_ascii_digit())?..];
+    let more = behind.strip_prefix(MORE.as_bytes());
+    number(words).filter(|_| more.unwrap_or(behind).starts_with(b":")).map(|line| (line, more.is_some()))
 }
 
 impl<R: Read> Counted<R> {
@@ -62,6 +65,7 @@ impl<R: Read> Counted<R> {
             end_seen: None,
             lined: None,
             unit: format.unit,
+            more: false,
             taken: 0,
         }
     }
@@ -142,7 +146,8 @@ impl<R: Read> Counted<R> {
             self.start += skipped;
         }
         record.clear(self.line);
-        (record.told, record.repeats) = (told, again);
+        (record.told, record.repeats) = (told.map(|(line, _)| line), again);
+        self.more = told.is_some_and(|(_, more)| more);
         if self.start == self.buffer.len() {
             return Ok(false);
         }

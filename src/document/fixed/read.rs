@@ -15,7 +15,7 @@ use crate::document::csv::read::Reader as Lines;
 use crate::document::read::{Origin, passed_over};
 use crate::document::record::{Fault, Record};
 use crate::document::refused::mended::{all_words_in, repeats};
-use crate::document::refused::{BEHIND, LINE};
+use crate::document::refused::{BEHIND, LINE, MORE};
 use crate::document::value::Wrong;
 use crate::model::finding::Rule;
 use crate::model::format::{CsvFormat, FixedColumn, FixedFormat, Unit};
@@ -161,11 +161,12 @@ impl<R: Read> Reader<R> {
             // What we added when the record was refused is none of it.
             let mut misfit = None;
             let measure = self.measure();
-            if let Some((at, told, length)) = told(&self.whole.raw, self.width, measure) {
-                self.whole.repeats = repeats(&self.whole.raw[at..]);
-                self.whole.raw.truncate(at);
-                self.whole.told = Some(told);
-                misfit = length;
+            let mut more = matches!(&self.source, Source::Counted(counted) if counted.more);
+            if let Some(told) = told(&self.whole.raw, self.width, measure) {
+                self.whole.repeats = repeats(&self.whole.raw[told.at..]);
+                self.whole.raw.truncate(told.at);
+                self.whole.told = Some(told.line);
+                (misfit, more) = (told.length, told.more);
             }
             if !std::mem::replace(&mut self.begun, true) && self.whole.told.is_none() {
                 self.is_lines()?;
@@ -204,7 +205,12 @@ impl<R: Read> Reader<R> {
                 record.fault = Some(Fault::Length(format!("the line still has the {length} {} that it was refused for", measure.unit())));
             } else if record.fault.is_none() {
                 let beyond = !measure.part(text, self.width + 1, usize::MAX / 2).trim().is_empty();
-                record.fault = match *self.beyond.get_or_insert(beyond) {
+                let may_be = match record.told {
+                    // What comes back is held to what its document had: mended, it may be too long.
+                    Some(_) => more || self.format.record_type.as_ref().is_some_and(|kind| kind.start > self.width),
+                    None => *self.beyond.get_or_insert(beyond),
+                };
+                record.fault = match may_be {
                     false if beyond => Some(Fault::Length(format!(
                         "the line has {} {}, and the columns of the format end at {}",
                         measure.of(text.trim_end()),
@@ -228,9 +234,20 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// Where the reasons begin that stand behind a refused record, the line that it stood on, and how long it was if it was refused for that. What stands in
-/// the columns is data.
-fn told(raw: &[u8], width: usize, measure: Measure) -> Option<(usize, u64, Option<usize>)> {
+/// What we have put behind a refused record.
+struct Told {
+    /// Where it begins.
+    at: usize,
+    /// The line that the record stood on.
+    line: u64,
+    /// How long it was if it was refused for that.
+    length: Option<usize>,
+    /// Text stands behind its columns.
+    more: bool,
+}
+
+/// What tells of a refused record behind it. What stands in the columns is data.
+fn told(raw: &[u8], width: usize, measure: Measure) -> Option<Told> {
     let before = BEHIND.find(LINE).unwrap_or_default();
     let at = all_words_in(raw).next_back()?.checked_sub(before)?;
     if measure.of_raw(&raw[..at]) < width {
@@ -245,7 +262,8 @@ fn told(raw: &[u8], width: usize, measure: Measure) -> Option<(usize, u64, Optio
             .and_then(|rest| rest.strip_prefix(measure.unit().as_bytes()))
             .is_some_and(|rest| rest.starts_with(b")"))
     });
-    Some((at, number(words)?, length.and_then(number).and_then(|length| usize::try_from(length).ok())))
+    let (more, length) = (words[digits..].starts_with(MORE.as_bytes()), length.and_then(number));
+    Some(Told { at, line: number(words)?, length: length.and_then(|length| usize::try_from(length).ok()), more })
 }
 
 /// Whether what is read ahead has rows that come back refused.

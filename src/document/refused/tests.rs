@@ -154,7 +154,8 @@ impl Take for Refusing {
     }
 
     fn record(&mut self, record: &mut Record) -> ControlFlow<()> {
-        let finding = Finding::of_document(Rule::Type, "E", "\u{e9}-- \"wrong\", |+;\r\n", "mend it");
+        let rule = if matches!(record.fault, Some(Fault::Length(_))) { Rule::Columns } else { Rule::Type };
+        let finding = Finding::of_document(rule, "E", "\u{e9}-- \"wrong\", |+;\r\n", "mend it");
         let entry = Entry { line: record.line, raw: &record.raw, frames: record.frames.as_ref() };
         keep(self.refused.as_mut().unwrap(), entry, &[finding], &mut self.bytes);
         let mut values: Vec<String> = record.texts().map(str::to_owned).collect();

@@ -554,6 +554,40 @@ fn lines_of_a_wrong_length_are_refused_again_until_they_are_mended() {
 }
 
 #[test]
+fn a_mended_row_of_fixed_width_does_not_decide_whether_text_may_stand_behind_the_columns() {
+    let list = columns(&[("Group", 1, 3), ("Name", 4, 4), ("Amount", 8, 6)]);
+    for record_length in [None, Some(18)] {
+        let mut scene = nested(Format::Fixed(FixedFormat { columns: list.clone(), record_length, ..FixedFormat::default() }));
+        scene.project_entity.mapping.truncate(3);
+        let row = |text: &str| format!("{:1$}\n", text, record_length.unwrap_or(0));
+        // What stands in the place of blanks leaves the record as long as it was.
+        let blanks = if record_length.is_some() { "   " } else { "" };
+        let (report, sink) = scene.import([row("1  a       x!"), row("2  b        1"), row("3  c       y!")].concat().as_bytes());
+        assert_eq!(report.counts, counts(3, 1, 0, 0, 2), "{:?}", sink.findings);
+        let mut again = sink.refused;
+        for _ in 0..3 {
+            let text = String::from_utf8(again.clone()).unwrap();
+            let mended = text.replacen(&format!("    x!{blanks}"), "1234.5678", 1).replacen(&format!("    y!{blanks}"), "1234.5678", 1);
+            let (report, sink) = scene.import(mended.as_bytes());
+            assert_eq!(report.counts, counts(2, 0, 0, 0, 2), "{mended}: {:?}", sink.findings);
+            assert!(sink.findings.iter().all(|finding| finding.rule == Rule::Columns), "{:?}", sink.findings);
+            again = scene.import(&again).1.refused;
+        }
+        let text = String::from_utf8(again).unwrap();
+        let (report, sink) = scene.import(text.replacen("    x!", "1234.5", 1).replacen("    y!", "   2.5", 1).as_bytes());
+        assert_eq!(report.counts, counts(2, 2, 0, 0, 0), "{text}: {:?}", sink.findings);
+        // Text that the document has there stands in the file, too.
+        let (report, sink) = scene.import([row("4  d        1more"), row("5  e       x!more"), row("6  f       y!")].concat().as_bytes());
+        assert_eq!(report.counts, counts(3, 1, 0, 0, 2), "{:?}", sink.findings);
+        let again = scene.import(&sink.refused).1.refused;
+        let text = String::from_utf8(again).unwrap();
+        let (report, sink) = scene.import(text.replacen("x!", " 5", 1).replacen("y!", " 6", 1).as_bytes());
+        assert_eq!(report.counts, counts(2, 2, 0, 0, 0), "{text}: {:?}", sink.findings);
+        assert_eq!(scene.rows().len(), 6);
+    }
+}
+
+#[test]
 fn a_row_that_was_a_second_one_is_refused_again_until_it_is_another() {
     let counted =
         FixedFormat { columns: columns(&[("Group", 1, 3), ("Name", 4, 4), ("Amount", 8, 4), ("Above", 12, 2)]), ..FixedFormat::default() };
