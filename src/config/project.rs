@@ -191,6 +191,13 @@ fn read_project_entity(
     if truncate && write == WriteMode::Update {
         section.problem("truncate", "after all rows are removed there is none to update", "take one of truncate and write out");
     }
+    // Of tables of somebody else their foreign keys say what becomes of such rows.
+    let stay = nested.iter().map(|nested| &nested.project_entity.entity).find(|inner| inner.is_managed() && inner.table != entity.table);
+    if let (true, Some(inner)) = (truncate, stay) {
+        let message =
+            format!("truncate removes the rows of \"{}\" alone: those of \"{}\" that belonged to them stay", entity.name, inner.name);
+        section.warning("truncate", message, "leave truncate out, or load the nested rows by a document of their own, with truncate, too");
+    }
     Some(ProjectEntity {
         entity: entity.clone(),
         format,

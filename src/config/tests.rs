@@ -272,6 +272,9 @@ fn nested_records_are_elements_also_where_values_are_attributes() {
     let text = starter_text()
         .replace("{ type = \"csv\", delimiter = \";\", header = true }", "{ type = \"xml-attribute\" }")
         .replace("{ value = \"No\",      field = \"BLOCKED\" },\n  ]", nested);
+    let emptied = text.replacen("  mapping = [", "  truncate = true\n  mapping = [", 1);
+    let checked = parse(&emptied, Path::new("/base"), None).map_err(|problems| problems.to_string()).unwrap();
+    assert!(checked.warnings[0].message.contains("those of \"Terms of payment\" that belonged to them stay"), "{:?}", checked.warnings);
     let config = read(&text).unwrap();
     let groups = config.projects[0].entity("Customer groups").unwrap();
     assert_eq!(groups.nested[0].record, crate::model::path::Path::element("TERMS"));
