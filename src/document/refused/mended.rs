@@ -193,6 +193,13 @@ impl Ours {
                 Some((at, Told { line, fields, below: false })) if at > 0 => {
                     (record.told, record.told_fields) = (Some(line), fields.or(record.told_fields));
                     record.repeats = record.field(at + 1).map_or_else(Repeats::default, |(reason, _)| repeats(reason.as_bytes()));
+                    // While a qualifier stood open, the cells of an earlier time were a part of its value.
+                    let own = self.columns.map(|(own, _)| own).or(record.told_fields);
+                    let is_ours = |at: usize| record.field(at).and_then(|(text, _)| told_by(text)).is_some_and(|told| !told.below);
+                    let mut at = at;
+                    while own.is_some_and(|own| at >= own + 2) && is_ours(at - 2) {
+                        at -= 2;
+                    }
                     self.keep(record, at);
                     return true;
                 }

@@ -506,6 +506,26 @@ fn a_row_that_is_mended_badly_first_is_told_as_before_and_mended_then() {
 }
 
 #[test]
+fn a_qualifier_that_was_opened_for_a_while_leaves_nothing_of_ours_in_its_row() {
+    for (header, opened, closed) in [(true, ",\"a,x,", ",a,1,"), (true, ",\"a,x,", ",\"a\",1,"), (false, ",\"a,x,", ",a,1,")] {
+        let mut scene = nested(csv(|csv| csv.header = header));
+        if !header {
+            numbered(&mut scene);
+        }
+        let text = "Group,Name,Amount,Above\n1,a,x,\n2,b,2,\n";
+        let (_, sink) = scene.import(if header { text } else { &text[24..] }.as_bytes());
+        let mut again = String::from_utf8(sink.refused).unwrap().replace(",a,x,", opened);
+        for _ in 0..3 {
+            let (report, sink) = scene.import(again.as_bytes());
+            assert_eq!((report.counts.inserted, report.counts.refused), (0, 1), "{again}: {:?}", sink.findings);
+            again = String::from_utf8(sink.refused).unwrap();
+        }
+        let (report, sink) = scene.import(again.replace(opened, closed).as_bytes());
+        assert_eq!(report.counts, counts(1, 1, 0, 0, 0), "{again}: {:?}", sink.findings);
+    }
+}
+
+#[test]
 fn rows_whose_line_is_a_bare_number_are_told_as_ours() {
     let scene = nested(csv(|_| ()));
     let document = b"Group,Name,Amount,Above,Entrepot line,Entrepot reason\n1,a,1,,7,Amount: expected a number\n2,b,x,,9,\n";
