@@ -160,7 +160,8 @@ impl Request<'_> {
     fn no_project(&self, name: &str, direction: Direction) -> String {
         let live = self.appliance.live();
         let mut known: Vec<&str> = projects::jobs(&live, self.caller, direction).map(|job| job.project.name.as_str()).collect();
-        known.dedup();
+        let mut seen = std::collections::HashSet::new();
+        known.retain(|name| seen.insert(*name));
         format!(
             "The data project '{name}' does not exist, or no enabled job of it names this application; it may {} {}",
             direction.name(),
