@@ -188,7 +188,7 @@ pub(super) fn comparison(entity: &Entity, field: usize, column: &str, operator: 
             let (fitting, others) = (list(true), list(false));
             return format!(
                 "CASE WHEN {column} IS NULL THEN NULL WHEN trim({column}) = '' THEN {blank} WHEN trim({whole}) COLLATE NOCASE IN ({fitting}) THEN {then} \
-                 WHEN trim({whole}) COLLATE NOCASE IN ({others}) THEN {otherwise} ELSE entrepot_compare_enum({column}, {}) END",
+                 WHEN trim({whole}) COLLATE NOCASE IN ({others}) THEN {otherwise} ELSE entrepot_compare_enum(CAST({column} AS TEXT), {}) END",
                 bind(&field.name)
             );
         }

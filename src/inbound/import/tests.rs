@@ -2,6 +2,7 @@ mod elsewhere;
 mod formats;
 mod keys;
 mod load;
+mod mended;
 mod nested;
 mod readers;
 mod refused;
