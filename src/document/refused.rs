@@ -32,6 +32,8 @@ pub const LINE: &str = "Entrepot line";
 pub const REASON: &str = "Entrepot reason";
 /// Says in the first cell of a line that it is told of the record behind it.
 const BELOW: &str = "below";
+/// Says there that what stands before it is all the record's own, although it looks like ours.
+const WHOLE: &str = "whole";
 /// Begins what stands behind a record of fixed width: the line, a colon, the reasons.
 pub const BEHIND: &str = "  # Entrepot line ";
 /// Begins a line with the same before a record that has a length.
@@ -278,7 +280,6 @@ impl Delimited {
         }
         // Where no header says it, a mended record is not to decide how many fields records have.
         let fields = if self.format.header || columns == 0 { String::new() } else { format!(" ({columns} fields)") };
-        let marked = format!("{LINE} {}{fields}", entry.line);
         let Some((count, last)) = self.dialect.fields(entry.raw, columns) else {
             // A qualifier that is never closed would take our words in: they stand before it.
             let alone = self.tail(&format!("{LINE} {} ({BELOW}){fields}", entry.line), reason);
@@ -287,6 +288,8 @@ impl Delimited {
             }
             return self.passed_over(entry.raw, into);
         };
+        let whole = if count >= columns + 2 && self.ends_as_ours(entry.raw, count) { format!(" ({WHOLE})") } else { String::new() };
+        let marked = format!("{LINE} {}{whole}{fields}", entry.line);
         // Where only blank fields are too many, they give way.
         let needed = last.filter(|end| *end > 0 && end + (count - columns) * self.format.delimiter.len() == entry.raw.len());
         let aligns = self.format.header && self.format.ragged && columns > 0 && std::str::from_utf8(entry.raw).is_ok();
@@ -298,6 +301,14 @@ impl Delimited {
             (Greater, Some(end)) if aligns => self.with_tail(&entry.raw[..end], &marked, reason, into),
             _ => self.with_tail(entry.raw, &marked, reason, into),
         }
+    }
+
+    /// Whether the last two of so many fields could be ours.
+    fn ends_as_ours(&self, raw: &[u8], count: usize) -> bool {
+        let Some((_, Some(end))) = self.dialect.fields(raw, count - 2) else { return false };
+        let cell = &raw[end + self.format.delimiter.len()..];
+        let is_before = |byte: &u8| byte.is_ascii_whitespace() || self.format.qualifier == Some(char::from(*byte));
+        words_in(cell).is_some_and(|place| cell[..place].iter().all(is_before))
     }
 
     /// A record with two fields more; without them when they could not be told from its own.

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use encoding_rs::Encoding;
 use memchr::memmem;
 
-use super::{BEFORE, BELOW, LINE, MARK_MAX, REASON, TRANSFORMED};
+use super::{BEFORE, BELOW, LINE, MARK_MAX, REASON, TRANSFORMED, WHOLE};
 use crate::document::broken::Broken;
 use crate::document::csv::read::{Reader, dialect};
 use crate::document::read::{self, Layout, Take, Wanted};
@@ -67,6 +67,8 @@ struct Told {
     fields: Option<usize>,
     /// It is told of the record behind this one.
     below: bool,
+    /// What stands before it is all the record's own.
+    whole: bool,
 }
 
 fn told_by(cell: &str) -> Option<Told> {
@@ -76,9 +78,10 @@ fn told_by(cell: &str) -> Option<Told> {
     let line = parts.next()?.parse().ok()?;
     let mut parts = parts.peekable();
     let below = parts.next_if_eq(&BELOW).is_some();
+    let whole = parts.next_if_eq(&WHOLE).is_some();
     match (parts.next(), parts.next(), parts.next()) {
-        (None, ..) => Some(Told { line, fields: None, below }),
-        (Some(fields), Some("fields"), None) => Some(Told { line, fields: Some(fields.parse().ok()?), below }),
+        (None, ..) => Some(Told { line, fields: None, below, whole }),
+        (Some(fields), Some("fields"), None) => Some(Told { line, fields: Some(fields.parse().ok()?), below, whole }),
         _ => None,
     }
 }
@@ -190,14 +193,14 @@ impl Ours {
                     (self.found, self.below) = (true, fields);
                     return false;
                 }
-                Some((at, Told { line, fields, below: false })) if at > 0 => {
+                Some((at, Told { line, fields, below: false, whole })) if at > 0 => {
                     (record.told, record.told_fields) = (Some(line), fields.or(record.told_fields));
                     record.repeats = record.field(at + 1).map_or_else(Repeats::default, |(reason, _)| repeats(reason.as_bytes()));
                     // While a qualifier stood open, the cells of an earlier time were a part of its value.
                     let own = self.columns.map(|(own, _)| own).or(record.told_fields);
                     let is_ours = |at: usize| record.field(at).and_then(|(text, _)| told_by(text)).is_some_and(|told| !told.below);
                     let mut at = at;
-                    while own.is_some_and(|own| at >= own + 2) && is_ours(at - 2) {
+                    while !whole && own.is_some_and(|own| at >= own + 2) && is_ours(at - 2) {
                         at -= 2;
                     }
                     self.keep(record, at);
@@ -230,6 +233,8 @@ impl Ours {
         let end = self.dialect.fields(&record.raw, fields).and_then(|(_, end)| end);
         record.raw.truncate(end.unwrap_or(record.raw.len()));
         record.truncate(fields);
+        // What is wrong with our cells is nothing of the record's.
+        record.fault.take_if(|fault| matches!(fault, Fault::Qualifier(at) | Fault::Blanks(at) if *at > fields));
     }
 }
 

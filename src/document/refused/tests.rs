@@ -268,6 +268,21 @@ fn a_document_of_columns_that_are_called_as_ours_has_them_itself() {
     }
 }
 
+#[test]
+fn a_record_that_ends_as_ours_do_keeps_what_is_its_own() {
+    let plain = CsvFormat { skip_first: 1, skip_last: 1, ..CsvFormat::default() };
+    let blanks = CsvFormat { qualifier: None, delimiter: " ".into(), ..CsvFormat::default() };
+    for (format, text) in [
+        (plain.clone(), "\n|\n,Entrepot line 5,\na"),
+        (plain, "\n|\na,Entrepot line 5,b\nc,\"Entrepot line 6\",d,Entrepot line 7,e\na"),
+        (CsvFormat { header: false, ..CsvFormat::default() }, "a\nb,Entrepot line 5 (1 fields),c\n"),
+        (blanks, "n\na Entrepot_line_5 b\n"),
+    ] {
+        let count = text.matches("Entrepot").count().min(2);
+        assert!(rounds(&Format::Csv(format), text.as_bytes()).is_ok_and(|found| found >= count), "{text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

@@ -84,6 +84,23 @@ fn a_row_that_is_mended_badly_first_is_told_as_before_and_mended_then() {
 }
 
 #[test]
+fn a_reason_that_was_damaged_refuses_no_row() {
+    for header in [true, false] {
+        let mut scene = nested(csv(|csv| csv.header = header));
+        if !header {
+            numbered(&mut scene);
+        }
+        let text = "Group,Name,Amount,Above\n1,a,\"x,\",\n";
+        let (_, sink) = scene.import(if header { text } else { &text[24..] }.as_bytes());
+        let again = String::from_utf8(sink.refused).unwrap();
+        let damaged = again.replace("\"x,\"", "1").trim_end().to_owned() + " seen by me\n";
+        assert!(damaged.ends_with("\" seen by me\n"), "{damaged}");
+        let (report, sink) = scene.import(damaged.as_bytes());
+        assert_eq!(report.counts, counts(1, 1, 0, 0, 0), "{damaged}: {:?}", sink.findings);
+    }
+}
+
+#[test]
 fn a_qualifier_that_was_opened_for_a_while_leaves_nothing_of_ours_in_its_row() {
     for (header, opened, closed) in [(true, ",\"a,x,", ",a,1,"), (true, ",\"a,x,", ",\"a\",1,"), (false, ",\"a,x,", ",a,1,")] {
         let mut scene = nested(csv(|csv| csv.header = header));
