@@ -143,7 +143,7 @@ recurrence = "0 6 * * *"
 
 /// Of an entity that leaves its fields to the table.
 fn found() -> String {
-    articles("", "").replace("sqlite = \"shop.db\"", "sqlite = \"shop.db\"\nlock_wait = \"0s\"")
+    articles("", "")
 }
 
 /// Starts with a shop's database that is there before.
