@@ -128,9 +128,10 @@ impl<R: Read> Counted<R> {
                 Some(end) => end.length(rest).unwrap_or(0),
                 None => usize::from(rest.starts_with(b"\n") || rest.starts_with(b"\r")),
             };
-            // The mark with which DOS ends a file.
+            // The mark with which DOS ends a file; what we tell of is a record, whatever it is made of.
             let last = self.end_of_input && is_end(rest);
-            let skipped = if skipped == 0 && last && rest.first() == Some(&END_MARK) { 1 } else { skipped };
+            let marks = last && told.is_none() && rest.first() == Some(&END_MARK);
+            let skipped = if skipped == 0 && marks { 1 } else { skipped };
             if skipped == 0 {
                 break;
             }

@@ -123,6 +123,15 @@ fn a_record_that_begins_as_our_words_do_stays_one_where_carriage_returns_end_lin
     }
 }
 
+#[test]
+fn a_record_of_nothing_but_the_marks_with_which_dos_ends_files_stays_one() {
+    let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
+    let fixed = FixedFormat { columns: vec![column("a", 1), column("b", 4)], record_length: Some(6), ..FixedFormat::default() };
+    // What is blank behind it is no record, but comes between it and the end.
+    let document = ["abcdef".repeat(8), "\x1A".repeat(6), " ".repeat(6)].concat();
+    assert_eq!(rounds(&Format::Fixed(fixed), document.as_bytes()), Ok(9));
+}
+
 /// Refuses all records of a document.
 #[derive(Default)]
 struct Refusing {
@@ -308,8 +317,8 @@ proptest! {
         end in proptest::sample::select(vec![None, Some("\n"), Some("|"), Some("\r\n")]),
         skip in 0u32..2,
         between in proptest::sample::select(vec!["", "\n", "\r\n"]),
-        records in proptest::collection::vec(proptest::sample::select(vec!["abcdef", "# Entr", "1 2 3 ", "a", "abcdefg", "\u{e9}2345x"]), 0..8),
-        parts in proptest::collection::vec(proptest::sample::select(vec!["a", "bc", "1", "abcdef", "   ", "\n", "\n", "\r\n", "|", "# Entrepot line 5: x", "  # Entrepot line 5: x", "\u{e9}"]), 0..20),
+        records in proptest::collection::vec(proptest::sample::select(vec!["abcdef", "# Entr", "1 2 3 ", "a", "abcdefg", "\u{e9}2345x", "\x1A\x1A\x1A\x1A\x1A\x1A", "abcde\x1A", "      "]), 0..8),
+        parts in proptest::collection::vec(proptest::sample::select(vec!["a", "bc", "1", "abcdef", "   ", "\n", "\n", "\r\n", "|", "\x1A", "# Entrepot line 5: x", "  # Entrepot line 5: x", "\u{e9}"]), 0..20),
     ) {
         let column = |name: &str, start| FixedColumn { name: name.into(), start, length: 3, pad: ' ', right: false };
         let fixed = FixedFormat {
