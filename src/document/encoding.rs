@@ -102,7 +102,7 @@ impl<R: Read> Decoding<R> {
         let mut output = vec![0u8; BLOCK];
         loop {
             let (result, read, written) = decoder.decode_to_utf8_without_replacement(input, &mut output, last);
-            text.extend_from_slice(&output[..written]);
+            push_text(&output[..written], self.encoding, self.undecodable, text);
             input = &input[read..];
             match result {
                 encoding_rs::DecoderResult::InputEmpty => return Ok(!last),
@@ -149,6 +149,26 @@ impl<R: Read> Decoding<R> {
         self.pending = first;
         Ok(())
     }
+}
+
+/// Whether this character stands for a byte that the encoding does not have: encoding_rs reads those of the Windows code pages as control characters.
+fn is_unassigned(character: char, encoding: &'static Encoding) -> bool {
+    matches!(character, '\u{80}'..='\u{9f}') && encoding.is_single_byte() && encoding.name().starts_with("windows-")
+}
+
+/// Appends what was decoded, with `undecodable` in the place of each byte that the encoding does not have.
+fn push_text(decoded: &[u8], encoding: &'static Encoding, undecodable: &[u8], into: &mut Vec<u8>) {
+    let mut from = 0;
+    if encoding.is_single_byte() && encoding.name().starts_with("windows-") {
+        for at in memchr::memchr_iter(0xC2, decoded) {
+            if decoded.get(at + 1).is_some_and(|byte| *byte <= 0x9F) {
+                into.extend_from_slice(&decoded[from..at]);
+                into.extend_from_slice(undecodable);
+                from = at + 2;
+            }
+        }
+    }
+    into.extend_from_slice(&decoded[from..]);
 }
 
 /// What an XML declaration without a byte order mark says.
@@ -260,7 +280,10 @@ pub fn undecodable(encoding: &'static Encoding) -> Vec<u8> {
         // Half of a character.
         return if encoding == encoding_rs::UTF_16LE { vec![0x00, 0xD8] } else { vec![0xD8, 0x00] };
     }
-    let is_none = |byte: &u8| encoding.decode_without_bom_handling_and_without_replacement(&[*byte, b'\n']).is_none();
+    let is_none = |byte: &u8| match encoding.decode_without_bom_handling_and_without_replacement(&[*byte, b'\n']) {
+        Some(text) => text.chars().any(|c| is_unassigned(c, encoding)),
+        None => true,
+    };
     (0x80..=0xFF).rev().find(is_none).into_iter().collect()
 }
 
@@ -297,6 +320,9 @@ fn encoded(text: &str, encoding: &'static Encoding) -> Option<Vec<u8>> {
     let mut bytes = vec![0u8; text.len() * 4 + 16];
     let (result, _, written) = encoding.new_encoder().encode_from_utf8_without_replacement(text, &mut bytes, true);
     bytes.truncate(written);
+    if text.chars().any(|c| is_unassigned(c, encoding)) {
+        return None;
+    }
     let reads = || encoding.decode_without_bom_handling_and_without_replacement(&bytes).is_some_and(|read| read == text);
     (result == encoding_rs::EncoderResult::InputEmpty && (encoding.is_single_byte() || reads())).then_some(bytes)
 }
@@ -309,6 +335,23 @@ mod tests {
         let mut bytes = Vec::new();
         encode_raw(text.as_bytes(), encoding, &mut bytes);
         bytes
+    }
+
+    #[test]
+    fn bytes_that_a_code_page_does_not_have_are_no_text_and_are_not_written() {
+        for (label, bytes, lacks) in
+            [("windows-1252", &b"M\x81ller \x9d \xc2\xa3 \x80"[..], 2), ("windows-1250", b"\x83\x9a", 1), ("iso-8859-2", b"\x85\x9a", 0)]
+        {
+            let encoding = Encoding::for_label(label.as_bytes()).unwrap();
+            let (mut decoding, mut text) = (Decoding::new(bytes, encoding), Vec::new());
+            while decoding.read_into(&mut text).unwrap() {}
+            assert_eq!(text.iter().filter(|byte| **byte == 0xFF).count(), lacks, "{label}: {text:?}");
+            let mut again = Vec::new();
+            encode_raw(&text, encoding, &mut again);
+            let (mut decoding, mut found) = (Decoding::new(&again[..], encoding), Vec::new());
+            while decoding.read_into(&mut found).unwrap() {}
+            assert_eq!((found, has('\u{81}', encoding)), (text, lacks == 0), "{label}");
+        }
     }
 
     #[test]
@@ -327,6 +370,7 @@ mod tests {
             let four = (0x30..=0x39).map(|last| vec![0x81, 0x30, 0x81, last]);
             let read = |bytes: Vec<u8>| encoding.decode_without_bom_handling_and_without_replacement(&bytes).map(|text| text.into_owned());
             let text: String = pairs.chain(three).chain(four).filter_map(read).collect();
+            let text: String = text.chars().filter(|c| !is_unassigned(*c, encoding)).collect();
             let bytes = sent(&text, encoding);
             assert!(encoding.decode_without_bom_handling(&bytes).0 == text, "{}", encoding.name());
         }

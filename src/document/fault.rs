@@ -73,7 +73,7 @@ impl Fault {
             Fault::Length(message) => (
                 Rule::Columns,
                 message.clone().into(),
-                "send the line whole (only blanks may lack at its end), or correct the columns or record_length of the format",
+                "send the line whole (only blanks may lack at its end, and none where record_length is stated), or correct the columns or record_length of the format",
             ),
             Fault::Syntax(message) => (Rule::Format, message.clone().into(), "correct the record"),
             Fault::Style(XmlStyle::Element) => (

@@ -10,8 +10,8 @@ use super::broken::Broken;
 use super::collect::{Asked, Instead, Nested};
 use super::csv::read::FIELDS_MAX;
 use super::record::{Fault, Record, Repeats};
-use super::refused::Ours;
 use super::refused::mended::repeats;
+use super::refused::{Ours, is_of_refused};
 use super::sniff;
 use super::{csv, excel, fixed, json, xml};
 use crate::model::format::{CsvFormat, Format, XmlFormat, XmlStyle};
@@ -174,7 +174,10 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             }
             // The first record says how records end, and, without a header, whether the document is a file of refused rows.
             let first = next_of_csv(&mut reader, &mut ours, &mut record)?.then_some(record);
-            let mended = ours.as_ref().is_some_and(|ours| ours.were_there() || ours.are_ahead(reader.ahead()));
+            let names = if let Layout::Named { names, .. } = &layout { &names[..] } else { &[] };
+            let raw = first.as_ref().map_or(&[][..], |first| &first.raw);
+            let mended =
+                ours.as_ref().is_some_and(Ours::were_there) || is_of_refused(names, raw, reader.ahead(), &csv.delimiter, csv.qualifier);
             let origin = Origin { preamble, mended, ..reader.origin() };
             begin(take, origin, &layout, first, |record| Ok(next_of_csv(&mut reader, &mut ours, record)?))
         }
@@ -244,7 +247,8 @@ fn all(source: impl Read, format: &Format, wanted: Wanted, take: &mut dyn Take) 
             {
                 take.nothing_found(instead);
             }
-            let origin = Origin { mended: mended || json::write::is_told_in(reader.ahead()), ..reader.origin() };
+            let reasoned = first.as_ref().is_some_and(|first| json::write::reason_told(&first.raw).is_some());
+            let origin = Origin { mended: mended || reasoned || json::write::is_told_in(reader.ahead()), ..reader.origin() };
             begin(take, origin, &Layout::Asked, first, |record| next_of_json(&mut reader, record, &mut mended))?;
             note_never_found(take, stated, &reader.never_found(), &reader.strangers(), &reader.nested_never_found());
             Ok(())

@@ -24,7 +24,7 @@ use super::{csv, excel, json, xml};
 use crate::model::finding::{Finding, Rule};
 use crate::model::format::{CsvFormat, ExcelFormat, FixedFormat, Format};
 
-pub use mended::{Again, Ours, can_be_told, is_of_transformed, line_of, read_again, words_in};
+pub use mended::{Again, Ours, can_be_told, is_of_refused, is_of_transformed, line_of, read_again, words_in};
 
 /// The columns that are added.
 pub const LINE: &str = "Entrepot line";

@@ -334,6 +334,11 @@ impl<'a> Plan<'a> {
         &self.absent
     }
 
+    /// How many fields the mapping needs of a record that it knows by number, at least.
+    pub fn fields_needed(&self) -> usize {
+        self.fields_min
+    }
+
     /// Maps and validates a record into the block. `number` is its row number, from 1.
     pub fn apply(&mut self, record: &Record, number: u64, block: &mut Block) {
         if self.header.is_none() && matches!(self.format, Format::Csv(_)) {

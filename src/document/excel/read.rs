@@ -19,8 +19,8 @@ use crate::document::broken::Broken;
 use crate::document::csv::is_error;
 use crate::document::read::{Layout, Origin, Take};
 use crate::document::record::{Record, Repeats};
-use crate::document::refused::line_of;
 use crate::document::refused::mended::{own_columns, repeats};
+use crate::document::refused::{is_of_refused, line_of};
 use crate::document::value::Wrong;
 use crate::model::finding::Rule;
 use crate::model::format::ExcelFormat;
@@ -494,7 +494,7 @@ impl<'a> Rows<'a> {
         self.cells.trim(|kind, _| kind == Kind::Empty);
         let mut names: Vec<String> = self.cells.iter().map(|(_, text)| text.to_owned()).collect();
         self.own = own_columns(&names);
-        origin.mended = self.own.is_some();
+        origin.mended = self.own.is_some() || is_of_refused(&names, b"", b"", ",", None);
         names.truncate(self.own.unwrap_or(names.len()));
         self.cells.places.truncate(names.len());
         self.take.origin(origin);
@@ -505,11 +505,12 @@ impl<'a> Rows<'a> {
         self.take.layout(&Layout::Named { line, names, raw })
     }
 
-    /// Where the row at hand has a cell of ours that says on which line it stood, and that line: before the last one, and never the first.
+    /// Where the row at hand has a cell of ours that says on which line it stood, and that line: before the last one, or the last where the reason was
+    /// taken out, and never the first. Where no header says what stands where, somebody may have put a word behind both.
     fn told(&self) -> Option<(usize, u64)> {
         let last = self.cells.iter().rposition(|(_, text)| !text.trim().is_empty())?;
-        let at = last.checked_sub(1).filter(|at| *at > 0 && *at >= self.own.unwrap_or_default())?;
-        Some((at, line_of(self.cells.iter().nth(at)?.1)?))
+        let first = if self.format.header_row > 0 { self.own.unwrap_or_default().max(last.saturating_sub(1)) } else { 1 };
+        (first.max(1)..=last).rev().find_map(|at| Some((at, line_of(self.cells.iter().nth(at)?.1)?)))
     }
 
     /// Takes what we added off the row at hand, when it comes back refused; the line it stood on.

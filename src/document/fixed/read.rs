@@ -134,10 +134,15 @@ impl<R: Read> Reader<R> {
     fn is_lines(&self) -> Result<(), Broken> {
         let Source::Lines(lines) = &self.source else { return Ok(()) };
         let measure = self.measure();
-        let length = measure.of_raw(self.whole.raw.trim_ascii_end());
+        let length = measure.of_raw(&self.whole.raw);
         let alone =
             self.format.record_end.is_none() && (lines.origin().record_end.unwrap_or_default().is_empty() || lines.ahead().is_empty());
         if !alone || self.width == 0 || length < 2 * self.width {
+            return Ok(());
+        }
+        // One that is filled up with blanks is one; the last of several may end with blanks of its own.
+        let said = measure.of_raw(self.whole.raw.trim_ascii_end());
+        if said <= self.width || (said < 2 * self.width && !length.is_multiple_of(self.width)) {
             return Ok(());
         }
         Err(Broken::at(
@@ -454,6 +459,9 @@ mod tests {
             (&b"6Ink   000016Pen   00002"[..], true),
             (b"6Ink   000016Pen   00002\r\n", true),
             (b"6Ink   00001 more behind\n6Pen   00002\n", false),
+            (b"6Ink   000016Pen        ", true),
+            (b"6Ink   00001            \n", false),
+            (b"6Ink   00001 more behind  ", false),
         ] {
             let told = read(document, &format()).err().map(|error| format!("{error:?}")).unwrap_or_default();
             assert_eq!(told.contains("one line of 24 characters") && told.contains("record_length"), refused, "{told}");

@@ -97,16 +97,40 @@ pub fn repeats(reason: &[u8]) -> Repeats {
     Repeats { value: says("has it too"), key: says("has this key too") }
 }
 
+/// Whether one of our columns is among those with these names, or their cells in a record or in what follows it: somebody has taken the rest out.
+pub fn is_of_refused(names: &[String], record: &[u8], ahead: &[u8], delimiter: &str, qualifier: Option<char>) -> bool {
+    names.iter().any(|name| is_name(name, LINE) || is_name(name, REASON))
+        || [record, ahead].into_iter().any(|text| has_cell(text, delimiter, qualifier))
+}
+
+fn is_name(name: &str, ours: &str) -> bool {
+    name.trim().replace(['_', '-'], " ").eq_ignore_ascii_case(ours)
+}
+
+/// Whether a cell of ours stands in a text, behind a delimiter or a line end.
+fn has_cell(text: &[u8], delimiter: &str, qualifier: Option<char>) -> bool {
+    all_words_in(text).any(|place| {
+        let before = unqualified(&text[..place], qualifier);
+        let begins = before.is_empty() || before.ends_with(delimiter.as_bytes()) || before.ends_with(b"\n");
+        begins && after_words(&text[place..], LINE).is_some_and(|rest| rest.get(1).is_some_and(u8::is_ascii_digit))
+    })
+}
+
+/// Without the qualifier at its end.
+fn unqualified(text: &[u8], qualifier: Option<char>) -> &[u8] {
+    let qualifier = qualifier.and_then(|qualifier| u8::try_from(qualifier).ok());
+    qualifier.and_then(|qualifier| text.strip_suffix(&[qualifier])).unwrap_or(text)
+}
+
 /// How many columns are the document's own, when ours are among those with these names.
 pub fn own_columns(names: &[String]) -> Option<usize> {
-    let is = |name: &String, ours: &str| name.trim().replace(['_', '-'], " ").eq_ignore_ascii_case(ours);
-    if !names.iter().any(|name| is(name, REASON)) {
+    if !names.iter().any(|name| is_name(name, REASON)) {
         return None;
     }
     // The document may have a column of that name itself: ours are the last two.
-    let first = names.iter().rposition(|name| is(name, LINE))?;
+    let first = names.iter().rposition(|name| is_name(name, LINE))?;
     let mut behind = names[first + 1..].iter();
-    let last = behind.next().is_some_and(|name| is(name, REASON)) && behind.all(|name| name.trim().is_empty());
+    let last = behind.next().is_some_and(|name| is_name(name, REASON)) && behind.all(|name| name.trim().is_empty());
     // Somebody has put them elsewhere: nothing maps them there. A document has a column of its own.
     Some(if last { first } else { names.len() }).filter(|own| *own > 0)
 }
@@ -148,22 +172,6 @@ impl Ours {
         self.found
     }
 
-    /// Without a header: whether any stand in what comes next.
-    pub fn are_ahead(&self, next: &[u8]) -> bool {
-        let is_cell = |place: usize| {
-            let before = self.unqualified(&next[..place]);
-            let begins = before.is_empty() || before.ends_with(self.delimiter.as_bytes()) || before.ends_with(b"\n");
-            begins && after_words(&next[place..], LINE).is_some_and(|rest| rest.get(1).is_some_and(u8::is_ascii_digit))
-        };
-        self.columns.is_none() && all_words_in(next).any(is_cell)
-    }
-
-    /// Without the qualifier at its end.
-    fn unqualified<'t>(&self, text: &'t [u8]) -> &'t [u8] {
-        let qualifier = self.qualifier.and_then(|qualifier| u8::try_from(qualifier).ok());
-        qualifier.and_then(|qualifier| text.strip_suffix(&[qualifier])).unwrap_or(text)
-    }
-
     /// Takes ours off a record; `false` when it is nothing but the reason of the record behind it, whose qualifier is never closed: no cell can follow that.
     pub fn leave_out(&mut self, record: &mut Record) -> bool {
         record.told_fields = self.below.take();
@@ -187,7 +195,14 @@ impl Ours {
             let least = self.columns.filter(|_| self.ragged).map_or(0, |(own, _)| own);
             let is_ours = |at: &usize| *at == 0 || *at >= least || at + 2 == record.len();
             let marked = last.and_then(|last| last.checked_sub(1)).filter(is_ours).filter(|_| record.fault != Some(Fault::Fields));
-            let told = marked.and_then(|at| Some((at, told_by(record.field(at)?.0)?)));
+            let told = |at: usize| Some((at, told_by(record.field(at)?.0)?));
+            let told = marked.and_then(told).or_else(|| {
+                // Somebody has taken the reason out; or put a word behind it, where no header says what stands where: there our cell says how many there are.
+                let last = last.filter(|at| *at > 0 && *at >= least && record.fault != Some(Fault::Fields))?;
+                let first = if self.columns.is_some() { last } else { 1 };
+                let is_ours = |told: &Told| !told.below && (self.columns.is_some() || told.fields.is_some());
+                (first..=last).rev().filter_map(told).find(|(_, told)| is_ours(told))
+            });
             match told {
                 Some((0, Told { below: true, fields, .. })) => {
                     (self.found, self.below) = (true, fields);
@@ -218,9 +233,9 @@ impl Ours {
 
     /// Cuts what we added off the exact text.
     fn cut(&mut self, record: &mut Record, place: usize) -> bool {
-        let before = self.unqualified(&record.raw[..place]);
+        let before = unqualified(&record.raw[..place], self.qualifier);
         let cell = self.dialect.fields(&record.raw[before.len()..], 1).and_then(|(_, end)| record.raw.get(place..before.len() + end?));
-        let told = cell.and_then(|cell| told_by(std::str::from_utf8(self.unqualified(cell)).ok()?));
+        let told = cell.and_then(|cell| told_by(std::str::from_utf8(unqualified(cell, self.qualifier)).ok()?));
         let (Some(told), Some(end)) = (told, before.strip_suffix(self.delimiter.as_bytes()).map(<[u8]>::len)) else { return false };
         (record.told, record.told_fields) = (Some(told.line), told.fields);
         record.raw.truncate(end);

@@ -38,10 +38,12 @@ pub(super) fn parse(
         block: Block::default(),
         number: 0,
         one_line: false,
+        first_fields: 0,
         refused: Vec::new(),
     };
     let ended = read::read(document, &project_entity.format, plan::wanted(project_entity), &mut parsing);
     let _ = parsing.send();
+    parsing.note_one_line();
     let _ = sender.send(Piece::Trailer(std::mem::take(&mut parsing.trailer)));
     let last = match ended {
         Err(Broken::Source(error)) => Piece::Failed(error),
@@ -70,6 +72,8 @@ struct Parsing<'a> {
     number: u64,
     /// Nothing ends the header, and values seem to stand in it.
     one_line: bool,
+    /// How many fields its first record has, where it is delimited and nothing ends that.
+    first_fields: usize,
     refused: Vec<Finding>,
 }
 
@@ -85,6 +89,20 @@ impl Parsing<'_> {
                 ControlFlow::Continue(())
             }
             Err(_) => ControlFlow::Break(()),
+        }
+    }
+
+    /// Tells of a document without a header that is one record of as many fields as several rows have that stand behind each other on one line.
+    fn note_one_line(&mut self) {
+        let Some(plan) = self.plan.as_ref().filter(|_| self.number == 1 && matches!(self.project_entity.format, Format::Csv(_))) else {
+            return;
+        };
+        let (fields, needed) = (self.first_fields, plan.fields_needed());
+        // The last field of each is one with the first of the next.
+        if needed > 1 && fields > needed && (fields - 1).is_multiple_of(needed - 1) {
+            let message = format!("the document is one record of {fields} fields, which no line end ends, and the mapping uses {needed}");
+            let hint = "where its line ends were lost on the way, send it as it is: curl takes them out with -d, and leaves them with --data-binary";
+            self.note(message, hint.into());
         }
     }
 
@@ -135,6 +153,9 @@ impl Take for Parsing<'_> {
         self.number += 1;
         if let Some(plan) = &mut self.plan {
             let known = plan.width;
+            if self.number == 1 && self.origin.record_end.is_none_or(str::is_empty) {
+                self.first_fields = record.len();
+            }
             plan.apply(record, self.number, &mut self.block);
             if let Some(fields) = plan.width.filter(|_| plan.width != known) {
                 // Before the block, so that it is told with all that are refused.

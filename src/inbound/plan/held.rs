@@ -5,6 +5,7 @@ use super::{Line, Plan};
 use crate::document::csv;
 use crate::document::fault::undecodable;
 use crate::document::record::{Fault, Record};
+use crate::document::refused;
 use crate::document::value::Wrong;
 use crate::inbound::trap;
 use crate::model::finding::{Finding, Rule};
@@ -61,6 +62,10 @@ impl Plan<'_> {
                 };
                 let hint = match record.len() > width {
                     true if matches!(self.format, Format::Excel(_)) => "take out what stands where the header names no column, or name it",
+                    true if !more() => "nothing stands in the fields too many: ragged = true takes such rows, and those that lack some",
+                    true if refused::words_in(&record.raw).is_some() => {
+                        "what was added to refused rows stands elsewhere here: have both cells as they were, or take both out with their header"
+                    }
                     true => "check for a delimiter inside a value that is not qualified",
                     false => {
                         "check for a line end inside a value that is not qualified, and whether the record is whole; ragged = true takes for blank what lacks"

@@ -1,6 +1,6 @@
 //! Refused rows that somebody mends, well or badly, once or several times.
 
-use super::refused::{columns, csv, numbered};
+use super::refused::{cells, columns, csv, numbered, workbook};
 use super::*;
 
 #[test]
@@ -97,6 +97,73 @@ fn a_reason_that_was_damaged_refuses_no_row() {
         assert!(damaged.ends_with("\" seen by me\n"), "{damaged}");
         let (report, sink) = scene.import(damaged.as_bytes());
         assert_eq!(report.counts, counts(1, 1, 0, 0, 0), "{damaged}: {:?}", sink.findings);
+    }
+}
+
+#[test]
+fn what_is_left_of_ours_is_not_loaded_and_empties_no_table() {
+    let text = "Group,Name,Amount,Above\n1,a,1,\n2,b,x,\n";
+    for (header, edit) in [
+        (true, "the reasons are cleared"),
+        (false, "the reasons are cleared"),
+        (true, "the column of the reasons is taken out"),
+        (false, "the column of the reasons is taken out"),
+        (true, "the columns have other names"),
+        (false, "a word stands behind"),
+    ] {
+        let mut scene = nested(csv(|csv| csv.header = header));
+        scene.project_entity.truncate = true;
+        if !header {
+            numbered(&mut scene);
+        }
+        let (_, sink) = scene.import(if header { text } else { &text[24..] }.as_bytes());
+        let again = String::from_utf8(sink.refused).unwrap().replace(",x,", ",5,");
+        let edited = again.lines().map(|line| {
+            let (own, ours) = line.split_once(",Entrepot line").unwrap();
+            let (place, reason) = ours.split_once(',').unwrap();
+            match edit {
+                "the reasons are cleared" if reason != "Entrepot reason" => format!("{own},Entrepot line{place},\n"),
+                "the column of the reasons is taken out" => format!("{own},Entrepot line{place}\n"),
+                "the columns have other names" if reason == "Entrepot reason" => format!("{own},Row,Error\n"),
+                "a word stands behind" => format!("{line},seen\n"),
+                _ => format!("{line}\n"),
+            }
+        });
+        let again: String = edited.collect();
+        let (report, sink) = scene.import(again.as_bytes());
+        let refused = report.counts.refused;
+        assert_eq!((refused, scene.rows().join(" ")), (0, "1|a|1.00 2|b|5.00".to_owned()), "{edit}: {again}: {:?}", sink.findings);
+    }
+}
+
+#[test]
+fn what_is_left_of_ours_in_a_workbook_is_not_loaded_and_empties_no_table() {
+    for header_row in [0, 1] {
+        for edit in ["the reasons are cleared", "a word stands behind", "the reasons are taken out"] {
+            let mut scene = nested(Format::Excel(ExcelFormat { header_row, ..ExcelFormat::default() }));
+            scene.project_entity.truncate = true;
+            if header_row == 0 {
+                numbered(&mut scene);
+            }
+            let rows = [&["Group", "Name", "Amount", "Above"][..], &["1", "a", "1"], &["2", "b", "x"]];
+            let (_, sink) = scene.import(&workbook("Rows", 0, &rows[1 - header_row as usize..]));
+            let mut again = cells(&sink.refused, "Sheet1");
+            for row in &mut again {
+                if let Some(amount) = row.iter_mut().find(|cell| *cell == "x") {
+                    *amount = "5".into();
+                }
+                match edit {
+                    "the reasons are cleared" if row.last().unwrap() != "Entrepot reason" => *row.last_mut().unwrap() = String::new(),
+                    "a word stands behind" if header_row == 0 => row.push("seen".into()),
+                    "the reasons are taken out" => drop(row.pop()),
+                    _ => {}
+                }
+            }
+            let again: Vec<Vec<&str>> = again.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
+            let rows: Vec<&[&str]> = again.iter().map(Vec::as_slice).collect();
+            let (_, sink) = scene.import(&workbook("Rows", 0, &rows));
+            assert_eq!(scene.rows(), ["1|a|1.00", "2|b|5.00"], "{header_row} {edit}: {rows:?} {:?}", sink.findings);
+        }
     }
 }
 

@@ -131,6 +131,22 @@ fn by_number(format: CsvFormat, numbers: &[usize]) -> Scene {
 }
 
 #[test]
+fn rows_of_a_document_without_header_whose_line_ends_are_lost_are_named() {
+    let format = || CsvFormat { header: false, ..CsvFormat::default() };
+    for (document, format, noted) in [
+        ("1,one,102,two,203,three,30", format(), 1),
+        ("1,one,102,two,203,three,30", CsvFormat { record_end: Some("\n".into()), ragged: true, ..format() }, 1),
+        ("1,one,102,two,203,three,30\n", format(), 0),
+        ("1,one,10", format(), 0),
+        ("1,one,10,and,more,columns", format(), 0),
+    ] {
+        let (report, sink) = by_number(format, &[1, 2, 3]).import(document.as_bytes());
+        assert_eq!((report.counts.inserted, report.notes), (1, noted), "{document:?}: {:?}", sink.findings);
+        assert!(noted == 0 || sink.findings[0].hint.contains("--data-binary"), "{:?}", sink.findings);
+    }
+}
+
+#[test]
 fn where_no_header_is_every_record_has_as_many_fields_as_the_first() {
     let format = CsvFormat { header: false, ..CsvFormat::default() };
     let document = b"1,Doe,x\n2,Smith, John,y\n3,Roe\n4,Poe,z\n";

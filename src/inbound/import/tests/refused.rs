@@ -314,7 +314,7 @@ fn a_row_that_cannot_stand_in_the_file_is_named_and_the_others_come_back() {
 }
 
 /// A workbook, cell by cell.
-fn workbook(sheet: &str, first: u32, rows: &[&[&str]]) -> Vec<u8> {
+pub(super) fn workbook(sheet: &str, first: u32, rows: &[&[&str]]) -> Vec<u8> {
     let mut workbook = rust_xlsxwriter::Workbook::new();
     let worksheet = workbook.add_worksheet().set_name(sheet).unwrap();
     for (row, cells) in rows.iter().enumerate() {
@@ -325,7 +325,7 @@ fn workbook(sheet: &str, first: u32, rows: &[&[&str]]) -> Vec<u8> {
     workbook.save_to_buffer().unwrap()
 }
 
-fn cells(bytes: &[u8], sheet: &str) -> Vec<Vec<String>> {
+pub(super) fn cells(bytes: &[u8], sheet: &str) -> Vec<Vec<String>> {
     let mut back: calamine::Xlsx<_> = calamine::Reader::new(io::Cursor::new(bytes.to_vec())).unwrap();
     let range = calamine::Reader::worksheet_range(&mut back, sheet).unwrap();
     range.rows().map(|row| row.iter().map(ToString::to_string).collect()).collect()
