@@ -25,6 +25,7 @@ use crate::config::watched::Watched;
 use crate::config::{Config, KeySource, parse};
 use crate::edge::Edge;
 use crate::files::blob::Blocks;
+use crate::files::fetched::Fetched;
 use crate::http::injury::Faults;
 use crate::http::pace::Pace;
 use crate::model::id::MessageId;
@@ -73,6 +74,8 @@ pub struct Appliance {
     pub devices: Devices,
     /// Blocks of blobs that wait for their lists.
     pub blocks: Blocks,
+    /// Which bytes of packages went out.
+    pub fetched: Fetched,
     /// How often somebody may ask.
     pub pace: Pace,
     /// What stands between the network and the handlers, once it listens.
@@ -182,6 +185,7 @@ impl Appliance {
             url_key,
             devices: Devices::default(),
             blocks: Blocks::default(),
+            fetched: Fetched::default(),
             pace: Pace::default(),
             edge: OnceLock::new(),
             ids: Mutex::new(uuid::ContextV7::new()),

@@ -15,6 +15,7 @@
 //! `incoming/` (not yet promised; emptied at start).
 
 pub mod blob;
+pub mod fetched;
 pub mod segment;
 
 use std::fs::{self, File, OpenOptions};

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::appliance::{Appliance, OTHER_APPLICATION, groups};
+use crate::databases::{articles, start_with};
 use crate::packages::{PACKAGES, both, configuration};
 
 const READING: &str = r#"
@@ -250,6 +251,34 @@ fn pages_lead_through_every_row_exactly_once_whatever_the_order() {
     app.settle();
     let second = app.get(first["@odata.nextLink"].as_str().unwrap().strip_prefix("http://exchange.test").unwrap()).expect(200).json();
     assert_eq!(column(&second, "ITEM")[0], "i01000");
+}
+
+#[test]
+fn pages_of_a_table_or_view_whose_columns_have_no_type_hold_each_row_once() {
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)";
+    for tables in [
+        format!("CREATE TABLE x (SKU INTEGER PRIMARY KEY, N INT); {numbers} INSERT INTO x SELECT i, i FROM n; CREATE VIEW article AS SELECT SKU + 0 AS SKU, N FROM x"),
+        format!("CREATE TABLE article (SKU PRIMARY KEY, N INT); {numbers} INSERT INTO article SELECT i, i FROM n"),
+        format!(
+            "CREATE TABLE article (SKU PRIMARY KEY, N INT);
+             {numbers} INSERT INTO article SELECT CASE i % 4 WHEN 0 THEN i WHEN 1 THEN i + 0.1 WHEN 2 THEN 't' || i ELSE CAST(i AS BLOB) END, i FROM n"
+        ),
+    ] {
+        let (app, _) = start_with(&articles("key = [\"SKU\"]\nfields = [{ name = \"SKU\", type = \"string\" }, { name = \"N\", type = \"integer\" }]", ""), &tables);
+        for order in ["", "?$orderby=SKU%20desc"] {
+            let mut all = Vec::new();
+            let mut next = Some(format!("Articles{order}"));
+            while let Some(path) = next {
+                let page = get(&app, &path);
+                all.extend(page["value"].as_array().unwrap().iter().map(|row| row["N"].as_u64().unwrap()));
+                next = page["@odata.nextLink"].as_str().map(|link| link.rsplit_once("/data/").unwrap().1.to_owned());
+            }
+            let told = all.len();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!((told, all.len()), (2500, 2500), "{order} {tables}");
+        }
+    }
 }
 
 #[test]

@@ -372,6 +372,32 @@ fn a_delta_holds_what_changed_since_the_package_that_the_client_fetched_last() {
 }
 
 #[test]
+fn a_package_is_its_clients_when_all_its_bytes_went_out_in_whatever_parts() {
+    let mut app = start();
+    load(&mut app, "A,1\r\n");
+    delta(&mut app, "ExportToPackageDelta", "1");
+    // A reader of archives asks for the end first; a parallel download may break off behind its last part.
+    fetch(&app, "1", &[("Range", "bytes=-22")]);
+    fetch(&app, "1", &[("Range", "bytes=0-99")]);
+    app.advance(Duration::from_secs(9 * 24 * 3600));
+    load(&mut app, "B,2\r\n");
+    delta(&mut app, "ExportToPackageDelta", "2");
+    let first = package_of(&app, "2", &[("Range", "bytes=0-0")]);
+    let size: u64 = first.header("Content-Range").unwrap().rsplit_once('/').unwrap().1.parse().unwrap();
+    let parts = [(size / 2, size - 1), (0, size / 4), (size / 8, size / 2)];
+    let mut package = vec![0; usize::try_from(size).unwrap()];
+    for (from, to) in parts {
+        let part = package_of(&app, "2", &[("Range", &format!("bytes={from}-{to}"))]).body;
+        package[usize::try_from(from).unwrap()..=usize::try_from(to).unwrap()].copy_from_slice(&part);
+    }
+    assert_eq!(rows(&package, "Terms of payment.csv"), "A,1 B,2", "the first was not fetched");
+    app.advance(Duration::from_secs(9 * 24 * 3600));
+    load(&mut app, "C,3\r\n");
+    delta(&mut app, "ExportToPackageDelta", "3");
+    assert_eq!(fetch(&app, "3", &[]), "C,3", "the second was");
+}
+
+#[test]
 fn a_package_that_takes_the_place_of_the_first_tells_of_the_rows_that_were_deleted_since() {
     let incremental = "entity = \"Terms of payment\"\nrefresh = \"incremental\"\ndeletes = \"document\"";
     let configuration =

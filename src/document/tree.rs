@@ -441,11 +441,16 @@ impl Tree {
         let name = match &step.to {
             To::Parent => return self.parent(from).is_some_and(|parent| self.walk(parent, rest, namespaces, found)),
             To::Attribute(name) => {
-                let attribute = self.children(from).find(|child| {
+                let is_meant = |child: &NodeId| {
                     let node = self.node(*child);
                     node.kind == Kind::Attribute && self.is(node, name, namespaces)
-                });
-                return attribute.is_some_and(found);
+                };
+                let mut meant = self.children(from).filter(is_meant);
+                let Some(first) = meant.next() else { return false };
+                // The one that is written so, of those that are called alike.
+                let exact = |child: &NodeId| self.local_name(*child) == name.local;
+                let other = if exact(&first) { None } else { meant.find(exact) };
+                return found(other.unwrap_or(first));
             }
             To::Element(name) => name,
         };

@@ -351,23 +351,31 @@ fn get(appliance: &Arc<Appliance>, call: &Call, blob: &Blob) -> Result<Answer, A
         answer = answer.with("Content-Range", format!("bytes {first}-{}/{size}", first + length - 1));
     }
     answer.body = Body::Stream(Box::new(file.take(length)), length);
-    if first + length == size {
-        answer.delivered = fetched(appliance, blob)?;
-    }
+    answer.delivered = fetched(appliance, blob, (first, length, size))?;
     Ok(answer)
 }
 
-/// What follows when a package was fetched to its end: the changes in it are the client's now, and the next package begins behind them.
-fn fetched(appliance: &Arc<Appliance>, blob: &Blob) -> Result<Option<Box<dyn FnOnce() + Send>>, Answer> {
+/// What follows when this part of a package was fetched: when no other is left, the changes in it are the client's, and the next package begins behind
+/// them.
+fn fetched(
+    appliance: &Arc<Appliance>,
+    blob: &Blob,
+    (first, length, size): (u64, u64, u64),
+) -> Result<Option<Box<dyn FnOnce() + Send>>, Answer> {
     let Ok(id) = blob.id.parse() else { return Ok(None) };
     let on_offer = appliance.store.read("look for increments", |connection| increments::is_on_offer(connection, id));
     if !on_offer.map_err(|error| failed(&error))? {
         return Ok(None);
     }
     let appliance = appliance.clone();
-    Ok(Some(Box::new(move || match appliance.store.write("move the watermark", move |batch| increments::acked(batch.connection, id)) {
-        Ok(()) => log::info!("package fetched blob={id}: its changes are the client's"),
-        Err(error) => log::error!("package fetched, and not noted blob={id} reason=\"{error}\"; the next one holds its changes again"),
+    Ok(Some(Box::new(move || {
+        if !appliance.fetched.note(&id.to_string(), first, length, size) {
+            return;
+        }
+        match appliance.store.write("move the watermark", move |batch| increments::acked(batch.connection, id)) {
+            Ok(()) => log::info!("package fetched blob={id}: its changes are the client's"),
+            Err(error) => log::error!("package fetched, and not noted blob={id} reason=\"{error}\"; the next one holds its changes again"),
+        }
     })))
 }
 

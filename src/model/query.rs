@@ -104,7 +104,7 @@ pub struct Page {
     pub filter: Option<Filter<usize>>,
     /// Fields to order by, and whether downwards; the key follows, so that the order is total.
     pub order: Vec<(usize, bool)>,
-    /// The row before the page: its values of `order`, then of the key.
+    /// The row before the page: its values of `order`, then of the key, as `store::page::place` spells them.
     pub after: Option<Vec<Option<String>>>,
     /// Rows to pass over.
     pub skip: u64,

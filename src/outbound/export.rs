@@ -480,7 +480,8 @@ impl Spelling {
             _ => {
                 let kept = as_kept(cell, field);
                 match kept.map_err(|wrong| Unwritable::Value { field: field.name.clone(), message: wrong.message })? {
-                    None => {}
+                    // What is blank is no number of JSON.
+                    None => return Ok(None),
                     Some(Stored::Text(kept)) => text.push_str(&kept),
                     Some(Stored::Integer(value)) if *kind == FieldKind::Boolean => text.push_str(if value == 0 { "No" } else { "Yes" }),
                     Some(Stored::Integer(value)) => write!(text, "{value}").expect("text grows"),

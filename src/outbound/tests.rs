@@ -156,18 +156,22 @@ fn filters_compare_by_type_and_decimals_exactly() {
 
 /// A table of somebody else, of these columns and rows, and what of it is exported.
 fn shop(sql: &str, kinds: &[FieldKind], filter: Vec<Condition>) -> Result<Vec<String>, String> {
+    shop_as(Format::Csv(CsvFormat { header: false, ..CsvFormat::default() }), sql, kinds, filter)
+}
+
+fn shop_as(format: Format, sql: &str, kinds: &[FieldKind], filter: Vec<Condition>) -> Result<Vec<String>, String> {
+    let document = format!("Shop.{}", format.file_extension());
     let dir = tempfile::tempdir().unwrap();
     let database = Database { name: "shop".into(), path: dir.path().join("shop.db"), managed: false, lock_wait: Default::default() };
     rusqlite::Connection::open(&database.path).unwrap().execute_batch(sql).unwrap();
     let fields = kinds.iter().zip('A'..).map(|(kind, name)| Field { name: name.into(), kind: kind.clone(), ..Field::default() }).collect();
     let entity = Entity { name: "Shop".into(), database: "shop".into(), table: "t".into(), key: vec![0], fields, ..Entity::default() };
-    let format = Format::Csv(CsvFormat { header: false, ..CsvFormat::default() });
     let part = ProjectEntity { filter, ..ProjectEntity::new(Arc::new(entity), format) };
     let project = Project { name: "Out".into(), direction: Direction::Export, entities: vec![part] };
     let mut file = tempfile::tempfile().unwrap();
     run(&whole(&project, &Entities::new(&[database])), &mut file).map_err(|error| error.to_string())?;
     let mut text = String::new();
-    zip::ZipArchive::new(file).unwrap().by_name("Shop.csv").unwrap().read_to_string(&mut text).unwrap();
+    zip::ZipArchive::new(file).unwrap().by_name(&document).unwrap().read_to_string(&mut text).unwrap();
     Ok(text.lines().map(str::to_owned).collect())
 }
 
@@ -248,6 +252,49 @@ fn decimals_are_compared_in_whatever_class_a_table_stores_them() {
     let rows = "CREATE TABLE t (A INTEGER, B TEXT); INSERT INTO t VALUES (1, '9'), (2, 'about 10')";
     let error = shop(rows, &[FieldKind::Integer, DECIMAL], vec![Condition { field: 1, test: Test::AtLeast("1.00".into()) }]).unwrap_err();
     assert!(error.contains("B cannot be compared with the filter's value: \"about 10\" is no decimal number"), "{error}");
+}
+
+#[test]
+fn a_blank_text_where_a_number_should_be_is_no_value_to_documents_and_filters() {
+    let rows = "CREATE TABLE t (A INTEGER, B, C, D, E, F); INSERT INTO t VALUES (1, 5, 5, 'Yes', '2024-01-02', '2024-01-02 00:00:00'),
+        (2, NULL, NULL, NULL, NULL, NULL), (3, '', '', '', '', ''), (4, ' ', ' ', ' ', ' ', ' ')";
+    let kinds = [FieldKind::Integer, FieldKind::Integer, DECIMAL, FieldKind::Boolean, FieldKind::Date, FieldKind::DateTime];
+    let lines = shop_as(Format::Json(JsonFormat { lines: true, ..JsonFormat::default() }), rows, &kinds, Vec::new()).unwrap();
+    for (at, line) in lines.iter().enumerate() {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert_eq!(row["C"].is_null() && row["B"].is_null() && row["D"].is_null() && row["E"].is_null(), at > 0, "{line}");
+    }
+    let values = ["6", "6.00", "0", "2024-01-03", "2024-01-03T00:00:00Z"];
+    for (field, value) in (1..).zip(values) {
+        let found = |test| shop(rows, &kinds, vec![Condition { field, test }]).unwrap().len();
+        assert_eq!(found(Test::NotEquals(value.into())), 4, "{field}");
+        assert_eq!((found(Test::Blank(true)), found(Test::Blank(false))), (3, 1), "{field}");
+    }
+}
+
+#[test]
+fn a_key_that_is_there_in_another_spelling_is_not_told_as_deleted() {
+    let csv = || Format::Csv(CsvFormat { header: false, ..CsvFormat::default() });
+    for (kind, column, rows, done, changed, deleted) in [
+        (FieldKind::Integer, "TEXT", "('007', 'old'), ('7', 'new')", "DELETE FROM t WHERE K = '007'", "", None),
+        (FieldKind::Integer, "TEXT", "('7', 'new'), ('8', 'x')", "DELETE FROM t", "", Some("7\r\n8\r\n")),
+        (FieldKind::Integer, "TEXT", "('007', 'a')", "UPDATE t SET K = '7'", "7,a\r\n", None),
+        (FieldKind::Integer, "INTEGER", "(7, 'a')", "DELETE FROM t", "", Some("7\r\n")),
+        (DECIMAL, "TEXT", "('9.5', 'a')", "UPDATE t SET K = '9.50'", "9.50,a\r\n", None),
+        (FieldKind::Date, "TEXT", "('2024-01-05 00:00:00', 'a')", "UPDATE t SET K = '2024-01-05'", "2024-01-05,a\r\n", None),
+        (
+            FieldKind::Guid,
+            "TEXT",
+            "('6D31E09F-0249-459F-94F0-AAD9C2C47B64', 'a')",
+            "UPDATE t SET K = lower(K)",
+            "6D31E09F-0249-459F-94F0-AAD9C2C47B64,a\r\n",
+            None,
+        ),
+    ] {
+        let table = format!("CREATE TABLE t (K {column} PRIMARY KEY, V TEXT); INSERT INTO t VALUES {rows}");
+        let (found, gone, _) = changed_since(kind.clone(), &table, done, csv()).unwrap();
+        assert_eq!((found.to_uppercase(), gone.as_deref()), (changed.to_uppercase(), deleted), "{kind:?} {rows} {done}");
+    }
 }
 
 #[test]

@@ -25,6 +25,9 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     connection.create_scalar_function("entrepot_compare_boolean", 3, flags, |context| both(context, boolean, Ord::cmp))?;
     connection.create_scalar_function("entrepot_compare_guid", 3, flags, |context| both(context, guid, Ord::cmp))?;
     connection.create_scalar_function("entrepot_compare_integer", 3, flags, |context| both(context, integer, Ord::cmp))?;
+    connection.create_scalar_function("entrepot_is_blank", 1, flags, |context| {
+        Ok(matches!(context.get_raw(0), ValueRef::Text(bytes) | ValueRef::Blob(bytes) if String::from_utf8_lossy(bytes).trim().is_empty()))
+    })?;
     // What no enum of the field has; never compared.
     connection.create_scalar_function("entrepot_compare_enum", 2, flags, |context| {
         let found = context.get_raw(0).as_bytes().map(String::from_utf8_lossy).unwrap_or_default();
@@ -135,8 +138,17 @@ pub(super) fn condition(entity: &Entity, column: &str, condition: &Condition, va
             values.push(value.clone());
             format!("substr({column}, 1, length(?{0})) = ?{0}", values.len())
         }
-        Test::Blank(true) => format!("({column} IS NULL OR {column} = '')"),
-        Test::Blank(false) => format!("({column} IS NOT NULL AND {column} <> '')"),
+        Test::Blank(true) => format!("({})", blank(entity, condition.field, column)),
+        Test::Blank(false) => format!("NOT ({})", blank(entity, condition.field, column)),
+    }
+}
+
+/// That a column has no value: in tables of somebody else, fields that are no text have none where a text of blanks stands.
+pub(super) fn blank(entity: &Entity, field: usize, column: &str) -> String {
+    match entity.fields[field].kind {
+        FieldKind::String { .. } => format!("{column} IS NULL OR {column} = ''"),
+        _ if entity.is_managed() => format!("{column} IS NULL OR {column} = ''"),
+        _ => format!("{column} IS NULL OR entrepot_is_blank({column})"),
     }
 }
 
@@ -208,5 +220,7 @@ pub(super) fn comparison(entity: &Entity, field: usize, column: &str, operator: 
         _ => return format!("{column} {operator} {}", bind(value)),
     };
     let (value, name) = (bind(value), bind(&field.name));
-    format!("entrepot_compare_{function}({column}, {value}, {name}) {operator} 0")
+    let compared = format!("entrepot_compare_{function}({column}, {value}, {name}) {operator} 0");
+    // What is blank is none of the values.
+    if operator == "<>" { format!("coalesce({compared}, 1)") } else { compared }
 }

@@ -1,6 +1,8 @@
 //! Pages of an entity's rows, for readers that ask over HTTP: by keyset, on a snapshot that blocks nobody. What the export project allows (its
 //! filter) is always part of the question.
 
+use std::fmt::Write;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -14,6 +16,20 @@ use crate::model::query::{Filter, Operator, Page, TextTest};
 pub fn order(entity: &Entity, page: &Page) -> Vec<(usize, bool)> {
     let key = entity.key.iter().filter(|field| !page.order.iter().any(|(ordered, _)| ordered == *field)).map(|field| (*field, false));
     page.order.iter().copied().chain(key).collect()
+}
+
+/// The value of a column of [`order`], by which the page behind it is found: a letter for what it is in the table, and the value.
+pub fn place(cell: ValueRef<'_>) -> Option<String> {
+    Some(match cell {
+        ValueRef::Null => return None,
+        ValueRef::Integer(value) => format!("i{value}"),
+        ValueRef::Real(value) => format!("r{:x}", value.to_bits()),
+        ValueRef::Text(bytes) => format!("t{}", String::from_utf8_lossy(bytes)),
+        ValueRef::Blob(bytes) => bytes.iter().fold("b".to_owned(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        }),
+    })
 }
 
 /// Calls `row` with the values of `fields` and of [`order`]'s columns for each row of a page, until it says `false`. Returns how many rows there are
@@ -103,16 +119,35 @@ impl<'a> Question<'a> {
         compare::column(self.entity, field)
     }
 
-    fn bind(&mut self, field: usize, value: &str) -> String {
-        self.values.push(value.to_owned());
-        match self.entity.fields[field].kind {
-            FieldKind::Integer | FieldKind::Boolean => format!("CAST(?{} AS INTEGER)", self.values.len()),
-            _ => format!("?{}", self.values.len()),
+    /// A value that [`place`] has spelled. What is a number or bytes in the table is compared as that: an order of SQLite has them before texts, or behind.
+    fn bind(&mut self, value: &str) -> String {
+        if let (Some("i"), Some(Ok(number))) = (value.get(..1), value.get(1..).map(str::parse::<i64>)) {
+            return number.to_string();
         }
+        if let (Some("r"), Some(Ok(bits))) = (value.get(..1), value.get(1..).map(|bits| u64::from_str_radix(bits, 16))) {
+            let real = f64::from_bits(bits);
+            return if real.is_finite() { format!("{real:e}") } else { (if real > 0.0 { "9e999" } else { "-9e999" }).to_owned() };
+        }
+        if let (Some("b"), Some(bytes)) = (value.get(..1), value.get(1..))
+            && bytes.bytes().all(|byte| byte.is_ascii_hexdigit())
+        {
+            return format!("x'{bytes}'");
+        }
+        self.values.push(value.get(1..).unwrap_or_default().to_owned());
+        format!("?{}", self.values.len())
     }
 
     fn compare(&mut self, field: usize, operator: &str, value: &str) -> String {
         compare::comparison(self.entity, field, &self.column(field), operator, value, &mut self.values)
+    }
+
+    /// That a row tells no value of a field; a blank text is one.
+    fn none(&self, field: usize) -> String {
+        let column = self.column(field);
+        match self.entity.fields[field].kind {
+            FieldKind::String { .. } => format!("{column} IS NULL"),
+            _ => format!("({})", compare::blank(self.entity, field, &column)),
+        }
     }
 
     fn filter(&mut self, filter: &Filter<usize>) -> String {
@@ -121,8 +156,8 @@ impl<'a> Question<'a> {
             Filter::Or(one, other) => format!("({} OR {})", self.filter(one), self.filter(other)),
             // Without a value a comparison is neither true nor false; to a client it is false.
             Filter::Not(inner) => format!("NOT coalesce({}, 0)", self.filter(inner)),
-            Filter::Compare(field, Operator::NotEqual, None) => format!("{} IS NOT NULL", self.column(*field)),
-            Filter::Compare(field, Operator::Equal, None) => format!("{} IS NULL", self.column(*field)),
+            Filter::Compare(field, Operator::NotEqual, None) => format!("NOT ({})", self.none(*field)),
+            Filter::Compare(field, Operator::Equal, None) => self.none(*field),
             Filter::Compare(_, _, None) => "0".into(),
             Filter::Compare(field, operator, Some(value)) => match operator {
                 Operator::Equal => self.compare(*field, "=", value),
@@ -154,8 +189,8 @@ impl<'a> Question<'a> {
         for (at, ((field, down), value)) in order.iter().zip(values).enumerate() {
             let column = self.column(*field);
             let beyond = match (value, down) {
-                (Some(value), false) => format!("{column} > {}", self.bind(*field, value)),
-                (Some(value), true) => format!("({column} < {} OR {column} IS NULL)", self.bind(*field, value)),
+                (Some(value), false) => format!("{column} > {}", self.bind(value)),
+                (Some(value), true) => format!("({column} < {} OR {column} IS NULL)", self.bind(value)),
                 (None, false) => format!("{column} IS NOT NULL"),
                 (None, true) => "0".into(),
             };
@@ -166,7 +201,7 @@ impl<'a> Question<'a> {
             }
             same.push(match value {
                 Some(value) => {
-                    let value = self.bind(*field, value);
+                    let value = self.bind(value);
                     format!("{column} = {value}")
                 }
                 None => format!("{column} IS NULL"),

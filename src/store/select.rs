@@ -1,12 +1,14 @@
 //! Selects an entity's rows for an export: fields, filter, key order, on a snapshot that blocks nobody.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
+use sha2::{Digest, Sha256};
 
 use super::changes::{self, Range};
-use super::entities::{found, quote};
+use super::entities::{as_kept, found, quote};
 use super::{StoreError, compare};
 use crate::model::entity::{Entity, FieldKind};
 use crate::model::project::ProjectEntity;
@@ -35,7 +37,7 @@ pub fn deleted<B>(
     connection: &Connection,
     project_entity: &ProjectEntity,
     range: Range,
-    row: impl FnMut(&[ValueRef<'_>]) -> ControlFlow<B>,
+    mut row: impl FnMut(&[ValueRef<'_>]) -> ControlFlow<B>,
 ) -> Result<(u64, Option<B>), StoreError> {
     let entity = &*project_entity.entity;
     let key: Vec<String> = entity.key.iter().map(|index| compare::column(entity, *index)).collect();
@@ -64,7 +66,81 @@ pub fn deleted<B>(
         conditions.join(" AND "),
         same.join(" AND ")
     );
-    each(connection, entity, &sql, values, key.len(), row)
+    let there = there_otherwise(connection, entity, &sql, &values, &format!("SELECT {keys} FROM {table}"))?;
+    let mut passed_over = 0;
+    let found = each(connection, entity, &sql, values, key.len(), |cells| {
+        if !there.is_empty() && there.contains(&as_told(entity, cells)) {
+            passed_over += 1;
+            return ControlFlow::Continue(());
+        }
+        row(cells)
+    });
+    found.map(|(count, broken)| (count - passed_over, broken))
+}
+
+/// A key as a document tells it, in few bytes.
+type Told = [u8; 16];
+
+/// Of the keys that are gone those that a row of somebody else's table still has in another spelling (`007` and `7`, a GUID in small letters): a document
+/// says the same of both, and whoever is told that it is gone removes a row that is there.
+fn there_otherwise(
+    connection: &Connection,
+    entity: &Entity,
+    gone: &str,
+    values: &[String],
+    all: &str,
+) -> Result<HashSet<Told>, StoreError> {
+    let mut there = HashSet::new();
+    if entity.is_managed() || !entity.key.iter().any(|index| has_spellings(connection, entity, *index)) {
+        return Ok(there);
+    }
+    let (mut told, width) = (HashSet::new(), entity.key.len());
+    each(connection, entity, gone, values.to_vec(), width, |cells| {
+        told.insert(as_told(entity, cells));
+        ControlFlow::<()>::Continue(())
+    })?;
+    if !told.is_empty() {
+        each(connection, entity, all, Vec::new(), width, |cells| {
+            there.extend(Some(as_told(entity, cells)).filter(|one| told.contains(one)));
+            ControlFlow::<()>::Continue(())
+        })?;
+    }
+    Ok(there)
+}
+
+/// Whether a column may keep one value of its field in several spellings. Columns of numbers keep numbers.
+fn has_spellings(connection: &Connection, entity: &Entity, index: usize) -> bool {
+    let field = &entity.fields[index];
+    let declared = || {
+        let known = connection.column_metadata(Some("main"), &entity.table, &field.name).ok().and_then(|(kind, ..)| kind);
+        known.map(|kind| kind.to_string_lossy().to_ascii_uppercase()).unwrap_or_default()
+    };
+    match field.kind {
+        FieldKind::String { .. } => false,
+        FieldKind::Integer | FieldKind::Decimal { .. } => {
+            // As SQLite derives an affinity from a declared type.
+            let declared = declared();
+            let is = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+            !is(&["INT"]) && (declared.is_empty() || is(&["CHAR", "CLOB", "TEXT", "BLOB", "ANY"]))
+        }
+        _ => true,
+    }
+}
+
+fn as_told(entity: &Entity, cells: &[ValueRef<'_>]) -> Told {
+    let mut hash = Sha256::new();
+    for (index, cell) in entity.key.iter().zip(cells) {
+        let text = match as_kept(*cell, &entity.fields[*index]) {
+            Ok(kept) => kept.map(|kept| kept.text()).unwrap_or_default(),
+            // It ends the export where it is told.
+            Err(wrong) => wrong.message,
+        };
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    let mut told = Told::default();
+    told.copy_from_slice(&hash.finalize()[..16]);
+    told
 }
 
 /// That a column has a key of the log. Of the keys that a column of somebody else's table calls alike (NOCASE) it is the one that is spelled so: a row

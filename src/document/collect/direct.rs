@@ -60,7 +60,14 @@ impl Direct {
             }
             for path in &place.paths {
                 match &mut self.found[*path] {
-                    (Some(_), more) => *more |= !attribute,
+                    (Some(before), _) if attribute => {
+                        // The one that is written so, of those that are called alike.
+                        let exact = |id| matches!(&paths[*path].steps[0].to, To::Attribute(meant) if meant.local == tree.local_name(id));
+                        if !exact(*before) && exact(child) {
+                            *before = child;
+                        }
+                    }
+                    (Some(_), more) => *more = true,
                     (first, _) => *first = Some(child),
                 }
             }

@@ -135,7 +135,7 @@ pub fn answer(question: &Question<'_>, set: &str, key: &[(Option<String>, String
                 }
             }
             list.push('}');
-            last = Some(place.iter().map(|cell| text(*cell)).collect::<Vec<_>>());
+            last = Some(place.iter().map(|cell| page::place(*cell)).collect::<Vec<_>>());
             true
         })
         .map_err(|error| unread(entity, &error))?;

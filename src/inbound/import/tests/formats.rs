@@ -385,6 +385,23 @@ fn ods_of(content: &str) -> Vec<u8> {
 }
 
 #[test]
+fn of_attributes_that_are_called_alike_the_one_that_is_written_so_is_meant() {
+    let format = Format::Xml(XmlFormat { style: XmlStyle::Attribute, ..XmlFormat::default() });
+    for document in [r#"<D><E id="1" na_me="x" NAME="y"/></D>"#, r#"<D><E id="1" NAME="y" na_me="x"/></D>"#] {
+        let mut scene = nested(format.clone());
+        scene.project_entity.mapping =
+            [("id", 0), ("NAME", 1), ("na_me", 3)].map(|(name, at)| Mapping::plain(Source::Column(name.to_owned()), at)).into();
+        let mut fields = scene.all[0].fields.clone();
+        fields[3].references = None;
+        let entity = Arc::new(Entity { fields, ..(*scene.all[0]).clone() });
+        (scene.all, scene.project_entity.entity) = (vec![entity.clone()], entity);
+        let (report, sink) = scene.import(document.as_bytes());
+        assert_eq!(report.counts, counts(1, 1, 0, 0, 0), "{document}: {:?}", sink.findings);
+        assert_eq!(scene.rows(), ["1|y|x"], "{document}");
+    }
+}
+
+#[test]
 fn what_an_export_writes_for_no_value_empties_the_field_of_who_imports_it() {
     let formats = [
         Format::Csv(CsvFormat::default()),
