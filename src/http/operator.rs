@@ -442,7 +442,8 @@ pub(super) fn transformed_kept(appliance: &Appliance, message: &Message) -> Resu
 pub(super) fn act_on_message(appliance: &Arc<Appliance>, message: &Message, action: &str, by: &str) -> Answered {
     let (id, now) = (message.id, appliance.clock.now());
     let refuse = || {
-        Answer::refuse(409, &format!("a message that is {} cannot be {action}ed", message.state), "entrepot message show tells its state")
+        let done = if action == "cancel" { "cancelled" } else { "released" };
+        Answer::refuse(409, &format!("a message that is {} cannot be {done}", message.state), "entrepot message show tells its state")
     };
     let who = by.to_owned();
     let done = match action {
