@@ -8,8 +8,9 @@
 //! which a consumer has the changes is not the one that they came from: an older copy was put back, or it is another file. What it did since is not in
 //! its log under the epochs that follow, and so the consumer begins anew.
 //!
-//! Each table says which appliance was the last to export it. What nobody exports any more that one takes away, triggers and log, and no other: several may
-//! share a file, and each knows its own consumers only.
+//! Several appliances may share a file, and each knows its own consumers only. So each notes in the file what those still need of a table's log, and what
+//! any of them needs is kept, unless it has not exported for [`AWAY`]. Each table says which was the last to export it: what nobody exports any more that one
+//! takes away, triggers and log, and no other.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -57,7 +58,15 @@ pub(super) fn epoch_of(entity: &Entity) -> &'static str {
 const EVENTS: [&str; 3] = ["insert", "update", "delete"];
 
 /// What is noted of tables that are tracked, by their names.
-const NOTES: [&str; 3] = ["entrepot_tracked", "entrepot_tracker", "entrepot_mark"];
+const NOTES: [&str; 4] = ["entrepot_tracked", "entrepot_tracker", "entrepot_mark", "entrepot_needed"];
+
+/// What each appliance needs of a table's log. Files that an earlier one tracked have no such notes.
+const NEEDED: &str =
+    "CREATE TABLE IF NOT EXISTS entrepot_needed (name TEXT NOT NULL, appliance TEXT NOT NULL, exported_at INTEGER NOT NULL,
+    after INTEGER NOT NULL, epochs TEXT NOT NULL, PRIMARY KEY (name, appliance)) WITHOUT ROWID";
+
+/// What an appliance needs that has not exported a table for so long is not kept for it, milliseconds: its consumers begin anew.
+const AWAY: i64 = 30 * 24 * 60 * 60 * 1000;
 
 /// Marks of the latest epochs are kept, whoever needs them: an export that is under way will.
 const MARKS_KEPT: u64 = 100;
@@ -109,6 +118,7 @@ pub fn end_epoch(
              CREATE TABLE IF NOT EXISTS entrepot_mark (name TEXT NOT NULL, epoch INTEGER NOT NULL, mark INTEGER NOT NULL, PRIMARY KEY (name, epoch))
                WITHOUT ROWID;",
         )
+        .and_then(|()| transaction.execute_batch(NEEDED))
         .map_err(&failed)?;
     let tracked = is_tracked(&transaction, entity).map_err(&failed)?;
     if !tracked {
@@ -139,7 +149,11 @@ pub fn end_epoch(
     };
     let known = reached.epoch > 0 && anew.is_none();
     // Epochs of another database say nothing of this one's log.
-    let needless = if known { needs.after } else { 0 };
+    let own = if known { needs.after } else { 0 };
+    // This export's consumer will have the changes up to this epoch.
+    let epochs = [&needs.epochs[..], &[epoch]].concat();
+    let (least, epochs) = needed(&transaction, entity, by, own, &epochs).map_err(&failed)?;
+    let needless = least.max(forgotten);
     transaction
         .execute(
             "INSERT INTO entrepot_tracked VALUES (?1, ?2) ON CONFLICT DO UPDATE SET forgotten = max(forgotten, excluded.forgotten)",
@@ -148,8 +162,7 @@ pub fn end_epoch(
         .map_err(&failed)?;
     let forget = format!("DELETE FROM {} WHERE {} <= ?1", log_of(entity), epoch_of(entity));
     transaction.execute(&forget, [needless]).map_err(&failed)?;
-    let kept: Vec<String> = needs.epochs.iter().map(u64::to_string).collect();
-    let forget_marks = format!("DELETE FROM entrepot_mark WHERE name = ?1 AND epoch < ?2 AND epoch NOT IN ({})", kept.join(", "));
+    let forget_marks = format!("DELETE FROM entrepot_mark WHERE name = ?1 AND epoch < ?2 AND epoch NOT IN ({epochs})");
     transaction.execute(&forget_marks, params![entity.table, epoch.saturating_sub(MARKS_KEPT)]).map_err(&failed)?;
     let mark: i64 = transaction
         .query_row("INSERT OR REPLACE INTO entrepot_mark VALUES (?1, ?2, random()) RETURNING mark", params![entity.table, epoch], |row| {
@@ -158,6 +171,25 @@ pub fn end_epoch(
         .map_err(&failed)?;
     transaction.commit().map_err(&failed)?;
     Ok((Range { after: if known { reached.epoch } else { 0 }, epoch, mark }, anew))
+}
+
+/// Notes what this appliance needs of a table's log: the changes after this epoch, and the marks of these. What all need that are not away: the least
+/// epoch, and the epochs in a row.
+fn needed(connection: &Connection, entity: &Entity, by: Exporter<'_>, after: u64, epochs: &[u64]) -> rusqlite::Result<(u64, String)> {
+    let epochs: Vec<String> = epochs.iter().map(u64::to_string).collect();
+    let own = params![entity.table, by.appliance, by.now.0, after, epochs.join(",")];
+    connection.execute("INSERT OR REPLACE INTO entrepot_needed VALUES (?1, ?2, ?3, ?4, ?5)", own)?;
+    let gone = params![entity.table, by.now.0.saturating_sub(AWAY)];
+    connection.execute("DELETE FROM entrepot_needed WHERE name = ?1 AND exported_at < ?2", gone)?;
+    let mut all = connection.prepare("SELECT after, epochs FROM entrepot_needed WHERE name = ?1")?;
+    let (mut least, mut kept) = (after, Vec::new());
+    for row in all.query_map([&entity.table], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?)))? {
+        let (after, epochs) = row?;
+        least = least.min(after);
+        // Another program may have written here.
+        kept.extend(epochs.split(',').filter_map(|epoch| epoch.parse::<u64>().ok()).map(|epoch| epoch.to_string()));
+    }
+    Ok((least, kept.join(",")))
 }
 
 fn key_columns(entity: &Entity) -> Vec<&str> {
@@ -207,6 +239,7 @@ fn track(connection: &Connection, entity: &Entity) -> rusqlite::Result<()> {
     }
     connection.execute_batch(&script)?;
     connection.execute("DELETE FROM entrepot_mark WHERE name = ?1", [&entity.table])?;
+    connection.execute("DELETE FROM entrepot_needed WHERE name = ?1", [&entity.table])?;
     connection.execute("DELETE FROM entrepot_tracked WHERE name = ?1", [&entity.table]).map(|_| ())
 }
 
@@ -233,6 +266,7 @@ pub fn forget_unused(
     }
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(&failed)?;
     let gone = unused(&transaction)?;
+    transaction.execute_batch(NEEDED).map_err(&failed)?;
     for table in &gone {
         let triggers: String =
             EVENTS.iter().map(|event| format!("DROP TRIGGER IF EXISTS {};", named(table, &format!("_{event}")))).collect();
@@ -294,6 +328,44 @@ mod tests {
         connection.execute_batch("DROP TRIGGER entrepot_changes_t_update").unwrap();
         let untracked = end(&has_last, has_last.epoch, &[]);
         assert!(untracked.0.is_full() && untracked.1.unwrap().contains("what tracks changes"), "{untracked:?}");
+    }
+
+    #[test]
+    fn two_appliances_on_one_file_leave_each_other_what_they_need_unless_one_is_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database { name: "shop".into(), path: dir.path().join("shop.db"), managed: false, lock_wait: Default::default() };
+        let connection = Connection::open(&database.path).unwrap();
+        connection.execute_batch("PRAGMA synchronous = OFF; CREATE TABLE t (K PRIMARY KEY); INSERT INTO t VALUES ('x'), ('y')").unwrap();
+        let entities = Entities::new(&[database]);
+        let fields = vec![Field { name: "K".into(), ..Field::default() }];
+        let entity = Entity { name: "T".into(), database: "shop".into(), table: "t".into(), key: vec![0], fields, ..Entity::default() };
+        let end = |appliance: &str, now: i64, reached: &Reached| {
+            let epochs = if reached.epoch > 0 { vec![reached.epoch] } else { Vec::new() };
+            end_epoch(&entities, by(appliance, now), &entity, reached, &Needs { after: reached.epoch, epochs }).unwrap()
+        };
+        let reached = |range: Range| Reached { epoch: range.epoch, mark: Some(range.mark), selection: None };
+        let (mut a, mut b) = (reached(end("a", 0, &Reached::default()).0), reached(end("b", 0, &Reached::default()).0));
+        let noted = || -> u64 { connection.query_row("SELECT count(*) FROM entrepot_changes_t", [], |row| row.get(0)).unwrap() };
+        let has_b = b.clone();
+        for round in 1..=i64::try_from(MARKS_KEPT).unwrap() + 20 {
+            connection.execute_batch("DELETE FROM t; INSERT INTO t VALUES ('x')").unwrap();
+            let (range, anew) = end("a", round, &a);
+            assert_eq!((range.after, anew), (a.epoch, None));
+            a = reached(range);
+        }
+        assert!(noted() > 200, "the other needs them");
+        let (range, anew) = end("b", 200, &has_b);
+        assert_eq!((range.after, anew), (has_b.epoch, None), "it goes on where it was");
+        b = reached(range);
+        end("b", 201, &b);
+        a = reached(end("a", 202, &a).0);
+        assert!(noted() < 10, "nobody needs them any more");
+        connection.execute_batch("DELETE FROM t").unwrap();
+        a = reached(end("a", 203 + AWAY, &a).0);
+        end("a", 204 + AWAY, &a);
+        assert_eq!(noted(), 0, "the other is away");
+        let (range, anew) = end("b", 205 + AWAY, &b);
+        assert!(range.is_full() && anew.unwrap().contains("does not reach back"), "{anew:?}");
     }
 
     #[test]
