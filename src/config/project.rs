@@ -18,7 +18,7 @@ use crate::model::entity::{Entity, Field, FieldKind};
 use crate::model::format::{CsvFormat, FixedColumn, FixedFormat, Format, XmlFormat};
 use crate::model::mapping_test::MappingTest;
 use crate::model::path::{To, alike};
-use crate::model::project::{Condition, Direction, NestedEntity, Project, ProjectEntity, Refresh, Test, WriteMode};
+use crate::model::project::{Condition, Direction, Duplicates, NestedEntity, Project, ProjectEntity, Refresh, Test, WriteMode};
 
 /// The projects, and their tests.
 pub(super) fn read_projects(
@@ -179,12 +179,13 @@ fn read_project_entity(
             WriteMode::Upsert
         }
     };
-    let refuse_duplicates = match section.text("duplicates").as_deref() {
-        None | Some("last") => false,
-        Some("refuse") => true,
+    let duplicates = match section.text("duplicates").as_deref() {
+        None => Duplicates::Last,
+        Some("last") => Duplicates::LastAsMeant,
+        Some("refuse") => Duplicates::Refuse,
         Some(other) => {
             section.problem("duplicates", format!("\"{other}\" is not understood"), "write last (the last row of a key wins) or refuse");
-            false
+            Duplicates::Last
         }
     };
     let truncate = section.boolean("truncate", false);
@@ -217,7 +218,7 @@ fn read_project_entity(
         fields,
         write,
         truncate,
-        refuse_duplicates,
+        duplicates,
         nested,
     })
 }

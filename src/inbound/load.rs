@@ -22,7 +22,7 @@ use crate::document::value::{self, Stored};
 use crate::model::entity::Entity;
 use crate::model::finding::{Finding, Rule};
 use crate::model::mapping::{Mapping, Source};
-use crate::model::project::ProjectEntity;
+use crate::model::project::{Duplicates, ProjectEntity};
 use crate::store::StoreError;
 use crate::store::entities::{Cell, Dangling, Deferred, Loaded, Others, Reference, RefusedKeys, SEPARATOR, Seen, Upsert, Writing};
 
@@ -157,7 +157,7 @@ impl<'a> Loading<'a> {
                 unique.push(Unique { targets: vec![target], seen, loaded: database.others(entity, &[field])? });
             }
         }
-        if project_entity.refuse_duplicates {
+        if project_entity.duplicates == Duplicates::Refuse {
             let (seen, loaded) = (list(&entity.key, "key", true)?, database.others(entity, &entity.key)?);
             unique.push(Unique { targets: key.clone(), seen, loaded });
         }

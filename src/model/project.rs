@@ -128,8 +128,8 @@ pub struct ProjectEntity {
     pub write: WriteMode,
     /// Import: all rows of the entity are removed first, in the same transaction.
     pub truncate: bool,
-    /// Import: of several rows of a document with the same key, only the first is taken, and the others are refused.
-    pub refuse_duplicates: bool,
+    /// Import: which of several rows of a document with the same key is taken.
+    pub duplicates: Duplicates,
     /// Import: records nested in this one's, which become rows of other entities; all of them are loaded with it, or none.
     pub nested: Vec<NestedEntity>,
 }
@@ -165,7 +165,7 @@ impl ProjectEntity {
             refresh: Refresh::Full,
             write: WriteMode::Upsert,
             truncate: false,
-            refuse_duplicates: false,
+            duplicates: Duplicates::Last,
             nested: Vec::new(),
         }
     }
@@ -215,6 +215,17 @@ impl ProjectEntity {
             references.chain(one.mapping.iter().filter_map(|mapping| mapping.look_up.as_ref()).map(|look_up| look_up.entity.as_str()))
         }))
     }
+}
+
+/// Which of several rows of a document with the same key is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    /// The last; nobody has said so, and it is noted where it is seen.
+    Last,
+    /// The last, as the configuration says.
+    LastAsMeant,
+    /// The first; the others are refused.
+    Refuse,
 }
 
 /// Which rows an import writes.

@@ -14,6 +14,7 @@ use crate::inbound::block::{Block, Entry};
 use crate::inbound::load::{Loading, Outcome, Outer};
 use crate::model::execution::RowCounts;
 use crate::model::finding::{Finding, Rule};
+use crate::model::project::Duplicates;
 use crate::store::StoreError;
 use crate::store::entities::{Loaded, Refusals};
 
@@ -46,6 +47,7 @@ pub(super) fn load(
                         loader.report.removed += part.begin()?;
                     }
                 }
+                loader.was_empty = own.duplicates == Duplicates::Last && import.database.is_empty(&own.entity)?;
                 loader.refused = Refused::new(&own.format, origin, header, columns).of_transformed(!own.transform.is_empty());
             }
             Piece::Fields(fields) => loader.refused.fields = Some(fields),
@@ -105,6 +107,8 @@ struct Loader<'a> {
     refused_bytes: Vec<u8>,
     /// For each record of the block why it was refused, when that is asked for.
     reasons: Option<Vec<Option<String>>>,
+    /// The table had no row when the load began, and nobody has said that the last row of a key is meant.
+    was_empty: bool,
     report: Report,
 }
 
@@ -117,7 +121,17 @@ impl<'a> Loader<'a> {
         }
         let refused = Refused::new(&own.format, Origin::new(own.format.encoding()), Vec::new(), 0);
         let report = Report::default();
-        Ok(Loader { import, parts, refused, refusals: None, trailer: Vec::new(), refused_bytes: Vec::new(), reasons: None, report })
+        Ok(Loader {
+            import,
+            parts,
+            refused,
+            refusals: None,
+            trailer: Vec::new(),
+            refused_bytes: Vec::new(),
+            reasons: None,
+            was_empty: false,
+            report,
+        })
     }
 
     /// Whether rows were removed for a document that has none, and something else in their place: perhaps it is not the one that was meant.
@@ -271,6 +285,17 @@ impl<'a> Loader<'a> {
                 self.report.document_refused = true;
                 sink.forget_refused_rows();
             }
+        }
+        let updated = self.report.counts.updated;
+        if self.was_empty && updated > 0 && !self.report.document_refused {
+            // Nothing was there to update but rows of the document itself.
+            let message = match updated {
+                1 => "a row of the document has the key of a row before it, and took its place".to_owned(),
+                _ => format!("{updated} rows of the document have the key of a row before them, and took its place"),
+            };
+            let hint = "where they are rows of their own, take more into the entity's key, or have them as findings: duplicates = \"refuse\"; where the last is meant, duplicates = \"last\" says so";
+            self.report.notes += 1;
+            sink.finding(Finding::of_document(Rule::Message, &self.import.project_entity.entity.name, message, hint))?;
         }
         Ok(())
     }

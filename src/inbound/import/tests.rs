@@ -17,7 +17,7 @@ use crate::model::entity::{Field, FieldKind};
 use crate::model::finding::Rule;
 use crate::model::format::{CsvFormat, ExcelFormat, FixedColumn, FixedFormat, Format, JsonFormat, Unit, XmlFormat, XmlStyle};
 use crate::model::mapping::{Conversion, LookUp, Mapping, Source, Test, When};
-use crate::model::project::WriteMode;
+use crate::model::project::{Duplicates, WriteMode};
 use crate::store::entities::{Earlier, Entities};
 
 struct Memory {
@@ -324,7 +324,7 @@ fn rules_between_rows_and_between_fields_are_held() {
     entity.checks = vec![crate::model::check::Check { rule, message: "credit needs a name".into() }];
     scene.all = vec![Arc::new(entity)];
     scene.project_entity.entity = scene.all[0].clone();
-    scene.project_entity.refuse_duplicates = true;
+    scene.project_entity.duplicates = Duplicates::Refuse;
     let (report, sink) =
         scene.import(b"Group,Name,Amount,Above\nA1,x,1,\nA2,x,1,\nA1,y,1,\nb3,z,1,\nA4,,-1,\nA5,,1,\nA6,,1,\nA7,1.01E+12,1,\n");
     let found: Vec<_> = sink.findings.iter().map(|finding| (finding.row, finding.rule, finding.field.as_str())).collect();

@@ -308,6 +308,12 @@ impl<'a> Writing<'a> {
         })
     }
 
+    /// Whether an entity has no row.
+    pub fn is_empty(&self, entity: &Entity) -> Result<bool, StoreError> {
+        let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM {})", quote(&entity.table));
+        self.connection.query_row(&sql, [], |row| row.get(0)).map_err(StoreError::sqlite("look for the entity's rows"))
+    }
+
     /// The table of an entity as it is found.
     pub fn table(&self, entity: &Entity) -> Result<found::Table, StoreError> {
         found_for(&self.connection, entity, "look at a table")

@@ -245,8 +245,23 @@ fn what_a_table_of_somebody_else_keeps_counts_as_a_value_of_its_field() {
 }
 
 #[test]
+fn rows_that_take_the_place_of_others_of_their_document_are_noted_unless_that_is_meant() {
+    let document = b"Group,Name,Amount,Above\n1,a,1,\n1,b,2,\n2,c,3,\n2,c,3.00,\n";
+    let mut scene = scene(CsvFormat::default());
+    let (report, sink) = scene.import(document);
+    assert_eq!((report.counts, report.notes), (counts(4, 2, 1, 1, 0), 1), "{:?}", sink.findings);
+    assert!(sink.findings[0].message.starts_with("a row of the document has the key of a row before it"), "{:?}", sink.findings);
+    assert_eq!(scene.import(b"Group,Name,Amount,Above\n1,a,1,\n1,b,2,\n").0.notes, 0, "rows that were there are updated, too");
+    (scene.project_entity.duplicates, scene.project_entity.truncate) = (Duplicates::LastAsMeant, true);
+    assert_eq!(scene.import(document).0.notes, 0);
+    scene.project_entity.duplicates = Duplicates::Last;
+    assert_eq!(scene.import(document).0.notes, 1);
+}
+
+#[test]
 fn a_look_up_in_the_own_entity_sees_what_the_rows_before_have_made_of_it() {
     let mut scene = scene(CsvFormat::default());
+    scene.project_entity.duplicates = Duplicates::LastAsMeant;
     scene.project_entity.mapping[3].look_up = Some(LookUp { entity: "Groups".into(), find: "NAME".into(), take: "ID".into() });
     let (report, sink) = scene.import(
         b"Group,Name,Amount,Above\n2,two,1,nine\n9,nine,1,\n3,three,1,nine\n9,ninth,1,\n4,four,1,nine\n5,five,1,ninth\n10,ninth,1,\n6,six,1,ninth\n",
@@ -267,7 +282,7 @@ fn a_record_that_is_refused_with_what_is_nested_in_it_counts_among_those_of_its_
     fields[1].references = Some("Groups".into());
     scene.all[1] = Arc::new(Entity { fields, ..(*lines).clone() });
     scene.project_entity.nested[0].project_entity.entity = scene.all[1].clone();
-    scene.project_entity.refuse_duplicates = true;
+    scene.project_entity.duplicates = Duplicates::Refuse;
     let document = br#"[{"Group":"1","Name":"first","lines":[{"No":1,"Of":"none"}]},{"Group":"1","Name":"second","lines":[]}]"#;
     let (report, sink) = scene.import(document);
     assert_eq!(report.counts, counts(3, 0, 0, 0, 3), "{:?}", sink.findings);

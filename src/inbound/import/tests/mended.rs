@@ -274,7 +274,7 @@ fn a_row_that_was_a_second_one_is_refused_again_until_it_is_another() {
         entity.fields[1].unique = true;
         scene.all = vec![Arc::new(entity)];
         scene.project_entity.entity = scene.all[0].clone();
-        scene.project_entity.refuse_duplicates = true;
+        scene.project_entity.duplicates = Duplicates::Refuse;
         let (report, first) = scene.import(document.as_bytes());
         assert_eq!(report.counts, counts(3, 1, 0, 0, 2), "{document}: {:?}", first.findings);
         let mut again = first.refused;
