@@ -94,9 +94,7 @@ impl Parsing<'_> {
 
     /// Tells of a document without a header that is one record of as many fields as several rows have that stand behind each other on one line.
     fn note_one_line(&mut self) {
-        let Some(plan) = self.plan.as_ref().filter(|_| self.number == 1 && matches!(self.project_entity.format, Format::Csv(_))) else {
-            return;
-        };
+        let Some(plan) = self.plan.as_ref().filter(|_| self.number == 1) else { return };
         let (fields, needed) = (self.first_fields, plan.fields_needed());
         // The last field of each is one with the first of the next.
         if needed > 1 && fields > needed && (fields - 1).is_multiple_of(needed - 1) {
@@ -153,7 +151,10 @@ impl Take for Parsing<'_> {
         self.number += 1;
         if let Some(plan) = &mut self.plan {
             let known = plan.width;
-            if self.number == 1 && self.origin.record_end.is_none_or(str::is_empty) {
+            if self.number == 1
+                && let Format::Csv(csv) = &self.project_entity.format
+                && self.origin.record_end == csv.record_end.as_ref().map(|_| "")
+            {
                 self.first_fields = record.len();
             }
             plan.apply(record, self.number, &mut self.block);

@@ -137,6 +137,7 @@ fn rows_of_a_document_without_header_whose_line_ends_are_lost_are_named() {
         ("1,one,102,two,203,three,30", format(), 1),
         ("1,one,102,two,203,three,30", CsvFormat { record_end: Some("\n".into()), ragged: true, ..format() }, 1),
         ("1,one,102,two,203,three,30\n", format(), 0),
+        ("1,one,102,two,203,three,30\n", CsvFormat { record_end: Some("\n".into()), ..format() }, 0),
         ("1,one,10", format(), 0),
         ("1,one,10,and,more,columns", format(), 0),
     ] {
