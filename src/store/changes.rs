@@ -9,7 +9,7 @@
 //! its log under the epochs that follow, and so the consumer begins anew.
 //!
 //! Several appliances may share a file, and each knows its own consumers only. So each notes in the file what those still need of a table's log, and what
-//! any of them needs is kept, unless it has not exported for [`AWAY`]. Each table says which was the last to export it: what nobody exports any more that one
+//! any of them needs is kept, unless it has not exported for 30 days. Each table says which was the last to export it: what nobody exports any more that one
 //! takes away, triggers and log, and no other.
 
 use rusqlite::{Connection, OptionalExtension, params};
