@@ -119,7 +119,7 @@ impl<'a> Question<'a> {
         compare::column(self.entity, field)
     }
 
-    /// A value that [`place`] has spelled. What is a number or bytes in the table is compared as that: an order of SQLite has them before texts, or behind.
+    /// A value that [`place`] has spelled; it comes from a client, who may have written anything. What is a number or bytes in the table is compared as that: an order of SQLite has them before texts, or behind.
     fn bind(&mut self, value: &str) -> String {
         if let (Some("i"), Some(Ok(number))) = (value.get(..1), value.get(1..).map(str::parse::<i64>)) {
             return number.to_string();
@@ -129,6 +129,7 @@ impl<'a> Question<'a> {
             return if real.is_finite() { format!("{real:e}") } else { (if real > 0.0 { "9e999" } else { "-9e999" }).to_owned() };
         }
         if let (Some("b"), Some(bytes)) = (value.get(..1), value.get(1..))
+            && bytes.len().is_multiple_of(2)
             && bytes.bytes().all(|byte| byte.is_ascii_hexdigit())
         {
             return format!("x'{bytes}'");
