@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::{Selection, selection};
+use super::{Selection, rules_beside, selection, selects_beside};
 use crate::name::NameId;
 use crate::run::Run;
 use crate::sheet::{Binding, Instruction, Operation, Part, ValueTemplate, WithParam};
@@ -55,7 +55,7 @@ struct Analysis<'r, 'a> {
 pub(crate) fn reason(run: &mut Run<'_>, root: u32) -> Option<String> {
     let source = run.source;
     let mut analysis = Analysis { run, source, root, templates: HashSet::new(), globals: HashSet::new(), sets: HashSet::new() };
-    let outcome = analysis.patterns().and_then(|()| analysis.apply_at(source, 0));
+    let outcome = analysis.patterns().and_then(|()| analysis.apply_at(source, 0, false));
     match outcome {
         Ok(0) => Some("no instruction goes through the records".to_owned()),
         Ok(1) => None,
@@ -92,17 +92,31 @@ impl<'a> Analysis<'_, 'a> {
     }
 
     /// Applies templates to the document or the root element: the one that really matches.
-    fn apply_at(&mut self, node: Node, mode: u32) -> Verdict<usize> {
+    fn apply_at(&mut self, node: Node, mode: u32, list: bool) -> Verdict<usize> {
         let level = if node == self.source { Level::Document } else { Level::Root };
         let rule = self.run.rule(node, mode, None).map_err(|error| error.message)?;
         match rule {
-            Some(rule) => self.template(rule.template, level, false),
-            None if level == Level::Document => self.apply_at(self.source.with(self.root), mode),
+            Some(rule) => self.template(rule.template, level, list),
+            None if level == Level::Document => self.apply_beside(mode),
             None => {
                 self.apply_inside(mode, Level::Inside(0), true, None)?;
                 Ok(1)
             }
         }
+    }
+
+    /// Applies templates to the root element and to all that stands beside it. How much that is shows behind the records.
+    fn apply_beside(&mut self, mode: u32) -> Verdict<usize> {
+        let count = self.apply_at(self.source.with(self.root), mode, true)?;
+        let sheet = self.run.sheet;
+        for rule in rules_beside(sheet, mode) {
+            if count == 0 {
+                return Err("what stands behind the root element is gone to before the records".to_owned());
+            }
+            // What a record may look at, they may, too: nothing beside them.
+            no_records(self.template(rule.template, Level::Inside(0), true)?)?;
+        }
+        Ok(count)
     }
 
     fn template(&mut self, index: u32, level: Level, list: bool) -> Verdict<usize> {
@@ -124,7 +138,7 @@ impl<'a> Analysis<'_, 'a> {
                 _ => true,
             };
             if possible && kinds.iter().any(|&kind| kind != Kind::Root) {
-                self.template(rule.template, level, list)?;
+                no_records(self.template(rule.template, level, list)?)?;
             }
         }
         // The built-in rules go on to the children.
@@ -164,10 +178,22 @@ impl<'a> Analysis<'_, 'a> {
                 })? {
                     return Ok(count);
                 }
+                let to_root = match select {
+                    Some(select) => self.is_root_element(select, place),
+                    None => place.level == Level::Document,
+                };
+                if to_root {
+                    if !sorts.is_empty() {
+                        return Err("the root element is sorted".to_owned());
+                    }
+                    return match (selects_beside(select.as_ref()), place.level) {
+                        (false, _) => self.apply_at(self.source.with(self.root), *mode, false),
+                        (true, Level::Document) => self.apply_beside(*mode),
+                        (true, _) => Err("what stands beside the root element is gone to from below".to_owned()),
+                    };
+                }
                 let target = match select {
-                    Some(select) if self.is_root_element(select, place) => return self.apply_at(self.source.with(self.root), *mode),
                     Some(select) => self.nodes(select, place)?,
-                    None if place.level == Level::Document => return self.apply_at(self.source.with(self.root), *mode),
                     None => deeper(place.level),
                 };
                 for sort in sorts {
@@ -190,11 +216,11 @@ impl<'a> Analysis<'_, 'a> {
             Operation::ForEach { select, sorts, body } => {
                 if let Some(count) = self.goes_through(Some(select), !sorts.is_empty(), place, |analysis, _| {
                     let inside = Level::Inside(0);
-                    analysis.body(body, Place { level: inside, current: inside, list: true }).map(|_| ())
+                    no_records(analysis.body(body, Place { level: inside, current: inside, list: true })?)
                 })? {
                     return Ok(count);
                 }
-                if self.is_root_element(select, place) {
+                if self.is_root_element(select, place) && !selects_beside(Some(select)) {
                     return self.body(body, Place { level: Level::Root, current: Level::Root, list: false });
                 }
                 let target = self.nodes(select, place)?;
@@ -202,7 +228,8 @@ impl<'a> Analysis<'_, 'a> {
                 for sort in sorts {
                     self.sort(sort, target)?;
                 }
-                self.body(body, Place { level: target, current: target, list: false })
+                no_records(self.body(body, Place { level: target, current: target, list: false })?)?;
+                Ok(0)
             }
             Operation::If(test, body) => {
                 self.value(test, place)?;
@@ -331,7 +358,7 @@ impl<'a> Analysis<'_, 'a> {
             }
             for set in sheet.attribute_sets.get(name).into_iter().flatten() {
                 self.attribute_sets(&set.uses, place)?;
-                self.body(&set.body, place)?;
+                no_records(self.body(&set.body, place)?)?;
             }
             // Another use may be at another level.
             self.sets.remove(name);
@@ -490,6 +517,11 @@ impl<'a> Analysis<'_, 'a> {
     }
 }
 
+/// What may be done several times, or where nobody counts, may not go through the records.
+fn no_records(count: usize) -> Verdict<()> {
+    if count == 0 { Ok(()) } else { Err("the records are gone through more than once".to_owned()) }
+}
+
 fn deeper(level: Level) -> Level {
     match level {
         Level::Document => Level::Root,
@@ -547,6 +579,43 @@ mod tests {
             r#"<xsl:template match="/"><o><xsl:apply-templates/></o></xsl:template><xsl:template match="R"><xsl:apply-templates select="*"/></xsl:template><xsl:template match="r"><xsl:call-template name="t"/></xsl:template><xsl:template name="t"><t f="{f}" r="{name(..)}"/></xsl:template>"#,
         ] {
             assert!(matches!(way(body), Way::RecordByRecord { records } if records > 0), "{body}: {:?}", way(body));
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_the_root_element_has_its_templates() {
+        let input = "<?a 1?><!--before--><R><r>x</r><r>y</r></R><!--behind--><?b 2?>";
+        let identity = r#"<xsl:template match="@*|node()"><xsl:copy><xsl:apply-templates select="@*|node()"/></xsl:copy></xsl:template>"#;
+        let comments = r#"<xsl:template match="comment()"><c p="{position()}"><xsl:value-of select="."/></c></xsl:template>"#;
+        for (body, streams) in [
+            (identity.to_owned(), true),
+            (format!("{comments}<xsl:template match=\"/\"><o><xsl:apply-templates/></o></xsl:template>"), true),
+            (format!("{comments}<xsl:template match=\"/\"><o><xsl:apply-templates select=\"node()\"/></o></xsl:template>"), true),
+            (format!("{comments}<xsl:template match=\"/\"><o><xsl:apply-templates select=\"*\"/></o></xsl:template>"), true),
+            (format!("{comments}<xsl:template match=\"/\"><o><xsl:apply-templates select=\"@*|node()\"/></o></xsl:template>"), false),
+            (format!("{comments}<xsl:template match=\"/\"><o><xsl:for-each select=\"node()\"><xsl:apply-templates select=\"r\"/></xsl:for-each></o></xsl:template>"), false),
+            (format!("{comments}<xsl:template match=\"R\"><o l=\"{{last()}}\"><xsl:apply-templates select=\"r\"/></o></xsl:template>"), false),
+            (format!("{comments}<xsl:template match=\"/\"><o><xsl:apply-templates select=\"*\"/></o></xsl:template><xsl:template match=\"R\"><o l=\"{{last()}}\"><xsl:apply-templates select=\"r\"/></o></xsl:template>"), true),
+            (r#"<xsl:template match="/"><o><xsl:apply-templates/></o></xsl:template><xsl:template match="comment()"><xsl:value-of select="count(../R/r)"/></xsl:template><xsl:template match="R"><xsl:for-each select="r"><x/></xsl:for-each></xsl:template>"#.to_owned(), false),
+            (r#"<xsl:template match="/"><o><xsl:apply-templates/></o></xsl:template><xsl:template match="comment()"><xsl:value-of select="count(following-sibling::R/r)"/></xsl:template><xsl:template match="R"><xsl:for-each select="r"><x/></xsl:for-each></xsl:template>"#.to_owned(), false),
+            (r#"<xsl:template match="/"><o><xsl:apply-templates mode="a"/><xsl:apply-templates/></o></xsl:template><xsl:template match="comment()" mode="a"><c/></xsl:template><xsl:template match="R" mode="a"><R/></xsl:template>"#.to_owned(), false),
+            (r#"<xsl:template match="/"><o><xsl:apply-templates mode="a"/><xsl:apply-templates/></o></xsl:template><xsl:template match="R" mode="a"><R/></xsl:template>"#.to_owned(), true),
+        ] {
+            let (whole, _) = transform_with(&body, input, Records::Never).expect("good");
+            let (by_record, report) = transform_with(&body, input, Records::WhenAllowed).expect("good");
+            assert_eq!(whole, by_record, "{body}");
+            assert_eq!(matches!(report.way, Way::RecordByRecord { .. }), streams, "{body}: {:?}", report.way);
+        }
+    }
+
+    #[test]
+    fn records_inside_of_a_record_are_read_whole() {
+        for body in [
+            r#"<xsl:template match="/"><o><xsl:apply-templates select="R/r"/></o></xsl:template><xsl:template match="r"><x><xsl:apply-templates select="/R" mode="m"/></x></xsl:template><xsl:template match="R" mode="m"><xsl:for-each select="r"><y/></xsl:for-each></xsl:template>"#,
+            r#"<xsl:template match="/"><o><xsl:for-each select="R/r"><x><xsl:apply-templates select="/*" mode="m"/></x></xsl:for-each></o></xsl:template><xsl:template match="R" mode="m"><xsl:for-each select="r"><y/></xsl:for-each></xsl:template>"#,
+            r#"<xsl:template match="R"><o><xsl:apply-templates/></o></xsl:template><xsl:template match="r"><xsl:for-each select="/R"><xsl:for-each select="r"><y/></xsl:for-each></xsl:for-each></xsl:template>"#,
+        ] {
+            assert!(matches!(way(body), Way::WholeBecause(_)), "{body}: {:?}", way(body));
         }
     }
 

@@ -13,7 +13,7 @@ use crate::name::Names;
 use crate::parse::{Parser, Step as ParseStep};
 use crate::run::apply::Passed;
 use crate::run::{Context, Run};
-use crate::sheet::Instruction;
+use crate::sheet::{Instruction, Rule, Sheet};
 use crate::tree::build::TreeBuilder;
 use crate::tree::node::Node;
 use crate::tree::{Kind, Tree};
@@ -55,6 +55,8 @@ pub(crate) struct Source<'a> {
     /// The root element's number.
     pub(crate) root: u32,
     finished: bool,
+    /// The document without what is inside the root element, once that has ended.
+    behind: Option<Tree>,
     /// Children of the root element that were gone through.
     pub(crate) records: u64,
     /// Elements inside the root element so far.
@@ -75,7 +77,7 @@ impl<'a> Source<'a> {
         let mut head = TreeBuilder::new(uri);
         while parser.step(names, &mut head)? != ParseStep::Start {}
         let root = head.innermost();
-        Ok(Source { parser, head, root, finished: false, records: 0, elements: 0 })
+        Ok(Source { parser, head, root, finished: false, behind: None, records: 0, elements: 0 })
     }
 
     /// The document as far as it is read.
@@ -114,9 +116,10 @@ impl<'a> Source<'a> {
             }
         }
         if self.finished {
-            // What follows the root element is checked, not kept.
-            let mut after = TreeBuilder::new("".into());
-            while self.parser.step(names, &mut after)? != ParseStep::Finished {}
+            let mut behind = self.head.fork();
+            behind.end_element();
+            while self.parser.step(names, &mut behind)? != ParseStep::Finished {}
+            self.behind = Some(behind.finish());
         }
         Ok((builder.len() > before).then(|| builder.finish()))
     }
@@ -164,6 +167,23 @@ fn add_part<'e>(part: &'e Expression, at_root: bool, head: &Tree, names: &Names,
     Some(())
 }
 
+/// The rules that comments and processing instructions can get, beside the root element too.
+pub(crate) fn rules_beside(sheet: &Sheet, mode: u32) -> impl Iterator<Item = &Rule> {
+    let is_theirs = |rule: &&Rule| rule.pattern.subject().0.iter().any(|kind| matches!(kind, Kind::Comment | Kind::Instruction));
+    sheet.modes[mode as usize].rules.iter().filter(is_theirs)
+}
+
+/// Whether an instruction at the document selects all that is beside the root element with it.
+pub(crate) fn selects_beside(select: Option<&Expression>) -> bool {
+    match select {
+        None => true,
+        Some(Expression::Path(path)) if !matches!(path.start, Start::From(_)) => {
+            matches!(&path.steps[..], [step] if step.axis == Axis::Child && step.test == Test::Node)
+        }
+        Some(_) => false,
+    }
+}
+
 impl<'a> Run<'a> {
     /// What an instruction at the context node goes through, if those are the records.
     pub(crate) fn record_selection<'e>(&self, select: Option<&'e Expression>, context: &Context) -> Option<Selection<'e>> {
@@ -197,10 +217,7 @@ impl<'a> Run<'a> {
         }
         drop(tree);
         loop {
-            let Some(mut source) = self.records.take() else { return Ok(()) };
-            let next = source.next(&mut self.names);
-            self.records = Some(source);
-            let Some(tree) = next? else { return Ok(()) };
+            let Some(tree) = self.next_record()? else { return Ok(()) };
             let children: Vec<u32> = tree.children(root).collect();
             self.replace_source(tree);
             for child in children {
@@ -269,13 +286,41 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Reads what no instruction has asked for, so that the document is checked to its end.
-    pub(crate) fn finish_records(&mut self) -> Result<u64> {
-        let Some(mut source) = self.records.take() else { return Ok(0) };
-        while source.next(&mut self.names)?.is_some() {
+    /// Applies templates to what stands behind the root element, after so many nodes before it and itself: only now that is known.
+    pub(crate) fn apply_behind(&mut self, before: usize, mode: u32, passed: &Passed) -> Result<()> {
+        if rules_beside(self.sheet, mode).next().is_none() {
+            return Ok(());
+        }
+        self.skip_records()?;
+        let Some((tree, root)) = self.records.as_mut().and_then(|source| Some((source.behind.take()?, source.root))) else { return Ok(()) };
+        let behind: Vec<Node> = tree.children(0).skip_while(|&id| id != root).skip(1).map(|id| self.source.with(id)).collect();
+        self.replace_source(tree);
+        let size = before + behind.len();
+        for (index, &node) in behind.iter().enumerate() {
+            self.apply_one(&Context { node, position: before + index + 1, size, current: node }, mode, passed, None)?;
+        }
+        Ok(())
+    }
+
+    /// The next element inside the root element, with what stands before it; none at the end.
+    fn next_record(&mut self) -> Result<Option<Tree>> {
+        let Some(mut source) = self.records.take() else { return Ok(None) };
+        let next = source.next(&mut self.names);
+        self.records = Some(source);
+        next
+    }
+
+    fn skip_records(&mut self) -> Result<()> {
+        while self.next_record()?.is_some() {
             self.charge(1)?;
         }
-        Ok(source.records)
+        Ok(())
+    }
+
+    /// Reads what no instruction has asked for, so that the document is checked to its end.
+    pub(crate) fn finish_records(&mut self) -> Result<u64> {
+        self.skip_records()?;
+        Ok(self.records.take().map_or(0, |source| source.records))
     }
 }
 

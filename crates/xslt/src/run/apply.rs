@@ -88,6 +88,9 @@ impl<'a> Run<'a> {
                     let inner = Context { node: child, position: index + 1, size, current: child };
                     self.apply_one(&inner, mode, &Vec::new(), None)?;
                 }
+                if node == self.source {
+                    self.apply_behind(size, mode, &Vec::new())?;
+                }
                 self.ascend();
                 Ok(())
             }

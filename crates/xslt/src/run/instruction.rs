@@ -271,7 +271,11 @@ impl<'a> Run<'a> {
             nodes = self.sorted(nodes, sorts, context)?;
         }
         let passed = self.passed(parameters, context)?;
-        self.apply(&nodes, mode, &passed)
+        self.apply(&nodes, mode, &passed)?;
+        if context.node == self.source && crate::record::selects_beside(select) {
+            self.apply_behind(nodes.len(), mode, &passed)?;
+        }
+        Ok(())
     }
 
     fn for_each(&mut self, select: &'a Expression, sorts: &'a [SortKey], body: &'a [Instruction], context: &Context) -> Result<()> {
