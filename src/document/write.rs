@@ -178,7 +178,7 @@ impl Writer {
         let columns: Vec<&str> = names.iter().map(String::as_str).collect();
         let inner = match format {
             Format::Csv(format) => Inner::Csv(Box::new(csv::write::Writer::new(format)), format.header),
-            Format::Fixed(format) => Inner::Fixed(fixed::write::Writer::new(format, &columns)),
+            Format::Fixed(format) => Inner::Fixed(fixed::write::Writer::new(format, &columns, &kinds)),
             Format::Xml(format) => Inner::Xml(xml::write::Writer::new(format, &entity.name, &columns)),
             Format::Json(format) => Inner::Json(json::write::Writer::new(format, &columns, &kinds)),
             Format::Excel(format) => {

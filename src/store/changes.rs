@@ -105,7 +105,10 @@ pub fn end_epoch(
         Some("table") => {}
         Some(other) => {
             let kind = if other == "virtual" { "virtual table" } else { other };
-            let what = format!("\"{}\" is a {kind}: only a table's changes can be tracked, write refresh = \"full\"", entity.table);
+            let what = format!(
+                "\"{}\" is a {kind}: only a table's changes can be tracked, write refresh = \"full\"; a client asks for it by ExportToPackage then",
+                entity.table
+            );
             return Err(StoreError { operation: "track the entity's changes", cause: Cause::Damaged(what) });
         }
     }

@@ -65,7 +65,10 @@ pub fn recover(connection: &mut Connection, spool: &Spool) -> Result<(), StoreEr
     for (id, started_at, restarts) in in_work {
         let at = crate::model::time::Timestamp(started_at);
         if restarts + 1 >= CRASHES_MAX {
-            let why = format!("the appliance ended {CRASHES_MAX} times while it was in work");
+            // What is in the ledgers of other databases is not asked here: they may be what ends it.
+            let why = format!(
+                "the appliance ended {CRASHES_MAX} times while it was in work; rows that the last try may have loaded are not in the counts, and are not loaded again"
+            );
             log::error!("message failed message={id} reason=\"{why}\"; it is kept, replay it when the cause is mended");
             messages::fail(&transaction, parse_id(&id)?, &why, at)?;
             transaction

@@ -77,7 +77,7 @@ fn bytes_that_are_no_text_have_their_places() {
 fn a_character_counts_as_its_encoder_writes_it() {
     let format = FixedFormat { encoding: encoding_rs::GB18030, ..format() };
     let mut written = Vec::new();
-    Writer::new(&format, &["K", "T", "N"]).record([Some("a"), Some("\u{20ac}"), Some("100")], &mut written).unwrap();
+    Writer::new(&format, &["K", "T", "N"], &[]).record([Some("a"), Some("\u{20ac}"), Some("100")], &mut written).unwrap();
     assert_eq!(written.len(), 16, "{written:?}");
     assert_eq!(read(&written, &format), [row(["a", "\u{20ac}", "100"])]);
 }
@@ -132,7 +132,7 @@ fn what_is_written_in_bytes_is_as_long_as_it_should_be_and_reads_back() {
     for record_end in [None, Some("\n".to_owned())] {
         let format =
             FixedFormat { record_end, columns: columns.clone(), record_type: Some(kind.clone()), record_length: Some(24), ..format() };
-        let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &["K", "T", "N", "W"]));
+        let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &["K", "T", "N", "W"], &[]));
         let rows =
             [["a", "\u{5c71}\u{7530}", "100", "\u{5c71}"], ["b", "\u{ff71}\u{5c71}\u{7530}x", "7", ""], ["c", "", "", "\u{5c71}\u{7530}"]];
         for values in rows {
@@ -148,7 +148,7 @@ fn what_is_written_in_bytes_is_as_long_as_it_should_be_and_reads_back() {
     for right in [false, true] {
         let marked = FixedColumn { pad: '_', ..column("K", 1, 9, right) };
         let format = FixedFormat { columns: vec![marked], ..FixedFormat::default() };
-        let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &["K"]));
+        let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &["K"], &[]));
         let values = [Some("ends "), Some(" begins"), None, Some("in side")];
         values.into_iter().for_each(|value| writer.record([value, Some("x")], &mut bytes).unwrap());
         let rows = values.into_iter().flatten().map(|value| row([value])).collect::<Vec<_>>();
@@ -156,7 +156,7 @@ fn what_is_written_in_bytes_is_as_long_as_it_should_be_and_reads_back() {
     }
     // Two characters that are one in Big5 are not written by half.
     let big5 = FixedFormat { encoding: BIG5, ..format() };
-    let error = Writer::new(&big5, &["K"]).record([Some("abc\u{304}")], &mut Vec::new()).unwrap_err();
+    let error = Writer::new(&big5, &["K"], &[]).record([Some("abc\u{304}")], &mut Vec::new()).unwrap_err();
     assert_eq!(error, Unwritable::Character { character: '\u{304}', encoding: "Big5" });
 }
 

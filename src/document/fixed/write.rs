@@ -4,6 +4,7 @@ use super::measure::Measure;
 use crate::document::csv::read::End;
 use crate::document::encoding::{encode, mark};
 use crate::document::write::Unwritable;
+use crate::model::entity::FieldKind;
 use crate::model::format::FixedFormat;
 
 /// Appends records.
@@ -11,6 +12,8 @@ pub struct Writer {
     format: FixedFormat,
     /// For each column of the format, which of the values it takes.
     places: Vec<Option<usize>>,
+    /// For each column of the format whether a sign of its values stands before the zeros that pad them.
+    signed: Vec<bool>,
     /// For each character of the record type whether it is a value's.
     taken: Vec<bool>,
     width: usize,
@@ -19,10 +22,16 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer of values of these columns.
-    pub fn new(format: &FixedFormat, columns: &[&str]) -> Writer {
+    /// A writer of values of these columns, of these types.
+    pub fn new(format: &FixedFormat, columns: &[&str], kinds: &[&FieldKind]) -> Writer {
         let place = |name: &str| columns.iter().position(|column| crate::model::path::alike(column, name));
         let places: Vec<Option<usize>> = format.columns.iter().map(|column| place(&column.name)).collect();
+        let is_number = |place: &Option<usize>| {
+            let kind = place.and_then(|place| kinds.get(place));
+            kind.is_some_and(|kind| matches!(kind, FieldKind::Integer | FieldKind::Decimal { .. }))
+        };
+        let signed =
+            format.columns.iter().zip(&places).map(|(column, place)| column.right && column.pad == '0' && is_number(place)).collect();
         let is_of = |at: usize| {
             let mut columns = format.columns.iter().zip(&places).filter(|(_, place)| place.is_some());
             columns.any(|(column, _)| (column.start..column.start + column.length).contains(&at))
@@ -31,7 +40,7 @@ impl Writer {
         let kind = format.record_type.iter().map(|kind| kind.start - 1 + kind.length);
         let ends = format.columns.iter().map(|column| column.start - 1 + column.length).chain(kind).max();
         let end = format.record_end.as_deref().map(End::new);
-        Writer { width: format.record_length.or(ends).unwrap_or(0), places, taken, end, format: format.clone() }
+        Writer { width: format.record_length.or(ends).unwrap_or(0), places, signed, taken, end, format: format.clone() }
     }
 
     /// What a document begins with.
@@ -45,7 +54,7 @@ impl Writer {
         let measure = Measure::new(&self.format, self.format.encoding);
         // A place without a character is one that the character before it takes.
         let mut line = vec![Some(' '); self.width];
-        for (column, place) in self.format.columns.iter().zip(&self.places) {
+        for ((column, place), signed) in self.format.columns.iter().zip(&self.places).zip(&self.signed) {
             let value = place.and_then(|place| values.get(place).copied().flatten());
             if let Some(value) = value.filter(|value| self.format.nulls.iter().any(|null| null == value)) {
                 return Err(Unwritable::Null { value: value.to_owned() });
@@ -69,7 +78,11 @@ impl Writer {
                 let pads = count.checked_div(width).unwrap_or(0);
                 std::iter::repeat_n(column.pad, pads).chain(std::iter::repeat_n(' ', count - pads * width))
             };
-            let written = cells(pad(before), measure).into_iter().chain(written).chain(cells(pad(behind), measure));
+            // `-0001.50`, never `000-1.50`.
+            let sign = if *signed && value.starts_with(['-', '+']) { measure.width('-') } else { 0 };
+            let (sign, written) = written.split_at(sign);
+            let (before, behind) = (cells(pad(before), measure), cells(pad(behind), measure));
+            let written = sign.iter().chain(&before).chain(written).chain(&behind).copied();
             target.iter_mut().zip(written).for_each(|(place, c)| *place = c);
         }
         if let Some(kind) = &self.format.record_type {
@@ -117,7 +130,9 @@ fn cells(text: impl Iterator<Item = char>, measure: Measure) -> Vec<Option<char>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::format::{FixedColumn, RecordType};
+    use crate::document::value::{Reading, parse};
+    use crate::model::entity::Field;
+    use crate::model::format::{FixedColumn, RecordType, Unit};
 
     #[test]
     fn a_value_is_never_written_over_by_the_type_of_the_record() {
@@ -127,7 +142,7 @@ mod tests {
             FixedFormat { columns: vec![column("KIND", 1, 1), column("ID", 3, 3)], record_type: Some(kind), ..FixedFormat::default() };
         let line = |columns: &[&str], values: &[Option<&str>]| {
             let mut bytes = Vec::new();
-            let written = Writer::new(&format, columns).record(values.iter().copied(), &mut bytes);
+            let written = Writer::new(&format, columns, &[]).record(values.iter().copied(), &mut bytes);
             written.map(|()| String::from_utf8(bytes).unwrap()).map_err(|error| error.to_string())
         };
         assert_eq!(line(&["ID"], &[Some("x")]).unwrap(), "A1x  \r\n");
@@ -137,6 +152,35 @@ mod tests {
             assert!(error.contains("record_type in the format reads A1, B2"), "{error}");
         }
         assert!(line(&["KIND"], &[Some("\u{feff}")]).is_err());
+    }
+
+    #[test]
+    fn a_sign_stands_before_the_zeros_that_pad_a_number() {
+        let decimal = FieldKind::Decimal { precision: 10, scale: 2 };
+        let string = FieldKind::String { length: None };
+        for (kind, pad, right, value, line) in [
+            (&decimal, '0', true, "-1.50", "-0001.50"),
+            (&decimal, '0', true, "+1.50", "+0001.50"),
+            (&decimal, '0', true, "1.50", "00001.50"),
+            (&decimal, '0', true, "-1234.50", "-1234.50"),
+            (&FieldKind::Integer, '0', true, "-7", "-0000007"),
+            (&decimal, ' ', true, "-1.50", "   -1.50"),
+            (&decimal, '0', false, "-1.50", "-1.50000"),
+            (&string, '0', true, "-7", "000000-7"),
+        ] {
+            let column = FixedColumn { name: "N".into(), start: 1, length: 8, pad, right };
+            for (unit, encoding) in [(Unit::Characters, encoding_rs::UTF_8), (Unit::Bytes, encoding_rs::SHIFT_JIS)] {
+                let format = FixedFormat { columns: vec![column.clone()], unit, encoding, ..FixedFormat::default() };
+                let mut bytes = Vec::new();
+                Writer::new(&format, &["N"], &[kind]).record([Some(value)], &mut bytes).unwrap();
+                assert_eq!(String::from_utf8(bytes).unwrap(), format!("{line}\r\n"), "{value}");
+                if right && *kind == decimal {
+                    let field = Field { kind: kind.clone(), ..Field::default() };
+                    let read = |text| parse(&field, text, &Reading::default()).unwrap();
+                    assert_eq!(read(line), read(value));
+                }
+            }
+        }
     }
 
     #[test]
@@ -155,7 +199,7 @@ mod tests {
         ] {
             let columns = vec![column("ID", 1), column("N", 4)];
             let format = FixedFormat { columns, record_end: Some(end.into()), record_length: length, ..FixedFormat::default() };
-            let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &["ID", "N"]));
+            let (mut bytes, mut writer) = (Vec::new(), Writer::new(&format, &["ID", "N"], &[]));
             let written = writer.record(values.map(Some), &mut bytes).and_then(|()| writer.record([Some("2"), Some("y")], &mut bytes));
             assert_eq!(written.is_ok(), fits, "{end:?} {values:?}: {written:?}");
             if fits {
@@ -175,7 +219,7 @@ mod tests {
     fn a_byte_order_mark_before_a_record_is_no_value() {
         let column = FixedColumn { name: "ID".into(), start: 1, length: 3, pad: ' ', right: false };
         let format = FixedFormat { columns: vec![column], ..FixedFormat::default() };
-        let error = Writer::new(&format, &["ID"]).record([Some("\u{feff}x")], &mut Vec::new()).unwrap_err();
+        let error = Writer::new(&format, &["ID"], &[]).record([Some("\u{feff}x")], &mut Vec::new()).unwrap_err();
         assert_eq!(error, Unwritable::Mark { value: "\u{feff}x ".into() });
     }
 }
