@@ -91,6 +91,16 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
             if jobs.iter().any(|other| other.name == name) {
                 section.problem("name", format!("there is another job \"{name}\""), "give one of them another name");
             }
+            if let Some(first) = jobs.iter().find(|first| enabled && is_shadowed_by(first, &project, &allowed)) {
+                section.warning(
+                    "applications",
+                    format!(
+                        "packages and rows that an application asks for itself follow the filter of the first of its jobs, \"{}\"",
+                        first.name
+                    ),
+                    "make a project for each filter, or an application for each job; what is queued for a job follows its own",
+                );
+            }
             jobs.push(Arc::new(Job {
                 name,
                 activity_id,
@@ -111,6 +121,16 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
 }
 
 /// The project with the conditions of the job's own: two jobs may send different rows of one project.
+/// Whether an earlier job exports the same project, through another filter, for one of these applications.
+fn is_shadowed_by(first: &Job, project: &Project, applications: &[ApplicationId]) -> bool {
+    let filters = |project: &Project| project.entities.iter().map(|entity| entity.filter.clone()).collect::<Vec<_>>();
+    first.enabled
+        && project.direction == Direction::Export
+        && first.project.name == project.name
+        && first.applications.iter().any(|application| applications.contains(application))
+        && filters(&first.project) != filters(project)
+}
+
 fn read_filter(section: &Section<'_>, project: Option<Arc<Project>>) -> Option<Arc<Project>> {
     let conditions = section.sections("filter");
     if conditions.is_empty() {
