@@ -91,7 +91,7 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
             if jobs.iter().any(|other| other.name == name) {
                 section.problem("name", format!("there is another job \"{name}\""), "give one of them another name");
             }
-            if let Some(first) = jobs.iter().find(|first| enabled && is_shadowed_by(first, &project, &allowed)) {
+            if let Some(first) = shadowing(&jobs, &project, &allowed).filter(|_| enabled) {
                 section.warning(
                     "applications",
                     format!(
@@ -120,17 +120,17 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
     jobs
 }
 
-/// The project with the conditions of the job's own: two jobs may send different rows of one project.
-/// Whether an earlier job exports the same project, through another filter, for one of these applications.
-fn is_shadowed_by(first: &Job, project: &Project, applications: &[ApplicationId]) -> bool {
-    let filters = |project: &Project| project.entities.iter().map(|entity| entity.filter.clone()).collect::<Vec<_>>();
-    first.enabled
-        && project.direction == Direction::Export
-        && first.project.name == project.name
-        && first.applications.iter().any(|application| applications.contains(application))
-        && filters(&first.project) != filters(project)
+/// The first job that exports the same project for one of these applications, when its filter is another.
+fn shadowing<'j>(jobs: &'j [Arc<Job>], project: &Project, applications: &[ApplicationId]) -> Option<&'j Job> {
+    let is_theirs = |job: &&Arc<Job>| {
+        job.enabled && job.project.name == project.name && job.applications.iter().any(|application| applications.contains(application))
+    };
+    let first = jobs.iter().find(is_theirs).filter(|_| project.direction == Direction::Export)?;
+    let mut pairs = first.project.entities.iter().zip(&project.entities);
+    pairs.any(|(one, other)| one.filter != other.filter).then_some(first)
 }
 
+/// The project with the conditions of the job's own: two jobs may send different rows of one project.
 fn read_filter(section: &Section<'_>, project: Option<Arc<Project>>) -> Option<Arc<Project>> {
     let conditions = section.sections("filter");
     if conditions.is_empty() {

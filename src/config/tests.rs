@@ -268,17 +268,25 @@ fn a_job_may_take_fewer_rows_than_its_project() {
 
 #[test]
 fn a_job_whose_filter_an_application_never_meets_is_warned_of() {
-    let job = "\n[[job]]\nname = \"More\"\nactivity_id = \"6a1f0a3e-4a53-4d33-9a3b-0d8b51f2f0a7\"\nproject = \"Customer groups out\"\napplications = [\"Web shop\"]\n";
+    let job = |name: &str, more: &str| {
+        format!(
+            "\n[[job]]\nname = \"{name}\"\nactivity_id = \"{}\"\nproject = \"Customer groups out\"\napplications = [\"Web shop\"]\n{more}",
+            uuid::Uuid::new_v4()
+        )
+    };
     let filter = "filter = [{ field = \"PAYMENTTERMID\", equals = \"Net30\" }]\n";
-    let warned = |more: &str| {
-        let text = starter_text() + job + more;
-        let checked = parse(&text, Path::new("/base"), None).map_err(|problems| problems.to_string()).unwrap();
+    let warned = |jobs: &str| {
+        let checked = parse(&(starter_text() + jobs), Path::new("/base"), None).map_err(|problems| problems.to_string()).unwrap();
         checked.warnings.into_iter().map(|warning| warning.message).collect::<Vec<_>>()
     };
-    let warnings = warned(filter);
-    assert!(warnings.len() == 1 && warnings[0].contains("follow the filter of the first of its jobs"), "{warnings:?}");
-    assert_eq!(warned(""), [""; 0]);
-    assert_eq!(warned(&format!("enabled = false\n{filter}")), [""; 0]);
+    let warnings = warned(&job("More", filter));
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("follow the filter of the first of its jobs, \"Customer groups to the book-keeper"),
+        "{warnings:?}"
+    );
+    assert_eq!(warned(&job("More", "")), [""; 0]);
+    assert_eq!(warned(&job("More", &format!("enabled = false\n{filter}"))), [""; 0]);
+    assert_eq!(warned(&(job("More", filter) + &job("As the first", ""))).len(), 1);
 }
 
 #[test]

@@ -250,7 +250,7 @@ enum Came {
 }
 
 fn compare(sheet: &str, document: &str) -> Result<Came, TestCaseError> {
-    // Some variables hide others, some templates match alike: no stylesheets.
+    // Where a variable hides another it is no stylesheet.
     let Ok(compiled) = Stylesheet::compile(sheet.as_bytes(), "property.xsl", &NoResolver) else { return Ok(Came::Nothing) };
     let limits = Limits { steps_max: 20_000, depth_max: 100, output_bytes_max: 100_000, ..Limits::default() };
     let run = |records| {
