@@ -12,6 +12,12 @@ use shared::{Edit, edited};
 
 const WHOLE: &str = include_str!("../src/whole.toml");
 
+/// The hashes in it. What an edit leaves of one, behind a comment's sign, tells nothing.
+const HASHES: [&str; 2] = [
+    "sha256:4eff7fe4a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c",
+    "$argon2id$v=19$m=19456,t=2,p=1$nauk9vXvtSKHgurIuz0Z6Q$YrFtma1BDnvBJHl8a+bAI5Zc0dbIkv/xgxe94epzvao",
+];
+
 libfuzzer_sys::fuzz_target!(init: {
     if let Err(problems) = parse(WHOLE, Path::new("/base"), None) {
         panic!("{problems}");
@@ -20,7 +26,8 @@ libfuzzer_sys::fuzz_target!(init: {
     let text = edited(WHOLE, &edits);
     match parse(&text, Path::new("/base"), None) {
         Ok(checked) => {
-            assert!(!effective(&text, &checked.config).contains("4eff7fe4"), "hashes of secrets are masked");
+            let shown = effective(&text, &checked.config);
+            assert!(!HASHES.iter().any(|hash| shown.contains(hash)), "hashes of secrets are masked");
             for job in &checked.config.jobs {
                 let Recurrence::Schedule(schedule) = &job.recurrence else { continue };
                 assert!(schedule.next_n(Timestamp(1_700_000_000_000), 5).is_sorted());

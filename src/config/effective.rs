@@ -1,5 +1,6 @@
 //! The configuration as it is in force: the file with the defaults that it leaves out, which are those of the schema, and secrets masked. For people.
 
+use regex_lite::Regex;
 use serde_json::Value;
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike, value};
 
@@ -9,6 +10,8 @@ use crate::model::entity::{Entity, FieldKind};
 
 /// Stands where a hash of a secret stood.
 const MASK: &str = "***";
+/// A hash of a secret or a password, wherever it stands: a key that is commented out still has its own.
+const HASH: &str = r#"sha256:[0-9A-Fa-f]{64}|\$argon2[^\s"']+"#;
 /// What depends on more than a default: these are shown as they are written.
 const AS_WRITTEN: [&str; 9] = ["transform", "fields", "format", "mapping", "filter", "checks", "nested", "test", "recurrence"];
 
@@ -35,7 +38,7 @@ pub fn effective(written: &str, config: &Config) -> String {
             table.insert("key", value(entity.key.iter().map(|index| entity.fields[*index].name.as_str()).collect::<toml_edit::Array>()));
         }
     }
-    document.to_string()
+    Regex::new(HASH).expect("the pattern is one: a test uses it").replace_all(&document.to_string(), MASK).into_owned()
 }
 
 /// The fields of an entity that leaves them to the table of its database.
@@ -128,6 +131,19 @@ mod tests {
         // Read again, it is the same configuration.
         let again = parse(&shown.replace("***", &hash), Path::new("/base"), None).unwrap().config;
         assert_eq!(format!("{again:?}"), format!("{config:?}"));
+    }
+
+    #[test]
+    fn a_hash_that_is_commented_out_is_masked_too() {
+        let hash = crate::auth::secret::hash_text(&crate::auth::secret::hash("x"));
+        let text = format!(
+            "#secret_hash = \"{hash}\"\n[queue] # was {}, kim's\n# password_hash = '$argon2id$v=19$m=1,t=1,p=1$c2FsdHNhbHQ$aGFzaA' # old\n",
+            hash.to_uppercase().replace("SHA", "sha")
+        );
+        let shown = effective(&text, &parse(&text, Path::new("/base"), None).unwrap().config);
+        for line in ["#secret_hash = \"***\"\n", "[queue] # was ***, kim's\n", "# password_hash = '***' # old\n"] {
+            assert!(shown.contains(line), "{line} is not in\n{shown}");
+        }
     }
 
     #[test]
