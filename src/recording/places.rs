@@ -65,7 +65,16 @@ impl Places {
 
 /// What a recording has, as clients of `own` must read it.
 pub fn shown(text: &str, own: &str) -> String {
-    text.replace(PLACE, own)
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(PLACE) {
+        shown.push_str(before);
+        // The name of another host may begin like ours.
+        shown.push_str(if host_at(behind).is_empty() { own } else { PLACE });
+        rest = behind;
+    }
+    shown.push_str(rest);
+    shown
 }
 
 /// What a client of `own` sent, as a recording has it.
@@ -166,6 +175,22 @@ mod tests {
     }
 
     #[test]
+    fn a_host_whose_name_begins_like_that_of_a_recording_stays_as_it_is() {
+        let places = places();
+        for other in [
+            "https://recorded.invalidd/x",
+            "https://recorded.invalid.example",
+            "https://recorded.invalid:8443/",
+            "https://recorded.invalidhttps:/",
+        ] {
+            assert_eq!(shown(other, &places.own), other);
+        }
+        let both = "https://recorded.invalidhttps://recorded.invalid";
+        assert_eq!(shown(both, &places.own), "https://recorded.invalidhttp://127.0.0.1:8430");
+        assert_eq!(recorded(&shown(both, &places.own), &places.own), both);
+    }
+
+    #[test]
     fn only_hosts_that_were_named_are_asked() {
         let places = places();
         for good in ["a1.blob.core.windows.net", "A.B.blob.core.windows.net"] {
@@ -183,7 +208,19 @@ mod tests {
         }
     }
 
+    /// What texts are made of that lead to a recorder, to the real system, and nearly there.
+    const PIECES: &str = "(https?|HTTPS|://|https://recorded\\.invalid|recorded\\.invalid|http://127\\.0\\.0\\.1:8430|127\\.0\\.0\\.1|https://contoso\\.operations\\.dynamics\\.com|\
+         https://a\\.blob\\.core\\.windows\\.net|/_host/|/x|:443|:80|:|\\.|-|d|é| ){1,8}";
+
     proptest! {
+        #[test]
+        fn what_is_recorded_comes_back_the_same_through_whoever_replays_it(text in PIECES) {
+            let places = places();
+            let kept = places.inward(&text);
+            prop_assert_eq!(places.inward(&kept), kept.clone());
+            prop_assert_eq!(recorded(&shown(&kept, &places.own), &places.own), recorded(&kept, &places.own));
+        }
+
         #[test]
         fn texts_without_our_addresses_stay_as_they_are(text in "\\PC{0,80}|[htps:/.a-z0-9_-]{0,80}") {
             let places = places();
