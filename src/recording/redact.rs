@@ -194,7 +194,27 @@ mod tests {
         }
     }
 
+    /// What stands around secrets: other secrets, what nearly is one, what ends one, and the escapes that each of them can stand in.
+    const PIECES: &str = "(a=1&|&|=|\\?|sig=|asig=|SIG=|password=|client_secret=|eyJ|eyJhbGciOiJFUzI1NiJ9|\\.|%26|%3D|%|\\+|\"|'|\\\\|\\\\u0026|\\{|\\}|\\[|\\]|:|,|;|\n| |é|x){0,8}";
+
     proptest! {
+        #[test]
+        fn a_secret_is_removed_whatever_stands_around_it(before in PIECES, after in PIECES) {
+            const SECRET: &str = "~secret~";
+            let mut left = vec![
+                form(&format!("{before}&Client_Secret={SECRET}&{after}")),
+                text(&format!("{before} sig={SECRET}&{after}")),
+                target(&format!("/dmf/x?{before}&sig={SECRET}&{after}")),
+                text(&format!("{before} {TOKEN} {after}")),
+                body("application/json", &format!("{before} \"{TOKEN}\" {after}")),
+            ];
+            let json = serde_json::json!({ "a": before, "nested": [{ "access_token": SECRET }], "b": after });
+            left.push(body("application/json", &json.to_string()));
+            for left in left {
+                prop_assert!(!left.contains(SECRET) && !left.contains("eyJhdWQi"), "{}", left);
+            }
+        }
+
         #[test]
         fn a_secret_of_a_form_never_comes_out(secret in "[A-Za-z0-9~!*()' ]{12,40}", name in "client_secret|password|refresh_token|sig") {
             let line = format!("a=1&{name}={}&b=2", encode(&secret));
