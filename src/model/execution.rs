@@ -163,6 +163,8 @@ pub struct Scope {
     pub template: Option<String>,
     /// An export: the name of its package.
     pub package_name: Option<String>,
+    /// An export: the legal entity that the client names.
+    pub company: Option<String>,
     /// The project that the client made and named; `None` when it named one of the configuration.
     pub made_project: Option<String>,
 }

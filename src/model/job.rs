@@ -40,6 +40,14 @@ impl Job {
         self.project.entities.iter().any(|entity| entity.refresh != Refresh::Full)
     }
 
+    /// The legal entity of what a client asks for by the package API, where it always names one: the job's own, if it has one, before the client's.
+    pub fn company_of_package(&self, named: Option<&str>) -> Option<String> {
+        match &self.company {
+            Company::Fixed(company) => Some(company.clone()),
+            Company::None | Company::FromMessage => named.map(str::to_owned).filter(|company| !company.is_empty()),
+        }
+    }
+
     /// How it recurs, as texts that change when that does.
     pub fn recurs(&self) -> Recurs {
         match &self.recurrence {

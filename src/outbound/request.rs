@@ -128,10 +128,11 @@ fn deferred(appliance: &Arc<Appliance>, id: &ExecutionId, reason: &str) -> bool 
 fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch: &Stopwatch) -> Result<(u64, String), Failure> {
     let live = appliance.live();
     // The job's, not the configuration's: its filter says which rows may leave.
-    let found = live.config.job(execution.activity_id).map(|job| &*job.project);
-    let Some(project) = found.filter(|project| project.name == execution.project && project.direction == Direction::Export) else {
+    let found = live.config.job(execution.activity_id);
+    let Some(job) = found.filter(|job| job.project.name == execution.project && job.project.direction == Direction::Export) else {
         return Err(Failure::Refused(format!("the configuration no longer has a job for the export project \"{}\"", execution.project)));
     };
+    let (project, company) = (&*job.project, job.company_of_package(scope.company.as_deref()));
     let project = narrowed(appliance, project, scope)?;
     let requested = appliance.store.read("find the execution", |connection| executions::requested(connection, &execution.id.0))?;
     let application = requested.and_then(|request| request.application_id);
@@ -153,9 +154,9 @@ fn make(appliance: &Arc<Appliance>, execution: &Execution, scope: &Scope, watch:
         entities: &live.entities,
         rows_max: scope.rows_max.unwrap_or(u64::MAX),
         ranges: &ranges,
-        activity_id: None,
+        activity_id: Some(job.activity_id),
         message_id: None,
-        company: None,
+        company: company.as_deref(),
         now: started_at,
         budget: &live.config.xslt,
         scratch: &|| spool.scratch(),

@@ -113,7 +113,7 @@ pub(super) fn import(request: &Request<'_>) -> Given {
         content: Content::Package,
         run_now: true,
         stage_only: !request.flag("execute", true),
-        company: request.text("legalEntityId").map(str::to_owned),
+        company: job.company_of_package(request.text("legalEntityId")),
         external_id: None,
         application_id: Some(request.caller.id),
         size: content.digested.size,
@@ -220,7 +220,11 @@ pub(super) fn export(request: &Request<'_>) -> Given {
     let appliance = request.appliance;
     let Chosen { job, made } = request.project(request.needed("definitionGroupId")?, Direction::Export)?;
     let action = request.action.to_ascii_lowercase();
-    let mut scope = Scope { package_name: request.text("packageName").map(str::to_owned), ..Scope::default() };
+    let mut scope = Scope {
+        package_name: request.text("packageName").map(str::to_owned),
+        company: request.text("legalEntityId").map(str::to_owned),
+        ..Scope::default()
+    };
     if let Some(list) = request.text("entityList") {
         for label in list.split(',').map(str::trim).filter(|label| !label.is_empty()) {
             let (project, own) = (made.as_ref().map_or(&job.project.name, |made| &made.name), made.as_ref().map(|made| &made.entities));
