@@ -191,13 +191,15 @@ fn guess(mut format_text: String, format: &Format, collected: Collected) -> Gues
     let count = names.as_ref().map_or(columns.len(), Vec::len);
     columns.resize(count, vec![String::new(); records]);
     let mut fields: Vec<GuessedField> = Vec::new();
+    let is_text = !matches!(format, Format::Excel(_) | Format::Json(_));
+    let proven = proven(&columns);
     for (at, column) in columns.iter().enumerate() {
         let source = names.as_ref().map_or_else(|| (at + 1).to_string(), |names| names[at].clone());
         if source.is_empty() {
             notes.push(format!("column {} has no name and is left out", at + 1));
             continue;
         }
-        let (kind, mapping, note) = kind_of(column, !matches!(format, Format::Excel(_) | Format::Json(_)));
+        let (kind, mapping, note) = kind_of(column, is_text, proven);
         notes.extend(note.map(|note| format!("{source}: {note}")));
         let name = field_name(&source, numbered, &fields);
         // A name that stands twice means no column.
@@ -243,20 +245,34 @@ const DAYS: [&str; 13] = [
     "%m-%d-%y", "%y-%m-%d",
 ];
 
-/// Type, more of the mapping, and a note. Numbers of texts may be written in many ways.
-fn kind_of(column: &[String], is_text: bool) -> (String, String, Option<String>) {
-    let values: Vec<&str> = column.iter().map(|value| value.trim()).filter(|value| !value.is_empty()).collect();
+/// How the decimal numbers of a column are written.
+struct Decimals {
+    /// Before the decimals, where some value has it or the sign between its thousands.
+    separator: Option<char>,
+    precision: usize,
+    scale: usize,
+    mapping: String,
+    /// What the column alone does not say.
+    note: Option<String>,
+}
+
+fn values_of(column: &[String]) -> Vec<&str> {
+    column.iter().map(|value| value.trim()).filter(|value| !value.is_empty()).collect()
+}
+
+/// The separator of decimals that columns prove; nothing where none does, or they differ.
+fn proven(columns: &[Vec<String>]) -> Option<char> {
+    let decimals = columns.iter().filter_map(|column| decimals_of(&values_of(column), None));
+    let mut proven = decimals.filter(|decimals| decimals.note.is_none()).filter_map(|decimals| decimals.separator);
+    let first = proven.next()?;
+    proven.all(|other| other == first).then_some(first)
+}
+
+/// Nothing where a value is no number. `proven` is the separator of other columns: it is this one's, too, where that reads all values.
+fn decimals_of(values: &[&str], proven: Option<char>) -> Option<Decimals> {
     let all = |test: &dyn Fn(&str) -> bool| !values.is_empty() && values.iter().all(|value| test(value));
-    let plain = |kind: &str| (format!("type = \"{kind}\""), String::new(), None);
-    let days = |value: &str| by_pattern(value, "%Y%m%d").is_some_and(|(at, _)| (1900..2100).contains(&at.year()));
-    if values.len() > 2 && all(&|value| value.len() == 8 && days(value)) {
-        let note = "its numbers are all days, as in 20260131, and it is taken for a date".to_owned();
-        return ("type = \"date\"".to_owned(), ", date_formats = [\"%Y%m%d\"]".to_owned(), Some(note));
-    }
-    if all(&is_integer) {
-        return plain("integer");
-    }
-    for (separator, group) in SEPARATORS {
+    let (first, then): (Vec<_>, Vec<_>) = SEPARATORS.into_iter().partition(|(separator, _)| Some(*separator) == proven);
+    for (separator, group) in first.into_iter().chain(then) {
         let digits = |value: &str| {
             let value = value.replace(['\u{a0}', '\u{202f}'], " ");
             decimal_digits(&value, separator, None).or_else(|| decimal_digits(&value, separator, Some(group)))
@@ -285,10 +301,33 @@ fn kind_of(column: &[String], is_text: bool) -> (String, String, Option<String>)
                 let written = if one == separator { "decimals" } else { "groups of three digits" };
                 format!("the sample does not say whether {one:?} stands before decimals or between thousands, as in {value}: ask the sender; {written} are written")
             });
-            return (format!("type = \"decimal\", precision = {precision}, scale = {scale}"), mapping, note.filter(|_| is_text));
+            let written = values.iter().any(|value| value.contains([separator, group]));
+            let note = note.filter(|_| proven != Some(separator));
+            return Some(Decimals { separator: written.then_some(separator), precision, scale, mapping, note });
         }
     }
-    if all(&|value| value.len() >= 32 && parse_guid(value).is_ok()) {
+    None
+}
+
+/// Type, more of the mapping, and a note. Numbers of texts may be written in many ways; `proven` is the separator of decimals in others of the document.
+fn kind_of(column: &[String], is_text: bool, proven: Option<char>) -> (String, String, Option<String>) {
+    let values = values_of(column);
+    let all = |test: &dyn Fn(&str) -> bool| !values.is_empty() && values.iter().all(|value| test(value));
+    let plain = |kind: &str| (format!("type = \"{kind}\""), String::new(), None);
+    let days = |value: &str| by_pattern(value, "%Y%m%d").is_some_and(|(at, _)| (1900..2100).contains(&at.year()));
+    if values.len() > 2 && all(&|value| value.len() == 8 && days(value)) {
+        let note = "its numbers are all days, as in 20260131, and it is taken for a date".to_owned();
+        return ("type = \"date\"".to_owned(), ", date_formats = [\"%Y%m%d\"]".to_owned(), Some(note));
+    }
+    if all(&is_integer) {
+        return plain("integer");
+    }
+    if let Some(decimals) = decimals_of(&values, proven) {
+        let Decimals { precision, scale, mapping, note, .. } = decimals;
+        return (format!("type = \"decimal\", precision = {precision}, scale = {scale}"), mapping, note.filter(|_| is_text));
+    }
+    // 32 digits without hyphens are as often a digest, which no table may respell.
+    if all(&|value| value.contains('-') && parse_guid(value).is_ok()) {
         return plain("guid");
     }
     if all(&|value| ["yes", "no", "true", "false"].iter().any(|word| word.eq_ignore_ascii_case(value))) {
@@ -398,6 +437,30 @@ mod tests {
         let guess = infer(b"x\t1\nx\t1\n").unwrap();
         assert_eq!(guess.format, "{ type = \"csv\", delimiter = \"\\t\", header = false }");
         assert!(guess.notes.iter().any(|note| note.contains("choose the key")), "{:?}", guess.notes);
+    }
+
+    #[test]
+    fn what_one_column_proves_of_decimals_holds_for_all_of_the_document() {
+        let guess = infer(b"Nr;A;B;C\n1;1.000;1,5;0,250\n2;2.500;2,25;1,000\n3;12.750;7,125;3,500\n").unwrap();
+        let found: Vec<&str> = guess.fields.iter().map(|field| field.mapping.as_str()).collect();
+        let comma = ", decimal_separator = \",\"";
+        assert_eq!(found, ["", &format!("{comma}, thousands_separator = \".\""), comma, comma]);
+        assert!(!guess.notes.iter().any(|note| note.contains("ask the sender")), "{:?}", guess.notes);
+        // One that proves nothing, or two that differ, leave it open.
+        for document in ["Nr;A\n1;1.000\n2;2.500\n", "Nr;A;B;C\n1;1.000;1,5;1.5\n2;2.500;2,25;2.5\n"] {
+            let guess = infer(document.as_bytes()).unwrap();
+            assert_eq!(guess.fields[1].mapping, "", "{document}");
+            assert!(guess.notes.iter().any(|note| note.contains("ask the sender")), "{document}: {:?}", guess.notes);
+        }
+    }
+
+    #[test]
+    fn digests_stay_as_they_are_and_guids_are_written_as_such() {
+        let digest = "68778783ad298f1c80c3bafcddeea02f";
+        let guid = "68778783-ad29-8f1c-80c3-bafcddeea02f";
+        let guess = infer(format!("id,token,guid\n1,{digest},{{{guid}}}\n2,{digest},{guid}\n").as_bytes()).unwrap();
+        let kinds: Vec<&str> = guess.fields[1..].iter().map(|field| field.kind.as_str()).collect();
+        assert_eq!(kinds, ["type = \"string\", length = 60", "type = \"guid\""]);
     }
 
     #[test]

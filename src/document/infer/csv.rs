@@ -135,7 +135,7 @@ fn header<'a>(lines: &[&'a str], delimiter: &'a str) -> Option<(Vec<&'a str>, bo
     let values = |at: usize| -> Vec<&str> {
         below.iter().filter_map(|line| cells(line, delimiter).nth(at)).filter(|value| !value.is_empty()).collect()
     };
-    let kind = |values: &[&str]| kind_of(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>(), true).0;
+    let kind = |values: &[&str]| kind_of(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>(), true, None).0;
     let typed = |values: &[&str]| !kind(values).starts_with("type = \"string\"");
     let differs = || (0..first.len()).any(|at| typed(&values(at)));
     // Short for number, and no answer.
@@ -172,5 +172,7 @@ pub(super) fn year(cell: &str) -> Option<u16> {
 
 /// Whether a text may be the name of a column.
 pub(super) fn is_name(value: &str) -> bool {
-    value.chars().any(char::is_alphabetic) && value.len() <= 100 && kind_of(&[value.to_owned()], true).0.starts_with("type = \"string\"")
+    value.chars().any(char::is_alphabetic)
+        && value.len() <= 100
+        && kind_of(&[value.to_owned()], true, None).0.starts_with("type = \"string\"")
 }
