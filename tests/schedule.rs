@@ -289,6 +289,29 @@ fn values_from_before_a_field_had_another_type_are_told_and_never_written_as_oth
 }
 
 #[test]
+fn a_key_that_a_table_has_otherwise_is_told_beforehand_and_its_order_is_none_of_it() {
+    let keyed = |key: &str| groups("").replace("key = [\"ID\"]", &format!("key = [{key}]"));
+    let mut app = Appliance::start(&keyed("\"ID\", \"NAME\""));
+    app.enqueue(b"ID,NAME,AMOUNT\n1,a,1\n1,b,2\n", None);
+    app.settle();
+    let said = |app: &mut Appliance, key: &str| {
+        app.rewrite_configuration(&keyed(key));
+        let checked = crate::operator::entrepot(app.dir.path(), &["check"]);
+        app.operator("POST", "configuration/reload").expect(200);
+        String::from_utf8_lossy(&checked.stderr).into_owned() + &String::from_utf8_lossy(&checked.stdout)
+    };
+    let text = said(&mut app, "\"NAME\", \"ID\"");
+    assert!(!text.contains("has the key"), "{text}");
+    let id = app.enqueue(b"ID,NAME,AMOUNT\n1,a,3\n2,a,1\n", None);
+    app.settle();
+    let rows = &app.message(&id)["rows"];
+    assert_eq!((&rows["inserted"], &rows["updated"]), (&1.into(), &1.into()), "{:?}", app.findings(&id));
+    let text = said(&mut app, "\"ID\"");
+    assert!(text.contains("has the key \"ID\", \"NAME\", the configuration says \"ID\""), "{text}");
+    assert!(text.contains("give the entity another table"), "{text}");
+}
+
+#[test]
 fn payloads_go_after_the_retention_and_messages_after_the_history() {
     let mut app = Appliance::start(&groups(""));
     let day = 24 * 60 * MINUTE;

@@ -324,18 +324,29 @@ fn prepare_table(connection: &Connection, entity: &Entity) -> Result<(), StoreEr
             Some(_) => {}
         }
     }
-    let mut kept: Vec<String> = connection
+    let kept: Vec<String> = connection
         .prepare("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk")
         .and_then(|mut statement| statement.query_map([&entity.table], |row| row.get::<_, String>(0))?.collect())
         .map_err(&failed)?;
-    kept.iter_mut().for_each(|name| *name = quote(name).to_lowercase());
-    if kept != key.iter().map(|name| name.to_lowercase()).collect::<Vec<_>>() {
-        return refuse(format!(
-            "table \"{}\" has the key {}, the configuration says {}: give the entity another table",
+    key_otherwise(entity, &kept).map_or(Ok(()), refuse)
+}
+
+/// What is wrong with the key of a table of ours; one of the same columns in another order is the same.
+fn key_otherwise(entity: &Entity, kept: &[String]) -> Option<String> {
+    let key: Vec<&str> = entity.key.iter().map(|index| entity.fields[*index].name.as_str()).collect();
+    let sorted = |names: &mut dyn Iterator<Item = &str>| {
+        let mut names: Vec<String> = names.map(str::to_lowercase).collect();
+        names.sort_unstable();
+        names
+    };
+    let same = sorted(&mut kept.iter().map(String::as_str)) == sorted(&mut key.iter().copied());
+    (!same).then(|| {
+        let list = |names: &[&str]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+        format!(
+            "table \"{}\" has the key {}, the configuration says {}, and a table that is there keeps its key: give the entity another table, which its rows are loaded into anew",
             entity.table,
-            kept.join(", "),
-            key.join(", ")
-        ));
-    }
-    Ok(())
+            list(&kept.iter().map(String::as_str).collect::<Vec<_>>()),
+            list(&key)
+        )
+    })
 }

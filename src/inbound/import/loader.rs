@@ -293,7 +293,7 @@ impl<'a> Loader<'a> {
                 1 => "a row of the document has the key of a row before it, and took its place".to_owned(),
                 _ => format!("{updated} rows of the document have the key of a row before them, and took its place"),
             };
-            let hint = "where they are rows of their own, take more into the entity's key, or have them as findings: duplicates = \"refuse\"; where the last is meant, duplicates = \"last\" says so";
+            let hint = "where they are rows of their own, take more into the entity's key, and give it another table, as one that is there keeps its key; or have them as findings: duplicates = \"refuse\"; where the last is meant, duplicates = \"last\" says so";
             self.report.notes += 1;
             sink.finding(Finding::of_document(Rule::Message, &self.import.project_entity.entity.name, message, hint))?;
         }
