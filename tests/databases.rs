@@ -235,6 +235,44 @@ fn what_a_document_lacks_or_leaves_blank_is_kept_and_new_rows_have_the_table_s_o
 }
 
 #[test]
+fn a_blank_of_a_text_column_that_takes_no_null_is_the_empty_text() {
+    let fields = "\nkey = [\"SKU\"]\nfields = [{ name = \"SKU\", type = \"string\" }, { name = \"NAME\", type = \"string\" }, { name = \"NOTE\", type = \"string\" }]";
+    let stated = found().replacen("table = \"article\"", &format!("table = \"article\"{fields}"), 1);
+    let tables = "CREATE TABLE article (SKU TEXT PRIMARY KEY, NAME VARCHAR(20) NOT NULL, NOTE TEXT NOT NULL DEFAULT 'none');
+        INSERT INTO article VALUES ('A1', '', ''), ('A2', 'x', 'y'), ('A3', 'x', 'y')";
+    for (more, of_update) in [("", "A9,,"), ("\nwrite = \"update\"", "A3,,")] {
+        let configuration = stated.replacen("entity = \"Articles\"", &format!("entity = \"Articles\"{more}"), 1);
+        let (mut app, connection) = start_with(&configuration, tables);
+        // What is exported is loaded again, and is what is there.
+        let document = exported(&mut app).unwrap();
+        let count = |app: &mut Appliance, document: &str, name: &str| {
+            let id = app.enqueue_to(IMPORT, "Articles", document.as_bytes(), None);
+            app.settle();
+            let message = app.message(&id);
+            assert_eq!(message["state"], "processed", "{document}: {:?}", app.findings(&id));
+            message["rows"][name].as_u64().unwrap()
+        };
+        assert_eq!(count(&mut app, &document, "unchanged"), 3);
+        let changed = count(&mut app, &format!("SKU,NAME,NOTE\nA2,,z\n{of_update}\n"), "updated");
+        let sql = "SELECT group_concat(SKU || ':' || NAME || ':' || NOTE, ' ') FROM (SELECT * FROM article ORDER BY SKU)";
+        let rows: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+        match more {
+            "" => assert_eq!((changed, rows.as_str()), (1, "A1:: A2::z A3:x:y A9::")),
+            _ => assert_eq!((changed, rows.as_str()), (2, "A1:: A2::z A3::")),
+        }
+    }
+    // A record says which of two it is: nothing of a field, or that it is blank.
+    let json = stated.replacen("entity = \"Articles\"", "entity = \"Articles\"\nformat = { type = \"json\" }", 1);
+    let (mut app, connection) = start_with(&json, tables);
+    let id = app.enqueue_to(IMPORT, "Articles", br#"[{"SKU":"A2","NOTE":""},{"SKU":"A3","NAME":""},{"SKU":"A4","NAME":""}]"#, None);
+    app.settle();
+    assert_eq!(app.message(&id)["state"], "processed", "{:?}", app.findings(&id));
+    let sql = "SELECT group_concat(SKU || ':' || NAME || ':' || NOTE, ' ') FROM (SELECT * FROM article ORDER BY SKU)";
+    let rows: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, "A1:: A2:x: A3::y A4::none");
+}
+
+#[test]
 fn the_table_s_own_value_may_be_a_word_without_quotes() {
     let tables = "CREATE TABLE article (SKU TEXT PRIMARY KEY, NAME TEXT NOT NULL DEFAULT open, FLAG TEXT DEFAULT \"N\", N INT DEFAULT (1 + 1 -- two\n));
         INSERT INTO article VALUES ('A1', 'done', 'Y', 1)";

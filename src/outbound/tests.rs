@@ -236,6 +236,9 @@ fn equal_moments_are_equal_in_any_spelling_and_what_is_none_ends_the_export() {
     let rows = "CREATE TABLE t (A INTEGER, B); INSERT INTO t VALUES (1, ' 7 '), (2, 8.0), (3, NULL), (4, 9), (5, '')";
     let most = vec![Condition { field: 1, test: Test::AtMost("8".into()) }];
     assert_eq!(shop(rows, &[FieldKind::Integer, FieldKind::Integer], most).unwrap(), ["1,7", "2,8"]);
+    let rows = "CREATE TABLE t (A INTEGER, B TEXT); INSERT INTO t VALUES (1, ''), (2, NULL), (3, '10'), (4, 'b'), (5, ' ')";
+    let most = vec![Condition { field: 1, test: Test::AtMost("9".into()) }];
+    assert_eq!(shop(rows, &[FieldKind::Integer, FieldKind::String { length: None }], most).unwrap(), ["3,10", "5,\" \""]);
 }
 
 #[test]

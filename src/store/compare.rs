@@ -131,6 +131,10 @@ pub(super) fn condition(entity: &Entity, column: &str, condition: &Condition, va
         Test::Equals(value) => compare("=", value),
         Test::NotEquals(value) => format!("({} OR {column} IS NULL)", compare("<>", value)),
         Test::AtLeast(value) => compare(">=", value),
+        // An empty text in a table of somebody else comes before all others, and is blank.
+        Test::AtMost(value) if matches!(entity.fields[condition.field].kind, FieldKind::String { .. }) && !entity.is_managed() => {
+            format!("({} AND {column} <> '')", compare("<=", value))
+        }
         Test::AtMost(value) => compare("<=", value),
         Test::OneOf(given) if given.is_empty() => "0".into(),
         Test::OneOf(given) => format!("({})", joined(&given.iter().map(|value| compare("=", value)).collect::<Vec<_>>(), " OR ")),

@@ -40,6 +40,8 @@ pub struct Column {
     pub name: String,
     /// The declared type, which SQLite takes for a wish.
     pub declared: String,
+    /// It takes no NULL.
+    pub not_null: bool,
     /// It must have a value, and has none of its own.
     pub required: bool,
     /// The value that it has of its own, as an expression of SQL.
@@ -101,9 +103,10 @@ pub fn of(connection: &Connection, table: &str) -> rusqlite::Result<Option<Table
             place => key.push((place, name.clone())),
         }
         let default: Option<String> = row.get::<_, Option<String>>(3)?.filter(|default| !default.eq_ignore_ascii_case("NULL"));
-        let required = row.get::<_, bool>(2)? && default.is_none();
+        let not_null: bool = row.get(2)?;
+        let required = not_null && default.is_none();
         let default = default.as_deref().map(expression);
-        found.columns.push(Column { name, declared: row.get(1)?, required, default, generated: hidden > 1 });
+        found.columns.push(Column { name, declared: row.get(1)?, not_null, required, default, generated: hidden > 1 });
     }
     if found.columns.is_empty() {
         return Ok(None);
@@ -233,12 +236,20 @@ impl Table {
         column.default.as_deref().or(column.required.then_some("NULL"))
     }
 
-    /// What a table of ours keeps in another type than the configuration says, from before that was changed; as a sentence.
+    /// Whether a blank of the field is the empty text: in tables of somebody else whose column takes no NULL, which have it for a blank themselves.
+    pub fn blank_is_empty(&self, entity: &Entity, index: usize) -> bool {
+        let field = &entity.fields[index];
+        let takes_none = || self.column(&field.name).is_some_and(|column| column.not_null) && self.affinity(&field.name) == Affinity::Text;
+        !entity.is_managed() && matches!(field.kind, FieldKind::String { .. }) && takes_none()
+    }
+
+    /// What a table of ours keeps in another type, or by another key, than the configuration says, from before that was changed; as a sentence.
     pub fn keeps_otherwise(&self, entity: &Entity) -> Option<String> {
-        entity.fields.iter().find_map(|field| {
+        let types = entity.fields.iter().find_map(|field| {
             let column = self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(&field.name))?;
             (column.declared != super::column_type(&field.kind)).then(|| super::kept_otherwise(entity, field, &column.declared))
-        })
+        });
+        types.or_else(|| super::key_otherwise(entity, self.keys.first().map_or(&[], Vec::as_slice)))
     }
 
     /// Fields of the entity that the table has no column for, as a clause; nothing when it has all.

@@ -65,9 +65,9 @@ fn digits(text: &str) -> usize {
     places.next().map_or(0, |first| places.last().unwrap_or(first) - first + 1)
 }
 
-/// A value that keeps what is there where nothing is said: blank, and not kept, is said by [`Cell::Blank`].
-fn kept_or(number: usize, there: &str) -> String {
-    format!("CASE WHEN ?{number} = x'' THEN NULL ELSE coalesce(?{number}, {there}) END")
+/// A value that keeps what is there where nothing is said: blank, and not kept, is said by [`Cell::Blank`], and written as `blank`.
+fn kept_or(number: usize, there: &str, blank: &str) -> String {
+    format!("CASE WHEN ?{number} = x'' THEN {blank} ELSE coalesce(?{number}, {there}) END")
 }
 
 /// The values of a row up to the last that a statement takes.
@@ -132,12 +132,18 @@ impl<'a> Upsert<'a> {
         let same_key: Vec<String> = entity.key.iter().map(|index| found.is_key(entity, *index, number(*index))).collect();
         // What is kept where it is blank: SQLite looks at the row as if it were new first. Only then does a column have its own value.
         let kept = |index: usize| found.blank(&field(index).name).filter(|_| !entity.is_managed() && !entity.key.contains(&index));
+        let empty = |index: usize| !entity.key.contains(&index) && found.blank_is_empty(entity, index);
+        let blank = |index: usize| if empty(index) { "''" } else { "NULL" };
+        let given = |index: usize| match (number(index), empty(index)) {
+            (number, true) => format!("coalesce(?{number}, '')"),
+            (number, false) => format!("?{number}"),
+        };
         let marks = written.iter().map(|(index, keep)| match (number(*index), kept(*index).filter(|_| *keep)) {
             (number, None) if *keep => format!("nullif(?{number}, x'')"),
-            (number, None) => format!("?{number}"),
-            (number, Some(blank)) => {
+            (_, None) => given(*index),
+            (number, Some(own)) => {
                 let there = format!("SELECT {} FROM {table} WHERE {}", name(*index), same_key.join(" AND "));
-                kept_or(number, &format!("({there}), {blank}"))
+                kept_or(number, &format!("({there}), {own}"), blank(*index))
             }
         });
         let marks: Vec<String> = marks.collect();
@@ -146,7 +152,8 @@ impl<'a> Upsert<'a> {
             .filter(|(index, _)| !entity.key.contains(index))
             .map(|(index, keep)| {
                 let column = name(*index);
-                let value = if *keep { kept_or(number(*index), &format!("{table}.{column}")) } else { format!("excluded.{column}") };
+                let value =
+                    if *keep { kept_or(number(*index), &format!("{table}.{column}"), blank(*index)) } else { format!("excluded.{column}") };
                 (column, value)
             })
             .collect();
@@ -161,8 +168,8 @@ impl<'a> Upsert<'a> {
         };
         let sql = if mode == WriteMode::Update {
             let value = |(index, keep): &(usize, bool)| {
-                let (column, number) = (name(*index), number(*index));
-                (column.clone(), if *keep { kept_or(number, &column) } else { format!("?{number}") })
+                let column = name(*index);
+                (column.clone(), if *keep { kept_or(number(*index), &column, blank(*index)) } else { given(*index) })
             };
             let rest: Vec<(String, String)> = written.iter().filter(|(index, _)| !entity.key.contains(index)).map(value).collect();
             let set: Vec<String> = rest.iter().map(|(column, value)| format!("{column} = {value}")).collect();
@@ -186,8 +193,10 @@ impl<'a> Upsert<'a> {
             .iter()
             .map(|(index, keep)| match (name(*index), number(*index)) {
                 (_, number) if entity.key.contains(index) => found.is_key(entity, *index, number),
-                (column, number) if *keep => format!("(?{number} IS NULL OR {column} COLLATE BINARY IS nullif(?{number}, x''))"),
-                (column, number) => format!("{column} COLLATE BINARY IS ?{number}"),
+                (column, number) if *keep => {
+                    format!("(?{number} IS NULL OR {column} COLLATE BINARY IS {})", kept_or(number, "NULL", blank(*index)))
+                }
+                (column, _) => format!("{column} COLLATE BINARY IS {}", given(*index)),
             })
             .collect();
         let stands = found
