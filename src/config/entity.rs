@@ -254,6 +254,9 @@ pub(super) fn judge_tables(root: &Section<'_>, databases: &[Database], entities:
                 section.warning("table", reason, "its messages fail until that is so; exports work");
                 break;
             }
+            // Of a required field it is said with the mapping that nothing fills it.
+            let told = (0..entity.fields.len()).filter(|index| entity.fields[*index].required);
+            let filled: Vec<usize> = filled.into_iter().chain(told).collect();
             if let Some(reason) = table.requires(entity, &filled).filter(|_| part.write != WriteMode::Update) {
                 section.warning(
                     "table",

@@ -13,6 +13,7 @@ use super::project::{read_condition, warn_of_deletes};
 use super::section::Section;
 use crate::model::id::{ActivityId, ApplicationId};
 use crate::model::job::{Company, Job, Recurrence};
+use crate::model::mapping::Source;
 use crate::model::message::Content;
 use crate::model::project::{Direction, Project, Refresh};
 use crate::recurrence::Schedule;
@@ -83,6 +84,13 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
             Some(text) if text == "message" => Company::FromMessage,
             Some(text) => Company::Fixed(text),
         };
+        if let (Company::None, Some((entity, field))) = (&company, project.as_deref().and_then(filled_by_company)) {
+            section.warning(
+                "company",
+                format!("the mapping of \"{entity}\" fills {field} with the legal entity of the message, and this job takes none"),
+                "company = \"message\" takes the one that the client names, any other text is the one of all its messages",
+            );
+        }
         let prevent_upload_when_zero_records = section.boolean("prevent_upload_when_zero_records", false);
         if let (Some(name), Some(activity_id), Some(project)) = (name, activity_id, project) {
             if let Some(other) = seen.insert(activity_id, name.clone()) {
@@ -118,6 +126,14 @@ pub(super) fn read_jobs(root: &Section<'_>, projects: &[Arc<Project>], applicati
         section.finish();
     }
     jobs
+}
+
+/// An entity and a field of it that an import fills with the legal entity of the message.
+fn filled_by_company(project: &Project) -> Option<(&str, &str)> {
+    let parts = project.entities.iter().flat_map(|part| std::iter::once(part).chain(part.nested.iter().map(|one| &one.project_entity)));
+    let mut lines = parts.flat_map(|part| part.mapping.iter().map(|line| (&*part.entity, line)));
+    let (entity, line) = lines.find(|(_, line)| line.source == Source::Company)?;
+    Some((&entity.name, &entity.fields[line.field].name))
 }
 
 /// The first job that exports the same project for one of these applications, when its filter is another.

@@ -19,6 +19,8 @@ pub(super) struct Target<'a> {
     pub entity: &'a Entity,
     pub format: &'a Format,
     pub entities: &'a [Arc<Entity>],
+    /// Whether rows that are there are changed, and none is new: those have what is not mapped.
+    pub only_changes: bool,
     /// The entity whose rows nested records belong to, and the fields that its mapping fills.
     pub parent: Option<(&'a Entity, &'a [Mapping])>,
 }
@@ -50,13 +52,16 @@ pub(super) fn read_mapping(section: &Section<'_>, target: &Target<'_>) -> Vec<Ma
         return mappings;
     }
     for (index, field) in entity.fields.iter().enumerate() {
-        if (field.required || entity.key.contains(&index)) && !mappings.is_empty() && !mappings.iter().any(|mapping| mapping.field == index)
-        {
-            section.problem(
-                "mapping",
-                format!("the required field \"{}\" is not mapped", field.name),
-                "add a line for it, or a default: { value = \"…\", field = \"…\" }",
-            );
+        let is_key = entity.key.contains(&index);
+        let needed = is_key || field.required && !target.only_changes;
+        if needed && !mappings.is_empty() && !mappings.iter().any(|mapping| mapping.field == index) {
+            let hint = match is_key {
+                true => "add a line for it, or a value that all rows have: { value = \"…\", field = \"…\" }",
+                false => {
+                    "add a line for it, or a value that all rows get: { value = \"…\", field = \"…\" }; where only rows that are there change, and keep what they have: write = \"update\""
+                }
+            };
+            section.problem("mapping", format!("the required field \"{}\" is not mapped", field.name), hint);
         }
     }
     mappings
@@ -85,7 +90,8 @@ fn read_line(line: &Section<'_>, target: &Target<'_>, before: &[Mapping]) -> Opt
         time_zone,
         numbers,
         keep_exponent: line.boolean("keep_exponent", false),
-        ..Mapping::plain(source.unwrap_or(Source::Company), 0)
+        // In the place of one that has a problem.
+        ..Mapping::plain(source.unwrap_or_else(|| Source::Concatenate { parts: Vec::new(), with: String::new() }), 0)
     };
     let name = line.name("field")?;
     let Some(field) = entity.field(&name) else {

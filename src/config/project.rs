@@ -139,15 +139,26 @@ fn read_project_entity(
         }
         return Some(ProjectEntity { transform, refresh, unit, level, sequence, ..ProjectEntity::new(entity.clone(), format) });
     }
+    let write = match section.text("write").as_deref() {
+        None | Some("upsert") => WriteMode::Upsert,
+        Some("insert") => WriteMode::Insert,
+        Some("update") => WriteMode::Update,
+        Some(other) => {
+            section.problem("write", format!("\"{other}\" is no way to write"), "write upsert, insert or update");
+            WriteMode::Upsert
+        }
+    };
     let mapping = if direction == Some(Direction::Export) {
         if section.item("mapping").is_some() {
             section.problem("mapping", "an export has no mapping", "choose columns with fields = [\"…\"]");
         }
         Vec::new()
     } else {
-        read_mapping(section, &Target { entity, format: &format, entities, parent: None })
+        let only_changes = write == WriteMode::Update;
+        read_mapping(section, &Target { entity, format: &format, entities, only_changes, parent: None })
     };
-    let nested = read_nested(section, &Target { entity, format: &format, entities, parent: Some((entity, &mapping)) });
+    let outer = Target { entity, format: &format, entities, only_changes: false, parent: Some((entity, &mapping)) };
+    let nested = read_nested(section, &outer);
     let field_of = |name: &str, key: &'static str| {
         let found = entity.field(name);
         if found.is_none() {
@@ -170,15 +181,6 @@ fn read_project_entity(
     if refresh == (Refresh::Incremental { deletes: true }) {
         filter.iter().for_each(|condition| warn_of_deletes(section, "deletes", entity, condition));
     }
-    let write = match section.text("write").as_deref() {
-        None | Some("upsert") => WriteMode::Upsert,
-        Some("insert") => WriteMode::Insert,
-        Some("update") => WriteMode::Update,
-        Some(other) => {
-            section.problem("write", format!("\"{other}\" is no way to write"), "write upsert, insert or update");
-            WriteMode::Upsert
-        }
-    };
     let duplicates = match section.text("duplicates").as_deref() {
         None => Duplicates::Last,
         Some("last") => Duplicates::LastAsMeant,

@@ -207,6 +207,24 @@ fn a_mistake_is_told_once_and_not_what_follows_from_it() {
 }
 
 #[test]
+fn a_job_that_takes_no_legal_entity_for_a_mapping_that_needs_one_is_warned_of() {
+    let mapped = starter_text().replacen("source = \"Group\", ", "company = true, ", 1);
+    assert!(mapped.contains("company = true"));
+    let warnings = |text: &str| {
+        let checked = parse(text, Path::new("/base"), None).unwrap_or_else(|problems| panic!("{problems}"));
+        checked.warnings.iter().map(|warning| warning.message.clone()).filter(|text| text.contains("legal entity")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        warnings(&mapped),
+        ["the mapping of \"Customer groups\" fills CUSTOMERGROUPID with the legal entity of the message, and this job takes none"]
+    );
+    for company in ["message", "usmf"] {
+        let stated = format!("company = \"{company}\"\nactivity_id");
+        assert_eq!(warnings(&mapped.replace("activity_id ", &format!("{stated} "))), [""; 0], "{company}");
+    }
+}
+
+#[test]
 fn names_of_an_enum_that_cannot_be_told_apart_are_refused() {
     for (values, expected) in [
         ("{ No = 0, no = 1 }", "\"No\" and \"no\" cannot be told apart"),

@@ -171,6 +171,13 @@ impl<'a> Plan<'a> {
         let mut findings = Vec::new();
         let mend = if project_entity.mapping_stated { "correct the mapping" } else { "write a mapping" };
         let add = format!("add the column, or {mend}");
+        let changes = project_entity.write == WriteMode::Upsert && !project_entity.mapping_stated;
+        let add_required = match changes {
+            true => format!(
+                "add the column, or {mend}; where rows that are there are to be changed, and keep what they have, write = \"update\""
+            ),
+            false => add.clone(),
+        };
         let mut refuse = |column: &str, field: usize, message: String, remedy: &str| {
             let present = names.iter().map(|name| name.trim()).collect::<Vec<_>>().join(", ");
             findings.push(Finding {
@@ -214,7 +221,10 @@ impl<'a> Plan<'a> {
                             absent.push(mapping.field);
                             positions.push(usize::MAX);
                         }
-                        (None, _) => refuse(name, mapping.field, format!("the document has no column \"{name}\""), &add),
+                        (None, _) => {
+                            let remedy = if entity.key.contains(&mapping.field) { &add } else { &add_required };
+                            refuse(name, mapping.field, format!("the document has no column \"{name}\""), remedy);
+                        }
                     },
                     (Source::Number(number), Layout::Named { .. }) if *number > names.len() => {
                         let message = format!("there is no column {number}: the header has {}", names.len());
@@ -301,7 +311,8 @@ impl<'a> Plan<'a> {
         for (field, definition) in entity.fields.iter().enumerate() {
             let target = columns.iter().position(|(mapped, _)| *mapped == field);
             let (key, keeps) = (entity.key.contains(&field), target.is_some_and(|target| columns[target].1));
-            if key || definition.required {
+            // Rows that are only changed have what no line fills.
+            if key || definition.required && (target.is_some() || project_entity.write != WriteMode::Update) {
                 needed.push(Needed { field, target, keeps: keeps && !key && project_entity.write != WriteMode::Insert });
             }
         }
@@ -435,9 +446,10 @@ impl<'a> Plan<'a> {
             let line = self.line_of(needed.field, filled);
             let column = line.map_or_else(String::new, |line| self.column_name(line));
             let (message, hint) = match line.map(|line| &line.mapping.source) {
-                Some(Source::Company) => {
-                    ("the message names no company", "let the client send company=…, or give the mapping a default value")
-                }
+                Some(Source::Company) => (
+                    "the message names no company",
+                    "let the client send company=…, and the job take it: company = \"message\"; or give the job a company of its own",
+                ),
                 _ => ("a required value is blank", "fill it in, or give the mapping a default value"),
             };
             findings.push(self.finding(Rule::Required, record, number, &column, name, "", message, hint));

@@ -172,9 +172,11 @@ impl ProjectEntity {
 }
 
 impl ProjectEntity {
-    /// Whether documents may lack what is mapped to a field: nobody has written that it is there. Rows keep what they have in it.
+    /// Whether documents may lack what is mapped to a field: nobody has written that it is there. Rows keep what they have in it. A header without a required
+    /// field is one that is spelled otherwise, unless only rows are changed that have it already; records that nest say one by one what they lack.
     pub fn may_lack(&self, field: usize) -> bool {
-        !self.mapping_stated && !self.entity.fields[field].required && !self.entity.key.contains(&field)
+        let required = self.entity.fields[field].required && self.write != WriteMode::Update && !self.format.nests();
+        !self.mapping_stated && !required && !self.entity.key.contains(&field)
     }
 
     /// Whether what a record says nothing of is kept; a column that the header lacks, which no record has, apart.

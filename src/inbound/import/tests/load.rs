@@ -475,3 +475,46 @@ fn an_entity_of_as_many_fields_as_a_table_has_is_loaded_and_changed() {
         assert_eq!(scene.import(document("d").as_bytes()).0.counts, counts(1, 0, 1, 0, 0));
     }
 }
+
+/// Nobody wrote a mapping, and the name is required.
+fn named(format: Format, write: WriteMode) -> Scene {
+    let mut scene = unmapped(format, false);
+    let mut entity = (*scene.all[0]).clone();
+    entity.fields[1].required = true;
+    scene.all = vec![Arc::new(entity)];
+    scene.project_entity.entity = scene.all[0].clone();
+    scene.project_entity.write = write;
+    scene
+}
+
+#[test]
+fn a_required_field_of_which_a_record_says_nothing_counts_with_what_its_row_has() {
+    let scene = named(Format::Json(JsonFormat::default()), WriteMode::Upsert);
+    assert_eq!(scene.import(br#"[{"ID":"1","NAME":"a","AMOUNT":5}]"#).0.counts, counts(1, 1, 0, 0, 0));
+    let (report, sink) = scene.import(br#"[{"ID":"1","AMOUNT":6},{"ID":"2","AMOUNT":7},{"ID":"1","NAME":""}]"#);
+    assert_eq!(report.counts, counts(3, 0, 1, 0, 2));
+    let told: Vec<_> = sink.findings.iter().map(|finding| (finding.row, finding.rule, finding.subject())).collect();
+    assert_eq!(told, [(2, Rule::Required, "NAME"), (3, Rule::Required, "NAME")]);
+    assert_eq!(rows_in(&scene, "entities"), ["1|a|6.00|-"]);
+}
+
+#[test]
+fn only_where_no_row_is_new_a_header_may_lack_a_required_field() {
+    let (csv, update) = (Format::Csv(CsvFormat::default()), b"ID,AMOUNT\n1,6\n2,7\n");
+    let mut scene = named(csv.clone(), WriteMode::Upsert);
+    scene.import(b"ID,NAME,AMOUNT\n1,a,5\n");
+    let (report, sink) = scene.import(update);
+    assert!(report.document_refused && sink.findings[0].hint.contains("write = \"update\""), "{:?}", sink.findings);
+    scene.project_entity.write = WriteMode::Update;
+    let (report, sink) = scene.import(update);
+    assert_eq!((report.counts, sink.findings[0].rule), (counts(2, 0, 1, 0, 1), Rule::Missing), "{:?}", sink.findings);
+    // Nor need a mapping fill it.
+    scene.project_entity.mapping.remove(1);
+    scene.project_entity.mapping_stated = true;
+    scene.project_entity.mapping.truncate(2);
+    assert_eq!(scene.import(b"ID,AMOUNT\n1,8\n").0.counts, counts(1, 0, 1, 0, 0));
+    assert_eq!(rows_in(&scene, "entities"), ["1|a|8.00|-"]);
+    // What the document has is held to the rule.
+    let scene = named(csv, WriteMode::Update);
+    assert_eq!(scene.import(b"ID,NAME\n1,\n").1.findings[0].rule, Rule::Required);
+}
