@@ -34,6 +34,9 @@ use crate::model::time::Timestamp;
 use crate::store::entities::Entities;
 use crate::store::{Store, blobs, increments, jobs, messages, people};
 
+/// Why a changed configuration is not taken up, though it is right.
+pub const NEEDS_RESTART: &str = "a change of [server] needs a restart";
+
 /// The configuration in force and what is made from it. Replaced as a whole when the file changes.
 pub struct Live {
     /// The configuration.
@@ -300,7 +303,7 @@ impl Appliance {
         let config = checked.config.with(live.config.overrides.clone());
         *watched = config.watched.clone();
         if config.server != live.config.server {
-            return Err("a change of [server] needs a restart".into());
+            return Err(NEEDS_RESTART.into());
         }
         let entities = match config.databases == live.config.databases {
             true => live.entities.clone(),

@@ -288,6 +288,15 @@ fn a_workbook_in_a_package_is_read_as_exports_write_it() {
     let message = enqueue(&mut app, &package(manifest.as_bytes(), &[("Terms of payment.xlsx", &bytes)]));
     assert_eq!(message["state"], "processed", "{:?}", findings(&app, &message));
     assert_eq!(app.sql("SELECT NAME, DAYS FROM terms ORDER BY NAME"), ["Cash|0", "Net30|30"]);
+    // A name may end so itself.
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    for (name, term) in [("Terms_of_payment", "Net1"), ("Terms_of_payment$", "Net2")] {
+        let sheet = workbook.add_worksheet();
+        sheet.set_name(name).unwrap();
+        sheet.write_row(0, 0, ["NAME", "DAYS"]).unwrap().write_row(1, 0, [term, "2"]).unwrap();
+    }
+    enqueue(&mut app, &package(manifest.as_bytes(), &[("Terms of payment.xlsx", &workbook.save_to_buffer().unwrap())]));
+    assert_eq!(app.sql("SELECT NAME FROM terms ORDER BY NAME"), ["Cash", "Net2", "Net30"]);
     // Where there is one sheet, that is it, whatever its name.
     let mut workbook = rust_xlsxwriter::Workbook::new();
     workbook.add_worksheet().write_row(0, 0, ["NAME", "DAYS"]).unwrap().write_row(1, 0, ["Net60", "60"]).unwrap();
@@ -299,7 +308,7 @@ fn a_workbook_in_a_package_is_read_as_exports_write_it() {
     workbook.add_worksheet();
     let message = enqueue(&mut app, &package(manifest.as_bytes(), &[("Terms of payment.xlsx", &workbook.save_to_buffer().unwrap())]));
     assert_eq!(message["state"], "refused");
-    assert_eq!(findings(&app, &message), ["Terms of payment: the workbook has no sheet \"Terms_of_payment\""]);
+    assert_eq!(findings(&app, &message), ["Terms of payment: the workbook has no sheet \"Terms_of_payment$\""]);
 }
 
 #[test]
@@ -482,4 +491,22 @@ fn a_kill_at_any_moment_of_a_package_loads_every_row_once() {
         assert_eq!(app.sql("SELECT count(*) FROM customer_groups"), [((round + 1) * 30_000).to_string()]);
         assert_eq!(app.sql("SELECT count(*) FROM entrepot_loaded"), [((round + 1) * 2).to_string()], "one load for each entity");
     }
+}
+
+#[test]
+fn keys_of_deleted_rows_in_a_package_are_told_for_what_they_are() {
+    let mut app = Appliance::start(&configuration(""));
+    let list = manifest(&[("Terms of payment", "t.csv", 1, "")]);
+    let files: [(&str, &[u8]); 3] = [("t.csv", b"NAME,DAYS\nN,30\n"), ("deleted/t.csv", b"NAME\nold\n"), ("other.csv", b"x\n")];
+    let message = enqueue(&mut app, &package(list.as_bytes(), &files));
+    assert_eq!(message["state"], "processed");
+    let found = app.findings(message["id"].as_str().unwrap());
+    let told: Vec<_> = found.iter().map(|one| (one["value"].as_str().unwrap(), one["message"].as_str().unwrap())).collect();
+    assert_eq!(
+        told,
+        [
+            ("other.csv", "the manifest does not name this file: not read"),
+            ("deleted/t.csv", "keys of rows that were deleted where the package was made: an import deletes none"),
+        ]
+    );
 }

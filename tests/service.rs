@@ -98,6 +98,11 @@ fn reload_applies_the_file_at_once_or_tells_every_problem_and_the_running_one_st
     let refused = entrepot(&app, &["reload"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(printed(&refused).contains("a change of [server] needs a restart"), "{}", printed(&refused));
+    assert!(
+        printed(&refused).contains("restart the appliance") && !printed(&refused).contains("correct the file"),
+        "{}",
+        printed(&refused)
+    );
 
     write(&good.replace("direction = \"import\"", "direction = \"imprt\"\nnonsense = 1"));
     // The verb reads the file itself, to find the appliance, and tells the same.

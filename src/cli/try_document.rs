@@ -161,8 +161,8 @@ pub fn finding_text(finding: &serde_json::Value, entity: &str) -> String {
         (line, 0) => format!("line {line}"),
         (line, row) => format!("line {line}, row {row}"),
     };
-    if !text("column").is_empty() {
-        place.push_str(&format!(", column \"{}\"", text("column")));
+    if let Some(subject) = ["column", "field"].into_iter().find(|name| !text(name).is_empty()) {
+        place.push_str(&format!(", {subject} \"{}\"", text(subject)));
     }
     if !["", entity].contains(&text("entity")) {
         place.push_str(&format!(" ({})", text("entity")));

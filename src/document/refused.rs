@@ -77,8 +77,8 @@ pub fn reasons(findings: &[Finding], entity: &str) -> String {
         if finding.entity != entity {
             let _ = write!(reasons, "{}, line {}: ", finding.entity, finding.line);
         }
-        if !finding.column.is_empty() {
-            let _ = write!(reasons, "{}: ", finding.column);
+        if !finding.subject().is_empty() {
+            let _ = write!(reasons, "{}: ", finding.subject());
         }
         reasons.push_str(&finding.message);
     }
@@ -117,7 +117,8 @@ impl Refused {
             Format::Xml(_) => Inner::Xml(xml::write::Refused::new(&origin)),
             Format::Json(json) => Inner::Json(json::write::Refused::new(&origin, json.lines)),
             Format::Excel(excel) => {
-                let sheet = excel.sheet.clone().or_else(|| excel.sheet_preferred.clone());
+                let sheet =
+                    excel.sheet.clone().or_else(|| excel.sheet_preferred.as_ref().map(|name| name.trim_end_matches('$').to_owned()));
                 Inner::Excel(ExcelFormat { sheet, ..excel.clone() }, None)
             }
         };

@@ -11,7 +11,7 @@ use super::answer::Body;
 use super::attention;
 use super::connector::failed;
 use super::{Answer, Call};
-use crate::appliance::Appliance;
+use crate::appliance::{Appliance, NEEDS_RESTART};
 use crate::background::scheduler;
 use crate::inbound::package;
 use crate::model::execution::{EntityRun, STAGING_STATUSES, StagingStatus};
@@ -108,8 +108,12 @@ fn reload(appliance: &Appliance) -> Answered {
         Ok(()) => Ok(Answer::json(200, &json!({ "file": appliance.live().config.file }))),
         Err(problems) => {
             let detail = format!("{REFUSED}\n{}", problems.trim_end());
+            let hint = match problems.as_str() {
+                NEEDS_RESTART => "restart the appliance, or take the change back",
+                _ => "correct the file; entrepot check tells every problem",
+            };
             // The status line has no room for every problem.
-            Err(Answer { reason: REFUSED.into(), ..Answer::refuse(409, &detail, "correct the file; entrepot check tells every problem") })
+            Err(Answer { reason: REFUSED.into(), ..Answer::refuse(409, &detail, hint) })
         }
     }
 }

@@ -114,8 +114,8 @@ pub fn told(finding: &Finding, runs: &[EntityRun], whole: bool) -> String {
     if whole && finding.row > 0 {
         place.push(format!("row {}", finding.row));
     }
-    if whole && !finding.column.is_empty() {
-        place.push(finding.column.clone());
+    if whole && !finding.subject().is_empty() {
+        place.push(finding.subject().to_owned());
     }
     let place = if place.is_empty() { String::new() } else { format!("{}: ", place.join(", ")) };
     let value = if finding.value.is_empty() && finding.row == 0 { String::new() } else { format!("\"{}\": ", finding.value) };

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use super::import::{ImportError, Sink};
 use super::process::{Kept, Outcome, Work};
 use crate::document::csv::read::FIELDS_MAX;
+use crate::document::package::DELETED;
 use crate::document::package::archive::{Archive, Opened};
 use crate::document::package::manifest::{MapLine, PackageEntity};
 use crate::files::PayloadWindow;
@@ -53,7 +54,7 @@ pub(super) fn run(work: &Work<'_>, kept: &mut Kept<'_>) -> Result<Outcome, Impor
     let disabled: Vec<&PackageEntity> = manifest.entities.iter().filter(|entity| entity.disabled).collect();
     let passed_over = disabled.iter().filter_map(|entity| archive.find(&entity.file));
     let used: Vec<usize> = parts.iter().map(|part| part.file).chain(passed_over).collect();
-    let left_over = archive.left_over(&used).join(", ");
+    let left_over = archive.left_over(&used);
     if parts.is_empty() && used.len() > parts.len() {
         let message = "every entity of the package that has a file is disabled".to_owned();
         let names = list(disabled.iter().map(|entity| entity.name.as_str()));
@@ -65,7 +66,7 @@ pub(super) fn run(work: &Work<'_>, kept: &mut Kept<'_>) -> Result<Outcome, Impor
         // RIS#66: the manifest of a template names another file than the one that was put beside it.
         let message = "no file in the package is one that its manifest names".to_owned();
         let expected = manifest.entities.iter().map(|entity| entity.file.as_str()).filter(|file| !file.is_empty());
-        let hint = format!("InputFilePath says {}; the package has {left_over}", list(expected));
+        let hint = format!("InputFilePath says {}; the package has {}", list(expected), left_over.join(", "));
         outcome.document_refused = true;
         return refuse(kept, outcome, vec![about("", 0, "", message, hint)]);
     }
@@ -79,14 +80,18 @@ pub(super) fn run(work: &Work<'_>, kept: &mut Kept<'_>) -> Result<Outcome, Impor
         return refuse(kept, outcome, manifest.notes.into_iter().chain(manifest.strict).collect());
     }
     let mut notes = manifest.notes.clone();
-    if !left_over.is_empty() {
-        notes.push(about(
-            "",
-            0,
-            &left_over,
-            "the manifest does not name this file: not read".into(),
-            "add an entity with this InputFilePath".into(),
-        ));
+    let (deleted, others): (Vec<&str>, Vec<&str>) = left_over.iter().partition(|file| file.starts_with(DELETED));
+    for (files, message, hint) in [
+        (others, "the manifest does not name this file: not read", "add an entity with this InputFilePath"),
+        (
+            deleted,
+            "keys of rows that were deleted where the package was made: an import deletes none",
+            "delete them here, or load them into an entity of their own by another project; the export leaves them out without deletes = \"document\"",
+        ),
+    ] {
+        if !files.is_empty() {
+            notes.push(about("", 0, &list(files.into_iter()), message.into(), hint.into()));
+        }
     }
     note(kept, &mut outcome, notes)?;
     let (mut failed_unit, mut failed_level) = (None, None);
@@ -180,9 +185,8 @@ fn adapt<'a>(project_entity: &'a ProjectEntity, package: &PackageEntity) -> Resu
             return Err(Box::new(about(&entity.name, package.line, &package.source_format, message, hint)));
         };
         adapted.to_mut().format = match format {
-            // Exports write the name of a sheet as databases call it, with $ at its end.
             Format::Excel(format) => {
-                let name = Some(package.sheet.trim_end_matches('$').to_owned()).filter(|name| !name.is_empty());
+                let name = Some(package.sheet.clone()).filter(|name| !name.is_empty());
                 Format::Excel(ExcelFormat { sheet_preferred: name, ..format })
             }
             format => format,

@@ -175,6 +175,11 @@ impl Finding {
             hint: hint.into(),
         }
     }
+
+    /// What it is about: the columns, or the fields of what no column fills.
+    pub fn subject(&self) -> &str {
+        if self.column.is_empty() { &self.field } else { &self.column }
+    }
 }
 
 /// Its parts, and the codes of its rule.

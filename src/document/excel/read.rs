@@ -193,7 +193,10 @@ fn sheet<RS: Read + Seek, R: calamine::Reader<RS>>(workbook: &R, format: &ExcelF
             let visible = |sheet: &&calamine::Sheet| sheet.visible == SheetVisible::Visible && sheet.typ == SheetType::WorkSheet;
             let first = || sheets.iter().find(visible).or(sheets.first()).map(|sheet| sheet.name.as_str());
             match &format.sheet_preferred {
-                Some(name) => called(name).or_else(|| first().filter(|_| sheets.len() == 1)),
+                // Exports write the name of a sheet as databases call it, with $ at its end.
+                Some(name) => called(name)
+                    .or_else(|| called(&name.trim_end_matches('$').to_owned()))
+                    .or_else(|| first().filter(|_| sheets.len() == 1)),
                 None => first(),
             }
         }

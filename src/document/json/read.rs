@@ -235,8 +235,13 @@ impl<R: Read> Reader<R> {
                 self.over = true;
                 if !self.lines {
                     self.skip_blanks()?;
-                    if self.peek()?.is_some() {
-                        return Err(self.unexpected("the end of the document"));
+                    match self.peek()? {
+                        None => {}
+                        Some(b'{' | b'[') => {
+                            let hint = "where each line is a record, write type = \"jsonl\" in the format; otherwise put the values into one array";
+                            return Err(Broken::at(self.line_here(), "another value stands behind the first", hint));
+                        }
+                        Some(_) => return Err(self.unexpected("the end of the document")),
                     }
                 }
                 return Ok(done);

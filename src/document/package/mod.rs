@@ -7,7 +7,7 @@ pub mod archive;
 pub mod manifest;
 mod write;
 
-pub use write::{HEADER, MANIFEST, NAMESPACE, deleted_name, file_names, header, manifest};
+pub use write::{DELETED, HEADER, MANIFEST, NAMESPACE, deleted_name, file_names, header, manifest};
 
 use crate::model::finding::{Finding, Rule};
 

@@ -36,9 +36,12 @@ pub fn file_names(project: &Project) -> Vec<String> {
     names
 }
 
+/// The folder of documents with the keys of deleted rows.
+pub const DELETED: &str = "deleted/";
+
 /// The name of the document with the keys of an entity's deleted rows, whose other document has this name.
 pub fn deleted_name(file: &str) -> String {
-    format!("deleted/{file}")
+    format!("{DELETED}{file}")
 }
 
 struct Xml(Writer<Vec<u8>>);
