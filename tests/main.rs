@@ -4,6 +4,7 @@ mod appliance;
 mod bad_files;
 mod browser;
 mod clients;
+mod companies;
 mod connector;
 mod contract_actions;
 mod contract_rows;

@@ -524,3 +524,18 @@ fn a_workbook_may_be_wide_with_its_header_anywhere_and_of_another_make() {
     let (report, sink) = nested(Format::Excel(ExcelFormat::default())).import(&old);
     assert!(report.document_refused && sink.findings[0].hint.contains("old"), "{:?}", sink.findings);
 }
+
+#[test]
+fn records_in_lines_where_one_value_is_expected_are_told_how_to_be_read() {
+    let mut scene = scene(CsvFormat::default());
+    scene.project_entity.format = Format::Json(JsonFormat::default());
+    for (document, hint) in [
+        (&b"{\"Group\":\"1\"}\n{\"Group\":\"2\"}\n"[..], "type = \"jsonl\""),
+        (b"[{\"Group\":\"1\"}]\n[{\"Group\":\"2\"}]\n", "type = \"jsonl\""),
+        (b"[{\"Group\":\"1\"}] x\n", "correct the document"),
+    ] {
+        let (report, sink) = scene.import(document);
+        let told = sink.findings.iter().any(|finding| finding.hint.contains(hint) && finding.line > 0);
+        assert!(report.counts.inserted == 0 && told, "{:?}", sink.findings);
+    }
+}
